@@ -1,0 +1,12 @@
+"""What every test shares: shapes checked at run time, two threads, tiny networks."""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "2")  # before anything imports torch
+
+from jaxtyping import install_import_hook
+
+# From here on, every function of stylex checks the shapes and types of its signature.
+install_import_hook("stylex", "beartype.beartype")
