@@ -1,0 +1,1 @@
+"""Floor 2: the explanation folder, written once and read by everybody. No torch."""

@@ -1,0 +1,467 @@
+"""The explanation folder: ``manifest.json`` and pictures. Its contract is docs/explanation-folder.md."""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+import os
+import re
+import secrets
+import shutil
+import zlib
+from collections import Counter
+from collections.abc import Callable, Mapping
+from functools import cache
+from importlib import resources
+from pathlib import Path, PurePosixPath
+from typing import Any
+from zipfile import BadZipFile, ZipFile
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from stylex.core.attribute import Attribute, AttributeRanking
+from stylex.core.errors import StoreError
+from stylex.core.explanation import Counterfactual, ExplainedImage, Explanation, Picture
+from stylex.core.stylespace import StyleCoordinate, StyleSpace, StyleStatistics
+from stylex.store.atomic import cannot_write, write_synced, write_whole
+
+SCHEMA = "stylex-explanation"
+VERSION = 1
+MANIFEST = "manifest.json"
+REPORT = "report.html"
+
+# What this package puts at the top of a folder. Everything else there belongs to a person and outlives a replacement.
+_OURS = frozenset({MANIFEST, "images", "statistics.npz", REPORT})
+_STATISTICS = ("minimum", "maximum", "mean", "std")
+_LARGEST_SIDE = 4096
+_LONGEST_LABEL = 120
+# All that Pillow, zipfile and NumPy raise at bytes which are not what they should be.
+_DAMAGE = (OSError, ValueError, KeyError, SyntaxError, EOFError, zlib.error, BadZipFile, Image.DecompressionBombError)
+
+
+# Writing.
+
+
+def write_explanation(explanation: Explanation, path: str | Path, *, overwrite: bool = False) -> Path:
+    """Write the folder, whole or not at all, and return its path.
+
+    The folder is built beside its place and renamed. With ``overwrite`` an older explanation folder is replaced;
+    what a person added to it (files this package does not write) is kept. A folder of any other kind is never touched.
+
+    Raises:
+        StoreError: the place is taken, the disk refuses, or the explanation holds numbers that JSON cannot say.
+    """
+    target = Path(path).absolute()
+    _check_place(target, overwrite=overwrite)
+    files, manifest = _pack(explanation)
+    files[MANIFEST] = _dump(manifest)
+    building = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        for name, data in files.items():
+            (building / name).parent.mkdir(parents=True, exist_ok=True)
+            write_synced(building / name, data)
+        _exchange(building, target)
+    except OSError as error:
+        raise cannot_write(target, error) from error
+    finally:
+        shutil.rmtree(building, ignore_errors=True)
+    return target
+
+
+def save_labels(path: str | Path, labels: Mapping[int, str | None]) -> None:
+    """Name attributes in a written folder: position in the ranking -> a person's name (None or blank: no name).
+
+    Raises:
+        StoreError: no such folder or attribute, or a name longer than 120 characters.
+    """
+    folder = Path(path)
+    manifest = _load_manifest(folder)
+    attributes = manifest["ranking"]["attributes"]
+    for position, label in labels.items():
+        if not 0 <= position < len(attributes):
+            raise StoreError(
+                f"{folder} has {len(attributes)} attributes, numbered from 0, and none at {position}; "
+                "give a position that exists"
+            )
+        words = " ".join((label or "").split())
+        if len(words) > _LONGEST_LABEL:
+            raise StoreError(
+                f"the name of attribute {position} has {len(words)} characters; use at most {_LONGEST_LABEL}"
+            )
+        attributes[position]["label"] = words or None
+    write_whole(folder / MANIFEST, _dump(manifest))
+
+
+def is_explanation_folder(path: str | Path) -> bool:
+    """Whether the folder's manifest says that this package wrote it (of whatever version)."""
+    try:
+        manifest = json.loads((Path(path) / MANIFEST).read_bytes())
+    except (OSError, ValueError):
+        return False
+    return isinstance(manifest, dict) and manifest.get("schema") == SCHEMA
+
+
+def _check_place(target: Path, *, overwrite: bool) -> None:
+    if not os.path.lexists(target):
+        return
+    if not target.is_dir() or target.is_symlink():
+        raise StoreError(f"{target} is not a folder; choose another place for the explanation")
+    if not any(target.iterdir()):
+        return
+    if not is_explanation_folder(target):
+        raise StoreError(f"{target} holds something else and stays as it is; choose an empty or a new folder")
+    if not overwrite:
+        raise StoreError(f"{target} already holds an explanation; choose another folder, or allow it to be overwritten")
+
+
+def _exchange(building: Path, target: Path) -> None:
+    """Put ``building`` at ``target``; on failure what was at ``target`` is there again."""
+    if not target.exists():
+        os.rename(building, target)
+        return
+    old = target.with_name(f".{target.name}.old-{secrets.token_hex(4)}")
+    os.rename(target, old)
+    try:
+        kept = [entry.name for entry in old.iterdir() if entry.name not in _OURS]
+        os.rename(building, target)
+    except OSError:
+        os.rename(old, target)
+        raise
+    for name in kept:
+        os.rename(old / name, target / name)
+    shutil.rmtree(old)
+
+
+def _pack(explanation: Explanation) -> tuple[dict[str, bytes], dict[str, Any]]:
+    """The folder's files except the manifest, by relative path, and the manifest."""
+    e = explanation
+    files: dict[str, bytes] = {}
+
+    def picture(name: str, pixels: Picture) -> str:
+        files[name] = _png(pixels)
+        return name
+
+    _check_ids([image.id for image in e.images])
+    images = [
+        {
+            "id": image.id,
+            "label": image.label,
+            "original": None if image.original is None else picture(f"images/{image.id}/original.png", image.original),
+            "reconstruction": picture(f"images/{image.id}/reconstruction.png", image.reconstruction),
+            "logits": _numbers(image.logits, image.id),
+            "probabilities": _numbers(image.probabilities, image.id),
+            "reconstruction_logits": _numbers(image.reconstruction_logits, image.id),
+            "reconstruction_probabilities": _numbers(image.reconstruction_probabilities, image.id),
+        }
+        for image in e.images
+    ]
+    count: Counter[tuple[str, str]] = Counter()
+    counterfactuals = []
+    for cf in e.counterfactuals:
+        count[cf.image, cf.role] += 1
+        name = f"images/{cf.image}/changed/{cf.role}-{count[cf.image, cf.role]}.png"
+        counterfactuals.append(
+            {
+                "image": cf.image,
+                "attributes": [int(i) for i in cf.attributes],
+                "picture": picture(name, cf.picture),
+                "logits": _numbers(cf.logits, cf.image),
+                "probabilities": _numbers(cf.probabilities, cf.image),
+                "target": int(cf.target),
+                "role": cf.role,
+            }
+        )
+    statistics = e.space.statistics
+    if statistics is not None:
+        buffer = io.BytesIO()
+        np.savez(buffer, **{name: getattr(statistics, name) for name in _STATISTICS})
+        files["statistics.npz"] = buffer.getvalue()
+    manifest = {
+        "schema": SCHEMA,
+        "version": VERSION,
+        "scope": e.scope,
+        "title": e.title,
+        "labels": list(e.labels),
+        "output": e.output,
+        "ranking": {
+            "strategy": e.ranking.strategy,
+            "images": int(e.ranking.images),
+            "explained": float(e.ranking.explained),
+            "finding": e.ranking.finding,
+            "attributes": [_pack_attribute(attribute) for attribute in e.ranking],
+        },
+        "images": images,
+        "counterfactuals": counterfactuals,
+        # A figure that could not be measured is NaN in Python and null in JSON.
+        "figures": {name: None if math.isnan(value) else float(value) for name, value in e.figures.items()},
+        "settings": dict(e.settings),
+        "snapshot": dict(e.snapshot),
+        "space": {"layers": e.space.to_json(), "statistics": None if statistics is None else "statistics.npz"},
+        "notes": list(e.notes),
+    }
+    _check_references(manifest, "the explanation")
+    return files, manifest
+
+
+def _pack_attribute(a: Attribute) -> dict[str, Any]:
+    return {
+        "layer": a.coordinate.layer,
+        "channel": int(a.coordinate.channel),
+        "sign": int(a.sign),
+        "shift_range": float(a.shift_range),
+        "target": int(a.target),
+        "target_label": a.target_label,
+        "effect": float(a.effect),
+        "source_label": a.source_label,
+        "significance": None if a.significance is None else float(a.significance),
+        "label": a.label,
+    }
+
+
+def _check_ids(ids: list[str]) -> None:
+    pattern = _schema()["$defs"]["id"]["pattern"]
+    for image_id in ids:
+        if re.fullmatch(pattern, image_id) is None:
+            raise StoreError(
+                f"the image id {image_id!r} cannot name a file; use letters, digits, '.', '_' and '-', at most 120"
+            )
+    # Some file systems do not tell capitals from small letters.
+    twice = [name for name, n in Counter(i.casefold() for i in ids).items() if n > 1]
+    if twice:
+        raise StoreError(f"the image id {twice[0]!r} is used twice (capitals do not count); give each image its own id")
+
+
+def _numbers(values: NDArray[np.float32] | None, image_id: str) -> list[float] | None:
+    if values is None:
+        return None
+    if not np.isfinite(values).all():
+        raise StoreError(
+            f"the classifier's output for image {image_id!r} is not finite; mend it or leave that image out"
+        )
+    # The shortest decimal that reads back as the same float32.
+    return [float(str(v)) for v in np.asarray(values, dtype=np.float32)]
+
+
+def _png(pixels: Picture) -> bytes:
+    assert pixels.dtype == np.uint8, pixels.dtype
+    assert pixels.ndim == 3, pixels.shape
+    assert pixels.shape[2] in (1, 3), pixels.shape
+    buffer = io.BytesIO()
+    Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def _dump(manifest: Mapping[str, Any]) -> bytes:
+    try:
+        return json.dumps(manifest, allow_nan=False, ensure_ascii=False, indent=1).encode()
+    except (TypeError, ValueError) as error:
+        raise StoreError(
+            f"the explanation holds a value that JSON cannot say ({error}); use plain finite numbers, texts and lists"
+        ) from error
+
+
+# Reading.
+
+
+def read_explanation(path: str | Path) -> Explanation:
+    """Read what ``write_explanation`` wrote: the same explanation, number for number and pixel for pixel.
+
+    Nothing in the folder is executed or unpickled, and nothing outside it is opened.
+
+    Raises:
+        StoreError: the folder is missing, foreign, of a newer version or damaged; the message names the file.
+    """
+    folder = Path(path)
+    manifest = _load_manifest(folder)
+    ranking = manifest["ranking"]
+    return Explanation(
+        scope=manifest["scope"],
+        title=manifest["title"],
+        labels=tuple(manifest["labels"]),
+        output=manifest["output"],
+        ranking=AttributeRanking(
+            attributes=tuple(_unpack_attribute(row) for row in ranking["attributes"]),
+            strategy=ranking["strategy"],
+            images=ranking["images"],
+            explained=float(ranking["explained"]),
+            finding=ranking["finding"],
+        ),
+        images=tuple(
+            ExplainedImage(
+                id=row["id"],
+                original=None if row["original"] is None else _load_picture(folder, row["original"]),
+                reconstruction=_load_picture(folder, row["reconstruction"]),
+                logits=_array(row["logits"]),
+                probabilities=_array(row["probabilities"]),
+                reconstruction_logits=np.asarray(row["reconstruction_logits"], dtype=np.float32),
+                reconstruction_probabilities=np.asarray(row["reconstruction_probabilities"], dtype=np.float32),
+                label=row["label"],
+            )
+            for row in manifest["images"]
+        ),
+        counterfactuals=tuple(
+            Counterfactual(
+                image=row["image"],
+                attributes=tuple(row["attributes"]),
+                picture=_load_picture(folder, row["picture"]),
+                logits=np.asarray(row["logits"], dtype=np.float32),
+                probabilities=np.asarray(row["probabilities"], dtype=np.float32),
+                target=row["target"],
+                role=row["role"],
+            )
+            for row in manifest["counterfactuals"]
+        ),
+        figures={name: math.nan if value is None else float(value) for name, value in manifest["figures"].items()},
+        settings=manifest["settings"],
+        snapshot=manifest["snapshot"],
+        space=_load_space(folder, manifest["space"]),
+        notes=tuple(manifest["notes"]),
+    )
+
+
+@cache
+def _schema() -> dict[str, Any]:
+    text = resources.files("stylex.store").joinpath("explanation.schema.json").read_text(encoding="utf-8")
+    schema: dict[str, Any] = json.loads(text)
+    return schema
+
+
+def _load_manifest(folder: Path) -> dict[str, Any]:
+    # Imported here because it is slow to import, and writing does not need it.
+    from jsonschema import Draft202012Validator
+    from jsonschema.exceptions import best_match
+
+    file = folder / MANIFEST
+    if not folder.is_dir():
+        raise StoreError(f"{folder} is not a folder; give the folder that 'stylex find' or 'stylex explain' wrote")
+    try:
+        manifest = json.loads(file.read_bytes(), parse_constant=_finite, parse_float=_finite)
+    except FileNotFoundError:
+        raise StoreError(f"{folder} is not an explanation folder: it has no {MANIFEST}") from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise StoreError(f"{file} cannot be read ({error}); write the explanation again") from error
+    if not isinstance(manifest, dict) or manifest.get("schema") != SCHEMA:
+        raise StoreError(f'{file} is not the manifest of an explanation: expected "schema": "{SCHEMA}"')
+    version = manifest.get("version")
+    if version != VERSION:
+        raise StoreError(
+            f"{file} has version {version!r} and this stylex reads version {VERSION}; "
+            "use the stylex that wrote it, or write the explanation again"
+        )
+    wrong = best_match(Draft202012Validator(_schema()).iter_errors(manifest))
+    if wrong is not None:
+        raise StoreError(f"{file} is damaged at {wrong.json_path}: {wrong.message[:200]}; write the explanation again")
+    _check_references(manifest, str(file))
+    return manifest
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"{text} is not a finite number")
+    return value
+
+
+def _check_references(manifest: Mapping[str, Any], where: str) -> None:
+    """What a JSON schema cannot say: numbers point at things that exist, and lengths agree."""
+
+    def check(true: bool, problem: str) -> None:
+        if not true:
+            raise StoreError(f"{where} contradicts itself: {problem}; write the explanation again")
+
+    k, attributes = len(manifest["labels"]), manifest["ranking"]["attributes"]
+    ids = [row["id"] for row in manifest["images"]]
+    check(len(set(ids)) == len(ids), "two images have one id")
+    channels = {row["name"]: row["channels"] for row in manifest["space"]["layers"]}
+    for i, row in enumerate(attributes):
+        check(row["channel"] < channels.get(row["layer"], 0), f"attribute {i} lies outside the space")
+        check(row["target"] < k, f"attribute {i} has target {row['target']} of {k} labels")
+    for row in manifest["images"]:
+        for key in ("logits", "probabilities", "reconstruction_logits", "reconstruction_probabilities"):
+            check(row[key] is None or len(row[key]) == k, f"image {row['id']!r} needs {k} {key}")
+    for i, row in enumerate(manifest["counterfactuals"]):
+        check(row["image"] in ids, f"counterfactual {i} changes the image {row['image']!r}, which is not there")
+        check(max(row["attributes"]) < len(attributes), f"counterfactual {i} uses an attribute that is not there")
+        check(row["target"] < k, f"counterfactual {i} has target {row['target']} of {k} labels")
+        check(len(row["logits"]) == len(row["probabilities"]) == k, f"counterfactual {i} needs {k} logits")
+
+
+def _unpack_attribute(row: Mapping[str, Any]) -> Attribute:
+    return Attribute(
+        coordinate=StyleCoordinate(row["layer"], row["channel"]),
+        sign=row["sign"],
+        shift_range=float(row["shift_range"]),
+        target=row["target"],
+        target_label=row["target_label"],
+        effect=float(row["effect"]),
+        source_label=row["source_label"],
+        significance=row["significance"],
+        label=row["label"],
+    )
+
+
+def _array(values: list[float] | None) -> NDArray[np.float32] | None:
+    return None if values is None else np.asarray(values, dtype=np.float32)
+
+
+def _inside(folder: Path, name: str) -> Path:
+    """The file of that relative name; refuses every name that leads out of the folder."""
+    pure = PurePosixPath(name)
+    file = folder / pure
+    plain = not pure.is_absolute() and ".." not in pure.parts and "\\" not in name and ":" not in name
+    if not plain or not file.resolve().is_relative_to(folder.resolve()):
+        raise StoreError(f"{folder / MANIFEST} names {name!r}, which is not a file inside the folder; do not trust it")
+    return file
+
+
+def _load(file: Path, load: Callable[[Path], Any], expected: str) -> Any:
+    """Load a file of the folder, with the user's words for everything that can be wrong with it."""
+    if not file.is_file():
+        raise StoreError(f"{file} is missing; write the explanation again")
+    try:
+        return load(file)
+    except _DAMAGE as error:
+        raise StoreError(f"{file} is damaged ({error}); expected {expected}; write the explanation again") from error
+
+
+def _load_picture(folder: Path, name: str) -> Picture:
+    def load(file: Path) -> Picture:
+        with Image.open(file, formats=["PNG"]) as image:
+            if max(image.size) > _LARGEST_SIDE:
+                raise ValueError(f"it is {image.size[0]} by {image.size[1]} pixels")
+            if image.mode not in ("L", "RGB"):
+                raise ValueError(f"its mode is {image.mode}")
+            pixels = np.asarray(image, dtype=np.uint8)
+        return pixels[:, :, None] if pixels.ndim == 2 else pixels
+
+    picture: Picture = _load(_inside(folder, name), load, f"an 8-bit grey or RGB PNG up to {_LARGEST_SIDE} pixels wide")
+    return picture
+
+
+def _load_space(folder: Path, row: Mapping[str, Any]) -> StyleSpace:
+    file = folder / MANIFEST
+    kinds = [layer["kind"] for layer in row["layers"]]
+    if kinds != sorted(kinds):
+        raise StoreError(f"{file} contradicts itself: convolution layers come before ToRGB layers")
+    space = StyleSpace.from_json(
+        [{k: layer[k] for k in ("name", "kind", "resolution", "channels")} for layer in row["layers"]]
+    )
+    if row["statistics"] is None:
+        return space
+
+    def load(file: Path) -> StyleStatistics:
+        # Opened here, because np.load leaves a damaged file open.
+        with open(file, "rb") as stream, ZipFile(stream):
+            stream.seek(0)
+            arrays = np.load(stream, allow_pickle=False)
+            statistics = StyleStatistics(**{name: arrays[name].astype(np.float32) for name in _STATISTICS})
+        if any(getattr(statistics, name).shape != (space.s_dim,) for name in _STATISTICS):
+            raise ValueError(f"its arrays do not have {space.s_dim} numbers each")
+        return statistics
+
+    statistics = _load(_inside(folder, row["statistics"]), load, "arrays " + ", ".join(_STATISTICS))
+    return space.observed(statistics)
