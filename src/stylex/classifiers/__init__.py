@@ -1,0 +1,19 @@
+"""Floor 2: the classifier under explanation: one spec, one class, one door to load it."""
+
+from stylex.classifiers.classifier import Classifier
+from stylex.classifiers.features import perceptual_distance
+from stylex.classifiers.load import describe, fingerprint, load_classifier
+from stylex.classifiers.small import SmallCNN, fit_small_classifier, save_small_classifier
+from stylex.classifiers.spec import ClassifierSpec
+
+__all__ = [
+    "Classifier",
+    "ClassifierSpec",
+    "SmallCNN",
+    "describe",
+    "fingerprint",
+    "fit_small_classifier",
+    "load_classifier",
+    "perceptual_distance",
+    "save_small_classifier",
+]

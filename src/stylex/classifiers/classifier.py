@@ -1,0 +1,154 @@
+"""Classifier: the explained one. It wraps any model that a ClassifierSpec describes; frozen, in eval mode."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import Any, Literal
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from stylex.classifiers.features import Tap, tap_for
+from stylex.classifiers.spec import ClassifierSpec
+from stylex.core.errors import ClassifierError
+
+_SMALLEST_PROBABILITY = 1e-7
+
+
+class Classifier(nn.Module):
+    """A frozen classifier that takes x in [-1, 1] of any size and answers in logits ``[n, k]``.
+
+    Parameters need no gradient and the model stays in eval mode, whatever ``train()`` is called on; the
+    gradient to the input is kept. A module given is frozen in place, not copied. Under the caller's
+    autocast the model runs as autocast says; the preparation of the image and the logits are float32.
+    """
+
+    def __init__(self, model: Callable[[Tensor], Any], spec: ClassifierSpec) -> None:
+        super().__init__()
+        if not callable(model):
+            raise ClassifierError(f"a classifier must be callable with a batch of images, got {type(model).__name__}")
+        self.model = model
+        self.spec = spec
+        low, high = spec.value_range
+        std = torch.tensor(spec.std, dtype=torch.float64)
+        scale = (high - low) / 2 / std
+        offset = ((high + low) / 2 - torch.tensor(spec.mean, dtype=torch.float64)) / std
+        self._scale: Tensor
+        self._offset: Tensor
+        # Range, mean and std are one affine map of x, folded here.
+        self.register_buffer("_scale", scale.float().view(1, -1, 1, 1), persistent=False)
+        self.register_buffer("_offset", offset.float().view(1, -1, 1, 1), persistent=False)
+        self._tap: Tap | None = None
+        self.requires_grad_(False)
+        self.train(False)
+
+    @property
+    def k(self) -> int:
+        """How many labels, and so how many logits."""
+        return self.spec.k
+
+    @property
+    def activation(self) -> Literal["softmax", "sigmoid"]:
+        """How logits become probabilities."""
+        return self.spec.activation
+
+    def train(self, mode: bool = True) -> Classifier:
+        """Stay in eval mode: an explained classifier is never trained."""
+        self.training = False
+        if isinstance(self.model, nn.Module):
+            with suppress(NotImplementedError):  # exported programs carry their mode in the graph
+                self.model.eval()
+        return self
+
+    def prepare(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c size size"]:
+        """The image as the model wants it: resized (differentiable, antialiased when shrinking), ranged, normalised.
+
+        Raises:
+            ClassifierError: the image has not the spec's channels.
+        """
+        spec = self.spec
+        if x.shape[1] != spec.channels:
+            raise ClassifierError(
+                f"the classifier takes {spec.channels} channel(s), the images have {x.shape[1]}; "
+                f"prepare the data with --channels {spec.channels}"
+            )
+        x = x.float()
+        if x.shape[2:] != (spec.input_size, spec.input_size):
+            shrinks = max(x.shape[2:]) > spec.input_size
+            x = F.interpolate(
+                x, size=(spec.input_size, spec.input_size), mode="bilinear", align_corners=False, antialias=shrinks
+            )
+        return x * self._scale + self._offset
+
+    def logits(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n k"]:
+        """What the classifier says of x in [-1, 1], as logits."""
+        return self._as_logits(self.model(self.prepare(x)), len(x))
+
+    def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n k"]:
+        """The logits."""
+        return self.logits(x)
+
+    def logits_and_features(self, x: Float[Tensor, "n c h w"]) -> tuple[Float[Tensor, "n k"], list[Tensor]]:
+        """Logits, and the feature maps of at most four stages, from one pass; no maps where none can be tapped.
+
+        The stages are found at the first call, which therefore takes two passes.
+        """
+        prepared = self.prepare(x)
+        if self._tap is None:
+            self._tap = tap_for(self.model, prepared.detach())
+        output, features = self._tap(prepared)
+        return self._as_logits(output, len(x)), features
+
+    def features(self, x: Float[Tensor, "n c h w"]) -> list[Tensor]:
+        """The feature maps alone, largest first, each ``[n channels h w]``."""
+        return self.logits_and_features(x)[1]
+
+    def probabilities(self, logits: Float[Tensor, "n k"]) -> Float[Tensor, "n k"]:
+        """Softmax over exclusive labels, or a sigmoid for each of several."""
+        return logits.softmax(dim=1) if self.activation == "softmax" else logits.sigmoid()
+
+    def _as_logits(self, output: Any, n: int) -> Tensor:
+        raw = unwrap(output).float()
+        spec = self.spec
+        if raw.dim() > 2 and raw[0, :, ...].numel() == raw.shape[1]:
+            raw = raw.flatten(1)  # n k 1 1, as fully convolutional models answer
+        if raw.dim() == 1 and len(raw) == n:
+            raw = raw.unsqueeze(1)
+        columns = (1, 2) if spec.output == "probabilities" and spec.k == 2 else (spec.k,)
+        if spec.output == "single-logit":
+            columns = (1,)
+        if raw.dim() != 2 or len(raw) != n or raw.shape[1] not in columns:
+            raise ClassifierError(
+                f"the classifier answered with shape {list(raw.shape)} for {n} image(s); its spec "
+                f"({spec.k} labels, output {spec.output}) expects [{n}, {columns[-1]}]: correct the spec"
+            )
+        if spec.output == "single-logit":
+            return torch.cat([-raw / 2, raw / 2], dim=1)
+        if spec.output == "probabilities":
+            if raw.shape[1] == 1:
+                raw = torch.cat([1 - raw, raw], dim=1)
+            return raw.clamp(min=_SMALLEST_PROBABILITY).log()
+        return raw
+
+
+def unwrap(output: Any) -> Tensor:
+    """The tensor of answers in what a model returned: itself, ``.logits``, ``["logits"]`` or the first of several.
+
+    Raises:
+        ClassifierError: there is no tensor in any of these places.
+    """
+    if isinstance(output, Tensor):
+        return output
+    if isinstance(output, Mapping) and "logits" in output:
+        return unwrap(output["logits"])
+    if isinstance(getattr(output, "logits", None), Tensor):
+        return unwrap(output.logits)
+    if isinstance(output, tuple | list) and output and isinstance(output[0], Tensor):
+        return output[0]
+    raise ClassifierError(
+        f"the classifier answered with {type(output).__name__}; expected a tensor [n, labels], "
+        "or one under 'logits' or first in a tuple: wrap the model in a function that returns it"
+    )

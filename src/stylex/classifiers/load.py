@@ -1,0 +1,190 @@
+"""load_classifier: one door for every way in which a classifier can be given."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import json
+import os
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from stylex.classifiers.classifier import Classifier
+from stylex.classifiers.programs import load_exported, load_torchscript
+from stylex.classifiers.small import load_small_classifier
+from stylex.classifiers.spec import ClassifierSpec
+from stylex.core.errors import ClassifierError
+
+Reference = str | os.PathLike[str] | nn.Module | Callable[..., Any]
+
+_FORMS = (
+    "expected pkg.module:callable, a TorchScript file (.pt, .ts, .torchscript), a torch.export program (.pt2) "
+    "or a folder with classifier.json and weights.safetensors"
+)
+_TORCHSCRIPT = (".pt", ".ts", ".torchscript")
+_SUFFIXES = (*_TORCHSCRIPT, ".pt2", ".pth", ".ckpt", ".bin", ".pkl", ".safetensors", ".onnx", ".h5", ".keras")
+
+
+def load_classifier(reference: Reference, spec: ClassifierSpec | None = None) -> Classifier:
+    """The classifier that a reference means, frozen and in eval mode.
+
+    Args:
+        reference: a Classifier, a module or another callable of a batch; ``pkg.module:callable`` (the
+            callable takes nothing and returns a module, a Classifier or a pair of module and spec; the
+            working directory is searched as ``python -m`` does); a TorchScript file; a ``.pt2`` program;
+            or the folder of a small classifier.
+        spec: what the classifier takes and answers. Without it: the pair's, the module's ``spec``
+            attribute, or for a file ``<file>.json`` beside it.
+
+    Raises:
+        ClassifierError: nothing usable is there, no spec was found, or the user's own code failed.
+    """
+    if not isinstance(reference, str | os.PathLike):
+        return _wrapped(reference, spec, describe(reference))
+    text = os.fspath(reference)
+    path = Path(text)
+    if path.is_dir():
+        return load_small_classifier(path, spec)
+    if path.is_file():
+        return _from_file(path, spec)
+    if isinstance(reference, str) and ":" in text and not text.lower().endswith(_SUFFIXES):
+        return _from_import(text, spec)
+    raise ClassifierError(f"no classifier at {text!r}: no such file or folder; {_FORMS}")
+
+
+def describe(reference: Reference) -> str:
+    """A stable name of a reference for the snapshot: the text itself, or the class of an object."""
+    if isinstance(reference, str | os.PathLike):
+        return os.fspath(reference)
+    thing: Any = reference.model if isinstance(reference, Classifier) else reference
+    named = thing if hasattr(thing, "__qualname__") else type(thing)
+    return f"{named.__module__}.{named.__qualname__}"
+
+
+@torch.no_grad()
+def fingerprint(classifier: Classifier) -> str:
+    """SHA-256 that tells one classifier from another: over the weights, or, where there are none, over answers.
+
+    Answers of a plain callable are rounded to 3 digits, so that another thread count does not matter.
+    """
+    digest = hashlib.sha256()
+    tensors = [] if not isinstance(classifier.model, nn.Module) else sorted(classifier.model.state_dict().items())
+    digest.update(json.dumps(classifier.spec.to_json(), sort_keys=True).encode())
+    for name, tensor in tensors:
+        if isinstance(tensor, torch.Tensor):
+            value = tensor.detach().cpu().contiguous()
+            digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
+            digest.update(value.flatten().view(torch.uint8).numpy().tobytes())
+    if not tensors:
+        size = classifier.spec.input_size
+        rng = torch.Generator().manual_seed(0)
+        x = torch.rand(4, classifier.spec.channels, size, size, generator=rng) * 2 - 1
+        logits = classifier.logits(x.to(next(classifier.buffers()).device))
+        digest.update(json.dumps([[f"{v:.3g}" for v in row] for row in logits.tolist()]).encode())
+    return digest.hexdigest()
+
+
+def _wrapped(given: Any, spec: ClassifierSpec | None, name: str) -> Classifier:
+    """A Classifier around what was given: a Classifier, a (module, spec) pair, a module or another callable."""
+    if isinstance(given, tuple) and len(given) == 2:
+        given, own = given
+        spec = spec or _read_spec(own, name)
+    if isinstance(given, Classifier):
+        return given if spec is None or spec == given.spec else Classifier(given.model, spec)
+    if not callable(given):
+        raise ClassifierError(
+            f"{name} gave {type(given).__name__}; expected a torch module, a Classifier or (module, ClassifierSpec)"
+        )
+    if spec is None and getattr(given, "spec", None) is not None:
+        spec = _read_spec(given.spec, name)
+    if spec is None:
+        raise ClassifierError(
+            f"{name} comes without a spec; give ClassifierSpec(labels=..., input_size=..., channels=..., mean=..., "
+            "std=..., output=...), as an argument, as the module's attribute 'spec', or return (module, spec)"
+        )
+    return Classifier(given, spec)
+
+
+def _read_spec(given: Any, name: str) -> ClassifierSpec:
+    if isinstance(given, ClassifierSpec):
+        return given
+    if isinstance(given, Mapping):
+        return ClassifierSpec.from_json(given)
+    raise ClassifierError(
+        f"{name}: the spec must be a ClassifierSpec or a dict of its fields, got {type(given).__name__}"
+    )
+
+
+def _from_import(reference: str, spec: ClassifierSpec | None) -> Classifier:
+    module_name, _, attribute = reference.partition(":")
+    if not all(part.isidentifier() for part in (module_name + "." + attribute).split(".")):
+        raise ClassifierError(f"cannot read the classifier reference {reference!r}; {_FORMS}")
+    here = os.getcwd()
+    if here not in sys.path:
+        sys.path.insert(0, here)
+    try:
+        thing: Any = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        if error.name and (module_name == error.name or module_name.startswith(error.name + ".")):
+            raise ClassifierError(
+                f"no module {error.name!r} for the classifier {reference!r}; it must be installed, or lie under {here}"
+            ) from error
+        raise ClassifierError(f"importing {module_name!r} failed: {_reason(error)}; install what it needs") from error
+    except (Exception, SystemExit) as error:
+        raise ClassifierError(f"importing {module_name!r} for the classifier failed: {_reason(error)}") from error
+    for name in attribute.split("."):
+        if not hasattr(thing, name):
+            public = ", ".join(sorted(key for key in vars(thing) if not key.startswith("_"))[:8]) or "nothing"
+            raise ClassifierError(f"{module_name!r} has no {name!r} for the classifier {reference!r}; it has {public}")
+        thing = getattr(thing, name)
+    if not isinstance(thing, nn.Module | tuple):
+        if not callable(thing):
+            raise ClassifierError(
+                f"{reference!r} is {type(thing).__name__}, not a callable that returns the classifier"
+            )
+        try:
+            thing = thing()
+        except ClassifierError:
+            raise
+        except (Exception, SystemExit) as error:
+            raise ClassifierError(f"calling {reference!r} (without arguments) failed: {_reason(error)}") from error
+    return _wrapped(thing, spec, repr(reference))
+
+
+def _from_file(path: Path, spec: ClassifierSpec | None) -> Classifier:
+    suffix = path.suffix.lower()
+    if suffix == ".pt2":
+        load = load_exported
+    elif suffix in _TORCHSCRIPT:
+        load = load_torchscript
+    else:
+        raise ClassifierError(f"cannot load a classifier from {path}: weights alone are no program; {_FORMS}")
+    spec = spec or _sidecar(path)
+    return Classifier(load(path), spec)
+
+
+def _sidecar(path: Path) -> ClassifierSpec:
+    beside = path.with_name(path.name + ".json")
+    try:
+        given = json.loads(beside.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ClassifierError(
+            f"{path} comes without a spec; write {beside.name} beside it, with labels, input_size, channels, mean, std "
+            "and output"
+        ) from error
+    except (OSError, ValueError) as error:
+        raise ClassifierError(f"the spec {beside} cannot be read: {_reason(error)}") from error
+    try:
+        return ClassifierSpec.from_json(given)
+    except ClassifierError as error:
+        raise ClassifierError(f"{beside}: {error}") from error
+
+
+def _reason(error: BaseException) -> str:
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text[:400]}" if text else type(error).__name__

@@ -1,0 +1,340 @@
+"""The house classifier: a small convolutional net for newcomers, recipes and the demo, its training and its folder."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.torch import load as load_tensors
+from safetensors.torch import save as save_tensors
+from torch import Tensor, nn
+
+from stylex.classifiers.classifier import Classifier
+from stylex.classifiers.spec import ClassifierSpec
+from stylex.core.errors import ClassifierError
+from stylex.core.progress import Done, Listener, Started, Step, silent
+
+FORMAT = "stylex-small-classifier"
+VERSION = 1
+_CACHE_BYTES = 2**30
+
+
+class SmallCNN(nn.Module):
+    """Convolution, BatchNorm and ReLU in stages of halving size down to 4 px or less, global mean, one linear layer.
+
+    The first stage is one cheap convolution at full resolution (at most 64 px), so that a generator
+    can be trained through this net.
+
+    Args:
+        channels: of the image, 1 or 3.
+        k: number of outputs.
+        resolution: side of the image in px, 16 to 256.
+        width: channels of the first stage; the others have twice, four and at most six times as many.
+    """
+
+    def __init__(self, *, channels: int, k: int, resolution: int, width: int = 16) -> None:
+        super().__init__()
+        if not (16 <= resolution <= 256 and channels in (1, 3) and k >= 1 and width >= 4):
+            raise ClassifierError(
+                "the small classifier takes resolution 16 to 256, channels 1 or 3, k of 1 or more and width of 4 or "
+                f"more; got resolution {resolution}, channels {channels}, k {k}, width {width}"
+            )
+        self.config = {"channels": channels, "k": k, "resolution": resolution, "width": width}
+        stride = math.ceil(resolution / 64)
+        layers: list[nn.Module] = [_convolution(channels, width, kernel=2 * stride + 1, stride=stride)]
+        size, have = math.ceil(resolution / stride), width
+        while size > 4:
+            want = min(2 * have, 6 * width)
+            layers += [nn.AvgPool2d(2, ceil_mode=True), _convolution(have, want), _convolution(want, want)]
+            size, have = math.ceil(size / 2), want
+        self.stages = nn.Sequential(*layers)
+        self.head = nn.Linear(have, k)
+
+    def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n k"]:
+        """Logits of images in [-1, 1]."""
+        logits: Tensor = self.head(self.stages(x).mean(dim=(2, 3)))
+        return logits
+
+
+def _convolution(have: int, want: int, kernel: int = 3, stride: int = 1) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(have, want, kernel, stride=stride, padding=kernel // 2, bias=False),
+        nn.BatchNorm2d(want),
+        nn.ReLU(inplace=True),
+    )
+
+
+def fit_small_classifier(
+    batch: Callable[[NDArray[np.int64]], Tensor],
+    *,
+    train_indices: NDArray[np.int64],
+    train_labels: NDArray[np.int64],
+    test_indices: NDArray[np.int64],
+    test_labels: NDArray[np.int64],
+    label_names: Sequence[str],
+    width: int = 16,
+    epochs: int = 6,
+    batch_size: int = 64,
+    learning_rate: float = 4e-3,
+    label_smoothing: float = 0.05,
+    mirror: bool = True,
+    device: str | torch.device = "cpu",
+    bf16: bool = False,
+    seed: int = 0,
+    listener: Listener = silent,
+) -> tuple[Classifier, dict[str, float]]:
+    """Train a SmallCNN on labelled images.
+
+    Images are mirrored, moved a little, brightened, blurred and coarsened as training goes, so that the
+    classifier tolerates reconstructions. The same seed gives the same weights on the same machine.
+
+    Args:
+        batch: gives the images of some indices, ``n c h w`` in [-1, 1], square.
+        train_labels, test_labels: ``[n]`` class numbers, or ``[n, k]`` of 0 and 1 for a multi-label task.
+        label_names: the k names.
+        learning_rate: the highest of a one-cycle schedule.
+        label_smoothing: keeps logits from saturating.
+        mirror: whether a mirrored image means the same.
+        bf16: convolutions in bfloat16.
+        listener: hears ``Started``, a ``Step`` an epoch, ``Done``.
+
+    Returns:
+        The classifier, and on the test images ``accuracy`` and ``balanced_accuracy`` (mean over the labels).
+
+    Raises:
+        ClassifierError: labels and images do not match, or the loss is not finite.
+    """
+    k = len(label_names)
+    multi = train_labels.ndim == 2
+    _check_labels(train_indices, train_labels, k, "training")
+    _check_labels(test_indices, test_labels, k, "test")
+    images = _Images(batch, train_indices)
+    _, channels, resolution, _ = images.shape
+    spec = ClassifierSpec(
+        labels=tuple(label_names),
+        input_size=resolution,
+        channels=1 if channels == 1 else 3,
+        value_range=(-1.0, 1.0),
+        output="multi-label" if multi else "logits",
+    )
+    with torch.random.fork_rng(devices=[]):  # the caller's random state is not ours
+        torch.manual_seed(seed)
+        model = SmallCNN(channels=channels, k=k, resolution=resolution, width=width)
+    model = model.to(device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
+    rng = torch.Generator().manual_seed(seed)
+    labels = torch.from_numpy(np.ascontiguousarray(train_labels))
+    n = len(train_indices)
+    batch_size = min(batch_size, n)
+    steps = n // batch_size
+    optimizer = torch.optim.AdamW(model.parameters(), lr=learning_rate, weight_decay=0.02)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, learning_rate, total_steps=steps * epochs + 1, pct_start=0.25
+    )
+    task = "classifier"
+    listener(Started(task=task, total=epochs, unit="epoch"))
+    for epoch in range(epochs):
+        order = torch.randperm(n, generator=rng)
+        total = 0.0
+        for step in range(steps):
+            chosen = order[step * batch_size : (step + 1) * batch_size]
+            x = augment(images[chosen], rng, mirror=mirror).to(device, memory_format=torch.channels_last)
+            with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=bf16):
+                logits = model(x)
+            loss = _loss(logits.float(), labels[chosen].to(device), label_smoothing)
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+            schedule.step()
+            total += loss.item()
+        if not math.isfinite(total):
+            raise ClassifierError(
+                f"training the classifier: the loss is not finite in epoch {epoch + 1}; "
+                f"lower learning_rate ({learning_rate})"
+            )
+        listener(Step(task=task, done=epoch + 1, figures={"loss": total / steps}))
+    classifier = Classifier(model.to(memory_format=torch.contiguous_format), spec)
+    figures = measure_accuracy(classifier, batch, test_indices, test_labels)
+    listener(Done(task=task))
+    return classifier, figures
+
+
+def _check_labels(indices: NDArray[np.int64], labels: NDArray[np.int64], k: int, part: str) -> None:
+    fits = labels.ndim in (1, 2) and len(labels) == len(indices) > 0
+    if fits and labels.ndim == 1:
+        fits = bool(labels.min() >= 0 and labels.max() < k)
+    elif fits:
+        fits = labels.shape[1] == k and bool(np.isin(labels, (0, 1)).all())
+    if not fits:
+        raise ClassifierError(
+            f"{part} labels of shape {list(labels.shape)} do not fit {len(indices)} images and {k} label names; "
+            f"expected class numbers [n] below {k}, or 0/1 of shape [n, {k}]"
+        )
+
+
+class _Images:
+    """The training images; kept in memory (as float16, finer than a picture's 8 bits) where they fit."""
+
+    def __init__(self, batch: Callable[[NDArray[np.int64]], Tensor], indices: NDArray[np.int64]) -> None:
+        self.batch, self.indices = batch, indices
+        first = batch(indices[:1])
+        self.shape = tuple(first.shape)
+        if first.dim() != 4 or self.shape[2] != self.shape[3]:
+            raise ClassifierError(f"expected square images [n, c, h, w], got shape {list(self.shape)}")
+        self.kept: Tensor | None = None
+        if first.numel() * 2 * len(indices) <= _CACHE_BYTES:
+            chunks = [batch(indices[i : i + 256]).half() for i in range(0, len(indices), 256)]
+            self.kept = torch.cat(chunks)
+
+    def __getitem__(self, positions: Tensor) -> Tensor:
+        return self.batch(self.indices[positions.numpy()]) if self.kept is None else self.kept[positions].float()
+
+
+def augment(x: Float[Tensor, "n c h w"], rng: torch.Generator, *, mirror: bool) -> Float[Tensor, "n c h w"]:
+    """Small changes that leave the meaning: mirror, shift, zoom, contrast, brightness; half of the images coarsened.
+
+    Coarsening (shrink, then enlarge) stands for what a reconstruction loses.
+    """
+    n, size = len(x), x.shape[2]
+
+    def uniform(low: float, high: float) -> Tensor:
+        return low + (high - low) * torch.rand(n, generator=rng)
+
+    theta = torch.zeros(n, 2, 3)
+    zoom = uniform(0.94, 1.06)
+    sides = torch.where(uniform(0, 1) < 0.5, -1.0, 1.0) if mirror else torch.ones(n)
+    theta[:, 0, 0], theta[:, 1, 1] = zoom * sides, zoom
+    theta[:, 0, 2], theta[:, 1, 2] = uniform(-0.125, 0.125), uniform(-0.125, 0.125)
+    grid = F.affine_grid(theta, list(x.shape), align_corners=False)
+    x = F.grid_sample(x, grid, padding_mode="reflection", align_corners=False)
+    coarse = torch.rand(1, generator=rng).item() * 0.5 + 0.4
+    half = n // 2  # the order is random already
+    small = F.interpolate(x[:half], size=max(4, round(size * coarse)), mode="bilinear", antialias=True)
+    x = torch.cat([F.interpolate(small, size=size, mode="bilinear"), x[half:]])
+    gain, lift = uniform(0.9, 1.1).view(n, 1, 1, 1), uniform(-0.1, 0.1).view(n, 1, 1, 1)
+    return (x * gain + lift).clamp(-1, 1)
+
+
+def _loss(logits: Tensor, labels: Tensor, smoothing: float) -> Tensor:
+    if labels.dim() == 1:
+        return F.cross_entropy(logits, labels, label_smoothing=smoothing)
+    return F.binary_cross_entropy_with_logits(logits, labels.float() * (1 - smoothing) + smoothing / 2)
+
+
+@torch.no_grad()
+def measure_accuracy(
+    classifier: Classifier,
+    batch: Callable[[NDArray[np.int64]], Tensor],
+    indices: NDArray[np.int64],
+    labels: NDArray[np.int64],
+) -> dict[str, float]:
+    """``accuracy`` and ``balanced_accuracy`` on labelled images.
+
+    Accuracy is the share of right answers (over images; over images and labels when multi-label). Balanced
+    accuracy is the mean recall of the classes that occur (when multi-label: of each label's two sides).
+    """
+    device = next(classifier.buffers()).device
+    chunks = [classifier.logits(batch(indices[i : i + 256]).to(device)).cpu() for i in range(0, len(indices), 256)]
+    logits = torch.cat(chunks).numpy()
+    if labels.ndim == 1:
+        right = logits.argmax(axis=1) == labels
+        groups = [right[labels == j] for j in range(classifier.k)]
+    else:
+        right = (logits > 0) == (labels == 1)
+        groups = [right[:, j][labels[:, j] == side] for j in range(classifier.k) for side in (0, 1)]
+    recalls = [float(group.mean()) for group in groups if group.size]
+    return {"accuracy": float(right.mean()), "balanced_accuracy": float(np.mean(recalls))}
+
+
+def save_small_classifier(classifier: Classifier, folder: Path, *, figures: dict[str, float] | None = None) -> None:
+    """Write ``weights.safetensors`` and ``classifier.json`` into a folder; existing ones are replaced.
+
+    Raises:
+        ClassifierError: the folder cannot be written.
+    """
+    assert isinstance(classifier.model, SmallCNN), "only the house classifier has a folder"
+    state = {name: value.detach().cpu().contiguous() for name, value in classifier.model.state_dict().items()}
+    weights = save_tensors(state)
+    record = {
+        "format": FORMAT,
+        "version": VERSION,
+        "architecture": classifier.model.config,
+        "spec": classifier.spec.to_json(),
+        "figures": figures or {},
+        # Ties the two files: a folder that was replaced only by half is noticed.
+        "weights_sha256": hashlib.sha256(weights).hexdigest(),
+    }
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        _write(folder / "weights.safetensors", weights)
+        _write(folder / "classifier.json", (json.dumps(record, indent=1, allow_nan=False) + "\n").encode())
+    except OSError as error:
+        raise ClassifierError(f"the classifier cannot be written to {folder}: {error.strerror or error}") from error
+
+
+def _write(path: Path, content: bytes) -> None:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise
+
+
+def load_small_classifier(folder: Path, spec: ClassifierSpec | None = None) -> Classifier:
+    """Read a folder that ``save_small_classifier`` wrote.
+
+    Raises:
+        ClassifierError: the folder is missing, foreign or damaged.
+    """
+    try:
+        record = json.loads((folder / "classifier.json").read_text(encoding="utf-8"))
+        weights = (folder / "weights.safetensors").read_bytes()
+    except OSError as error:
+        raise ClassifierError(
+            f"no classifier in {folder}: {error.strerror} ({Path(str(error.filename)).name}); "
+            "a classifier folder holds classifier.json and weights.safetensors"
+        ) from error
+    except ValueError as error:
+        raise ClassifierError(f"{folder / 'classifier.json'} is not JSON: {error}") from error
+    if not isinstance(record, dict) or record.get("format") != FORMAT:
+        raise ClassifierError(f"{folder / 'classifier.json'} does not describe a small classifier (format {FORMAT!r})")
+    if record.get("version") != VERSION:
+        raise ClassifierError(
+            f"{folder / 'classifier.json'} has version {record.get('version')!r}, "
+            f"this stylex reads {VERSION}; update stylex"
+        )
+    if hashlib.sha256(weights).hexdigest() != record.get("weights_sha256"):
+        raise ClassifierError(
+            f"{folder}: weights.safetensors is damaged or not the one that classifier.json describes; "
+            "copy or train it again"
+        )
+    try:
+        model = SmallCNN(**_architecture(record.get("architecture")))
+        model.load_state_dict(load_tensors(weights))
+    except (SafetensorError, RuntimeError, TypeError) as error:
+        raise ClassifierError(f"{folder}: the weights do not fit the architecture: {error}") from error
+    return Classifier(model, spec or ClassifierSpec.from_json(record.get("spec", {})))
+
+
+def _architecture(given: Any) -> dict[str, int]:
+    keys = {"channels", "k", "resolution", "width"}
+    if not isinstance(given, dict) or set(given) != keys or not all(type(v) is int for v in given.values()):
+        raise ClassifierError(f"a small classifier's architecture needs whole numbers for {', '.join(sorted(keys))}")
+    return given
