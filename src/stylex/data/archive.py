@@ -1,0 +1,594 @@
+"""The archive: a StyleGAN image zip. Written by ``prepare``, read by everybody who needs images.
+
+Layout: ``00000/img00000000.png`` ... (PNG, stored), ``dataset.json`` (``{"labels": [[file, label], ...]}``, or null;
+a label is a class number, or 0/1 per label), and our own ``stylex.json``, which other readers ignore: label names,
+the pictures' original names, and what keeps a split honest. Archives without it are read too.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import re
+import struct
+import threading
+import zipfile
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import Any, BinaryIO, Literal
+
+import numpy as np
+from jaxtyping import Float
+from numpy.typing import ArrayLike, NDArray
+from PIL import Image
+from torch import Tensor
+
+from stylex.core.errors import DataError
+from stylex.data.images import RESOLUTIONS, Channels, quiet_pillow, to_tensor
+
+SplitName = Literal["train", "test"]
+Label = int | tuple[int, ...]
+
+SCHEMA, VERSION = "stylex/archive", 1
+INDEX, LABELS = "stylex.json", "dataset.json"
+MEMORY_BYTES = 1_500_000_000
+"""Archives with more pixels than this are not kept in memory: their pictures are decoded each time."""
+
+_PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
+_DATE = (1980, 1, 1, 0, 0, 0)  # the same input gives the same bytes
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class ArchiveIndex:
+    """What an archive says of its pictures, which are ``len(names)``.
+
+    Attributes:
+        resolution, channels: of every picture.
+        names: what the pictures were called.
+        labels: a class number each, or a 0/1 vector each (multi-label), or None.
+        label_names: of the classes, or of the vectors' places; None if unknown.
+        split_keys: pictures with the same key are never divided by a split.
+        splits: where the source itself divided them; None for those to be divided by key.
+        groups: whom or what a picture shows (a patient), if the source says so.
+        contents: hashes of the pictures before they were resized.
+    """
+
+    resolution: int
+    channels: Channels
+    names: Sequence[str]
+    labels: Sequence[Label] | None
+    label_names: Sequence[str] | None
+    split_keys: Sequence[str]
+    splits: Sequence[SplitName | None]
+    groups: Sequence[str | None]
+    contents: Sequence[str | None]
+
+    def __post_init__(self) -> None:
+        n = len(self.names)
+        assert self.labels is None or len(self.labels) == n
+        assert len(self.split_keys) == len(self.splits) == len(self.groups) == len(self.contents) == n
+
+
+def member_name(i: int) -> str:
+    """The file name of the i-th picture in an archive that we write."""
+    return f"{i // 1000:05d}/img{i:08d}.png"
+
+
+def write_archive(path: Path, pictures: Iterable[NDArray[np.uint8]], index: ArchiveIndex) -> None:
+    """Write pictures ``[h, w, c]`` and what is said of them; the same input gives the same bytes.
+
+    Raises:
+        DataError: the file cannot be written; nothing is left of it.
+    """
+    files = [member_name(i) for i in range(len(index.names))]
+    labels = None if index.labels is None else [[file, label] for file, label in zip(files, index.labels, strict=True)]
+    about = {
+        "schema": SCHEMA,
+        "version": VERSION,
+        "resolution": index.resolution,
+        "channels": index.channels,
+        "label_names": index.label_names,
+        "files": files,
+        "names": index.names,
+        "split_keys": index.split_keys,
+        "splits": index.splits if any(index.splits) else None,
+        "groups": index.groups if any(group is not None for group in index.groups) else None,
+        "contents": index.contents,
+    }
+    with replacing(path) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+        for name, picture in zip(files, pictures, strict=True):
+            assert picture.shape == (index.resolution, index.resolution, index.channels), picture.shape
+            _write_member(archive, name, _png(picture))
+        _write_member(archive, LABELS, json.dumps({"labels": labels}).encode())
+        _write_member(archive, INDEX, json.dumps(about).encode())
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """A file to write that takes ``path``'s place when all is written, or else vanishes.
+
+    Raises:
+        DataError: the disk is full, the folder cannot be written, ...
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with temporary.open("wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except OSError as error:
+        raise DataError(f"cannot write {path}: {error.strerror or error}") from error
+    finally:
+        with suppress(OSError):
+            temporary.unlink()
+
+
+def _write_member(archive: zipfile.ZipFile, name: str, data: bytes) -> None:
+    info = zipfile.ZipInfo(name, _DATE)
+    info.create_system = 3
+    info.external_attr = 0o644 << 16
+    archive.writestr(info, data)
+
+
+def _png(picture: NDArray[np.uint8]) -> bytes:
+    """A PNG with stored pixels: fast to read, and the same bytes whatever encoder is installed."""
+    height, width, channels = picture.shape
+    rows = np.zeros((height, 1 + width * channels), np.uint8)  # each row begins with its filter: 0, none
+    rows[:, 1:] = picture.reshape(height, -1)
+    header = struct.pack(">IIBBBBB", width, height, 8, {1: 0, 3: 2}[channels], 0, 0, 0)
+    chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(rows.tobytes(), 0)), (b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body)) for kind, body in chunks
+    )
+
+
+def open_images(path: str | Path) -> ImageSet:
+    """The images of an archive: one that ``stylex prepare`` wrote, or any StyleGAN image zip.
+
+    Raises:
+        DataError: missing, no archive, damaged, or its pictures are not all square, of one size (16 to 256, a power
+            of two) and of one kind (grey or RGB).
+    """
+    path = Path(path)
+    if path.is_dir():
+        raise DataError(f"{path} is a folder: make an archive of it first, with `stylex prepare {path} --out ...`")
+    if not path.is_file():
+        raise DataError(f"there is no archive {path}")
+    pictures = _Pictures(path)
+    return ImageSet(pictures, pictures.index(), np.arange(len(pictures.files)))
+
+
+class _Pictures:
+    """The pictures of an archive by position, decoded when first asked for and kept if they are not too many."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._zip_lock = threading.Lock()
+        self._zip: zipfile.ZipFile | None = None
+        self._pid = 0
+        self.members = frozenset(info.filename for info in self.directory() if not info.is_dir())
+        self.files = picture_files(self.members)
+        if not self.files:
+            raise DataError(f"{path} has no pictures in it")
+        self.resolution, self.channels = self._kind(self.files[0])
+        shape = (len(self.files), self.resolution, self.resolution, self.channels)
+        keep = int(np.prod(shape)) <= MEMORY_BYTES
+        # Untouched pages of an empty array cost nothing: memory grows with what is read.
+        self._kept = np.empty(shape, np.uint8) if keep else None
+        self._have = np.zeros(len(self.files), bool)
+
+    def _open(self) -> zipfile.ZipFile:
+        # A forked process shares its parent's file position, and would read what the parent seeks to.
+        with self._zip_lock:
+            if self._zip is None or self._pid != os.getpid():
+                try:
+                    self._zip, self._pid = zipfile.ZipFile(self.path), os.getpid()
+                except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
+                    raise DataError(f"{self.path} is not a readable zip archive ({error})") from None
+            return self._zip
+
+    def read(self, name: str) -> bytes:
+        """A member's bytes, checked against their CRC."""
+        try:
+            return self._open().read(name)
+        except DataError:
+            raise
+        except KeyError:
+            raise DataError(f"{self.path}: {name} is missing from the archive") from None
+        except Exception as error:  # zipfile, zlib and friends raise nearly anything on damaged data
+            raise DataError(f"{self.path}: {name} is damaged ({str(error) or type(error).__name__})") from None
+
+    def directory(self) -> list[zipfile.ZipInfo]:
+        """What the zip holds, by name."""
+        return sorted(self._open().infolist(), key=lambda info: info.filename)
+
+    def _kind(self, name: str) -> tuple[int, Channels]:
+        """Size and channels by the header alone."""
+        try:
+            with quiet_pillow(), self._open().open(name) as file, Image.open(file) as image:
+                (width, height), mode = image.size, image.mode
+        except DataError:
+            raise
+        except Exception as error:
+            raise DataError(f"{self.path}: {name} is damaged ({str(error) or type(error).__name__})") from None
+        remedy = "run `stylex prepare` on the archive"
+        if width != height or width not in RESOLUTIONS:
+            raise DataError(
+                f"{self.path}: {name} is {width} x {height} pixels, expected a square of 16, 32, 64, 128 or 256: "
+                f"{remedy}"
+            )
+        if mode not in ("L", "RGB"):
+            raise DataError(f"{self.path}: {name} is of kind {mode}, expected grey (L) or RGB: {remedy}")
+        return width, 1 if mode == "L" else 3
+
+    def check_alike(self) -> None:
+        """All pictures are of one size and kind, by their headers."""
+        for name in self.files:
+            if self._kind(name) != (self.resolution, self.channels):
+                raise self._unlike(name)
+
+    def _unlike(self, name: str) -> DataError:
+        kind = f"{self.resolution} x {self.resolution} pixels with {self.channels} channel(s)"
+        return DataError(
+            f"{self.path}: {name} is not {kind} as {self.files[0]} is: run `stylex prepare` on the archive"
+        )
+
+    def __getitem__(self, rows: NDArray[np.int64]) -> NDArray[np.uint8]:
+        kept = self._kept
+        if kept is None:
+            return np.stack([self._decode(int(i)) for i in rows]) if len(rows) else self._none()
+        # Two threads may decode the same picture: they write the same bytes.
+        for i in rows[~self._have[rows]]:
+            kept[i] = self._decode(int(i))
+            self._have[i] = True
+        return kept[rows]
+
+    def _none(self) -> NDArray[np.uint8]:
+        return np.empty((0, self.resolution, self.resolution, self.channels), np.uint8)
+
+    def _decode(self, i: int) -> NDArray[np.uint8]:
+        name = self.files[i]
+        data = self.read(name)
+        try:
+            with Image.open(io.BytesIO(data)) as image:
+                pixels = np.asarray(image)
+        except Exception as error:
+            raise DataError(f"{self.path}: {name} is damaged ({str(error) or type(error).__name__})") from None
+        shape = (self.resolution, self.resolution)
+        if pixels.shape != (shape if self.channels == 1 else (*shape, 3)) or pixels.dtype != np.uint8:
+            raise self._unlike(name)
+        return pixels.reshape(*shape, self.channels)
+
+    def index(self) -> ArchiveIndex:
+        """What the archive says of its pictures, in the order of ``files``."""
+        where = str(self.path)
+        labels = parse_labels(self.read(LABELS), self.files, where) if LABELS in self.members else None
+        if INDEX in self.members:
+            about = parse_about(self.read(INDEX), self.files, where)
+            if (about.resolution, about.channels) != (self.resolution, self.channels):
+                raise DataError(f"{where}: {INDEX} and the pictures disagree in size or channels")
+        else:
+            self.check_alike()
+            infos = [self._open().getinfo(name) for name in self.files]
+            # The zip's own checksums: equal files have equal keys, and nothing needs to be read.
+            about = _About.nothing(self.files, [f"{info.CRC:08x}-{info.file_size}" for info in infos])
+        if labels and about.label_names is not None:
+            need = max(x + 1 if isinstance(x, int) else len(x) for x in labels)
+            if need > len(about.label_names):
+                raise DataError(f"{where}: {INDEX} names {len(about.label_names)} labels, {LABELS} has {need}")
+        return ArchiveIndex(
+            resolution=self.resolution,
+            channels=self.channels,
+            names=about.names,
+            labels=labels,
+            label_names=about.label_names if labels is not None else None,
+            split_keys=about.split_keys,
+            splits=about.splits,
+            groups=about.groups,
+            contents=about.contents,
+        )
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class _About:
+    """The content of ``stylex.json``; see ArchiveIndex."""
+
+    resolution: int
+    channels: int
+    label_names: tuple[str, ...] | None
+    names: Sequence[str]
+    split_keys: Sequence[str]
+    splits: Sequence[SplitName | None]
+    groups: Sequence[str | None]
+    contents: Sequence[str | None]
+
+    @classmethod
+    def nothing(cls, files: Sequence[str], split_keys: Sequence[str]) -> _About:
+        nobody = [None] * len(files)
+        return cls(
+            resolution=0,
+            channels=0,
+            label_names=None,
+            names=files,
+            split_keys=split_keys,
+            splits=nobody,
+            groups=nobody,
+            contents=nobody,
+        )
+
+
+def picture_files(names: Iterable[str]) -> tuple[str, ...]:
+    """Those files of an archive that are pictures, in order."""
+    return tuple(sorted(name for name in names if name.lower().endswith(_PICTURE_SUFFIXES)))
+
+
+def parse_labels(content: bytes, files: Sequence[str], where: str) -> list[Label] | None:
+    """Read ``dataset.json``: a label for each of ``files``, or None.
+
+    Raises:
+        DataError: it is not of the form that StyleGAN's tools write, or does not fit the files.
+    """
+    rows = _json_object(content, f"{where}: {LABELS}").get("labels")
+    if rows is None:
+        return None
+    if not isinstance(rows, list) or not all(isinstance(r, list) and len(r) == 2 and _is_text(r[0]) for r in rows):
+        raise DataError(f"{where}: {LABELS}: expected {{'labels': [[file, label], ...]}}")
+    by_file = {file.replace("\\", "/"): _parse_label(label, file, where) for file, label in rows}
+    lost = sorted(by_file.keys() - set(files))
+    if lost:
+        raise DataError(f"{where}: {lost[0]}, named in {LABELS}, is missing ({len(lost)} such)")
+    bare = [file for file in files if file not in by_file]
+    if bare:
+        raise DataError(f"{where}: {LABELS} has no label for {bare[0]} ({len(bare)} such)")
+    labels = [by_file[file] for file in files]
+    lengths = {len(label) if isinstance(label, tuple) else 0 for label in labels}
+    if len(lengths) > 1:
+        raise DataError(f"{where}: {LABELS} mixes labels of different lengths")
+    return labels
+
+
+def _parse_label(label: Any, file: str, where: str) -> Label:
+    if isinstance(label, int) and not isinstance(label, bool) and 0 <= label < 2**31:
+        return label
+    if isinstance(label, list) and label and all(isinstance(v, int | float) and v in (0, 1) for v in label):
+        return tuple(int(v) for v in label)
+    raise DataError(
+        f"{where}: {LABELS}: the label of {file} is {str(label)[:60]}, expected a class number (0, 1, ...) "
+        "or a list of 0 and 1"
+    )
+
+
+def parse_about(content: bytes, files: Sequence[str], where: str) -> _About:
+    """Read ``stylex.json``.
+
+    Raises:
+        DataError: it is damaged, of another version, or of other files.
+    """
+    again = "prepare the images again"
+    about = _json_object(content, f"{where}: {INDEX}")
+    if about.get("schema") != SCHEMA:
+        raise DataError(f"{where}: {INDEX} has schema {about.get('schema')!r}, expected {SCHEMA!r}")
+    if about.get("version") != VERSION:
+        raise DataError(f"{where}: {INDEX} has version {about.get('version')!r}, this stylex reads {VERSION}: {again}")
+    listed = about.get("files")
+    if not isinstance(listed, list) or not all(map(_is_text, listed)):
+        raise DataError(f"{where}: {INDEX}: files is damaged: {again}")
+    if listed != list(files):
+        lost = sorted(set(listed) - set(files))
+        what = f"{lost[0]} is missing from the archive" if lost else f"{INDEX} does not list the archive's pictures"
+        raise DataError(f"{where}: {what}: {again}")
+
+    def column(key: str, good: Callable[[Any], bool], *, optional: bool) -> list[Any]:
+        values = about.get(key)
+        if values is None and optional:
+            return [None] * len(files)
+        if not isinstance(values, list) or len(values) != len(files) or not all(map(good, values)):
+            raise DataError(f"{where}: {INDEX}: {key} is damaged: {again}")
+        return values
+
+    def text_or_none(value: Any) -> bool:
+        return value is None or _is_text(value)
+
+    label_names = about.get("label_names")
+    if label_names is not None and not (isinstance(label_names, list) and all(map(_is_text, label_names))):
+        raise DataError(f"{where}: {INDEX}: label_names is damaged: {again}")
+    resolution, channels = about.get("resolution"), about.get("channels")
+    return _About(
+        resolution=resolution if isinstance(resolution, int) else 0,
+        channels=channels if isinstance(channels, int) else 0,
+        label_names=None if label_names is None else tuple(label_names),
+        names=column("names", _is_text, optional=False),
+        split_keys=column("split_keys", _is_text, optional=False),
+        splits=column("splits", lambda value: value in (None, "train", "test"), optional=True),
+        groups=column("groups", text_or_none, optional=True),
+        contents=column("contents", text_or_none, optional=True),
+    )
+
+
+def _json_object(content: bytes, where: str) -> dict[str, Any]:
+    try:
+        value = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{where} is not JSON ({error})") from None
+    if not isinstance(value, dict):
+        raise DataError(f"{where} holds a {type(value).__name__}, expected an object")
+    return value
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+class ImageSet:
+    """Images of an archive, or some of them, by position 0..n-1. Safe to read from several threads."""
+
+    def __init__(self, pictures: _Pictures, index: ArchiveIndex, rows: NDArray[np.int64]) -> None:
+        self._pictures = pictures
+        self._index = index
+        self._rows = rows
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __repr__(self) -> str:
+        size = f"{self.resolution} x {self.resolution} x {self.channels}"
+        return f"ImageSet({str(self.path)!r}, {len(self)} images, {size})"
+
+    @property
+    def path(self) -> Path:
+        """The archive."""
+        return self._pictures.path
+
+    @property
+    def resolution(self) -> int:
+        """Width and height in pixels."""
+        return self._index.resolution
+
+    @property
+    def channels(self) -> Channels:
+        """1 (grey) or 3 (RGB)."""
+        return self._index.channels
+
+    @property
+    def label_names(self) -> tuple[str, ...] | None:
+        """Names of the labels, if the archive gives them."""
+        names = self._index.label_names
+        return None if names is None else tuple(names)
+
+    @property
+    def multi_label(self) -> bool:
+        """Whether an image can have several labels."""
+        return self.labels is not None and self.labels.ndim == 2
+
+    @cached_property
+    def labels(self) -> NDArray[np.int64] | None:
+        """Class numbers ``[n]``, or 0/1 ``[n, k]`` for multi-label; None if there are no labels."""
+        labels = self._index.labels
+        return None if labels is None else np.asarray(labels, np.int64)[self._rows]
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """What the pictures were called, relative to the source; unique."""
+        return tuple(self._index.names[i] for i in self._rows)
+
+    @cached_property
+    def groups(self) -> tuple[str | None, ...]:
+        """Whom or what each picture shows, where the source says so."""
+        return tuple(self._index.groups[i] for i in self._rows)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """sha256 of the whole archive's directory (names, sizes, checksums) and labels: cheap, and any change shows."""
+        digest = hashlib.sha256()
+        for info in self._pictures.directory():
+            digest.update(f"{info.filename}\0{info.file_size}\0{info.CRC}\n".encode("utf-8", "replace"))
+        if LABELS in self._pictures.members:
+            digest.update(self._pictures.read(LABELS))
+        return digest.hexdigest()
+
+    def subset(self, indices: ArrayLike) -> ImageSet:
+        """These images, in this order."""
+        return ImageSet(self._pictures, self._index, self._rows[np.asarray(indices, np.int64)])
+
+    def select(self, label: int | str) -> ImageSet:
+        """The images that have a label, by its number or name.
+
+        Raises:
+            DataError: there are no labels, or no such label.
+        """
+        if self.labels is None:
+            raise DataError(f"{self.path} has no labels to select by")
+        if isinstance(label, str):
+            if label not in (self.label_names or ()):
+                known = ", ".join(self.label_names) if self.label_names else "numbers only"
+                raise DataError(f"no label {label!r} in {self.path}: its labels are {known}")
+            assert self.label_names is not None
+            label = self.label_names.index(label)
+        if self.multi_label:
+            if not 0 <= label < self.labels.shape[1]:
+                raise DataError(f"no label {label} in {self.path}: its labels are 0 to {self.labels.shape[1] - 1}")
+            return self.subset(np.flatnonzero(self.labels[:, label]))
+        return self.subset(np.flatnonzero(self.labels == label))
+
+    def split(self, name: SplitName, test_fraction: float = 0.1, seed: int = 0) -> ImageSet:
+        """The training or the test part: the source's own, or else about ``test_fraction`` of the images by hash.
+
+        An image's part depends on its group or content alone, so adding images moves no other, and neither groups
+        nor equal pictures are ever divided.
+
+        Raises:
+            DataError: the part is empty, or the fraction is not between 0 and 1.
+        """
+        if not 0 < test_fraction < 1:
+            raise DataError(f"test_fraction {test_fraction}: expected a number between 0 and 1, such as 0.1")
+        assert name in ("train", "test"), name
+        part = [i for i, row in enumerate(self._rows) if self._part(int(row), test_fraction, seed) == name]
+        if not part:
+            raise DataError(
+                f"the {name} part of {self.path} is empty ({len(self)} images, test_fraction {test_fraction}): "
+                "give more images or another fraction"
+            )
+        return self.subset(part)
+
+    def _part(self, row: int, test_fraction: float, seed: int) -> SplitName:
+        explicit = self._index.splits[row]
+        if explicit is not None:
+            return explicit
+        digest = hashlib.sha256(f"{seed}:{self._index.split_keys[row]}".encode()).digest()
+        return "test" if int.from_bytes(digest[:8], "big") < test_fraction * 2**64 else "train"
+
+    def pictures(self, indices: ArrayLike) -> NDArray[np.uint8]:
+        """Pictures ``[n, h, w, c]``.
+
+        Raises:
+            DataError: the archive is damaged there.
+        """
+        return self._pictures[self._rows[np.asarray(indices, np.int64)]]
+
+    def batch(self, indices: ArrayLike, mirror: bool | NDArray[np.bool_] | None = None) -> Float[Tensor, "n c h w"]:
+        """Images as x; ``mirror`` (for all, or one truth value each) exchanges left and right.
+
+        Raises:
+            DataError: the archive is damaged there.
+        """
+        pictures = self.pictures(indices)
+        if mirror is not None:
+            chosen = np.broadcast_to(np.asarray(mirror, bool), len(pictures))
+            pictures = np.where(chosen[:, None, None, None], pictures[:, :, ::-1], pictures)
+        return to_tensor(pictures)
+
+
+def sample_order(n: int, nimg: int, batch: int, seed: int) -> NDArray[np.int64]:
+    """Indices in 0..n-1 of the global batch that begins at image counter ``nimg``.
+
+    Every n consecutive images from a multiple of n are one epoch: each index once, in an order given by the seed
+    and the epoch's number. Nothing is remembered: the same arguments give the same batch.
+    """
+    assert n > 0
+    assert nimg >= 0
+    position = np.arange(nimg, nimg + batch)
+    out = np.empty(batch, np.int64)
+    for epoch in np.unique(position // n):
+        here = position // n == epoch
+        out[here] = _epoch_order(n, seed, int(epoch))[position[here] % n]
+    return out
+
+
+@lru_cache(maxsize=4)
+def _epoch_order(n: int, seed: int, epoch: int) -> NDArray[np.int64]:
+    order = np.random.default_rng([seed % 2**64, epoch]).permutation(n)
+    order.flags.writeable = False
+    return order
+
+
+def is_archive_member(name: str) -> bool:
+    """Whether a file is named as pictures in a StyleGAN zip are."""
+    return re.fullmatch(r"\d{5}/img\d{8}\.png", name) is not None

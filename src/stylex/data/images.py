@@ -1,0 +1,258 @@
+"""One picture: from any file a person may have to ``h w c`` uint8, and between uint8 and tensors in [-1, 1]."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from jaxtyping import Float, UInt8
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, UnidentifiedImageError
+from torch import Tensor
+
+from stylex.core.errors import DataError
+
+Channels = Literal[1, 3]
+Fit = Literal["crop", "pad"]
+
+MAX_PIXELS = 100_000_000
+"""Larger pictures are refused by their header, before anything of them is decoded."""
+MAX_BYTES = 512 * 2**20
+"""Larger files are refused unread."""
+RESOLUTIONS = (16, 32, 64, 128, 256)
+
+# What is tried on a file. Pillow knows more, among them formats that start other programs (EPS).
+_FORMATS = ("PNG", "JPEG", "MPO", "GIF", "BMP", "TIFF", "WEBP", "PPM", "TGA", "JPEG2000", "AVIF", "ICO")
+SUFFIXES = {
+    *(".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".gif", ".bmp", ".dib", ".tif", ".tiff", ".webp"),
+    *(".ppm", ".pgm", ".pbm", ".pnm", ".tga", ".jp2", ".j2k", ".jpx", ".avif", ".ico"),
+}
+
+
+class PictureError(DataError):
+    """One file that cannot be used; ``reason`` is the message without the file's name."""
+
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(f"{name}: {reason}")
+        self.reason = " ".join(reason.split())
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class ReadPicture:
+    """A picture made square.
+
+    Attributes:
+        pixels: ``[resolution, resolution, c]`` uint8.
+        content: hash of the picture as it was before cropping and resizing; equal for equal pixels.
+        notes: what was done to it that a person may want to know.
+    """
+
+    pixels: NDArray[np.uint8]
+    content: str
+    notes: tuple[str, ...]
+
+
+def to_tensor(pictures: UInt8[np.ndarray, "n h w c"]) -> Float[Tensor, "n c h w"]:
+    """Pictures to x: 0..255 becomes [-1, 1]."""
+    x = torch.from_numpy(np.ascontiguousarray(pictures.transpose(0, 3, 1, 2)))
+    return x.to(torch.float32) / 127.5 - 1
+
+
+def to_pictures(x: Float[Tensor, "n c h w"]) -> UInt8[np.ndarray, "n h w c"]:
+    """X to pictures: values outside [-1, 1] are clipped; undoes ``to_tensor`` exactly."""
+    pictures = ((x.detach().float() + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
+    return np.ascontiguousarray(pictures.permute(0, 2, 3, 1).cpu().numpy())
+
+
+def load_image(path: str | Path, *, resolution: int, channels: Channels, fit: Fit = "crop") -> Float[Tensor, "1 c h w"]:
+    """One file as x, made square as ``prepare`` does.
+
+    Raises:
+        DataError: the file is missing or is no usable picture.
+    """
+    read = read_picture(Path(path), str(path), resolution=resolution, channels=channels, fit=fit)
+    return to_tensor(read.pixels[None])
+
+
+def read_picture(
+    file: Path | bytes, name: str, *, resolution: int, channels: Channels | None, fit: Fit = "crop"
+) -> ReadPicture:
+    """Decode a file and make it square; ``channels`` None keeps grey pictures grey (1) and others coloured (3).
+
+    Raises:
+        PictureError: missing, empty, truncated, corrupt, too large, or of a kind that cannot be read.
+    """
+    with quiet_pillow():
+        upright, notes = _decode(file, name)
+        size = f"{upright.mode} {upright.width} {upright.height} ".encode()
+        content = hashlib.sha256(size + upright.tobytes()).hexdigest()[:32]
+        if min(upright.size) < resolution:
+            notes.append("smaller than the resolution: enlarged")
+        square = _fit(upright, resolution, fit)
+        if channels is not None:
+            square = square.convert("L" if channels == 1 else "RGB")
+        pixels = np.asarray(square)
+    return ReadPicture(pixels=pixels.reshape(resolution, resolution, -1), content=content, notes=tuple(notes))
+
+
+def check_resolution(resolution: int) -> None:
+    """Only powers of two from 16 to 256.
+
+    Raises:
+        DataError: it is another number; the message names the nearest.
+    """
+    if resolution not in RESOLUTIONS:
+        nearest = min(RESOLUTIONS, key=lambda r: (abs(r - resolution), r))
+        raise DataError(f"resolution {resolution}: expected one of 16, 32, 64, 128, 256; the nearest is {nearest}")
+
+
+# How many are reading now: the first changes the filters, the last puts them back (they belong to the process).
+_quiet_lock = threading.Lock()
+_quiet_users = 0
+_quiet_filters: warnings.catch_warnings[None] | None = None
+
+
+@contextmanager
+def quiet_pillow() -> Iterator[None]:
+    """Keep Pillow's warnings about odd files to ourselves: such files are reported by name. Safe in threads."""
+    global _quiet_users, _quiet_filters
+    with _quiet_lock:
+        if _quiet_users == 0:
+            _quiet_filters = warnings.catch_warnings()
+            _quiet_filters.__enter__()
+            warnings.filterwarnings("ignore", module=r"PIL\.")
+        _quiet_users += 1
+    try:
+        yield
+    finally:
+        with _quiet_lock:
+            _quiet_users -= 1
+            if _quiet_users == 0:
+                assert _quiet_filters is not None
+                _quiet_filters.__exit__(None, None, None)
+                _quiet_filters = None
+
+
+def _decode(file: Path | bytes, name: str) -> tuple[Image.Image, list[str]]:
+    """The first frame, upright, opaque, 8 bit: ``L`` if it is grey, else ``RGB``; and what was done to it."""
+    data = file if isinstance(file, bytes) else _read_bytes(file, name)
+    if not data:
+        raise PictureError(name, "the file is empty")
+    try:
+        with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
+            if image.width * image.height > MAX_PIXELS:
+                raise PictureError(name, _too_many(f"{image.width} x {image.height} pixels"))
+            if image.width == 0 or image.height == 0:
+                raise PictureError(name, "it has no pixels")
+            return _to_eight_bit(image, name)
+    except PictureError:
+        raise
+    except UnidentifiedImageError:
+        raise PictureError(name, "not a picture in a known format, or its beginning is damaged") from None
+    except Image.DecompressionBombError:
+        raise PictureError(name, _too_many("too many pixels")) from None
+    except MemoryError:
+        raise PictureError(name, "not enough memory to decode it") from None
+    except Exception as error:  # decoders of damaged files raise nearly anything
+        raise PictureError(name, f"damaged or truncated ({str(error) or type(error).__name__})") from None
+
+
+def _too_many(what: str) -> str:
+    return f"{what}, more than the {MAX_PIXELS // 1_000_000} million allowed: refused; make it smaller first"
+
+
+def _read_bytes(path: Path, name: str) -> bytes:
+    try:
+        if not path.is_file():
+            raise PictureError(name, "is a folder, not a picture" if path.is_dir() else "there is no such file")
+        if path.stat().st_size > MAX_BYTES:
+            raise PictureError(name, f"larger than {MAX_BYTES // 2**20} MiB: refused")
+        return path.read_bytes()
+    except (OSError, ValueError) as error:  # ValueError: a null character in the path
+        raise PictureError(name, f"cannot be read ({getattr(error, 'strerror', None) or error})") from None
+
+
+def _to_eight_bit(image: Image.Image, name: str) -> tuple[Image.Image, list[str]]:
+    notes: list[str] = []
+    if getattr(image, "is_animated", False) and image.format != "MPO":  # MPO: a camera's photograph with a preview
+        notes.append("several pages: the first used" if image.format == "TIFF" else "animated: first frame used")
+    image.load()
+    image = _upright(image, notes)
+    mode = image.mode
+    if mode.startswith("I;16") or mode in ("I", "F"):
+        image = _wide_to_grey(image, name, notes)
+    elif mode in ("LA", "La", "RGBA", "RGBa", "PA") or "transparency" in image.info:
+        rgba = image.convert("RGBA")
+        if rgba.getchannel("A").getextrema() != (255, 255):
+            notes.append("transparent: put on white")
+        image = Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB")
+    elif mode in ("1", "L"):
+        image = image.convert("L")
+    else:
+        if mode == "CMYK":
+            notes.append("CMYK: converted to RGB")
+        image = image.convert("RGB")
+    return _grey_if_grey(image), notes
+
+
+def _upright(image: Image.Image, notes: list[str]) -> Image.Image:
+    try:
+        turned = ImageOps.exif_transpose(image)
+    except Exception:  # a damaged EXIF block does not spoil the pixels
+        notes.append("damaged EXIF data ignored")
+        return image
+    if image.getexif().get(0x0112, 1) in range(2, 9):
+        notes.append("turned upright by its EXIF data")
+    return turned
+
+
+def _wide_to_grey(image: Image.Image, name: str, notes: list[str]) -> Image.Image:
+    """16-bit, 32-bit or float grey to 8 bit, by the range that its numbers mean."""
+    values: NDArray[Any] = np.asarray(image)
+    low, high = float(values.min()), float(values.max())
+    if image.mode == "F":
+        if not np.isfinite(values).all():
+            raise PictureError(name, "has values that are not finite")
+        if low < 0 or high > 255:
+            raise PictureError(name, f"has values from {low:g} to {high:g}: expected 0..1 or 0..255")
+        top = 1 if high <= 1 else 255
+    else:
+        if low < 0 or high > 65535:
+            raise PictureError(name, f"has values from {low:g} to {high:g}: expected 16 bit, 0..65535")
+        top = 65535
+    notes.append("float values: scaled to 8 bit" if image.mode == "F" else "16 bit: scaled to 8 bit")
+    scaled = values.astype(np.float64) * (255 / top)
+    return Image.fromarray(np.rint(scaled).astype(np.uint8))
+
+
+def _grey_if_grey(image: Image.Image) -> Image.Image:
+    if image.mode == "L":
+        return image
+    pixels = np.asarray(image)
+    for part in (pixels[::16, ::16], pixels):  # the sparse look settles nearly all coloured pictures
+        if not ((part[..., 0] == part[..., 1]).all() and (part[..., 1] == part[..., 2]).all()):
+            return image
+    return image.getchannel(0)
+
+
+def _fit(image: Image.Image, resolution: int, fit: Fit) -> Image.Image:
+    lanczos = Image.Resampling.LANCZOS
+    width, height = image.size
+    if fit == "crop":
+        side = min(width, height)
+        left, top = (width - side) // 2, (height - side) // 2
+        return image.resize((resolution, resolution), lanczos, box=(left, top, left + side, top + side))
+    scale = resolution / max(width, height)
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    canvas = Image.new(image.mode, (resolution, resolution))  # black bars
+    canvas.paste(image.resize(size, lanczos), ((resolution - size[0]) // 2, (resolution - size[1]) // 2))
+    return canvas

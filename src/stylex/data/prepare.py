@@ -1,0 +1,336 @@
+"""From photographs as people keep them to an archive: read, made square, checked for doubles, written once."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stylex.core.errors import DataError
+from stylex.core.progress import Done, Listener, Started, Step, silent
+from stylex.data.archive import ArchiveIndex, SplitName, write_archive
+from stylex.data.images import Channels, Fit, PictureError, ReadPicture, check_resolution, quiet_pillow, read_picture
+from stylex.data.source import Listing, Photo, Tree, list_photos, open_tree
+
+_TASK = "prepare"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PrepareSummary:
+    """What was read, what was left out, and why.
+
+    Attributes:
+        path: the archive.
+        images: how many pictures it holds.
+        resolution, channels: of every picture.
+        labels_from: what the labels were taken from.
+        counts: pictures of each label; with several labels a picture, it counts for each.
+        divided: pictures that the source itself puts in its ``train`` and ``test`` part; empty if it does not.
+        duplicates: how many pictures equal an earlier one.
+        skipped: files left out, with the reason.
+        noted: files, with what is worth knowing of them.
+    """
+
+    path: Path
+    images: int
+    resolution: int
+    channels: Channels
+    labels_from: str
+    counts: Mapping[str, int]
+    divided: Mapping[str, int]
+    duplicates: int
+    skipped: tuple[tuple[str, str], ...]
+    noted: tuple[tuple[str, str], ...]
+
+    def lines(self, names: int = 20) -> list[str]:
+        """The summary for a person; of the files left out, at most ``names`` are named."""
+        kind = "grey" if self.channels == 1 else "colour"
+        out = [f"{self.images} pictures, {self.resolution} x {self.resolution}, {kind}; labels: {self.labels_from}"]
+        out += [f"  {label}: {count}" for label, count in self.counts.items()]
+        if self.divided:
+            out.append(
+                "  " + ", ".join(f"{part}: {count}" for part, count in self.divided.items()) + " (by the source)"
+            )
+        if self.duplicates:
+            out.append(f"{self.duplicates} equal an earlier picture (a split keeps equal pictures together)")
+        for note in dict.fromkeys(note for _, note in self.noted):
+            files = [file for file, about in self.noted if about == note]
+            more = f" and {len(files) - 3} more" if len(files) > 3 else ""
+            out.append(f"{len(files)} {note}: {', '.join(files[:3])}{more}")
+        if self.skipped:
+            out.append(f"{len(self.skipped)} left out:")
+            out += [f"  {file}: {reason}" for file, reason in self.skipped[:names]]
+            if len(self.skipped) > names:
+                out.append(f"  and {len(self.skipped) - names} more")
+        return out
+
+    def __str__(self) -> str:
+        return "\n".join(self.lines())
+
+
+def prepare(
+    source: str | Path,
+    out: str | Path,
+    *,
+    resolution: int,
+    channels: Channels | None = None,
+    fit: Fit = "crop",
+    label_column: str | None = None,
+    group_column: str | None = None,
+    overwrite: bool = False,
+    listener: Listener = silent,
+) -> PrepareSummary:
+    """Make an archive of a folder or zip of photographs; the same input gives the same bytes.
+
+    Labels are those of ``metadata.csv`` or ``metadata.jsonl`` if there is a column for them (``label_column``, one
+    or several joined by commas; else ``label``, or all the others), else the class folders. A ``split`` column, or
+    folders ``train`` and ``test`` at the top, divide the pictures. An archive (StyleGAN zip) can be a source too.
+
+    Args:
+        source: class folders, a folder with a table, a flat folder, or a zip of one of these.
+        out: the archive to write, a ``.zip``.
+        resolution: side of the pictures in pixels: 16, 32, 64, 128 or 256.
+        channels: 1 or 3; None: 1 if every picture is grey.
+        fit: ``crop`` the centre, or ``pad`` with black.
+        label_column: the table's column of labels; several columns of 0 and 1 make a multi-label set.
+        group_column: the table's column of what a split must not divide: a patient, a plant, a scene.
+        overwrite: replace an archive that is already there.
+        listener: hears the progress.
+
+    Returns:
+        The summary; files that cannot be used are in it by name.
+
+    Raises:
+        DataError: the options cannot be meant, nothing is usable, or ``out`` cannot be written (then nothing is).
+    """
+    source, out = Path(source), Path(out)
+    check_resolution(resolution)
+    _check_out(source, out, overwrite)
+    with open_tree(source, leave_out=out) as tree:
+        listing = list_photos(tree, label_column=label_column, group_column=group_column)
+        if not listing.photos:
+            raise _nothing(source, listing.skipped)
+        listener(Started(task=_TASK, total=len(listing.photos), unit="images"))
+        with _spool(out) as spool:
+            read = _read_all(tree, listing, spool, resolution, channels, fit, listener)
+            if not read.photos:
+                raise _nothing(source, read.skipped)
+            summary = _write(out, spool, read, listing, resolution, channels)
+    listener(Done(task=_TASK, path=out))
+    return summary
+
+
+def _check_out(source: Path, out: Path, overwrite: bool) -> None:
+    if out.suffix.lower() != ".zip":
+        raise DataError(f"cannot write {out}: give the archive a name that ends in .zip")
+    if out.is_dir():
+        raise DataError(f"cannot write {out}: it is a folder")
+    if out.exists() and source.exists() and out.samefile(source):
+        raise DataError(f"cannot write {out}: it is the source; give another name")
+    if out.exists() and not overwrite:
+        raise DataError(f"{out} exists already: give --overwrite to replace it, or another name")
+
+
+def _nothing(source: Path, skipped: Sequence[tuple[str, str]]) -> DataError:
+    if not skipped:
+        return DataError(f"{source} holds no pictures")
+    name, reason = skipped[0]
+    return DataError(f"{source} holds no usable picture: {len(skipped)} left out, the first {name}: {reason}")
+
+
+def _spool(out: Path) -> IO[bytes]:
+    """Where the pixels wait, on the archive's disk, until it is known whether any picture is coloured."""
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        return tempfile.TemporaryFile(dir=out.parent)
+    except OSError as error:
+        raise DataError(f"cannot write {out}: {error.strerror or error}") from error
+
+
+@dataclass(eq=False)
+class _Read:
+    """The usable photographs in order; their pixels are in the spool, one after the other."""
+
+    photos: list[Photo]
+    contents: list[str]
+    channels: list[Channels]
+    pixel_hashes: list[bytes]
+    skipped: list[tuple[str, str]]
+    noted: list[tuple[str, str]]
+
+
+def _read_all(
+    tree: Tree,
+    listing: Listing,
+    spool: IO[bytes],
+    resolution: int,
+    channels: Channels | None,
+    fit: Fit,
+    listener: Listener,
+) -> _Read:
+    read = _Read([], [], [], [], list(listing.skipped), list(listing.noted))
+    every = max(1, len(listing.photos) // 200)
+
+    def work(photo: Photo) -> ReadPicture | PictureError:
+        try:
+            data = tree.read(photo.file)
+            return read_picture(data, photo.name, resolution=resolution, channels=channels, fit=fit)
+        except PictureError as error:
+            return error
+
+    for done, (photo, result) in enumerate(zip(listing.photos, _in_order(work, listing.photos), strict=True), 1):
+        if isinstance(result, PictureError):
+            read.skipped.append((photo.name, result.reason))
+        else:
+            read.photos.append(photo)
+            read.contents.append(result.content)
+            read.channels.append(1 if result.pixels.shape[2] == 1 else 3)
+            read.pixel_hashes.append(_pixel_hash(result.pixels))
+            read.noted += [(photo.name, note) for note in result.notes]
+            try:
+                spool.write(result.pixels.tobytes())
+            except OSError as error:
+                raise DataError(f"no room beside the archive: {error.strerror or error}") from error
+        if done % every == 0 or done == len(listing.photos):
+            listener(Step(task=_TASK, done=done))
+    return read
+
+
+def _in_order(
+    work: Callable[[Photo], ReadPicture | PictureError], photos: Sequence[Photo]
+) -> Iterator[ReadPicture | PictureError]:
+    """Results in the order of the photographs, computed by a few threads (decoders leave Python's lock)."""
+    threads = min(8, os.cpu_count() or 1)
+    waiting: deque[Future[ReadPicture | PictureError]] = deque()
+    rest = iter(photos)
+    pool = ThreadPoolExecutor(threads)
+    try:
+        with quiet_pillow():
+            waiting.extend(pool.submit(work, photo) for photo in islice(rest, 4 * threads))
+            while waiting:
+                result = waiting.popleft().result()
+                waiting.extend(pool.submit(work, photo) for photo in islice(rest, 1))
+                yield result
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _pixel_hash(pixels: NDArray[np.uint8]) -> bytes:
+    """Equal for pictures that look equal, grey or coloured grey."""
+    if pixels.shape[2] == 3 and (pixels == pixels[..., :1]).all():
+        pixels = pixels[..., :1]
+    return hashlib.sha256(f"{pixels.shape[2]} ".encode() + pixels.tobytes()).digest()
+
+
+def _write(
+    out: Path, spool: IO[bytes], read: _Read, listing: Listing, resolution: int, wanted: Channels | None
+) -> PrepareSummary:
+    channels: Channels = wanted or (3 if 3 in read.channels else 1)
+    photos = read.photos
+    contents = [photo.content or content for photo, content in zip(photos, read.contents, strict=True)]
+    split_keys, splits = _inseparable(photos, contents, read.pixel_hashes)
+    noted = list(read.noted)
+    for photo, split in zip(photos, splits, strict=True):
+        if photo.split == "test" and split == "train":
+            noted.append((photo.name, "of the test part: counted as training, where it or its group is too"))
+    first: dict[bytes, Photo] = {}
+    for photo, pixel_hash in zip(photos, read.pixel_hashes, strict=True):
+        if first.setdefault(pixel_hash, photo).label != photo.label:
+            noted.append((photo.name, "equal to an earlier picture with another label"))
+    labels = [photo.label for photo in photos]
+    index = ArchiveIndex(
+        resolution=resolution,
+        channels=channels,
+        names=[photo.name for photo in photos],
+        labels=[label for label in labels if label is not None] if labels[0] is not None else None,
+        label_names=listing.label_names,
+        split_keys=split_keys,
+        splits=splits,
+        groups=[photo.group for photo in photos],
+        contents=contents,
+    )
+    spool.seek(0)
+    write_archive(out, _pictures(spool, read.channels, resolution, channels), index)
+    return PrepareSummary(
+        path=out,
+        images=len(photos),
+        resolution=resolution,
+        channels=channels,
+        labels_from=listing.labels_from,
+        counts=_counts(index),
+        divided=Counter(split for split in sorted(filter(None, splits), reverse=True)),
+        duplicates=len(photos) - len(first),
+        skipped=tuple(read.skipped),
+        noted=tuple(noted),
+    )
+
+
+def _pictures(
+    spool: IO[bytes], kinds: Sequence[Channels], resolution: int, channels: Channels
+) -> Iterator[NDArray[np.uint8]]:
+    for kind in kinds:
+        pixels = np.frombuffer(spool.read(resolution * resolution * kind), np.uint8)
+        pixels = pixels.reshape(resolution, resolution, kind)
+        yield np.repeat(pixels, channels, axis=2) if kind < channels else pixels
+
+
+def _counts(index: ArchiveIndex) -> dict[str, int]:
+    """Pictures of each label, also of those that have none."""
+    counts: Counter[int] = Counter()
+    for label in index.labels or ():
+        counts.update([label] if isinstance(label, int) else [i for i, there in enumerate(label) if there])
+    if index.label_names is not None:
+        return {name: counts[i] for i, name in enumerate(index.label_names)}
+    return {f"label {i}": counts[i] for i in sorted(counts)}
+
+
+def _inseparable(
+    photos: Sequence[Photo], contents: Sequence[str], pixel_hashes: Sequence[bytes]
+) -> tuple[list[str], list[SplitName | None]]:
+    """Keys by which a split may divide the pictures, and the source's own split, made consistent.
+
+    Pictures of one group, or with equal pixels before or after resizing, belong together, and so do their
+    relations' relations: they get one key (that of their group or content where they have the same), and go to
+    training if the source puts any of them there.
+    """
+    own_keys = []
+    parent = list(range(len(photos)))
+
+    def root(i: int) -> int:
+        while parent[i] != i:
+            parent[i] = parent[parent[i]]
+            i = parent[i]
+        return i
+
+    first: dict[object, int] = {}
+    for i, photo in enumerate(photos):
+        own = photo.split_key or (_hash("group", photo.group) if photo.group else contents[i])
+        own_keys.append(own)
+        for tie in (own, contents[i], pixel_hashes[i], ("group", photo.group) if photo.group else None):
+            if tie is not None:
+                a, b = root(first.setdefault(tie, i)), root(i)
+                parent[max(a, b)] = min(a, b)
+
+    key_of: dict[int, str] = {}
+    split_of: dict[int, SplitName | None] = {}
+    for i, photo in enumerate(photos):
+        r = root(i)
+        key_of[r] = min(key_of.get(r, own_keys[i]), own_keys[i])
+        here = split_of.setdefault(r, photo.split)
+        split_of[r] = "train" if "train" in (here, photo.split) else here or photo.split
+    roots = [root(i) for i in range(len(photos))]
+    return [key_of[r] for r in roots], [split_of[r] for r in roots]
+
+
+def _hash(*words: str) -> str:
+    return hashlib.sha256("\0".join(words).encode()).hexdigest()[:32]

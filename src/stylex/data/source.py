@@ -1,0 +1,518 @@
+"""The source: a folder or zip of photographs as people keep them, and what it says of each: label, group, split."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import zipfile
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Any, Protocol
+
+from stylex.core.errors import DataError
+from stylex.data.archive import (
+    INDEX,
+    LABELS,
+    Label,
+    SplitName,
+    is_archive_member,
+    parse_about,
+    parse_labels,
+    picture_files,
+)
+from stylex.data.images import MAX_BYTES, SUFFIXES, PictureError
+
+TABLES = ("metadata.csv", "metadata.jsonl")
+SPLITS: Mapping[str, SplitName] = {
+    "train": "train",
+    "training": "train",
+    "val": "train",
+    "valid": "train",
+    "validation": "train",
+    "test": "test",
+    "testing": "test",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Photo:
+    """A file to be read, and what the source says of it.
+
+    Attributes:
+        file: its name in the source.
+        name: its name for people.
+        label: its class number or 0/1 vector; None if there are no labels.
+        split: where the source puts it, if it does.
+        group: whom or what it shows, if the source says so.
+        split_key, content: those an archive has for it already.
+    """
+
+    file: str
+    name: str
+    label: Label | None = None
+    split: SplitName | None = None
+    group: str | None = None
+    split_key: str | None = None
+    content: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Listing:
+    """All that a source holds.
+
+    Attributes:
+        photos: the files to read, in a fixed order.
+        label_names: names of the labels; None if unlabelled or unknown.
+        labels_from: one phrase saying what the labels were taken from.
+        skipped: files left out already, with the reason.
+        noted: names and what is worth knowing of them.
+    """
+
+    photos: tuple[Photo, ...]
+    label_names: tuple[str, ...] | None
+    labels_from: str
+    skipped: list[tuple[str, str]] = field(default_factory=list)
+    noted: list[tuple[str, str]] = field(default_factory=list)
+
+
+class Tree(Protocol):
+    """Files by name, wherever they lie; names are relative, with ``/``."""
+
+    path: Path
+    names: tuple[str, ...]
+
+    def read(self, name: str) -> bytes:
+        """The file's bytes; PictureError if they cannot be read. Safe in threads."""
+        ...
+
+
+@contextmanager
+def open_tree(path: Path, *, leave_out: Path) -> Iterator[Tree]:
+    """The files of a folder or a zip; ``leave_out`` is not among them.
+
+    Raises:
+        DataError: there is no such folder or zip, or it cannot be read.
+    """
+    if path.is_dir():
+        yield _Folder(path, leave_out)
+        return
+    if not path.exists():
+        raise DataError(f"there is no folder or zip {path}")
+    if not zipfile.is_zipfile(path):
+        raise DataError(f"{path} is neither a folder nor a readable zip")
+    try:
+        archive = zipfile.ZipFile(path)
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
+        raise DataError(f"{path} is not a readable zip ({error})") from None
+    with archive:
+        yield _Zip(path, archive)
+
+
+class _Folder:
+    def __init__(self, path: Path, leave_out: Path) -> None:
+        self.path = path
+        try:
+            found = sorted(_walk(path, leave_out.resolve()))
+        except OSError as error:
+            raise DataError(f"{path} cannot be read ({error.strerror or error})") from None
+        self._files = _visible(found)
+        self.names = tuple(self._files)
+
+    def read(self, name: str) -> bytes:
+        path = self.path / self._files[name]
+        try:
+            if path.stat().st_size > MAX_BYTES:
+                raise PictureError(name, f"larger than {MAX_BYTES // 2**20} MiB: refused")
+            return path.read_bytes()
+        except OSError as error:
+            raise PictureError(name, f"cannot be read ({error.strerror or error})") from None
+
+
+def _walk(root: Path, leave_out: Path) -> Iterator[str]:
+    """Names of the regular files below a folder; links to folders are followed, but not in circles."""
+    seen: set[str] = set()
+
+    def refuse(error: OSError) -> None:
+        raise error
+
+    for folder, folders, files in os.walk(root, followlinks=True, onerror=refuse):
+        real = os.path.realpath(folder)
+        if real in seen:
+            folders.clear()
+            continue
+        seen.add(real)
+        folders[:] = sorted(x for x in folders if not x.startswith("."))
+        for file in files:
+            path = Path(folder, file)
+            if not file.startswith(".") and path.is_file() and path.resolve() != leave_out:
+                yield path.relative_to(root).as_posix()
+
+
+class _Zip:
+    def __init__(self, path: Path, archive: zipfile.ZipFile) -> None:
+        self.path = path
+        self._archive = archive
+        infos = {_inside(x.filename): x for x in archive.infolist() if not x.is_dir()}
+        shown = [x for x in sorted(infos) if not any(part.startswith((".", "__MACOSX")) for part in x.split("/"))]
+        self._infos = {name: infos[given] for name, given in _visible(shown).items()}
+        self.names = tuple(self._infos)
+
+    def read(self, name: str) -> bytes:
+        info = self._infos[name]
+        if info.file_size > MAX_BYTES:
+            raise PictureError(name, f"larger than {MAX_BYTES // 2**20} MiB: refused")
+        try:
+            return self._archive.read(info)
+        except Exception as error:  # zipfile, zlib and friends raise nearly anything on damaged data
+            raise PictureError(name, f"cannot be read from the zip ({str(error) or type(error).__name__})") from None
+
+
+def _inside(name: str) -> str:
+    """A zip member's name with ``/``, relative."""
+    return PurePosixPath(name.replace("\\", "/")).as_posix().lstrip("/")
+
+
+def _visible(names: Sequence[str]) -> dict[str, str]:
+    """Names that can be printed and stored (no control characters, all of it text) -> the names given."""
+    out: dict[str, str] = {}
+    for name in names:
+        text = name.encode("utf-8", "replace").decode()
+        shown = base = "".join(c if c.isprintable() else "?" for c in text)
+        again = 2
+        while shown in out:
+            shown, again = f"{base}~{again}", again + 1
+        out[shown] = name
+    return out
+
+
+def list_photos(tree: Tree, *, label_column: str | None, group_column: str | None) -> Listing:
+    """What there is to read, and what is said of it.
+
+    Raises:
+        DataError: a table that cannot be meant: broken, without the columns asked for, leading outside, ...
+    """
+    if LABELS in tree.names or (tree.names and all(map(is_archive_member, tree.names))):
+        if label_column or group_column:
+            raise DataError(f"{tree.path} is an archive with {LABELS}: it has no columns to choose labels or groups by")
+        return _list_archive(tree)
+    files = [name for name in tree.names if _may_be_picture(name)]
+    root = _common_folder([*files, *(name for name in tree.names if PurePosixPath(name).name in TABLES)])
+    tables = [name for name in TABLES if root + name in tree.names]
+    if len(tables) > 1:
+        raise DataError(f"{tree.path} has both {' and '.join(tables)}: keep one")
+    pictures = [name[len(root) :] for name in files]
+    known = {*files, *(root + name for name in tables)}
+    skipped = [(name, "not a picture file") for name in tree.names if name not in known]
+    if tables:
+        listing = _list_table(tree, root, tables[0], pictures, label_column, group_column)
+    else:
+        for option, column in (("label", label_column), ("group", group_column)):
+            if column is not None:
+                raise DataError(f"{option} column {column!r} was given, but {tree.path} has no {' or '.join(TABLES)}")
+        listing = _list_folders(root, pictures)
+    return Listing(
+        photos=listing.photos,
+        label_names=listing.label_names,
+        labels_from=listing.labels_from,
+        skipped=skipped + listing.skipped,
+        noted=listing.noted,
+    )
+
+
+def _may_be_picture(name: str) -> bool:
+    suffix = PurePosixPath(name).suffix.lower()
+    return suffix in SUFFIXES or not suffix
+
+
+def _common_folder(names: Sequence[str]) -> str:
+    """The folders that all files share, as a prefix: zips often have one around everything."""
+    shared = os.path.commonpath([os.path.dirname(name) for name in names]) if names else ""
+    return f"{shared}/" if shared else ""
+
+
+# Folders.
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where a file lies: the word of its split folder, if there are such, and its class folder."""
+
+    split: str | None
+    folder: str | None
+
+
+def _places(names: Sequence[str]) -> dict[str, _Place]:
+    """Read ``train/<class>/...`` and ``test/<class>/...``, or ``<class>/...``; one folder alone is no class."""
+    tops = {name.split("/")[0].lower() if "/" in name else "" for name in names}
+    divided = tops <= SPLITS.keys() and {SPLITS[top] for top in tops} == {"train", "test"}
+    places = {}
+    for name in names:
+        parts = name.split("/")
+        inner = parts[1:] if divided else parts
+        places[name] = _Place(parts[0] if divided else None, inner[0] if len(inner) > 1 else None)
+    if len({place.folder for place in places.values()} - {None}) < 2:
+        return {name: _Place(place.split, None) for name, place in places.items()}
+    return places
+
+
+def _list_folders(root: str, pictures: Sequence[str]) -> Listing:
+    places = _places(pictures)
+    label_names = sorted({place.folder for place in places.values() if place.folder is not None})
+    number = {label: i for i, label in enumerate(label_names)}
+    photos = []
+    skipped: list[tuple[str, str]] = []
+    noted: list[tuple[str, str]] = []
+    for name, place in places.items():
+        if label_names and place.folder is None:
+            skipped.append((name, "not in a class folder"))
+            continue
+        label = None if place.folder is None else number[place.folder]
+        photos.append(Photo(file=root + name, name=name, label=label, split=_split(place.split, name, noted)))
+    return Listing(
+        photos=tuple(photos),
+        label_names=tuple(label_names) or None,
+        labels_from="class folders" if label_names else "none (no class folders)",
+        skipped=skipped,
+        noted=noted,
+    )
+
+
+def _split(word: str | None, name: str, noted: list[tuple[str, str]]) -> SplitName | None:
+    if not word:
+        return None
+    if word.lower().startswith("val"):
+        noted.append((name, "of the validation part: counted as training"))
+    return SPLITS[word.lower()]
+
+
+# Tables.
+
+
+@dataclass(frozen=True)
+class _Row:
+    line: int
+    cells: Mapping[str, str]
+
+
+def _list_table(
+    tree: Tree,
+    root: str,
+    table: str,
+    pictures: Sequence[str],
+    label_column: str | None,
+    group_column: str | None,
+) -> Listing:
+    where = f"{tree.path}: {table}"
+    columns, rows = _read_table(tree.read(root + table), where, table)
+    if "file_name" not in columns:
+        raise DataError(f"{where} has no column file_name: its columns are {', '.join(columns)}")
+    if group_column is not None and group_column not in columns:
+        raise DataError(f"{where} has no group column {group_column!r}: its columns are {', '.join(columns)}")
+    by_name = _rows_by_name(rows, where)
+    places = _places(pictures)
+    free = [x for x in columns if x not in ("file_name", "split", group_column)]
+    chosen = _label_columns(label_column, columns, free, by_name, places, where)
+
+    known = set(pictures)
+    skipped = [
+        (name, f"named in {table}, line {row.line}, but not there")
+        for name, row in by_name.items()
+        if name not in known
+    ]
+    kept: list[tuple[str, Mapping[str, str]]] = []
+    for name in pictures:
+        row = by_name.get(name)
+        if row is None and (chosen or group_column):
+            skipped.append((name, f"not listed in {table}"))
+        elif group_column and row is not None and not row.cells.get(group_column):
+            skipped.append((name, f"no {group_column} in {table}, line {row.line}"))
+        else:
+            kept.append((name, {} if row is None else row.cells))
+
+    label_names, label_of, labels_from = _labels(table, chosen, kept, places)
+    photos = []
+    noted: list[tuple[str, str]] = []
+    for name, cells in kept:
+        try:
+            label = label_of(name, cells)
+        except PictureError as error:
+            skipped.append((name, error.reason))
+            continue
+        word = cells.get("split") or places[name].split
+        if word and word.lower() not in SPLITS:
+            raise DataError(f"{where}, line {by_name[name].line}: split is {word!r}, expected train or test")
+        group = cells.get(group_column) if group_column else None
+        photos.append(Photo(file=root + name, name=name, label=label, split=_split(word, name, noted), group=group))
+    return Listing(photos=tuple(photos), label_names=label_names, labels_from=labels_from, skipped=skipped, noted=noted)
+
+
+def _read_table(data: bytes, where: str, table: str) -> tuple[tuple[str, ...], list[_Row]]:
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data[: error.start].count(b"\n") + 1
+        raise DataError(f"{where}, line {line}: not UTF-8 text: save the table as UTF-8") from None
+    rows = list((_csv_rows if table.endswith(".csv") else _jsonl_rows)(text, where))
+    if not rows:
+        raise DataError(f"{where} has no rows")
+    return tuple(dict.fromkeys(column for row in rows for column in row.cells)), rows
+
+
+def _csv_rows(text: str, where: str) -> Iterator[_Row]:
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    try:
+        header = [cell.strip() for cell in next(reader, [])]
+        twice = [column for column, count in Counter(header).items() if count > 1]
+        if twice:
+            raise DataError(f"{where} has two columns named {twice[0]!r}")
+        for cells in reader:
+            if not cells:
+                continue
+            if len(cells) != len(header):
+                raise DataError(f"{where}, line {reader.line_num}: {len(cells)} values for {len(header)} columns")
+            yield _Row(reader.line_num, {column: cell.strip() for column, cell in zip(header, cells, strict=True)})
+    except csv.Error as error:
+        raise DataError(f"{where}, line {reader.line_num}: broken CSV ({error})") from None
+
+
+def _jsonl_rows(text: str, where: str) -> Iterator[_Row]:
+    for number, line in enumerate(text.split("\n"), start=1):
+        if not line.strip():
+            continue
+        try:
+            values = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            raise DataError(f"{where}, line {number}: broken JSON ({error})") from None
+        if not isinstance(values, dict):
+            raise DataError(f"{where}, line {number}: expected an object {{...}}")
+        yield _Row(number, {column.strip(): _cell(value) for column, value in values.items()})
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return str(int(value))
+    return value.strip() if isinstance(value, str) else json.dumps(value)
+
+
+def _rows_by_name(rows: Sequence[_Row], where: str) -> dict[str, _Row]:
+    by_name: dict[str, _Row] = {}
+    for row in rows:
+        given = row.cells.get("file_name", "")
+        if not given:
+            raise DataError(f"{where}, line {row.line}: no file_name")
+        path = PurePosixPath(given.replace("\\", "/"))
+        if path.is_absolute() or ".." in path.parts or ":" in path.parts[0]:
+            raise DataError(f"{where}, line {row.line}: file_name {given!r} leads out of the folder: give it relative")
+        (name,) = _visible([path.as_posix()])
+        before = by_name.setdefault(name, row)
+        if {**before.cells, "file_name": ""} != {**row.cells, "file_name": ""}:
+            raise DataError(f"{where}: lines {before.line} and {row.line} say different things of {given!r}: keep one")
+    return by_name
+
+
+def _label_columns(
+    given: str | None,
+    columns: Sequence[str],
+    free: Sequence[str],
+    by_name: Mapping[str, _Row],
+    places: Mapping[str, _Place],
+    where: str,
+) -> tuple[str, ...]:
+    """The columns the labels are in; none of them if the class folders are the labels, or nothing is."""
+    if given is not None:
+        chosen = (given,) if given in columns else tuple(dict.fromkeys(x.strip() for x in given.split(",")))
+        unknown = [x for x in chosen if x not in columns]
+        if unknown:
+            raise DataError(f"{where} has no label column {unknown[0]!r}: its columns are {', '.join(columns)}")
+        return chosen
+    if "label" in free:
+        return ("label",)
+    if any(place.folder is not None for place in places.values()):
+        return ()
+    if len(free) == 1:
+        return (free[0],)
+    if free and all(_truth(row.cells.get(x, "")) is not None for x in free for row in by_name.values()):
+        return tuple(free)
+    if free:
+        raise DataError(f"{where}: which column is the label? Give --label-column, one or more of: {', '.join(free)}")
+    return ()
+
+
+def _truth(cell: str) -> int | None:
+    return {"0": 0, "1": 1, "0.0": 0, "1.0": 1, "false": 0, "true": 1}.get(cell.lower())
+
+
+def _labels(
+    table: str,
+    chosen: Sequence[str],
+    kept: Sequence[tuple[str, Mapping[str, str]]],
+    places: Mapping[str, _Place],
+) -> tuple[tuple[str, ...] | None, Callable[[str, Mapping[str, str]], Label | None], str]:
+    """The labels' names, how to tell a picture's label (PictureError: it has none), and where they are from."""
+    if len(chosen) > 1:
+
+        def vector(name: str, cells: Mapping[str, str]) -> Label:
+            values = [_truth(cells.get(column, "")) for column in chosen]
+            for column, value in zip(chosen, values, strict=True):
+                if value is None:
+                    raise PictureError(name, f"{column} is {cells.get(column, '')!r} in {table}, expected 0 or 1")
+            return tuple(value for value in values if value is not None)
+
+        return tuple(chosen), vector, f"{table}, columns {', '.join(chosen)}"
+
+    def words(name: str, cells: Mapping[str, str]) -> str | None:
+        return (cells.get(chosen[0]) or None) if chosen else places[name].folder
+
+    found = {word for name, cells in kept if (word := words(name, cells)) is not None}
+    counted = chosen and all(x.isdecimal() for x in found)
+    label_names = sorted(found, key=lambda x: (int(x), x)) if counted else sorted(found)
+    number = {label: i for i, label in enumerate(label_names)}
+
+    def single(name: str, cells: Mapping[str, str]) -> Label | None:
+        word = words(name, cells)
+        if word is None and label_names:
+            raise PictureError(name, f"no {chosen[0]} in {table}" if chosen else "not in a class folder")
+        return None if word is None else number[word]
+
+    source = f"{table}, column {chosen[0]}" if chosen else "class folders" if label_names else "none"
+    return tuple(label_names) or None, single, source
+
+
+# Archives.
+
+
+def _list_archive(tree: Tree) -> Listing:
+    """The pictures of an archive of any size and kind, with all that it says of them."""
+    files = picture_files(tree.names)
+    where = str(tree.path)
+    labels = parse_labels(tree.read(LABELS), files, where) if LABELS in tree.names else None
+    about = parse_about(tree.read(INDEX), files, where) if INDEX in tree.names else None
+    photos = []
+    for i, file in enumerate(files):
+        label = None if labels is None else labels[i]
+        if about is None:
+            photos.append(Photo(file=file, name=file, label=label))
+            continue
+        photos.append(
+            Photo(
+                file=file,
+                name=about.names[i],
+                label=label,
+                split=about.splits[i],
+                group=about.groups[i],
+                split_key=about.split_keys[i],
+                content=about.contents[i],
+            )
+        )
+    return Listing(
+        photos=tuple(photos),
+        label_names=about.label_names if about is not None and labels is not None else None,
+        labels_from="none" if labels is None else f"the archive's {LABELS}",
+    )
