@@ -1,3 +1,82 @@
-"""StylEx: what does this image classifier look at? Attributes that drive it, shown as pictures."""
+"""StylEx: what does this image classifier look at? Attributes that drive it, shown as pictures you can check.
+
+The face of the package. Every name below is imported when it is first used, so that ``import stylex`` is
+fast and brings no torch: a report is read, or a folder of explanations listed, without it.
+
+The verbs, in the order a person uses them: ``prepare`` a folder of photographs, ``train`` a generator with
+the classifier in the loop (``fit_classifier`` first, if there is none), ``find`` what moves a class or
+``explain`` one image, and ``report``. The command line has the same verbs with the same options.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from stylex.api import demo, explain, find, fit_classifier, prepare, report, train
+    from stylex.classifiers import Classifier, ClassifierSpec, load_classifier
+    from stylex.core.attribute import Attribute, AttributeRanking
+    from stylex.core.errors import StylexError
+    from stylex.core.explanation import Counterfactual, ExplainedImage, Explanation
+    from stylex.core.progress import Listener
+    from stylex.core.stylespace import StyleCoordinate, StyleSpace
+    from stylex.data import ImageSet, open_images
+    from stylex.models.snapshot import Snapshot, load_snapshot
+    from stylex.store.folder import read_explanation, write_explanation
+    from stylex.training.config import PRESETS, TrainConfig
 
 __version__ = "0.1.0"
+
+_HOMES = {
+    "stylex.api": ("prepare", "fit_classifier", "train", "find", "explain", "report", "demo"),
+    "stylex.classifiers": ("Classifier", "ClassifierSpec", "load_classifier"),
+    "stylex.core.attribute": ("Attribute", "AttributeRanking"),
+    "stylex.core.errors": ("StylexError",),
+    "stylex.core.explanation": ("Counterfactual", "ExplainedImage", "Explanation"),
+    "stylex.core.progress": ("Listener",),
+    "stylex.core.stylespace": ("StyleCoordinate", "StyleSpace"),
+    "stylex.data": ("ImageSet", "open_images"),
+    "stylex.models.snapshot": ("Snapshot", "load_snapshot"),
+    "stylex.store.folder": ("read_explanation", "write_explanation"),
+    "stylex.training.config": ("PRESETS", "TrainConfig"),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = [  # noqa: RUF022 (the order a person meets them)
+    "prepare", "fit_classifier", "train", "find", "explain", "report", "demo",
+    "PRESETS", "TrainConfig",
+    "Classifier", "ClassifierSpec", "load_classifier",
+    "ImageSet", "open_images",
+    "Snapshot", "load_snapshot",
+    "Attribute", "AttributeRanking", "Counterfactual", "ExplainedImage", "Explanation",
+    "StyleCoordinate", "StyleSpace",
+    "read_explanation", "write_explanation",
+    "Listener", "StylexError",
+    "__version__",
+]  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME_OF:
+        raise AttributeError(f"module 'stylex' has no attribute {name!r}")
+    value = getattr(import_module(_HOME_OF[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
+class _Face(ModuleType):
+    """The package, whose verb ``report`` is not overwritten when the folder ``stylex.report`` is imported."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if not (name in _HOME_OF and isinstance(value, ModuleType)):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Face

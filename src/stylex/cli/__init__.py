@@ -1,0 +1,61 @@
+"""Floor 5: the command line, a thin layer over ``stylex.api``.
+
+Exit codes: 0 done; 2 a mistake the user can mend, told in one line on stderr; 130 interrupted; 1 a fault of
+stylex itself, with its traceback. Results go to stdout, everything else to stderr.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import warnings
+from collections.abc import Sequence
+
+from stylex.core.errors import StylexError
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns its exit code.
+
+    ``STYLEX_DEBUG=1`` (or ``--verbose``) adds the traceback to an error, and Python's warnings.
+    """
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    debug = os.environ.get("STYLEX_DEBUG", "") not in ("", "0") or bool({"-v", "--verbose"} & set(arguments))
+    if not debug and not sys.warnoptions:
+        warnings.simplefilter("ignore")
+    try:
+        try:
+            return _run(arguments, debug=debug)
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever read our output has gone (`stylex ... | head`): say nothing more, and do not fail on exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+
+
+def _run(arguments: list[str], *, debug: bool) -> int:
+    from stylex.cli.parser import parse
+    from stylex.cli.progress import listener_for
+
+    command = None
+    try:
+        command = parse(arguments)
+        if command.dry_run:
+            print(command.settings, end="")
+        with listener_for(sys.stderr, quiet=command.quiet) as listener:
+            said = command.run(listener)
+        for line in said:
+            print(line)
+    except StylexError as error:
+        if debug:
+            import traceback
+
+            traceback.print_exc()
+        print(f"stylex: error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        then = command.verb.interrupted if command else "nothing was begun"
+        print(f"stylex: interrupted; {then}", file=sys.stderr)
+        return 130
+    return 0

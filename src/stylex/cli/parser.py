@@ -1,0 +1,348 @@
+"""From the signatures of ``stylex.api`` to a command line, and from a command line to a call.
+
+Options, their types, defaults and help come from the functions' signatures and docstrings, those of
+``train`` also from ``TrainConfig``; nothing is written twice. Torch is never imported here.
+"""
+
+from __future__ import annotations
+
+import argparse
+import inspect
+import re
+import typing
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, fields, is_dataclass, replace
+from functools import partial
+from typing import Any, NoReturn, cast
+
+import docstring_parser
+import yaml
+from jsonargparse import ArgumentParser, DefaultHelpFormatter, Namespace
+
+import stylex
+from stylex.cli.verbs import VERBS, Verb, function_of
+from stylex.core.errors import ConfigError
+from stylex.core.progress import Listener
+from stylex.training.config import TrainConfig
+from stylex.training.config import preset as settings_of
+
+COMMON = ("config", "dry_run", "quiet", "verbose")
+"""Options that every verb has and no function sees."""
+
+_NOT_OPTIONS = ("config", "dry_run", "listener")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Command:
+    """A command line, understood.
+
+    Attributes:
+        verb: what to do.
+        settings: every option with its value, as YAML that ``--config`` reads.
+        dry_run: only say what would run.
+        quiet: no progress.
+        run: does it, and returns the lines to print.
+    """
+
+    verb: Verb
+    settings: str
+    dry_run: bool
+    quiet: bool
+    run: Callable[[Listener], list[str]]
+
+
+def parse(arguments: Sequence[str]) -> Command:
+    """Understand a command line.
+
+    Raises:
+        ConfigError: an unknown command or option, or a value that cannot be meant.
+        SystemExit: ``--help``, ``--version`` or ``--print_config`` were asked for, and answered.
+    """
+    spelled = [_spelled(argument) for argument in arguments]
+    parser = build_parser(preset=_preset(spelled))
+    chosen = parser.parse_args(spelled)
+    name = chosen.verb
+    verb, options = VERBS[name], chosen[name]
+    verb_parser = verb_parsers(parser)[name]
+    for positional in verb.positional:
+        if options[positional] is None:
+            verb_parser.error(f"missing: {positional.upper()}, {_parameter_help(function_of(verb))[positional]}")
+    call = _call(verb, options)
+    return Command(
+        verb=verb,
+        settings=f"# stylex {name}\n" + verb_parser.dump(_without(options, COMMON)),
+        dry_run=options.dry_run,
+        quiet=options.quiet,
+        run=partial(_run, verb, call, dry_run=options.dry_run),
+    )
+
+
+def _run(verb: Verb, call: Mapping[str, Any], listener: Listener, *, dry_run: bool) -> list[str]:
+    function = function_of(verb)
+    known = inspect.signature(function).parameters
+    extra = {name: value for name, value in {"listener": listener, "dry_run": dry_run}.items() if name in known}
+    if not dry_run:
+        return verb.closing(call, function(**call, **extra))
+    if "dry_run" in known:
+        function(**call, **extra)
+    return []
+
+
+def _call(verb: Verb, options: Namespace) -> dict[str, Any]:
+    parameters = [name for name in inspect.signature(function_of(verb)).parameters if name not in _NOT_OPTIONS]
+    call = {name: options[name] for name in parameters}
+    if verb.function == "train":
+        call["config"] = _configured(settings_of(options.preset), options)
+    return call
+
+
+def _without(options: Namespace, names: Sequence[str]) -> Namespace:
+    kept = options.clone()
+    for name in names:
+        kept.pop(name, None)
+    return kept
+
+
+# The parsers.
+
+
+def build_parser(*, preset: str) -> ArgumentParser:
+    """The parser of the whole command line; ``preset`` gives the defaults of the training's settings."""
+    parser = _Parser(
+        prog="stylex",
+        version=stylex.__version__,
+        description="What does this image classifier look at? Attributes that drive it, shown as pictures.",
+        epilog="Start with: stylex demo --out stylex-demo",
+    )
+    commands = parser.add_subcommands(required=True, dest="verb", title="commands", description=" ")
+    for name, verb in VERBS.items():
+        verb_parser = _verb_parser(name, verb, preset)
+        commands.add_subcommand(name, verb_parser, help=_summary(function_of(verb)))
+    return parser
+
+
+def verb_parsers(parser: ArgumentParser) -> Mapping[str, ArgumentParser]:
+    """The parser of each verb, by its name."""
+    action = next(action for action in parser._actions if isinstance(action, argparse._SubParsersAction))
+    parsers: Mapping[str, ArgumentParser] = action.choices
+    return parsers
+
+
+def _verb_parser(name: str, verb: Verb, preset: str) -> ArgumentParser:
+    function = function_of(verb)
+    doc = docstring_parser.parse(function.__doc__ or "")
+    help_of = _parameter_help(function)
+    types = typing.get_type_hints(function)
+    parameters = [p for p in inspect.signature(function).parameters.values() if p.name not in _NOT_OPTIONS]
+    parser = _Parser(description=_plain_text(doc.description))
+    parser.add_argument("--config", action="config", help="a YAML or JSON file with any of these options.")
+    for parameter in parameters:
+        _add(parser, verb, parameter, types[parameter.name], help_of[parameter.name])
+    if verb.function == "train":
+        _add_config(parser, settings_of(preset), {parameter.name for parameter in parameters})
+    parser.add_argument(
+        "--dry_run", action="store_true", help="say what would run, with every setting, and do nothing."
+    )
+    parser.add_argument("-q", "--quiet", action="store_true", help="no progress, only the result.")
+    parser.add_argument("-v", "--verbose", action="store_true", help="show the traceback of an error, and warnings.")
+    return parser
+
+
+def _add(parser: ArgumentParser, verb: Verb, parameter: inspect.Parameter, hint: Any, text: str) -> None:
+    name, required = parameter.name, parameter.default is inspect.Parameter.empty
+    if name in verb.positional:
+        # Not required here, so that a config file may hold it; `parse` asks for it in the end.
+        parser.add_argument(name, nargs="?", type=str, help=text)
+    elif isinstance(parameter.default, bool):
+        parser.add_argument(f"--{name}", action="store_true", default=parameter.default, help=text)
+    elif required:
+        parser.add_argument(f"--{name}", required=True, type=_on_command_line(hint), help=text)
+    else:
+        parser.add_argument(f"--{name}", default=parameter.default, type=_on_command_line(hint), help=text)
+
+
+def _on_command_line(hint: Any) -> Any:
+    """The type of an option: a path, a classifier, a spec are all given as text."""
+    members = typing.get_args(hint)
+    if hint is Any or str in members:
+        return str | None if hint is Any or type(None) in members else str
+    if type(None) in members and Any in members:
+        return str | None
+    return hint
+
+
+def _add_config(parser: ArgumentParser, config: TrainConfig, taken: Collection[str]) -> None:
+    """Each part of the training's settings becomes a group of options ``--part.field``."""
+    for field in fields(config):
+        value = getattr(config, field.name)
+        if is_dataclass(value):
+            group = parser.add_argument_group(f"{field.name}: {_summary(type(value))}".rstrip("."))
+            _add_fields(group, value, f"{field.name}.", taken=())
+    _add_fields(parser.add_argument_group("more of the training"), config, "", taken)
+
+
+def _add_fields(group: Any, part: Any, prefix: str, taken: Collection[str]) -> None:
+    help_of, types = _parameter_help(type(part)), typing.get_type_hints(type(part))
+    for field in fields(part):
+        name, value = field.name, getattr(part, field.name)
+        if name not in taken and not is_dataclass(value):
+            group.add_argument(f"--{prefix}{name}", type=types[name], default=value, help=help_of[name])
+
+
+def _configured(config: TrainConfig, options: Namespace) -> TrainConfig:
+    """The settings that the options say, beginning from a preset's."""
+    values: dict[str, Any] = {}
+    for field in fields(config):
+        part = getattr(config, field.name)
+        if is_dataclass(part):
+            values[field.name] = replace(cast(Any, part), **vars(options[field.name]))
+        elif options[field.name] is not None:
+            values[field.name] = options[field.name]
+    return replace(config, **values)
+
+
+def _parameter_help(documented: Any) -> dict[str, str]:
+    doc = docstring_parser.parse(documented.__doc__ or "")
+    return {param.arg_name: _plain_text(param.description) for param in doc.params}
+
+
+def _summary(documented: Any) -> str:
+    return _plain_text(docstring_parser.parse(documented.__doc__ or "").short_description)
+
+
+def _plain_text(text: str | None) -> str:
+    return " ".join((text or "").replace("``", "").split())
+
+
+def _preset(arguments: Sequence[str]) -> str:
+    """The preset of a ``train`` command: it sets the defaults, so it must be known before the options are read.
+
+    Config files are opened here for the first time, those of other commands too.
+    """
+    early = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    early.add_argument("--preset")
+    early.add_argument("--config", action="append", default=[])
+    try:
+        given, _ = early.parse_known_args(list(arguments))
+    except argparse.ArgumentError as error:
+        raise ConfigError(str(error)) from None
+    preset: str = inspect.signature(function_of(VERBS["train"])).parameters["preset"].default
+    for path in given.config:
+        preset = _read_config(path).get("preset", preset)
+    preset = given.preset or preset
+    settings_of(preset)
+    return preset
+
+
+def _read_config(path: str) -> Mapping[str, Any]:
+    try:
+        with open(path, encoding="utf-8") as file:
+            content = yaml.safe_load(file)
+    except OSError as error:
+        raise ConfigError(f"--config {path}: {error.strerror}; expected a YAML or JSON file") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"--config {path}: not a text file; expected YAML or JSON in UTF-8") from error
+    except yaml.YAMLError as error:
+        raise ConfigError(f"--config {path}: not readable as YAML or JSON: {error}") from error
+    if not isinstance(content, dict):
+        raise ConfigError(f"--config {path}: expected lines like 'resolution: 32', got {type(content).__name__}")
+    return content
+
+
+# How options are spelled, and how what is wrong with them is said.
+
+
+def _spelled(argument: str) -> str:
+    """``--label-column`` and ``--label_column`` are the same option."""
+    if not argument.startswith("--"):
+        return argument
+    name, equals, value = argument.partition("=")
+    return "--" + name[2:].replace("-", "_") + equals + value
+
+
+def shown(option: str) -> str:
+    """An option as help and messages write it."""
+    return option if option == "--print_config" else option.replace("_", "-")
+
+
+class _Help(DefaultHelpFormatter):
+    """Help without type names, and with defaults only where there are any."""
+
+    def _get_help_string(self, action: argparse.Action) -> str:
+        text = action.help or ""
+        if isinstance(action, argparse._SubParsersAction):
+            return text
+        if action.required:
+            return f"{text} (required)"
+        if action.option_strings and action.nargs != 0 and action.default not in (None, argparse.SUPPRESS):
+            return f"{text} (default: %(default)s)"
+        return text
+
+    def _format_action_invocation(self, action: argparse.Action) -> str:
+        return re.sub(r"--[\w.]+", lambda option: shown(option[0]), super()._format_action_invocation(action))
+
+    def _get_default_metavar_for_optional(self, action: argparse.Action) -> str:
+        return action.dest.rsplit(".")[-1].rsplit("_")[-1].upper()
+
+    def _format_usage(self, usage: Any, actions: Any, groups: Any, prefix: str | None) -> str:
+        words = [self._prog.replace(" [options]", "")]
+        words += [action.dest.upper() for action in actions if not action.option_strings and action.nargs == "?"]
+        words += [
+            f"{shown(action.option_strings[-1])} {action.dest.upper()}"
+            for action in actions
+            if action.required and action.option_strings
+        ]
+        if prefix != "":  # else the words become a subcommand's own name
+            commands = any(isinstance(action, argparse._SubParsersAction) for action in actions)
+            words.append("COMMAND ..." if commands else "[options]")
+        return f"{'usage: ' if prefix is None else prefix}{' '.join(words)}\n\n"
+
+
+class _Parser(ArgumentParser):
+    """A parser whose complaints are one line, raised as a ``ConfigError``."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(formatter_class=_Help, allow_abbrev=False, **kwargs)
+
+    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
+        parser = getattr(ex, "subcommand_parser", None) or self
+        program = parser.prog.replace(" [options]", "")
+        missing = re.search(r"the following arguments are required: (\w+)\.", message)
+        if missing:  # told by the main parser, of a command's options
+            program = f"{program} {missing[1]}"
+        raise ConfigError(f"{_one_line(message)} (see {program} --help)") from ex
+
+
+_PLAIN = {
+    "<class 'float'>": "a number",
+    "<class 'int'>": "a whole number",
+    "<class 'bool'>": "true or false",
+    "<class 'str'>": "text (in a config file: in quotes)",
+    "<class 'tuple'>": "a list like [64,32]",
+}
+
+
+def _one_line(message: str) -> str:
+    """What jsonargparse says over several lines, with options spelled as they are typed."""
+    if message.startswith('expected "verb"'):
+        return f"no command given; choose from {', '.join(VERBS)}"
+    missing = re.search(r"the following arguments are required: (.*)", message)
+    if missing:
+        names = [key.strip().split(".", 1)[-1] for key in missing[1].split(",")]
+        return f"missing: {', '.join(shown('--' + name) for name in names)}"
+    key = re.search(r'Parser key "([^"]+)"', message)
+    value = re.search(r"(?:Given value|Got value): (.*)", message)
+    kinds = re.findall(r"Expected an? (.*?)(?:\. Got value.*)?$", message, re.MULTILINE)
+    if key and value and kinds:
+        expected = " or ".join(dict.fromkeys(_plain(kind) for kind in kinds if kind != "<class 'NoneType'>"))
+        return f"{shown('--' + key[1])}: expected {expected}, got {value[1]!r}"
+    if key:
+        return f"{shown('--' + key[1])}: {' '.join(message.split(':', 1)[1].split())}"
+    message = re.sub(r"Subcommand '\w+' does not accept option", "there is no option", message)
+    return message.replace("argument verb: invalid choice", "unknown command")
+
+
+def _plain(kind: str) -> str:
+    if kind.startswith("typing.Literal"):
+        return "one of " + kind[len("typing.Literal[") : -1]
+    return _PLAIN.get(kind, kind)

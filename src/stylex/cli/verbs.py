@@ -1,0 +1,82 @@
+"""What the command line knows of each verb beyond its signature: which options stand bare, what is said at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from stylex import api
+
+if TYPE_CHECKING:
+    from stylex.core.explanation import Explanation
+    from stylex.data.prepare import PrepareSummary
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verb:
+    """One command.
+
+    Attributes:
+        function: name of the verb in ``stylex.api``.
+        closing: the lines for stdout when it is done, from its options and its result.
+        interrupted: what holds after Ctrl-C.
+        positional: parameters that are given bare, in order.
+    """
+
+    function: str
+    closing: Callable[[Mapping[str, Any], Any], list[str]]
+    interrupted: str
+    positional: tuple[str, ...] = ()
+
+
+def _prepared(options: Mapping[str, Any], summary: PrepareSummary) -> list[str]:
+    return [*str(summary).splitlines(), f"archive: {options['out']}"]
+
+
+def _explained(options: Mapping[str, Any], explanation: Explanation) -> list[str]:
+    rows = [
+        f"{place:>3}. {attribute.name:<24} {attribute.target_label}: effect {attribute.effect:+.2f} logits"
+        for place, attribute in enumerate(explanation.ranking, start=1)
+    ]
+    return [
+        explanation.ranking.finding,
+        *rows,
+        f"explanation: {options['out']}",
+        f"next: stylex report {options['out']}",
+    ]
+
+
+def _path(name: str) -> Callable[[Mapping[str, Any], Path], list[str]]:
+    return lambda options, path: [f"{name}: {path}"]
+
+
+def _trained(options: Mapping[str, Any], run: Path) -> list[str]:
+    return [f"run: {run}", f"next: stylex find {run} --data {options['data']} --out explanation/"]
+
+
+NOTHING_WRITTEN = "nothing was written"
+
+VERBS: Mapping[str, Verb] = {
+    "prepare": Verb(function="prepare", positional=("source",), closing=_prepared, interrupted=NOTHING_WRITTEN),
+    "classifier": Verb(function="fit_classifier", closing=_path("classifier"), interrupted=NOTHING_WRITTEN),
+    "train": Verb(function="train", closing=_trained, interrupted="the same command again goes on from the last state"),
+    "find": Verb(
+        function="find",
+        positional=("run",),
+        closing=_explained,
+        interrupted="the same command again goes on with the effects measured so far",
+    ),
+    "explain": Verb(function="explain", positional=("run", "image"), closing=_explained, interrupted=NOTHING_WRITTEN),
+    "report": Verb(
+        function="report", positional=("explanation_folder",), closing=_path("report"), interrupted=NOTHING_WRITTEN
+    ),
+    "demo": Verb(function="demo", closing=_path("report"), interrupted="the same command again starts over"),
+}
+
+
+def function_of(verb: Verb) -> Callable[..., Any]:
+    """The verb's function in the library."""
+    function: Callable[..., Any] = getattr(api, verb.function)
+    return function
