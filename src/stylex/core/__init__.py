@@ -1,0 +1,1 @@
+"""Floor 1: the words of the field. No torch, no disk."""

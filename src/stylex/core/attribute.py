@@ -1,0 +1,71 @@
+"""Attribute: one knob on the picture, found to move the classifier. AttributeRanking: the best of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from stylex.core.stylespace import StyleCoordinate
+
+Sign = Literal[-1, 1]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attribute:
+    """A style coordinate moved one way, and what that does to the target.
+
+    Attributes:
+        coordinate: which style value moves.
+        sign: -1 towards the observed minimum, +1 towards the observed maximum.
+        shift_range: how far, as a fraction of the way from the image's own value to that extreme.
+        target: index of the class (label) whose logit the effect is about.
+        target_label: its name.
+        effect: mean change of the target's logit over the images it was found on, against the reconstruction.
+        source_label: for a one-vs-one ranking, the class that the images started from.
+        significance: p-value of the effect, where it was tested.
+        label: a person's name for what changes in the picture.
+    """
+
+    coordinate: StyleCoordinate
+    sign: Sign
+    shift_range: float
+    target: int
+    target_label: str
+    effect: float
+    source_label: str | None = None
+    significance: float | None = None
+    label: str | None = None
+
+    @property
+    def name(self) -> str:
+        """The person's label, or the coordinate with its direction."""
+        return self.label or f"{self.coordinate}{'+' if self.sign > 0 else '-'}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class AttributeRanking:
+    """Attributes of a class (or of one image), best first.
+
+    Attributes:
+        attributes: best first; empty when nothing moves the classifier.
+        strategy: how they were chosen, e.g. ``attfind``, ``notebook``, ``independent``, ``subset``.
+        images: how many images the choice was made on.
+        explained: share of those images that the chosen attributes explained.
+        finding: one sentence for a person: what was found, or that nothing was.
+    """
+
+    attributes: tuple[Attribute, ...]
+    strategy: str
+    images: int
+    explained: float
+    finding: str
+
+    def __len__(self) -> int:
+        return len(self.attributes)
+
+    def __iter__(self) -> Iterator[Attribute]:
+        return iter(self.attributes)
+
+    def __getitem__(self, i: int) -> Attribute:
+        return self.attributes[i]

@@ -1,0 +1,40 @@
+"""How well reconstructions keep what the classifier says: the figures a training is watched by."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+
+
+def agreement(
+    logits: Float[Tensor, "n k"], logits_rec: Float[Tensor, "n k"], activation: Literal["softmax", "sigmoid"]
+) -> dict[str, float]:
+    """Compare the classifier on images and on their reconstructions.
+
+    Returns:
+        ``agreement``: share of images with the same decision (argmax; for several labels, the share of
+        label decisions at 0.5). ``probability_error``: mean |p - p_rec| of the class that C names on the image
+        (of all labels when there are several). ``kl``: mean KL(C(x) || C(x_rec)) in nats, summed over labels.
+    """
+    if activation == "softmax":
+        decided = logits.argmax(dim=1)
+        same = decided == logits_rec.argmax(dim=1)
+        p, p_rec = (t.softmax(dim=1).gather(1, decided[:, None]) for t in (logits, logits_rec))
+        log_p, log_p_rec = F.log_softmax(logits, dim=1), F.log_softmax(logits_rec, dim=1)
+        kl = (log_p.exp() * (log_p - log_p_rec)).sum(dim=1)
+    else:
+        same = (logits > 0) == (logits_rec > 0)
+        p, p_rec = logits.sigmoid(), logits_rec.sigmoid()
+        kl = (
+            p * (F.logsigmoid(logits) - F.logsigmoid(logits_rec))
+            + (1 - p) * (F.logsigmoid(-logits) - F.logsigmoid(-logits_rec))
+        ).sum(dim=1)
+    return {
+        "agreement": same.float().mean().item(),
+        "probability_error": (p - p_rec).abs().mean().item(),
+        "kl": kl.mean().item(),
+    }

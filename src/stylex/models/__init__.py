@@ -1,0 +1,1 @@
+"""Floor 2: the networks, and what is needed to use them."""

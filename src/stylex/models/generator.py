@@ -1,0 +1,250 @@
+"""The generator: a mapping network from noise to w, and a synthesis network driven through StyleSpace.
+
+Sources: Karras et al., CVPR 2020 (networks); Lang et al., ICCV 2021 (c appended to w before every affine layer);
+Wu et al., CVPR 2021 (StyleSpace).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from stylex.core.stylespace import StyleLayer, StyleSpace
+from stylex.models.config import GeneratorConfig
+from stylex.models.ops import GAIN, SLOPE, Linear, conv, demodulation, upsample
+
+Noise = Literal["const", "none"] | Sequence[Tensor]
+"""Fixed noise maps of the network, none at all, or one map ``n 1 r r`` for each convolution in synthesis order."""
+
+
+def normalize(x: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
+    """Scale each row to a second moment of 1."""
+    return x * (x.square().mean(dim=1, keepdim=True) + 1e-8).rsqrt()
+
+
+class Mapping(nn.Module):
+    """z (and c, when conditional) -> w."""
+
+    w_avg: Tensor
+
+    def __init__(self, z_dim: int, c_dim: int, w_dim: int, *, layers: int, lr_multiplier: float) -> None:
+        super().__init__()
+        self.z_dim, self.c_dim = z_dim, c_dim
+        self.embed = Linear(c_dim, w_dim) if c_dim else None
+        sizes = [z_dim + (w_dim if c_dim else 0)] + [w_dim] * layers
+        self.fc = nn.ModuleList(
+            Linear(a, b, activate=True, lr_multiplier=lr_multiplier) for a, b in zip(sizes, sizes[1:], strict=False)
+        )
+        self.register_buffer("w_avg", torch.zeros(w_dim))
+
+    def forward(
+        self, z: Float[Tensor, "n z_dim"], c: Float[Tensor, "n c_dim"] | None = None, *, truncation: float = 1.0
+    ) -> Float[Tensor, "n w_dim"]:
+        """Map noise to latents; ``truncation`` < 1 pulls them towards the average latent."""
+        parts = [normalize(z)] if self.z_dim else []
+        if self.embed is not None:
+            assert c is not None, "a conditional mapping needs c"
+            parts.append(normalize(self.embed(c)))
+        w = torch.cat(parts, dim=1)
+        with torch.autocast(w.device.type, enabled=False):
+            for layer in self.fc:
+                w = layer(w)
+        return w if truncation == 1.0 else torch.lerp(self.w_avg, w, truncation)
+
+
+class SynthesisState(NamedTuple):
+    """What synthesis has computed before a step: features and image so far (None before there are any)."""
+
+    x: Tensor | None
+    image: Tensor | None
+
+    def expand(self, n: int) -> SynthesisState:
+        """The state of one image, repeated (without copying) for ``n``."""
+        return SynthesisState(*(None if t is None else t.expand(n, *t.shape[1:]) for t in self))
+
+    def pick(self, index: int) -> SynthesisState:
+        """The state of one image of the batch."""
+        return SynthesisState(*(None if t is None else t[index : index + 1] for t in self))
+
+
+class StyledConv(nn.Module):
+    """Modulated 3x3 convolution, demodulated, with noise, bias and activation."""
+
+    noise_const: Tensor
+
+    def __init__(self, inputs: int, outputs: int, affine_inputs: int, *, resolution: int, up: bool) -> None:
+        super().__init__()
+        self.affine = Linear(affine_inputs, inputs, bias=1.0)
+        self.weight = nn.Parameter(torch.randn(outputs, inputs, 3, 3))
+        self.bias = nn.Parameter(torch.zeros(outputs))
+        self.noise_strength = nn.Parameter(torch.zeros(()))
+        self.register_buffer("noise_const", torch.randn(resolution, resolution))
+        self.up = up
+
+    def forward(
+        self, x: Float[Tensor, "#n ci h w"], s: Float[Tensor, "n ci"], noise: Float[Tensor, "#n 1 r r"] | None
+    ) -> Float[Tensor, "n co r r"]:
+        """Apply the layer under the styles ``s``."""
+        y = conv(x * s[:, :, None, None].to(x.dtype), self.weight, up=self.up)
+        # One pass for scale, bias and noise; the activation's gain is folded in (leaky ReLU is homogeneous).
+        scale = (demodulation(self.weight, s) * GAIN)[:, :, None, None]
+        offset = (self.bias * GAIN)[None, :, None, None]
+        if noise is not None:
+            offset = offset + noise * (self.noise_strength * GAIN)
+        return F.leaky_relu(torch.addcmul(offset.to(y.dtype), y, scale.to(y.dtype)), SLOPE)
+
+
+class ToRGB(nn.Module):
+    """Modulated 1x1 convolution to image channels, without demodulation."""
+
+    def __init__(self, inputs: int, channels: int, affine_inputs: int) -> None:
+        super().__init__()
+        self.affine = Linear(affine_inputs, inputs, bias=1.0)
+        self.weight = nn.Parameter(torch.randn(channels, inputs, 1, 1))
+        self.bias = nn.Parameter(torch.zeros(channels))
+        self.weight_gain = inputs**-0.5
+
+    def forward(self, x: Float[Tensor, "#n ci h w"], s: Float[Tensor, "n ci"]) -> Float[Tensor, "n c h w"]:
+        """Draw the features in image channels, float32."""
+        weight = self.weight[None, :, :, 0, 0] * (s * self.weight_gain)[:, None, :]
+        y = torch.matmul(x.permute(0, 2, 3, 1).flatten(1, 2), weight.transpose(1, 2).to(x.dtype))
+        y = y.float().transpose(1, 2).unflatten(2, x.shape[2:])
+        return y + self.bias[:, None, None]
+
+
+class Synthesis(nn.Module):
+    """StyleSpace -> image. Runs from w, from s, or from s starting at any step with cached features.
+
+    Attributes:
+        space: layout of s.
+        steps: names of the style layers in the order in which they are applied.
+    """
+
+    def __init__(self, config: GeneratorConfig) -> None:
+        super().__init__()
+        self.c_dim = config.c_dim if config.style_conditional else 0
+        affine_inputs = config.w_dim + self.c_dim
+        self.const = nn.Parameter(torch.randn(config.widths[0], 4, 4))
+        self.layers = nn.ModuleDict()
+        conv_layers: list[StyleLayer] = []
+        torgb_layers: list[StyleLayer] = []
+        steps: list[str] = []
+        previous = config.widths[0]
+        for stage, width in enumerate(config.widths):
+            resolution = 4 << stage
+            for name, inputs in ([("conv0", previous)] if stage else []) + [("conv1", width)]:
+                key = f"b{resolution}.{name}"
+                self.layers[_slot(key)] = StyledConv(
+                    inputs, width, affine_inputs, resolution=resolution, up=name == "conv0"
+                )
+                conv_layers.append(StyleLayer(name=key, kind="conv", resolution=resolution, channels=inputs))
+                steps.append(key)
+            key = f"b{resolution}.torgb"
+            self.layers[_slot(key)] = ToRGB(width, config.channels, affine_inputs)
+            torgb_layers.append(StyleLayer(name=key, kind="torgb", resolution=resolution, channels=width))
+            steps.append(key)
+            previous = width
+        self.space = StyleSpace([*conv_layers, *torgb_layers])
+        self.steps = tuple(steps)
+        self._conv_position = {layer.name: i for i, layer in enumerate(conv_layers)}
+
+    def styles(
+        self, w: Float[Tensor, "n w_dim"], c: Float[Tensor, "n c_dim"] | None = None
+    ) -> Float[Tensor, "n s_dim"]:
+        """The style vector of latents w, told c."""
+        assert (c is not None) == bool(self.c_dim), f"this synthesis is told {self.c_dim} values of c"
+        told = w if c is None else torch.cat([w, c], dim=1)
+        affines = [self.layers[_slot(layer.name)].affine for layer in self.space.layers]
+        # One product for all layers; float32, because it is small and everything hangs on it.
+        with torch.autocast(told.device.type, enabled=False):
+            weight = torch.cat([affine.weight for affine in affines]) * affines[0].weight_gain
+            return F.linear(told.float(), weight, torch.cat([affine.bias for affine in affines]))
+
+    def forward(
+        self,
+        s: Float[Tensor, "n s_dim"],
+        *,
+        noise: Noise = "const",
+        start: int = 0,
+        state: SynthesisState | None = None,
+    ) -> Float[Tensor, "n c h w"]:
+        """Draw the image of style vectors (float32, nominally in [-1, 1], not clamped).
+
+        Args:
+            s: style vectors.
+            noise: noise maps to use.
+            start: first step to compute; the earlier ones come from ``state``.
+            state: what ``prefix`` returned for that step, of the same images (or one image for all).
+        """
+        state = state or SynthesisState(None, None)
+        for step in range(start, len(self.steps)):
+            state = self._take(step, state, s, noise)
+        assert state.image is not None
+        return state.image
+
+    def prefix(self, s: Float[Tensor, "n s_dim"], *, noise: Noise = "const") -> list[SynthesisState]:
+        """The state before each step, to start again from there."""
+        states = [SynthesisState(None, None)]
+        for step in range(len(self.steps) - 1):
+            states.append(self._take(step, states[-1], s, noise))
+        return states
+
+    def draw_noise(self, n: int, generator: torch.Generator) -> list[Tensor]:
+        """Fresh noise maps for ``n`` images, from a (CPU) random generator."""
+        sides = [layer.resolution for layer in self.space.layers if layer.kind == "conv"]
+        return [torch.randn(n, 1, side, side, generator=generator) for side in sides]
+
+    def _take(self, step: int, state: SynthesisState, s: Tensor, noise: Noise) -> SynthesisState:
+        name = self.steps[step]
+        layer = self.layers[_slot(name)]
+        style = s[:, self.space.slice(name)]
+        if isinstance(layer, ToRGB):
+            assert state.x is not None
+            rgb = layer(state.x, style)
+            return SynthesisState(state.x, rgb if state.image is None else upsample(state.image) + rgb)
+        assert isinstance(layer, StyledConv)
+        x = self.const[None].contiguous(memory_format=torch.channels_last) if state.x is None else state.x
+        if noise == "const":
+            maps: Tensor | None = layer.noise_const[None, None]
+        elif noise == "none":
+            maps = None
+        else:
+            maps = noise[self._conv_position[name]]
+        return SynthesisState(layer(x, style, maps), state.image)
+
+
+class Generator(nn.Module):
+    """Mapping and synthesis together."""
+
+    def __init__(self, config: GeneratorConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.mapping = Mapping(
+            config.z_dim,
+            config.c_dim if config.mapping_conditional else 0,
+            config.w_dim,
+            layers=config.mapping_layers,
+            lr_multiplier=config.mapping_lr_multiplier,
+        )
+        self.synthesis = Synthesis(config)
+        self.to(memory_format=torch.channels_last)
+
+    def told(self, c: Float[Tensor, "n k"]) -> Float[Tensor, "n k"] | None:
+        """What of c the affine layers receive: c, or nothing in a generator that is not told."""
+        return c if self.synthesis.c_dim else None
+
+    def forward(
+        self, w: Float[Tensor, "n w_dim"], c: Float[Tensor, "n k"], *, noise: Noise = "const"
+    ) -> Float[Tensor, "n c h w"]:
+        """Draw the image of latents w, told c."""
+        return self.synthesis(self.synthesis.styles(w, self.told(c)), noise=noise)
+
+
+def _slot(name: str) -> str:
+    # Module names may not hold dots.
+    return name.replace(".", "_")

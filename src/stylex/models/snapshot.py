@@ -1,0 +1,232 @@
+"""Snapshot: a trained generator, encoder and discriminator with StyleSpace statistics, as safetensors and JSON.
+
+A snapshot folder holds ``snapshot.json`` and ``weights.safetensors``; nothing in it can run code.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from stylex.core.errors import SnapshotError, StylexError
+from stylex.core.files import new_folder
+from stylex.core.stylespace import StyleSpace, StyleStatistics
+from stylex.models.config import DiscriminatorConfig, EncoderConfig, GeneratorConfig
+from stylex.models.discriminator import Discriminator
+from stylex.models.encoder import Encoder
+from stylex.models.generator import Generator
+
+FORMAT = "stylex-snapshot"
+VERSION = 1
+_JSON = "snapshot.json"
+_WEIGHTS = "weights.safetensors"
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Snapshot:
+    """Networks to use: moving averages, frozen, in eval mode.
+
+    Attributes:
+        generator, encoder, discriminator: the networks.
+        space: StyleSpace with the statistics observed over the training images' style vectors.
+        classifier: JSON of the explained classifier's spec.
+        classifier_reference: how the classifier was given at training (``pkg.module:callable`` or a path), if it can be
+            given by text.
+        classifier_fingerprint: identity of its weights or behaviour.
+        nimg: images trained on.
+        training: JSON of the training's configuration.
+        figures: held-out measurements made when it was written.
+        path: its folder.
+        sha256: of its weights file.
+    """
+
+    generator: Generator
+    encoder: Encoder
+    discriminator: Discriminator
+    space: StyleSpace
+    classifier: Mapping[str, Any]
+    classifier_reference: str | None
+    classifier_fingerprint: str
+    nimg: int
+    training: Mapping[str, Any]
+    figures: Mapping[str, float]
+    path: Path
+    sha256: str
+
+    def to(self, device: torch.device) -> Snapshot:
+        """Move the networks to a device."""
+        for network in (self.generator, self.encoder, self.discriminator):
+            network.to(device)
+        return self
+
+
+def save_snapshot(
+    path: Path,
+    *,
+    generator: Generator,
+    encoder: Encoder,
+    discriminator: Discriminator,
+    statistics: StyleStatistics,
+    classifier: Mapping[str, Any],
+    classifier_reference: str | None,
+    classifier_fingerprint: str,
+    nimg: int,
+    training: Mapping[str, Any],
+    figures: Mapping[str, float],
+    files: Mapping[str, bytes] | None = None,
+) -> None:
+    """Write a snapshot folder, whole or not at all.
+
+    Args:
+        files: more files for the folder (a panel, say), by name.
+
+    Raises:
+        StylexError: the place cannot be written.
+    """
+    weights: dict[str, Tensor] = {}
+    for name, network in (("generator", generator), ("encoder", encoder), ("discriminator", discriminator)):
+        for key, value in network.state_dict().items():
+            weights[f"{name}.{key}"] = value.detach().cpu().contiguous()
+    for field in dataclasses.fields(statistics):
+        weights[f"space.{field.name}"] = torch.from_numpy(getattr(statistics, field.name))
+    description = {
+        "format": FORMAT,
+        "version": VERSION,
+        "nimg": nimg,
+        "generator": dataclasses.asdict(generator.config),
+        "encoder": dataclasses.asdict(encoder.config),
+        "discriminator": dataclasses.asdict(discriminator.config),
+        "space": generator.synthesis.space.to_json(),
+        "classifier": dict(classifier),
+        "classifier_reference": classifier_reference,
+        "classifier_fingerprint": classifier_fingerprint,
+        "training": dict(training),
+        "figures": dict(figures),
+    }
+    with new_folder(path) as folder:
+        save_file(weights, folder / _WEIGHTS)
+        (folder / _JSON).write_text(json.dumps(description, indent=1))
+        for name, data in (files or {}).items():
+            (folder / name).write_bytes(data)
+
+
+def find_snapshot(path: Path) -> Path:
+    """The snapshot folder meant by ``path``: itself, or the newest in a training's folder.
+
+    Raises:
+        SnapshotError: there is none.
+    """
+    if (path / _JSON).is_file():
+        return path
+    found = sorted(p.parent for p in (path / "snapshots").glob(f"*/{_JSON}"))
+    if found:
+        return found[-1]
+    if not path.exists():
+        raise SnapshotError(f"{path} does not exist; give the folder of a training or of a snapshot")
+    raise SnapshotError(
+        f"{path} holds no snapshot (no {_JSON}, no snapshots/ with one); give the folder of a training that has "
+        "written its first snapshot"
+    )
+
+
+def load_snapshot(path: str | Path) -> Snapshot:
+    """Load a snapshot, from its folder or from the training's folder (then the newest one).
+
+    Raises:
+        SnapshotError: it is missing, foreign, damaged or of a newer version; the message names file and remedy.
+    """
+    folder = find_snapshot(Path(path))
+    description = _description(folder / _JSON)
+    weights_path = folder / _WEIGHTS
+    try:
+        data = weights_path.read_bytes()
+        weights = load_file(weights_path)
+    except FileNotFoundError:
+        raise SnapshotError(f"{weights_path} is missing; copy the whole snapshot folder") from None
+    except (OSError, SafetensorError, ValueError) as error:
+        raise SnapshotError(
+            f"{weights_path} is damaged ({_first_line(error)}); copy it again or use an older snapshot"
+        ) from None
+    try:
+        generator = Generator(GeneratorConfig(**description["generator"]))
+        encoder = Encoder(EncoderConfig(**description["encoder"]))
+        discriminator = Discriminator(DiscriminatorConfig(**description["discriminator"]))
+        space = StyleSpace.from_json(description["space"])
+        for name, network in (("generator", generator), ("encoder", encoder), ("discriminator", discriminator)):
+            _fill(network, name, weights)
+            network.eval().requires_grad_(False)
+        statistics = StyleStatistics(
+            **{
+                field.name: _statistic(weights, f"space.{field.name}", space.s_dim)
+                for field in dataclasses.fields(StyleStatistics)
+            }
+        )
+        if space.to_json() != generator.synthesis.space.to_json():
+            raise SnapshotError("its StyleSpace layout is not its generator's")
+        return Snapshot(
+            generator=generator,
+            encoder=encoder,
+            discriminator=discriminator,
+            space=space.observed(statistics),
+            classifier=description["classifier"],
+            classifier_reference=description["classifier_reference"],
+            classifier_fingerprint=description["classifier_fingerprint"],
+            nimg=description["nimg"],
+            training=description["training"],
+            figures=description["figures"],
+            path=folder,
+            sha256=hashlib.sha256(data).hexdigest(),
+        )
+    except (StylexError, TypeError, ValueError, KeyError) as error:
+        raise SnapshotError(
+            f"{folder} is not a whole stylex snapshot: {_first_line(error)}; copy it again or use an older snapshot"
+        ) from None
+
+
+def _description(path: Path) -> dict[str, Any]:
+    try:
+        description = json.loads(path.read_text())
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise SnapshotError(f"{path} cannot be read ({_first_line(error)}); copy the snapshot again") from None
+    if not isinstance(description, dict) or description.get("format") != FORMAT:
+        raise SnapshotError(f"{path} does not describe a stylex snapshot; give a folder that `stylex train` wrote")
+    if description.get("version") != VERSION:
+        raise SnapshotError(
+            f"{path} has version {description.get('version')}, this stylex reads {VERSION}; use a matching stylex"
+        )
+    return description
+
+
+def _fill(network: nn.Module, name: str, weights: Mapping[str, Tensor]) -> None:
+    for key, own in network.state_dict().items():
+        given = weights.get(f"{name}.{key}")
+        if given is None:
+            raise SnapshotError(f"weight {name}.{key} is missing")
+        if given.shape != own.shape:
+            raise SnapshotError(f"weight {name}.{key} has shape {list(given.shape)}, expected {list(own.shape)}")
+        if not torch.isfinite(given).all():
+            raise SnapshotError(f"weight {name}.{key} is not finite")
+        own.copy_(given)
+
+
+def _statistic(weights: Mapping[str, Tensor], name: str, s_dim: int) -> np.ndarray[Any, np.dtype[np.float32]]:
+    value = weights[name]
+    if value.shape != (s_dim,) or not torch.isfinite(value).all():
+        raise SnapshotError(f"{name} has shape {list(value.shape)}, expected finite values [{s_dim}]")
+    return value.numpy()
+
+
+def _first_line(error: BaseException) -> str:
+    lines = str(error).splitlines()
+    return lines[0] if lines else type(error).__name__

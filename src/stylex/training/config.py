@@ -1,0 +1,317 @@
+"""What a training is made of, as plain data: one group for each owner, presets, and reading from JSON (no torch)."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, get_type_hints
+
+from stylex.core.errors import ConfigError
+from stylex.models.config import DiscriminatorConfig, EncoderConfig, GeneratorConfig
+
+
+def _require(condition: bool, message: str) -> None:
+    if not condition:
+        raise ConfigError(message)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelConfig:
+    """Widths of the networks; image size and channels come from the data, c from the classifier.
+
+    Attributes:
+        resolution: image side in pixels; must be the data's.
+        generator_widths: feature channels of the generator at 4, 8, ... px.
+        discriminator_widths: feature channels of the discriminator at 4, 8, ... px.
+        encoder_widths: feature channels of the encoder at 4, 8, ... px.
+        z_dim: length of the noise vector.
+        w_dim: length of the latent w.
+        mapping_layers: layers of the mapping network.
+        discriminator_mapping_layers: layers that map c for the discriminator's projection.
+        class_input: append the classifier's output to w in front of every affine layer.
+        conditional_discriminator: tell the classifier's output to the discriminator.
+    """
+
+    resolution: int
+    generator_widths: tuple[int, ...]
+    discriminator_widths: tuple[int, ...]
+    encoder_widths: tuple[int, ...]
+    z_dim: int
+    w_dim: int
+    mapping_layers: int
+    discriminator_mapping_layers: int
+    class_input: bool = True
+    conditional_discriminator: bool = True
+
+    def __post_init__(self) -> None:
+        for name in ("generator_widths", "discriminator_widths", "encoder_widths"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))
+
+    def generator(self, channels: int, k: int) -> GeneratorConfig:
+        """The generator's shape for images of ``channels`` and a classifier of ``k`` outputs."""
+        return GeneratorConfig(
+            resolution=self.resolution,
+            channels=channels,
+            widths=self.generator_widths,
+            z_dim=self.z_dim,
+            w_dim=self.w_dim,
+            c_dim=k if self.class_input else 0,
+            mapping_layers=self.mapping_layers,
+        )
+
+    def discriminator(self, channels: int, k: int) -> DiscriminatorConfig:
+        """The discriminator's shape."""
+        return DiscriminatorConfig(
+            resolution=self.resolution,
+            channels=channels,
+            widths=self.discriminator_widths,
+            c_dim=k if self.conditional_discriminator else 0,
+            mapping_layers=self.discriminator_mapping_layers,
+        )
+
+    def encoder(self, channels: int) -> EncoderConfig:
+        """The encoder's shape."""
+        return EncoderConfig(
+            resolution=self.resolution, channels=channels, widths=self.encoder_widths, w_dim=self.w_dim
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class LossConfig:
+    """Weights of the losses.
+
+    Attributes:
+        adversarial: non-saturating logistic loss.
+        pixel: mean absolute error on [-1, 1].
+        perceptual: distance of the perceptual features.
+        perceptual_net: whose features: of the explained ``classifier``, ``lpips`` (an extra), or ``none``.
+        latent: mean absolute error of E(x_rec) against E(x).
+        latent_every: steps between evaluations of the latent term (its weight is multiplied by this).
+        classifier: KL(C(x) || C(x_rec)).
+        r1_gamma: gradient penalty on real images.
+        r1_every: steps between gradient penalties.
+        path_length: weight of the path-length penalty, 0 turns it off.
+        path_length_every: noise steps between path-length penalties.
+    """
+
+    adversarial: float = 1.0
+    pixel: float = 1.0
+    perceptual: float = 0.1
+    perceptual_net: Literal["classifier", "lpips", "none"] = "classifier"
+    latent: float = 0.1
+    latent_every: int = 1
+    classifier: float = 1.0
+    r1_gamma: float = 1.0
+    r1_every: int = 16
+    path_length: float = 0.0
+    path_length_every: int = 4
+
+    def __post_init__(self) -> None:
+        for name in ("adversarial", "pixel", "perceptual", "latent", "classifier", "r1_gamma", "path_length"):
+            _require(getattr(self, name) >= 0, f"loss.{name} is {getattr(self, name)}, but must not be negative")
+        for name in ("latent_every", "r1_every", "path_length_every"):
+            _require(getattr(self, name) >= 1, f"loss.{name} is {getattr(self, name)}, but must be 1 or more")
+
+
+@dataclass(frozen=True, kw_only=True)
+class OptimizerConfig:
+    """Adam for each network.
+
+    Attributes:
+        generator_lr: learning rate of mapping and synthesis.
+        discriminator_lr: learning rate of the discriminator.
+        encoder_lr: learning rate of the encoder.
+        encoder_warmup_nimg: images over which the encoder's learning rate rises from zero.
+        beta1: first moment's decay beside the adversarial loss.
+        beta1_reconstruction: first moment's decay while only reconstructing.
+        beta2: second moment's decay.
+        decay: the last share of the training over which learning rates fall linearly to a tenth.
+    """
+
+    generator_lr: float = 2e-3
+    discriminator_lr: float = 2e-3
+    encoder_lr: float = 2e-3
+    encoder_warmup_nimg: int = 2_000
+    beta1: float = 0.0
+    beta1_reconstruction: float = 0.9
+    beta2: float = 0.99
+    decay: float = 0.25
+
+    def __post_init__(self) -> None:
+        for name in ("generator_lr", "discriminator_lr", "encoder_lr"):
+            _require(getattr(self, name) > 0, f"optimizer.{name} is {getattr(self, name)}, but must be positive")
+        _require(0 <= self.decay <= 1, f"optimizer.decay is {self.decay}, but must lie in 0..1")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScheduleConfig:
+    """How long, in which order, and how often something is written. Progress is counted in images.
+
+    Attributes:
+        kimg: length of the training in thousands of images.
+        batch: images a step, over all processes.
+        reconstruct_first: first share of the training without the discriminator.
+        noise_every: after that, every so many-th step draws from noise instead of the encoder (0: never).
+        ema_nimg: half-life of the weights' moving average, in images.
+        tick_nimg: images between reports and training states.
+        snapshot_nimg: images between snapshots.
+    """
+
+    kimg: float
+    batch: int = 16
+    reconstruct_first: float = 0.4
+    noise_every: int = 2
+    ema_nimg: int = 10_000
+    tick_nimg: int = 4_000
+    snapshot_nimg: int = 50_000
+
+    def __post_init__(self) -> None:
+        _require(self.kimg > 0, f"schedule.kimg is {self.kimg}, but must be positive")
+        _require(self.batch >= 1, f"schedule.batch is {self.batch}, but must be 1 or more")
+        _require(
+            0 <= self.reconstruct_first <= 1,
+            f"schedule.reconstruct_first is {self.reconstruct_first}, but must lie in 0..1",
+        )
+        for name in ("ema_nimg", "tick_nimg", "snapshot_nimg"):
+            _require(getattr(self, name) >= 1, f"schedule.{name} is {getattr(self, name)}, but must be 1 or more")
+        _require(self.noise_every >= 0, f"schedule.noise_every is {self.noise_every}, but must not be negative")
+
+    @property
+    def total_nimg(self) -> int:
+        """Images of the whole training, a multiple of the batch."""
+        return max(1, round(self.kimg * 1000 / self.batch)) * self.batch
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig:
+    """Everything that decides a training's result, together with data and classifier.
+
+    Attributes:
+        model: network shapes.
+        loss: loss weights.
+        optimizer: learning rates.
+        schedule: length and order.
+        seed: all randomness follows from it and the image counter.
+        mirror: show half of the images mirrored (only where left and right mean the same).
+        precision: ``bf16`` autocast, ``fp32``, or ``auto``: bf16 where the processor has it in hardware.
+    """
+
+    model: ModelConfig
+    loss: LossConfig = field(default_factory=LossConfig)
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    schedule: ScheduleConfig
+    seed: int = 0
+    mirror: bool = False
+    precision: Literal["auto", "bf16", "fp32"] = "auto"
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain JSON."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_json(cls, tree: Mapping[str, Any]) -> TrainConfig:
+        """Read what ``to_json`` wrote.
+
+        Raises:
+            ConfigError: a field is unknown or missing, or its value cannot be meant.
+        """
+        config = _read(cls, tree, "")
+        assert isinstance(config, TrainConfig)
+        return config
+
+
+def _read(kind: type[Any], tree: Mapping[str, Any], where: str) -> Any:
+    hints = get_type_hints(kind)
+    unknown = sorted(set(tree) - set(hints))
+    _require(not unknown, f"unknown training option {where}{unknown[0] if unknown else ''}; known: {sorted(hints)}")
+    values = {
+        name: _read(hints[name], value, f"{where}{name}.") if dataclasses.is_dataclass(hints[name]) else value
+        for name, value in tree.items()
+    }
+    try:
+        return kind(**values)
+    except TypeError as error:
+        raise ConfigError(f"training options {where or 'at the top'}: {error}") from None
+
+
+_TINY = TrainConfig(
+    model=ModelConfig(
+        resolution=16,
+        generator_widths=(16, 16, 8),
+        discriminator_widths=(16, 16, 8),
+        encoder_widths=(16, 16, 8),
+        z_dim=16,
+        w_dim=16,
+        mapping_layers=2,
+        discriminator_mapping_layers=1,
+    ),
+    loss=LossConfig(r1_gamma=0.1),
+    schedule=ScheduleConfig(kimg=2, batch=8, tick_nimg=500, snapshot_nimg=1_000, ema_nimg=500),
+)
+
+_SMALL = TrainConfig(
+    model=ModelConfig(
+        resolution=32,
+        generator_widths=(64, 64, 64, 32),
+        discriminator_widths=(64, 64, 64, 32),
+        encoder_widths=(64, 64, 64, 32),
+        z_dim=64,
+        w_dim=64,
+        mapping_layers=4,
+        discriminator_mapping_layers=1,
+    ),
+    loss=LossConfig(r1_gamma=0.1),
+    schedule=ScheduleConfig(kimg=300),
+)
+
+_MEDIUM = replace(
+    _SMALL,
+    model=replace(
+        _SMALL.model,
+        resolution=64,
+        generator_widths=(128, 128, 96, 64, 32),
+        discriminator_widths=(128, 128, 96, 64, 32),
+        encoder_widths=(128, 128, 96, 64, 32),
+        z_dim=128,
+        w_dim=128,
+    ),
+    loss=replace(_SMALL.loss, r1_gamma=0.3),
+    schedule=replace(_SMALL.schedule, kimg=300),
+)
+
+_PAPER_WIDTHS = (512, 512, 512, 512, 512, 256, 128)
+_PAPER = TrainConfig(
+    model=ModelConfig(
+        resolution=256,
+        generator_widths=_PAPER_WIDTHS,
+        discriminator_widths=_PAPER_WIDTHS,
+        encoder_widths=_PAPER_WIDTHS,
+        z_dim=512,
+        w_dim=512,
+        mapping_layers=8,
+        discriminator_mapping_layers=8,
+    ),
+    loss=LossConfig(r1_gamma=10.0, path_length=2.0),
+    optimizer=OptimizerConfig(encoder_warmup_nimg=10_000, beta1_reconstruction=0.0, decay=0.0),
+    schedule=ScheduleConfig(kimg=4_000, reconstruct_first=0.0, snapshot_nimg=200_000),
+)
+
+PRESETS: dict[str, TrainConfig] = {
+    "tiny-16": _TINY,
+    "small-32": _SMALL,
+    "medium-64": _MEDIUM,
+    "paper-256": _PAPER,
+}
+"""Named starting points: tests, two cores in under an hour, two cores in an hour or two, and the published size."""
+
+
+def preset(name: str) -> TrainConfig:
+    """The preset of that name.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    if name not in PRESETS:
+        raise ConfigError(f"no preset {name!r}; the presets are {', '.join(PRESETS)}")
+    return PRESETS[name]

@@ -1,0 +1,77 @@
+"""Data-parallel training: who computes which images, and averaging gradients. One process needs none of it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+
+from stylex.core.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Processes:
+    """This process among all: ``rank`` of ``size``."""
+
+    rank: int = 0
+    size: int = 1
+
+    @property
+    def first(self) -> bool:
+        """Whether this process writes files and reports."""
+        return self.rank == 0
+
+    def share(self, batch: int, group: int) -> Tensor:
+        """Positions of the global batch that this process computes.
+
+        Groups of the minibatch standard deviation stay whole, and in their order, so that any number of
+        processes computes the same.
+
+        Raises:
+            ConfigError: the batch does not divide.
+        """
+        size = next(g for g in range(min(group, batch), 0, -1) if batch % g == 0)
+        if self.size > 1 and (batch // size) % self.size:
+            raise ConfigError(
+                f"batch {batch} over {self.size} processes would split groups of {size} images; "
+                f"give a batch that is a multiple of {size * self.size}"
+            )
+        grid = torch.arange(batch).view(size, self.size, -1)
+        return grid[:, self.rank].reshape(-1)
+
+    def average_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
+        """Replace each gradient by its mean over the processes."""
+        if self.size == 1:
+            return
+        gradients = [p.grad for p in parameters if p.grad is not None]
+        flat = torch.cat([g.reshape(-1) for g in gradients])
+        dist.all_reduce(flat)
+        flat /= self.size
+        for gradient, part in zip(gradients, flat.split([g.numel() for g in gradients]), strict=True):
+            gradient.copy_(part.view_as(gradient))
+
+    def mean(self, value: Tensor) -> Tensor:
+        """The mean of a tensor over the processes."""
+        if self.size > 1:
+            value = value.detach().clone()
+            dist.all_reduce(value)
+            value /= self.size
+        return value
+
+    def wait(self) -> None:
+        """Wait until all processes are here."""
+        if self.size > 1:
+            dist.barrier()
+
+
+def join(device: str) -> Processes:
+    """Join the other processes that ``torchrun`` started (gloo on CPU, NCCL on GPU), or be the only one."""
+    if "RANK" not in os.environ or int(os.environ.get("WORLD_SIZE", "1")) == 1:
+        return Processes()
+    if not dist.is_initialized():
+        dist.init_process_group("nccl" if device.startswith("cuda") else "gloo")
+    return Processes(dist.get_rank(), dist.get_world_size())

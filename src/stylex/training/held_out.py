@@ -1,0 +1,109 @@
+"""Held-out measurement at each snapshot: figures, a panel of pictures, and alarms about collapse."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from stylex.classifiers.classifier import Classifier
+from stylex.data.archive import ImageSet
+from stylex.metrics.agreement import agreement
+from stylex.models.encoder import Encoder
+from stylex.models.generator import Generator
+
+_MEASURED = 1_000
+"""Held-out images measured at most."""
+_SHOWN = 10
+"""Images in a row of the panel."""
+_COLLAPSED = 0.15
+"""Variety (standard deviation between images) below this share of the real images' raises an alarm."""
+
+
+@dataclass(frozen=True, eq=False)
+class HeldOut:
+    """The watched images, chosen once for a training so that snapshots compare."""
+
+    x: Float[Tensor, "n c h w"]
+    logits: Float[Tensor, "n k"]
+
+    @classmethod
+    def choose(cls, images: ImageSet, classifier: Classifier, place: torch.device) -> HeldOut:
+        """Up to a thousand images spread evenly over the set."""
+        chosen = torch.linspace(0, len(images) - 1, min(len(images), _MEASURED)).round().long()
+        x = images.batch(chosen.numpy()).to(place)
+        with torch.no_grad():
+            return cls(x, torch.cat([classifier.logits(part) for part in x.split(64)]))
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Panel:
+    """Pictures of a snapshot with the classifier's probabilities, tensors in [-1, 1] on the CPU.
+
+    Attributes:
+        real, reconstructed, sampled: images ``n c h w``; samples are told the c of the real image above them.
+        p_real, p_reconstructed, p_sampled: probabilities ``[n, k]``.
+        labels: class names.
+    """
+
+    real: Tensor
+    reconstructed: Tensor
+    sampled: Tensor
+    p_real: Tensor
+    p_reconstructed: Tensor
+    p_sampled: Tensor
+    labels: tuple[str, ...]
+
+
+def measure(
+    watch: HeldOut, generator: Generator, encoder: Encoder, classifier: Classifier
+) -> tuple[dict[str, float], Panel, list[str]]:
+    """Reconstruct the watched images with fixed noise, and sample as many.
+
+    Returns:
+        figures (``pixel_l1`` on [-1, 1]; ``agreement``, ``probability_error``, ``kl`` of the classifier;
+        ``variety_reconstructed`` and ``variety_sampled``: standard deviation between images as a share of the
+        real ones'), the panel, and alarms.
+    """
+    random = torch.Generator().manual_seed(0)
+    reconstructed, sampled = [], []
+    for x, logits in zip(watch.x.split(64), watch.logits.split(64), strict=True):
+        c = classifier.probabilities(logits)
+        z = torch.randn(len(x), generator.config.z_dim, generator=random).to(x.device)
+        reconstructed.append(generator(encoder(x), c).clamp(-1, 1))
+        sampled.append(generator(generator.mapping(z), c).clamp(-1, 1))
+    x_rec, x_new = torch.cat(reconstructed), torch.cat(sampled)
+    logits_rec = torch.cat([classifier.logits(part) for part in x_rec.split(64)])
+    figures = {"pixel_l1": (x_rec - watch.x).abs().mean().item()}
+    figures |= agreement(watch.logits, logits_rec, classifier.activation)
+    real_variety = _variety(watch.x)
+    figures["variety_reconstructed"] = _variety(x_rec) / real_variety
+    figures["variety_sampled"] = _variety(x_new) / real_variety
+    shown = torch.linspace(0, len(watch.x) - 1, min(_SHOWN, len(watch.x))).round().long().to(watch.x.device)
+    panel = Panel(
+        real=watch.x[shown].cpu(),
+        reconstructed=x_rec[shown].cpu(),
+        sampled=x_new[shown].cpu(),
+        p_real=classifier.probabilities(watch.logits[shown]).cpu(),
+        p_reconstructed=classifier.probabilities(logits_rec[shown]).cpu(),
+        p_sampled=classifier.probabilities(classifier.logits(x_new[shown])).cpu(),
+        labels=classifier.spec.labels,
+    )
+    alarms = []
+    if figures["variety_reconstructed"] < _COLLAPSED:
+        alarms.append(
+            "the encoder has collapsed: reconstructions hardly differ from each other; lower --optimizer.encoder_lr, "
+            "raise --schedule.reconstruct_first, or check that the classifier and images are meant for each other"
+        )
+    if figures["variety_sampled"] < _COLLAPSED:
+        alarms.append(
+            "images sampled from noise hardly differ from each other; this is expected before noise steps begin, "
+            "later raise --loss.r1_gamma or give more images"
+        )
+    return figures, panel, alarms
+
+
+def _variety(x: Tensor) -> float:
+    return x.std(dim=0).mean().item()

@@ -1,0 +1,417 @@
+"""The training loop, read from top to bottom.
+
+Sources: Lang et al., ICCV 2021 (joint training of encoder and generator with the classifier in the loop);
+Karras et al., CVPR 2020 (losses, lazy regularisation, moving average).
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import math
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from stylex.classifiers.classifier import Classifier
+from stylex.core.errors import TrainingError
+from stylex.core.files import new_file
+from stylex.core.progress import Alarm, Done, Listener, SnapshotWritten, Started, Tick, silent
+from stylex.core.stylespace import StyleStatistics
+from stylex.data.archive import ImageSet, sample_order
+from stylex.models.discriminator import Discriminator
+from stylex.models.encoder import Encoder
+from stylex.models.generator import Generator, Noise
+from stylex.models.snapshot import save_snapshot
+from stylex.training import losses
+from stylex.training.config import TrainConfig
+from stylex.training.distributed import Processes, join
+from stylex.training.held_out import HeldOut, Panel, measure
+from stylex.training.perceptual import Perceptual, perceptual_for
+from stylex.training.state import load_state, save_state
+
+_STATISTICS_IMAGES = 2_000
+"""Training images over which the StyleSpace's minimum and maximum are taken."""
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Networks:
+    """What is trained, and the moving averages that are used afterwards."""
+
+    generator: Generator
+    encoder: Encoder
+    discriminator: Discriminator
+    generator_ema: Generator
+    encoder_ema: Encoder
+
+    @classmethod
+    def build(cls, config: TrainConfig, channels: int, k: int) -> Networks:
+        """Fresh networks, by the training's seed."""
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(config.seed)
+            generator = Generator(config.model.generator(channels, k))
+            encoder = Encoder(config.model.encoder(channels))
+            discriminator = Discriminator(config.model.discriminator(channels, k))
+        return cls(
+            generator=generator,
+            encoder=encoder,
+            discriminator=discriminator,
+            generator_ema=copy.deepcopy(generator).eval().requires_grad_(False),
+            encoder_ema=copy.deepcopy(encoder).eval().requires_grad_(False),
+        )
+
+    def items(self) -> Iterator[tuple[str, nn.Module]]:
+        """The networks by name."""
+        for name in ("generator", "encoder", "discriminator", "generator_ema", "encoder_ema"):
+            yield name, getattr(self, name)
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """This process's share of a step's images and random numbers."""
+
+    x: Float[Tensor, "n c h w"]
+    z: Float[Tensor, "n z_dim"]
+    noise: list[Tensor]
+    path_noise: Float[Tensor, "n c h w"] | None
+
+
+def train_networks(
+    *,
+    config: TrainConfig,
+    images: ImageSet,
+    held_out: ImageSet,
+    classifier: Classifier,
+    identity: Mapping[str, Any],
+    classifier_reference: str | None,
+    classifier_fingerprint: str,
+    out: Path,
+    draw_panel: Callable[[Panel], bytes],
+    device: str = "cpu",
+    listener: Listener = silent,
+) -> Path:
+    """Train, or go on with the training in ``out``, and return the newest snapshot's folder.
+
+    The result depends on the arguments alone: all randomness follows from (seed, images seen), so a training
+    that was killed goes on as if it had not been, and several processes compute what one would.
+
+    Args:
+        config: everything that decides the result.
+        images: training images.
+        held_out: other images, to measure on; never trained on.
+        classifier: the explained classifier.
+        identity: JSON of options, data and classifier, kept in the state and compared when going on.
+        classifier_reference: how a later command finds the classifier.
+        classifier_fingerprint: identity of its weights.
+        out: folder of the training: ``state.pt``, ``stats.jsonl``, ``snapshots/``.
+        draw_panel: draws real, reconstructed and sampled images into a PNG.
+        device: ``cpu`` or ``cuda``.
+        listener: hears Started, Tick, SnapshotWritten, Alarm and Done.
+
+    Raises:
+        TrainingError: losses are no longer finite; the last good state stays.
+        ConfigError, SnapshotError: ``out`` holds another training or a damaged one.
+    """
+    processes = join(device)
+    schedule, loss_weights = config.schedule, config.loss
+    share = processes.share(schedule.batch, config.model.discriminator(images.channels, classifier.k).group_size)
+    torch.set_flush_denormal(True)
+    if device.startswith("cuda"):
+        device = f"cuda:{os.environ.get('LOCAL_RANK', '0')}"
+        torch.cuda.set_device(device)
+    place = torch.device(device)
+    autocast = _autocast(config.precision, place)
+
+    # Build.
+    nets = Networks.build(config, images.channels, classifier.k)
+    for _, network in nets.items():
+        network.to(place)
+    classifier = classifier.to(place)
+    perceptual = perceptual_for(loss_weights, classifier)
+    generator, encoder, discriminator = nets.generator, nets.encoder, nets.discriminator
+    optimizers = {
+        "generator": _adam(generator, config),
+        "encoder": _adam(encoder, config),
+        "discriminator": _adam(discriminator, config),
+    }
+    path_mean = torch.zeros((), device=place)
+    last_adversarial = schedule.total_nimg * schedule.reconstruct_first
+
+    # Resume.
+    state_path, nimg = out / "state.pt", 0
+    if state_path.exists():
+        nimg, parts = load_state(state_path, identity=identity)
+        for name, network in nets.items():
+            network.load_state_dict(parts[name])
+        for name, optimizer in optimizers.items():
+            optimizer.load_state_dict(parts[f"{name}_optimizer"])
+        path_mean.copy_(parts["path_mean"])
+    if processes.first:
+        out.mkdir(parents=True, exist_ok=True)
+        _forget_after(out / "stats.jsonl", nimg)
+    processes.wait()
+    listener(Started(task="train", total=schedule.total_nimg, unit="images", done=nimg))
+
+    sums: dict[str, list[Tensor]] = {}
+    tick_start, tick_nimg = time.perf_counter(), nimg
+    newest = out / "snapshots" / f"{nimg:09d}"
+    watch = HeldOut.choose(held_out, classifier, place) if processes.first else None
+
+    while nimg < schedule.total_nimg:
+        step = nimg // schedule.batch
+        adversarial = nimg >= last_adversarial
+        from_noise = adversarial and schedule.noise_every > 0 and step % schedule.noise_every == schedule.noise_every - 1
+        _set_rates(optimizers, config, nimg, adversarial=adversarial)
+        penalize_paths = from_noise and loss_weights.path_length > 0 and _nth_noise_step(step, config)
+        batch = _draw(config, images, generator, nimg, share, place, paths=penalize_paths)
+        figures: dict[str, Tensor] = {}
+
+        # Images: reconstructed from real ones, or sampled from noise; both told the real images' c.
+        with autocast():
+            with torch.no_grad():
+                logits, features = perceptual.of_real(batch.x)
+                c = classifier.probabilities(logits)
+            w = generator.mapping(batch.z) if from_noise else encoder(batch.x)
+            s = generator.synthesis.styles(w, generator.told(c))
+            fake = generator.synthesis(s, noise=batch.noise)
+
+        # Discriminator.
+        if adversarial:
+            with autocast():
+                loss = losses.discriminator_logistic(discriminator(batch.x, c), discriminator(fake.detach(), c))
+            figures["discriminator"] = loss
+            if step % loss_weights.r1_every == 0 and loss_weights.r1_gamma > 0:
+                # float32: the penalty's second derivatives are too coarse in bfloat16.
+                x = batch.x.detach().requires_grad_(True)
+                penalty = losses.r1_penalty(discriminator(x, c), x)
+                figures["r1"] = penalty
+                loss = loss + penalty * loss_weights.r1_gamma * loss_weights.r1_every
+            _update(optimizers["discriminator"], discriminator, loss, processes)
+
+        # Encoder and generator.
+        total = torch.zeros((), device=place)
+        with autocast(), _frozen(discriminator):
+            if adversarial:
+                loss = losses.generator_logistic(discriminator(fake, c))
+                figures["generator_noise" if from_noise else "generator_encoder"] = loss
+                total = total + loss * loss_weights.adversarial
+            if from_noise:
+                generator.mapping.w_avg.lerp_(processes.mean(w.detach().float().mean(dim=0)), 0.002)
+            else:
+                logits_rec, features_rec = perceptual.of_fake(fake)
+                figures["pixel"] = losses.pixel_l1(fake, batch.x)
+                figures["perceptual"] = perceptual.distance(fake, batch.x, features_rec, features)
+                figures["kl"] = losses.classifier_kl(logits, logits_rec, classifier.activation)
+                total = total + figures["pixel"] * loss_weights.pixel + figures["perceptual"] * loss_weights.perceptual
+                total = total + figures["kl"] * loss_weights.classifier
+                if loss_weights.latent > 0 and step % loss_weights.latent_every == 0:
+                    figures["latent"] = (encoder(fake) - w).abs().mean()
+                    total = total + figures["latent"] * loss_weights.latent * loss_weights.latent_every
+        if penalize_paths:
+            assert batch.path_noise is not None
+            w = generator.mapping(batch.z).detach()
+            s = generator.synthesis.styles(w, generator.told(c))
+            lengths = losses.path_lengths(generator.synthesis(s, noise=batch.noise), s, batch.path_noise)
+            path_mean.lerp_(processes.mean(lengths.detach().mean()), 0.01)
+            figures["path_length"] = (lengths - path_mean).square().mean()
+            total = total + figures["path_length"] * loss_weights.path_length * loss_weights.path_length_every
+        trained = [("generator", generator)] if from_noise else [("generator", generator), ("encoder", encoder)]
+        for name, _ in trained:
+            optimizers[name].zero_grad(set_to_none=True)
+        total.backward()
+        for name, network in trained:
+            processes.average_gradients(network.parameters())
+            optimizers[name].step()
+
+        # Moving averages.
+        nimg += schedule.batch
+        keep = 0.5 ** (schedule.batch / max(1.0, min(schedule.ema_nimg, nimg * 0.05)))
+        _average(nets.generator_ema, generator, keep)
+        _average(nets.encoder_ema, encoder, keep)
+        for name, value in figures.items():
+            sums.setdefault(name, []).append(value.detach().float())
+
+        # Report.
+        last = nimg >= schedule.total_nimg
+        if last or nimg // schedule.tick_nimg > tick_nimg // schedule.tick_nimg:
+            means = {name: processes.mean(torch.stack(v).mean()).item() for name, v in sums.items()}
+            _stop_unless_finite(means, nets, out, nimg)
+            seconds = time.perf_counter() - tick_start
+            speed = (nimg - tick_nimg) / seconds
+            if processes.first:
+                row = {"nimg": nimg, "seconds": round(seconds, 3), "images_per_s": round(speed, 2), **means}
+                with open(out / "stats.jsonl", "a") as file:
+                    file.write(json.dumps(row) + "\n")
+            listener(
+                Tick(nimg=nimg, total_nimg=schedule.total_nimg, seconds=seconds, images_per_s=speed, figures=means)
+            )
+
+            # Snapshot.
+            if watch is not None and (last or nimg // schedule.snapshot_nimg > tick_nimg // schedule.snapshot_nimg):
+                newest = out / "snapshots" / f"{nimg:09d}"
+                if not newest.exists():
+                    with torch.no_grad():
+                        measured, panel, alarms = measure(watch, nets.generator_ema, nets.encoder_ema, classifier)
+                        statistics = _observe(nets, images, classifier, place)
+                    save_snapshot(
+                        newest,
+                        generator=nets.generator_ema,
+                        encoder=nets.encoder_ema,
+                        discriminator=discriminator,
+                        statistics=statistics,
+                        classifier=classifier.spec.to_json(),
+                        classifier_reference=classifier_reference,
+                        classifier_fingerprint=classifier_fingerprint,
+                        nimg=nimg,
+                        training=config.to_json(),
+                        figures=measured,
+                        files={"panel.png": draw_panel(panel)},
+                    )
+                    for message in alarms:
+                        listener(Alarm(message=message))
+                    listener(SnapshotWritten(nimg=nimg, path=newest, figures=measured))
+
+            # State: after the snapshot, so that a snapshot is never missing behind a state.
+            if processes.first:
+                parts = {name: network.state_dict() for name, network in nets.items()}
+                parts |= {f"{name}_optimizer": o.state_dict() for name, o in optimizers.items()}
+                save_state(state_path, nimg=nimg, identity=identity, parts=parts | {"path_mean": path_mean})
+            sums, tick_start, tick_nimg = {}, time.perf_counter(), nimg
+
+    processes.wait()
+    newest = out / "snapshots" / f"{nimg:09d}"
+    listener(Done(task="train", path=newest))
+    return newest
+
+
+def _draw(
+    config: TrainConfig,
+    images: ImageSet,
+    generator: Generator,
+    nimg: int,
+    share: Tensor,
+    place: torch.device,
+    *,
+    paths: bool,
+) -> Batch:
+    """The step's images and random numbers: drawn for the whole batch by (seed, nimg), then this process's share."""
+    size = config.schedule.batch
+    random = torch.Generator().manual_seed((config.seed << 40) + nimg)
+    mirror = torch.rand(size, generator=random) < 0.5 if config.mirror else torch.zeros(size, dtype=torch.bool)
+    z = torch.randn(size, config.model.z_dim, generator=random)
+    noise = generator.synthesis.draw_noise(size, random)
+    indices = sample_order(len(images), nimg, size, config.seed)[share.numpy()]
+    x = images.batch(indices, mirror=mirror[share].numpy())
+    path_noise = torch.randn(size, *x.shape[1:], generator=random)[share].to(place) if paths else None
+    return Batch(x.to(place), z[share].to(place), [maps[share].to(place) for maps in noise], path_noise)
+
+
+def _adam(network: nn.Module, config: TrainConfig) -> torch.optim.Adam:
+    return torch.optim.Adam(network.parameters(), lr=0.0, betas=(0.0, config.optimizer.beta2), eps=1e-8, fused=True)
+
+
+def _set_rates(
+    optimizers: Mapping[str, torch.optim.Adam], config: TrainConfig, nimg: int, *, adversarial: bool
+) -> None:
+    """Learning rates and first moments as they are at ``nimg``."""
+    options = config.optimizer
+    remaining = 1 - nimg / config.schedule.total_nimg
+    decay = min(1.0, 0.1 + 0.9 * remaining / options.decay) if options.decay > 0 else 1.0
+    warmup = min(1.0, nimg / options.encoder_warmup_nimg) if options.encoder_warmup_nimg > 0 else 1.0
+    rates = {
+        "generator": options.generator_lr * decay,
+        "discriminator": options.discriminator_lr * decay,
+        "encoder": options.encoder_lr * decay * warmup,
+    }
+    beta1 = options.beta1 if adversarial else options.beta1_reconstruction
+    for name, optimizer in optimizers.items():
+        for group in optimizer.param_groups:
+            group["lr"] = rates[name]
+            group["betas"] = (options.beta1 if name == "discriminator" else beta1, options.beta2)
+
+
+def _nth_noise_step(step: int, config: TrainConfig) -> bool:
+    return (step // config.schedule.noise_every) % config.loss.path_length_every == 0
+
+
+def _update(optimizer: torch.optim.Adam, network: nn.Module, loss: Tensor, processes: Processes) -> None:
+    optimizer.zero_grad(set_to_none=True)
+    loss.backward()
+    processes.average_gradients(network.parameters())
+    optimizer.step()
+
+
+@contextmanager
+def _frozen(network: nn.Module) -> Iterator[None]:
+    """No gradients for the network's weights: they would be computed and thrown away."""
+    network.requires_grad_(False)
+    try:
+        yield
+    finally:
+        network.requires_grad_(True)
+
+
+def _average(ema: nn.Module, network: nn.Module, keep: float) -> None:
+    with torch.no_grad():
+        torch._foreach_lerp_(list(ema.parameters()), list(network.parameters()), 1 - keep)
+        for own, new in zip(ema.buffers(), network.buffers(), strict=True):
+            own.copy_(new)
+
+
+def _autocast(precision: str, place: torch.device) -> Callable[[], torch.autocast]:
+    enabled = precision == "bf16" or (precision == "auto" and has_fast_bf16(place))
+    return lambda: torch.autocast(place.type, dtype=torch.bfloat16, enabled=enabled)
+
+
+def has_fast_bf16(place: torch.device) -> bool:
+    """Whether the processor multiplies bfloat16 in hardware."""
+    if place.type == "cuda":
+        return torch.cuda.is_bf16_supported()
+    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+
+
+def _observe(nets: Networks, images: ImageSet, classifier: Classifier, place: torch.device) -> StyleStatistics:
+    """Statistics of the style vectors of training images, spread evenly over the set."""
+    chosen = np.linspace(0, len(images) - 1, min(len(images), _STATISTICS_IMAGES)).round().astype(int)
+    rows = []
+    for part in np.array_split(chosen, math.ceil(len(chosen) / 64)):
+        x = images.batch(part).to(place)
+        c = classifier.probabilities(classifier.logits(x))
+        rows.append(nets.generator_ema.synthesis.styles(nets.encoder_ema(x), nets.generator_ema.told(c)).cpu())
+    return StyleStatistics.observe(torch.cat(rows).numpy())
+
+
+def _stop_unless_finite(means: Mapping[str, float], nets: Networks, out: Path, nimg: int) -> None:
+    wrong = [name for name, value in means.items() if not math.isfinite(value)]
+    wrong += [
+        f"{name} weights" for name, network in nets.items() if not all(p.isfinite().all() for p in network.parameters())
+    ]
+    if wrong:
+        raise TrainingError(
+            f"{', '.join(wrong)} no longer finite near image {nimg}; the last good state is kept in {out}: train anew "
+            "into another folder with lower learning rates (--optimizer.encoder_lr first), a larger --loss.r1_gamma, or --precision fp32"
+        )
+
+
+def _forget_after(stats: Path, nimg: int) -> None:
+    """Drop report lines that a killed training wrote after its last state: they will be written again."""
+    if not stats.exists():
+        return
+    kept = []
+    for line in stats.read_text().splitlines():
+        try:
+            if json.loads(line)["nimg"] <= nimg:
+                kept.append(line + "\n")
+        except (json.JSONDecodeError, KeyError):
+            continue
+    with new_file(stats) as temporary:
+        temporary.write_text("".join(kept))

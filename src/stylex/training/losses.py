@@ -1,0 +1,52 @@
+"""The losses, one formula a function."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+
+Scalar = Float[Tensor, ""]
+
+
+def generator_logistic(fake_logits: Float[Tensor, "n 1"]) -> Scalar:
+    """Non-saturating logistic loss of the generator. Source: Goodfellow et al. 2014."""
+    return F.softplus(-fake_logits).mean()
+
+
+def discriminator_logistic(real_logits: Float[Tensor, "n 1"], fake_logits: Float[Tensor, "n 1"]) -> Scalar:
+    """Logistic loss of the discriminator."""
+    return F.softplus(-real_logits).mean() + F.softplus(fake_logits).mean()
+
+
+def r1_penalty(real_logits: Float[Tensor, "n 1"], x: Float[Tensor, "n c h w"]) -> Scalar:
+    """Half the squared gradient norm of D at real images. Source: Mescheder et al. 2018."""
+    (gradient,) = torch.autograd.grad(real_logits.sum(), x, create_graph=True)
+    return gradient.square().sum(dim=(1, 2, 3)).mean() / 2
+
+
+def path_lengths(
+    image: Float[Tensor, "n c h w"], s: Float[Tensor, "n d"], noise: Float[Tensor, "n c h w"]
+) -> Float[Tensor, " n"]:
+    """Length of the image's change per unit step of ``s``, along one random image. Source: Karras et al. 2020."""
+    side = image.shape[-1]
+    (gradient,) = torch.autograd.grad((image * noise).sum() / side, s, create_graph=True)
+    return gradient.square().mean(dim=1).sqrt()
+
+
+def pixel_l1(x_rec: Float[Tensor, "n c h w"], x: Float[Tensor, "n c h w"]) -> Scalar:
+    """Mean absolute error on the pixel range [-1, 1]."""
+    return (x_rec - x).abs().mean()
+
+
+def classifier_kl(logits: Float[Tensor, "n k"], logits_rec: Float[Tensor, "n k"], activation: str) -> Scalar:
+    """Classifier consistency KL(C(x) || C(x_rec)), Lang et al. 2021; summed over labels when multi-label."""
+    if activation == "softmax":
+        return F.kl_div(
+            F.log_softmax(logits_rec, dim=1), F.log_softmax(logits, dim=1), log_target=True, reduction="batchmean"
+        )
+    p = torch.sigmoid(logits)
+    yes = p * (F.logsigmoid(logits) - F.logsigmoid(logits_rec))
+    no = (1 - p) * (F.logsigmoid(-logits) - F.logsigmoid(-logits_rec))
+    return (yes + no).sum(dim=1).mean()

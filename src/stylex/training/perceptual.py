@@ -1,0 +1,91 @@
+"""Perceptual distance between an image and its reconstruction: whose features, and how they are compared."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from stylex.classifiers.classifier import Classifier
+from stylex.classifiers.features import perceptual_distance
+from stylex.core.errors import ConfigError
+from stylex.training.config import LossConfig
+
+
+class Perceptual(Protocol):
+    """The classifier's answer and a perceptual distance; both may come from one pass."""
+
+    def of_real(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Logits and features of real images."""
+        ...
+
+    def of_fake(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Logits and features of generated images."""
+        ...
+
+    def distance(self, x_rec: Tensor, x: Tensor, features_rec: list[Tensor], features: list[Tensor]) -> Tensor:
+        """Mean distance over the batch."""
+        ...
+
+
+class ClassifierPerceptual:
+    """Features of the explained classifier: nothing to download, and exactly what it sees."""
+
+    def __init__(self, classifier: Classifier) -> None:
+        self.classifier = classifier
+
+    def of_real(self, x: Float[Tensor, "n c h w"]) -> tuple[Tensor, list[Tensor]]:
+        """Logits and features of real images."""
+        return self.classifier.logits_and_features(x)
+
+    def of_fake(self, x: Float[Tensor, "n c h w"]) -> tuple[Tensor, list[Tensor]]:
+        """Logits and features of generated images."""
+        return self.classifier.logits_and_features(x)
+
+    def distance(self, x_rec: Tensor, x: Tensor, features_rec: list[Tensor], features: list[Tensor]) -> Tensor:
+        """Mean distance over the batch; zero when the classifier shows no features."""
+        if not features:
+            return torch.zeros((), device=x.device)
+        return perceptual_distance(features_rec, features).mean()
+
+
+class NoPerceptual(ClassifierPerceptual):
+    """Logits only."""
+
+    def of_real(self, x: Float[Tensor, "n c h w"]) -> tuple[Tensor, list[Tensor]]:
+        """Logits of real images."""
+        return self.classifier.logits(x), []
+
+    of_fake = of_real
+
+
+class LpipsPerceptual(NoPerceptual):
+    """LPIPS over AlexNet, from the ``lpips`` extra. Source: Zhang et al., CVPR 2018."""
+
+    def __init__(self, classifier: Classifier) -> None:
+        super().__init__(classifier)
+        try:
+            import lpips
+        except ImportError as error:
+            raise ConfigError(
+                f"perceptual_net is lpips, but it cannot be imported ({error}); install stylex[lpips], or use "
+                "--loss.perceptual_net classifier"
+            ) from None
+        self.net = lpips.LPIPS(net="alex", verbose=False).eval().requires_grad_(False)
+
+    def distance(self, x_rec: Tensor, x: Tensor, features_rec: list[Tensor], features: list[Tensor]) -> Tensor:
+        """Mean LPIPS over the batch; grey images are shown as colour."""
+        self.net.to(x.device)
+        out: Tensor = self.net(x_rec.expand(-1, 3, -1, -1), x.expand(-1, 3, -1, -1)).mean()
+        return out
+
+
+def perceptual_for(config: LossConfig, classifier: Classifier) -> Perceptual:
+    """The perceptual distance that the configuration asks for."""
+    if config.perceptual == 0 or config.perceptual_net == "none":
+        return NoPerceptual(classifier)
+    if config.perceptual_net == "lpips":
+        return LpipsPerceptual(classifier)
+    return ClassifierPerceptual(classifier)
