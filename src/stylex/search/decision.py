@@ -1,0 +1,33 @@
+"""What logits decide: predicted or not, by how much, and as which probabilities."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Bool, Float
+from numpy import ndarray
+
+Output = Literal["softmax", "sigmoid"]
+"""How logits become probabilities: one class of k, or k independent labels."""
+
+
+def predicted(logits: Float[ndarray, "*n k"], target: int, output: Output) -> Bool[ndarray, "*n"]:
+    """Whether the target is what the classifier says: the largest logit, or (sigmoid) a probability of 0.5 or more."""
+    decided = logits.argmax(axis=-1) == target if output == "softmax" else logits[..., target] >= 0
+    return np.asarray(decided)
+
+
+def margin(logits: Float[ndarray, "*n k"], target: int, output: Output) -> Float[ndarray, "*n"]:
+    """How far the target's logit stands above the decision boundary; negative while it is not predicted."""
+    if output == "sigmoid":
+        return np.asarray(logits[..., target])
+    return np.asarray(logits[..., target] - np.delete(logits, target, axis=-1).max(axis=-1))
+
+
+def probabilities(logits: Float[ndarray, "*n k"], output: Output) -> Float[ndarray, "*n k"]:
+    """Softmax or sigmoid of logits, without overflow."""
+    if output == "sigmoid":
+        return np.asarray(0.5 * (1 + np.tanh(0.5 * logits)))
+    odds = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return np.asarray(odds / odds.sum(axis=-1, keepdims=True))

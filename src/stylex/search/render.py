@@ -1,0 +1,70 @@
+"""From style vectors to pictures to logits, as every search does it: noise fixed, pictures clamped to [-1, 1].
+
+The networks are met through protocols, so that a search can be tested on a generator of three lines.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, Protocol, runtime_checkable
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from stylex.core.stylespace import StyleSpace
+
+ROWS_PER_PASS = 64
+"""Images drawn at once where speed is of no concern."""
+
+
+@runtime_checkable
+class Synthesizer(Protocol):
+    """What the search needs of a synthesis network (``stylex.models.generator.Synthesis`` is one)."""
+
+    space: StyleSpace
+    steps: tuple[str, ...]
+
+    def __call__(
+        self, s: Tensor, *, noise: Literal["const"] = "const", start: int = 0, state: Any | None = None
+    ) -> Tensor:
+        """Draw images, from any step on, given the state before it."""
+        ...
+
+    def prefix(self, s: Tensor, *, noise: Literal["const"] = "const") -> list[Any]:
+        """The state before each step: named tuples of tensors ``[n ...]`` or None."""
+        ...
+
+
+@runtime_checkable
+class Judge(Protocol):
+    """What the search needs of the explained classifier."""
+
+    def logits(self, x: Tensor) -> Tensor:
+        """Logits ``[n k]`` of images in [-1, 1]."""
+        ...
+
+
+@runtime_checkable
+class Critic(Protocol):
+    """What the search needs of a discriminator."""
+
+    def __call__(self, x: Tensor, c: Tensor) -> Tensor:
+        """How real ``[n 1]`` images look that are said to be of probabilities c."""
+        ...
+
+
+@torch.inference_mode()
+def draw(synthesis: Synthesizer, s: Float[Tensor, "n s_dim"]) -> Float[Tensor, "n c h w"]:
+    """The pictures of style vectors, clamped to [-1, 1]."""
+    return torch.cat([synthesis(rows, noise="const") for rows in torch.split(s, ROWS_PER_PASS)]).clamp(-1, 1)
+
+
+@torch.inference_mode()
+def judge(synthesis: Synthesizer, classifier: Judge, s: Float[Tensor, "n s_dim"]) -> Float[Tensor, "n k"]:
+    """The classifier's logits on the pictures of style vectors, float32."""
+    return torch.cat(
+        [
+            classifier.logits(synthesis(rows, noise="const").clamp(-1, 1)).float()
+            for rows in torch.split(s, ROWS_PER_PASS)
+        ]
+    )

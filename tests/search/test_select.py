@@ -1,0 +1,86 @@
+"""Choosing images: far from the extreme, visibly changed, different from each other, and honest when they are few."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from stylex.core.errors import SearchError
+from stylex.search.attfind import attfind
+from stylex.search.effects import measure_effects
+from stylex.search.select import choose_images
+
+LABELS = ("cat", "dog")
+
+
+def found(world):
+    effects = measure_effects(world.synthesis, world.classifier, world.space, world.s, image_ids=world.ids)
+    return effects, attfind(effects, 1, space=world.space, labels=LABELS)[0]
+
+
+@pytest.fixture
+def easy(make_world):
+    # Coordinate 2 alone decides; about half of the images are dogs.
+    return make_world(n=40, reads={2: (0.0, 3.0)})
+
+
+def test_shown_are_images_of_the_other_class_that_change_the_farthest_first(easy) -> None:
+    effects, attribute = found(easy)
+    shown = choose_images(effects, easy.s.numpy(), easy.space, attribute, output="softmax", images=5)
+    assert len(shown.rows) == 5
+    assert (effects.base_logits[shown.rows].argmax(axis=1) == 0).all()
+    assert (shown.change > 0.2).all()
+    assert (shown.required, shown.note) == (0.2, "")
+    distance = float(easy.space.statistics.maximum[2]) - easy.s[:, 2].numpy()[shown.rows]
+    assert (np.diff(distance) <= 0).all()
+    p = effects.base_logits[shown.rows]
+    odds = np.exp(p + effects.values[shown.rows, 1, 2])
+    before = np.exp(p[:, 1]) / np.exp(p).sum(axis=1)
+    np.testing.assert_allclose(shown.change, odds[:, 1] / odds.sum(axis=1) - before, atol=1e-5)
+
+
+def test_turned_shows_images_of_the_target_that_lose_it(easy) -> None:
+    effects, attribute = found(easy)
+    shown = choose_images(effects, easy.s.numpy(), easy.space, attribute, output="softmax", images=5, turned=True)
+    assert shown.attribute.sign == -attribute.sign
+    assert shown.attribute.effect < 0
+    assert (effects.base_logits[shown.rows].argmax(axis=1) == 1).all()
+    assert (shown.change < -0.2).all()
+
+
+def test_images_that_resemble_one_shown_are_left_out(easy) -> None:
+    effects, attribute = found(easy)
+    twice = np.repeat(np.arange(40), 2)
+    doubled, s = effects.of(twice), easy.s.numpy()[twice]
+    shown = choose_images(doubled, s, easy.space, attribute, output="softmax", images=5)
+    alone = choose_images(effects, easy.s.numpy(), easy.space, attribute, output="softmax", images=5)
+    assert twice[shown.rows].tolist() == alone.rows.tolist()
+    # Only near duplicates: enough of them to see a rule.
+    same = np.full(6, alone.rows[0])
+    shown = choose_images(effects.of(same), s[2 * same], easy.space, attribute, output="softmax", images=5)
+    assert len(shown.rows) == 3
+
+
+def test_where_few_change_less_is_asked_and_said(make_effects, flat_space) -> None:
+    values = np.zeros((10, 2, 1, 2))
+    values[:4, 1, 0, 1] = 0.6  # a change of about 0.13
+    effects = make_effects(values)
+    space = flat_space(1)
+    s = np.linspace(-1, 1, 10, dtype=np.float32)[:, None]
+    attribute = attfind(effects, 1, space=space, labels=LABELS, alpha=1.0)[0]
+    shown = choose_images(effects, s, space, attribute, output="softmax", images=5, min_distance=0.0)
+    assert (shown.required, len(shown.rows)) == (0.1, 4)
+    assert "changes at least 0.1 (usually 0.2)" in shown.note
+    few = choose_images(effects.of(np.array([0, 9])), s[[0, 9]], space, attribute, output="softmax", min_distance=0.0)
+    assert few.rows.tolist() == [0]
+    assert "only 1 of 2 images show it" in few.note
+    none = choose_images(effects.of(np.array([9])), s[[9]], space, attribute, output="softmax", turned=True)
+    assert (len(none.rows), none.note) == (0, "only 0 of 1 images show it")
+
+
+def test_effects_of_another_shift_are_refused(easy) -> None:
+    effects, attribute = found(easy)
+    with pytest.raises(SearchError, match=r"moves by 0.5 of the range, but effects were measured at 1"):
+        choose_images(effects, easy.s.numpy(), easy.space, replace(attribute, shift_range=0.5), output="softmax")
