@@ -1,5 +1,6 @@
 """Floor 2: the classifier under explanation: one spec, one class, one door to load it."""
 
+from stylex.classifiers.check import check_classifier
 from stylex.classifiers.classifier import Classifier
 from stylex.classifiers.features import perceptual_distance
 from stylex.classifiers.load import describe, fingerprint, load_classifier
@@ -10,6 +11,7 @@ __all__ = [
     "Classifier",
     "ClassifierSpec",
     "SmallCNN",
+    "check_classifier",
     "describe",
     "fingerprint",
     "fit_small_classifier",

@@ -28,8 +28,6 @@ class Classifier(nn.Module):
 
     def __init__(self, model: Callable[[Tensor], Any], spec: ClassifierSpec) -> None:
         super().__init__()
-        if not callable(model):
-            raise ClassifierError(f"a classifier must be callable with a batch of images, got {type(model).__name__}")
         self.model = model
         self.spec = spec
         low, high = spec.value_range
@@ -120,6 +118,10 @@ class Classifier(nn.Module):
         columns = (1, 2) if spec.output == "probabilities" and spec.k == 2 else (spec.k,)
         if spec.output == "single-logit":
             columns = (1,)
+        if raw.dim() == 2 and len(raw) != n and raw.shape[1] in columns:
+            raise ClassifierError(
+                f"the classifier answered with {len(raw)} row(s) for {n} image(s); make its batch dimension dynamic"
+            )
         if raw.dim() != 2 or len(raw) != n or raw.shape[1] not in columns:
             raise ClassifierError(
                 f"the classifier answered with shape {list(raw.shape)} for {n} image(s); its spec "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -43,12 +43,8 @@ def _unit(feature: Tensor) -> Tensor:
     return feature * (square + floor.view(-1, *[1] * (feature.dim() - 1))).rsqrt()
 
 
-class Tap(Protocol):
-    """Runs a model and hands back its output together with the tapped maps."""
-
-    def __call__(self, x: Tensor) -> tuple[Any, list[Tensor]]:
-        """Run it on a prepared batch."""
-        ...
+Tap = Callable[[Tensor], tuple[Any, list[Tensor]]]
+"""Runs a model on a prepared batch and hands back its output together with the tapped maps."""
 
 
 def tap_for(model: Callable[[Tensor], Any], x: Tensor) -> Tap:

@@ -213,7 +213,7 @@ def augment(x: Float[Tensor, "n c h w"], rng: torch.Generator, *, mirror: bool) 
 
     theta = torch.zeros(n, 2, 3)
     zoom = uniform(0.94, 1.06)
-    sides = torch.where(uniform(0, 1) < 0.5, -1.0, 1.0) if mirror else torch.ones(n)
+    sides = torch.where(uniform(0.0, 1.0) < 0.5, -1.0, 1.0) if mirror else torch.ones(n)
     theta[:, 0, 0], theta[:, 1, 1] = zoom * sides, zoom
     theta[:, 0, 2], theta[:, 1, 2] = uniform(-0.125, 0.125), uniform(-0.125, 0.125)
     grid = F.affine_grid(theta, list(x.shape), align_corners=False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields
 from typing import Any, Literal, get_args
 
 from stylex.core.errors import ClassifierError
@@ -31,43 +31,14 @@ class ClassifierSpec:
     labels: tuple[str, ...]
     input_size: int
     channels: Literal[1, 3]
-    mean: tuple[float, ...] = (0.0,)
-    std: tuple[float, ...] = (1.0,)
-    value_range: tuple[float, float] = (0.0, 1.0)
+    mean: tuple[int | float, ...] = (0.0,)
+    std: tuple[int | float, ...] = (1.0,)
+    value_range: tuple[int | float, int | float] = (0.0, 1.0)
     output: OutputKind = "logits"
 
     def __post_init__(self) -> None:
-        if not all(isinstance(label, str) and label.strip() for label in _listed(self, "labels")):
-            raise ClassifierError(f"spec: labels must be a list of names, got {self.labels!r}")
-        if len(set(self.labels)) != len(self.labels):
-            raise ClassifierError(f"spec: labels must differ from each other, got {list(self.labels)}")
-        if self.output not in get_args(OutputKind):
-            raise ClassifierError(f"spec: output must be one of {', '.join(get_args(OutputKind))}, got {self.output!r}")
-        fewest = 1 if self.output == "multi-label" else 2
-        if len(self.labels) < fewest or (self.output == "single-logit" and len(self.labels) != 2):
-            wanted = "exactly 2" if self.output == "single-logit" else f"at least {fewest}"
-            raise ClassifierError(f"spec: output {self.output} needs {wanted} labels, got {list(self.labels)}")
-        if not _is_int(self.input_size) or not 1 <= self.input_size <= 4096:
-            raise ClassifierError(f"spec: input_size must be a side in px from 1 to 4096, got {self.input_size!r}")
-        if not _is_int(self.channels) or int(self.channels) not in (1, 3):
-            raise ClassifierError(f"spec: channels must be 1 or 3, got {self.channels!r}")
-        for name in ("mean", "std", "value_range"):
-            values = _listed(self, name)
-            if not all(_is_number(v) for v in values):
-                raise ClassifierError(f"spec: {name} must hold finite numbers, got {list(values)}")
-            object.__setattr__(self, name, tuple(float(v) for v in values))
-        for name in ("mean", "std"):
-            values = getattr(self, name)
-            if len(values) not in (1, self.channels):
-                raise ClassifierError(
-                    f"spec: {name} must hold 1 or {self.channels} numbers for {self.channels} channel(s), "
-                    f"got {len(values)}"
-                )
-            object.__setattr__(self, name, values * self.channels if len(values) == 1 else values)
-        if min(self.std) <= 0:
-            raise ClassifierError(f"spec: std must be above 0, got {list(self.std)}")
-        if len(self.value_range) != 2 or self.value_range[0] == self.value_range[1]:
-            raise ClassifierError(f"spec: value_range must be two different numbers, got {list(self.value_range)}")
+        for name, value in _validated({field.name: getattr(self, field.name) for field in fields(self)}).items():
+            object.__setattr__(self, name, value)
 
     @property
     def k(self) -> int:
@@ -84,7 +55,7 @@ class ClassifierSpec:
         return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
 
     @classmethod
-    def from_json(cls, given: Mapping[str, Any]) -> ClassifierSpec:
+    def from_json(cls, given: Any) -> ClassifierSpec:
         """Read what ``to_json`` wrote, or what a person wrote by hand.
 
         Raises:
@@ -92,26 +63,57 @@ class ClassifierSpec:
         """
         if not isinstance(given, Mapping):
             raise ClassifierError(f"spec: expected a JSON object, got {type(given).__name__}")
-        known = [field.name for field in fields(cls)]
-        if unknown := [str(key) for key in given if key not in known]:
-            raise ClassifierError(f"spec: unknown key {', '.join(unknown)}; known are {', '.join(known)}")
-        if missing := [key for key in ("labels", "input_size", "channels") if key not in given]:
+        defaults = {field.name: field.default for field in fields(cls)}
+        if unknown := [str(key) for key in given if key not in defaults]:
+            raise ClassifierError(f"spec: unknown key {', '.join(unknown)}; known are {', '.join(defaults)}")
+        if missing := [key for key, default in defaults.items() if default is MISSING and key not in given]:
             raise ClassifierError(f"spec: {', '.join(missing)} missing; needed are labels, input_size, channels")
-        return cls(**given)
+        return cls(**_validated(defaults | dict(given)))
 
 
-def _listed(spec: ClassifierSpec, name: str) -> tuple[Any, ...]:
-    """The field's value, turned from a list (as JSON has it) into a tuple."""
-    value = getattr(spec, name)
-    if not isinstance(value, list | tuple):
-        raise ClassifierError(f"spec: {name} must be a list, got {value!r}")
-    object.__setattr__(spec, name, tuple(value))
-    return tuple(value)
+def _validated(given: dict[str, Any]) -> dict[str, Any]:
+    """All fields in their final types; every rule about them is here.
+
+    Raises:
+        ClassifierError: a value that cannot be meant.
+    """
+    labels, output, size, channels = given["labels"], given["output"], given["input_size"], given["channels"]
+    if not isinstance(labels, list | tuple) or not all(isinstance(label, str) and label.strip() for label in labels):
+        raise ClassifierError(f"spec: labels must be a list of names, got {labels!r}")
+    if len(set(labels)) != len(labels):
+        raise ClassifierError(f"spec: labels must differ from each other, got {list(labels)}")
+    if output not in get_args(OutputKind):
+        raise ClassifierError(f"spec: output must be one of {', '.join(get_args(OutputKind))}, got {output!r}")
+    fewest = 1 if output == "multi-label" else 2
+    if len(labels) < fewest or (output == "single-logit" and len(labels) != 2):
+        wanted = "exactly 2" if output == "single-logit" else f"at least {fewest}"
+        raise ClassifierError(f"spec: output {output} needs {wanted} labels, got {list(labels)}")
+    if not _is_int(size) or not 1 <= size <= 4096:
+        raise ClassifierError(f"spec: input_size must be a side in px from 1 to 4096, got {size!r}")
+    if not _is_int(channels) or channels not in (1, 3):
+        raise ClassifierError(f"spec: channels must be 1 or 3, got {channels!r}")
+    numbers = {name: _numbers(given[name], name) for name in ("mean", "std", "value_range")}
+    for name in ("mean", "std"):
+        count = len(numbers[name])
+        if count not in (1, channels):
+            raise ClassifierError(
+                f"spec: {name} must hold 1 or {channels} numbers for {channels} channel(s), got {count}"
+            )
+        numbers[name] *= channels // count
+    if min(numbers["std"]) <= 0:
+        raise ClassifierError(f"spec: std must be above 0, got {list(numbers['std'])}")
+    if len(numbers["value_range"]) != 2 or len(set(numbers["value_range"])) != 2:
+        raise ClassifierError(f"spec: value_range must be two different numbers, got {list(numbers['value_range'])}")
+    return given | numbers | {"labels": tuple(labels)}
 
 
-def _is_int(value: object) -> bool:
+def _numbers(values: Any, name: str) -> tuple[float, ...]:
+    if not isinstance(values, list | tuple):
+        raise ClassifierError(f"spec: {name} must be a list of numbers, got {values!r}")
+    if not all(isinstance(v, int | float) and not isinstance(v, bool) and math.isfinite(v) for v in values):
+        raise ClassifierError(f"spec: {name} must hold finite numbers, got {list(values)}")
+    return tuple(float(v) for v in values)
+
+
+def _is_int(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
