@@ -8,5 +8,5 @@ os.environ.setdefault("OMP_NUM_THREADS", "2")  # before anything imports torch
 
 from jaxtyping import install_import_hook
 
-# From here on, every function of stylex checks the shapes and types of its signature.
-install_import_hook("stylex", "beartype.beartype")
+# From here on, every function of stylex checks the shapes and types of its signature; an int may stand for a float.
+install_import_hook("stylex", "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))")
