@@ -495,8 +495,8 @@ class ImageSet:
         return digest.hexdigest()
 
     def subset(self, indices: ArrayLike) -> ImageSet:
-        """These images, in this order."""
-        return ImageSet(self._pictures, self._index, self._rows[np.asarray(indices, np.int64)])
+        """These images, in this order; ``indices`` are positions, or a truth value for each image."""
+        return ImageSet(self._pictures, self._index, self._rows[_positions(indices)])
 
     def select(self, label: int | str) -> ImageSet:
         """The images that have a label, by its number or name.
@@ -551,7 +551,7 @@ class ImageSet:
         Raises:
             DataError: the archive is damaged there.
         """
-        return self._pictures[self._rows[np.asarray(indices, np.int64)]]
+        return self._pictures[self._rows[_positions(indices)]]
 
     def batch(self, indices: ArrayLike, mirror: bool | NDArray[np.bool_] | None = None) -> Float[Tensor, "n c h w"]:
         """Images as x; ``mirror`` (for all, or one truth value each) exchanges left and right.
@@ -564,6 +564,13 @@ class ImageSet:
             chosen = np.broadcast_to(np.asarray(mirror, bool), len(pictures))
             pictures = np.where(chosen[:, None, None, None], pictures[:, :, ::-1], pictures)
         return to_tensor(pictures)
+
+
+def _positions(indices: ArrayLike) -> NDArray[Any]:
+    """For numpy to index by: whole numbers, or a mask."""
+    given = np.asarray(indices)
+    assert given.ndim == 1, given.shape
+    return given if given.dtype == bool else given.astype(np.int64)
 
 
 def sample_order(n: int, nimg: int, batch: int, seed: int) -> NDArray[np.int64]:

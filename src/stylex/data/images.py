@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -30,8 +31,8 @@ MAX_BYTES = 512 * 2**20
 """Larger files are refused unread."""
 RESOLUTIONS = (16, 32, 64, 128, 256)
 
-# What is tried on a file. Pillow knows more, among them formats that start other programs (EPS).
-_FORMATS = ("PNG", "JPEG", "MPO", "GIF", "BMP", "TIFF", "WEBP", "PPM", "TGA", "JPEG2000", "AVIF", "ICO")
+# What is tried on a file (MPO is opened as JPEG). Pillow knows more, among them formats that start other programs.
+_FORMATS = ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM", "TGA", "JPEG2000", "AVIF", "ICO")
 SUFFIXES = {
     *(".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".gif", ".bmp", ".dib", ".tif", ".tiff", ".webp"),
     *(".ppm", ".pgm", ".pbm", ".pnm", ".tga", ".jp2", ".j2k", ".jpx", ".avif", ".ico"),
@@ -148,7 +149,7 @@ def _decode(file: Path | bytes, name: str) -> tuple[Image.Image, list[str]]:
     if not data:
         raise PictureError(name, "the file is empty")
     try:
-        with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
+        with Image.open(io.BytesIO(data), formats=_formats()) as image:
             if image.width * image.height > MAX_PIXELS:
                 raise PictureError(name, _too_many(f"{image.width} x {image.height} pixels"))
             if image.width == 0 or image.height == 0:
@@ -164,6 +165,13 @@ def _decode(file: Path | bytes, name: str) -> tuple[Image.Image, list[str]]:
         raise PictureError(name, "not enough memory to decode it") from None
     except Exception as error:  # decoders of damaged files raise nearly anything
         raise PictureError(name, f"damaged or truncated ({str(error) or type(error).__name__})") from None
+
+
+@cache
+def _formats() -> tuple[str, ...]:
+    """Those formats that the installed Pillow was built with."""
+    Image.init()
+    return tuple(x for x in _FORMATS if x in Image.OPEN)
 
 
 def _too_many(what: str) -> str:
@@ -250,7 +258,8 @@ def _fit(image: Image.Image, resolution: int, fit: Fit) -> Image.Image:
     if fit == "crop":
         side = min(width, height)
         left, top = (width - side) // 2, (height - side) // 2
-        return image.resize((resolution, resolution), lanczos, box=(left, top, left + side, top + side))
+        # Cropped first: resizing a box of the whole would mix in what lies just outside it.
+        return image.crop((left, top, left + side, top + side)).resize((resolution, resolution), lanczos)
     scale = resolution / max(width, height)
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
     canvas = Image.new(image.mode, (resolution, resolution))  # black bars

@@ -8,6 +8,7 @@ import tempfile
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -53,10 +54,12 @@ class PrepareSummary:
     noted: tuple[tuple[str, str], ...]
 
     def lines(self, names: int = 20) -> list[str]:
-        """The summary for a person; of the files left out, at most ``names`` are named."""
+        """The summary for a person; of labels and of files left out, at most ``names`` are named."""
         kind = "grey" if self.channels == 1 else "colour"
         out = [f"{self.images} pictures, {self.resolution} x {self.resolution}, {kind}; labels: {self.labels_from}"]
-        out += [f"  {label}: {count}" for label, count in self.counts.items()]
+        out += [f"  {label}: {count}" for label, count in islice(self.counts.items(), names)]
+        if len(self.counts) > names:
+            out.append(f"  and {len(self.counts) - names} more labels")
         if self.divided:
             out.append(
                 "  " + ", ".join(f"{part}: {count}" for part, count in self.divided.items()) + " (by the source)"
@@ -92,9 +95,10 @@ def prepare(
 ) -> PrepareSummary:
     """Make an archive of a folder or zip of photographs; the same input gives the same bytes.
 
-    Labels are those of ``metadata.csv`` or ``metadata.jsonl`` if there is a column for them (``label_column``, one
-    or several joined by commas; else ``label``, or all the others), else the class folders. A ``split`` column, or
-    folders ``train`` and ``test`` at the top, divide the pictures. An archive (StyleGAN zip) can be a source too.
+    Labels come from the first of these that is there: ``label_column`` (several names joined by commas: multi-label)
+    of ``metadata.csv`` or ``metadata.jsonl``, its column ``label``, the class folders, its only other column, its
+    other columns if all are 0 or 1 (multi-label). A column ``split``, or folders ``train`` and ``test`` at the top,
+    divide the pictures. An archive (StyleGAN zip) can be a source too.
 
     Args:
         source: class folders, a folder with a table, a flat folder, or a zip of one of these.
@@ -115,6 +119,10 @@ def prepare(
     """
     source, out = Path(source), Path(out)
     check_resolution(resolution)
+    if channels not in (None, 1, 3):
+        raise DataError(f"channels {channels}: expected 1 (grey) or 3 (colour)")
+    if fit not in ("crop", "pad"):
+        raise DataError(f"fit {fit!r}: expected crop or pad")
     _check_out(source, out, overwrite)
     with open_tree(source, leave_out=out) as tree:
         listing = list_photos(tree, label_column=label_column, group_column=group_column)
@@ -148,13 +156,19 @@ def _nothing(source: Path, skipped: Sequence[tuple[str, str]]) -> DataError:
     return DataError(f"{source} holds no usable picture: {len(skipped)} left out, the first {name}: {reason}")
 
 
-def _spool(out: Path) -> IO[bytes]:
+@contextmanager
+def _spool(out: Path) -> Iterator[IO[bytes]]:
     """Where the pixels wait, on the archive's disk, until it is known whether any picture is coloured."""
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        return tempfile.TemporaryFile(dir=out.parent)
+        file = tempfile.TemporaryFile(dir=out.parent)  # noqa: SIM115 (closed below, in its own way)
     except OSError as error:
         raise DataError(f"cannot write {out}: {error.strerror or error}") from error
+    try:
+        yield file
+    finally:
+        with suppress(OSError):  # closing writes what a full disk has refused before
+            file.close()
 
 
 @dataclass(eq=False)
@@ -199,8 +213,9 @@ def _read_all(
             read.noted += [(photo.name, note) for note in result.notes]
             try:
                 spool.write(result.pixels.tobytes())
+                spool.flush()
             except OSError as error:
-                raise DataError(f"no room beside the archive: {error.strerror or error}") from error
+                raise DataError(f"cannot write beside the archive: {error.strerror or error}") from error
         if done % every == 0 or done == len(listing.photos):
             listener(Step(task=_TASK, done=done))
     return read

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from stylex.core.errors import DataError
 from stylex.data.archive import (
@@ -80,6 +80,7 @@ class Listing:
     noted: list[tuple[str, str]] = field(default_factory=list)
 
 
+@runtime_checkable
 class Tree(Protocol):
     """Files by name, wherever they lie; names are relative, with ``/``."""
 
@@ -119,7 +120,7 @@ class _Folder:
         try:
             found = sorted(_walk(path, leave_out.resolve()))
         except OSError as error:
-            raise DataError(f"{path} cannot be read ({error.strerror or error})") from None
+            raise DataError(f"{error.filename or path} cannot be read ({error.strerror or error})") from None
         self._files = _visible(found)
         self.names = tuple(self._files)
 
@@ -207,7 +208,7 @@ def list_photos(tree: Tree, *, label_column: str | None, group_column: str | Non
         raise DataError(f"{tree.path} has both {' and '.join(tables)}: keep one")
     pictures = [name[len(root) :] for name in files]
     known = {*files, *(root + name for name in tables)}
-    skipped = [(name, "not a picture file") for name in tree.names if name not in known]
+    skipped = [(name, f"not a picture file ({PurePosixPath(name).suffix})") for name in tree.names if name not in known]
     if tables:
         listing = _list_table(tree, root, tables[0], pictures, label_column, group_column)
     else:
@@ -295,8 +296,11 @@ def _split(word: str | None, name: str, noted: list[tuple[str, str]]) -> SplitNa
 
 @dataclass(frozen=True)
 class _Row:
+    """One line of a table: its values as text, and the columns whose values are lists or objects."""
+
     line: int
     cells: Mapping[str, str]
+    nested: tuple[str, ...] = ()
 
 
 def _list_table(
@@ -317,6 +321,15 @@ def _list_table(
     places = _places(pictures)
     free = [x for x in columns if x not in ("file_name", "split", group_column)]
     chosen = _label_columns(label_column, columns, free, by_name, places, where)
+    used = {*chosen, group_column, "split", "file_name"}
+    for listed in by_name.values():
+        for column in listed.nested:
+            if column not in used:
+                continue
+            raise DataError(
+                f"{where}, line {listed.line}: {column} is a list or object, expected one value "
+                "(for several labels a picture, give a column of 0 and 1 for each)"
+            )
 
     known = set(pictures)
     skipped = [
@@ -390,7 +403,8 @@ def _jsonl_rows(text: str, where: str) -> Iterator[_Row]:
             raise DataError(f"{where}, line {number}: broken JSON ({error})") from None
         if not isinstance(values, dict):
             raise DataError(f"{where}, line {number}: expected an object {{...}}")
-        yield _Row(number, {column.strip(): _cell(value) for column, value in values.items()})
+        cells = {column.strip(): _cell(value) for column, value in values.items()}
+        yield _Row(number, cells, tuple(x.strip() for x, value in values.items() if isinstance(value, list | dict)))
 
 
 def _cell(value: Any) -> str:
@@ -440,8 +454,6 @@ def _label_columns(
         return (free[0],)
     if free and all(_truth(row.cells.get(x, "")) is not None for x in free for row in by_name.values()):
         return tuple(free)
-    if free:
-        raise DataError(f"{where}: which column is the label? Give --label-column, one or more of: {', '.join(free)}")
     return ()
 
 
@@ -477,11 +489,14 @@ def _labels(
 
     def single(name: str, cells: Mapping[str, str]) -> Label | None:
         word = words(name, cells)
-        if word is None and label_names:
+        if word is None and (chosen or label_names):
             raise PictureError(name, f"no {chosen[0]} in {table}" if chosen else "not in a class folder")
         return None if word is None else number[word]
 
-    source = f"{table}, column {chosen[0]}" if chosen else "class folders" if label_names else "none"
+    if chosen:
+        source = f"{table}, column {chosen[0]}"
+    else:
+        source = "class folders" if label_names else f"none (no label column chosen from {table})"
     return tuple(label_names) or None, single, source
 
 

@@ -1,0 +1,250 @@
+"""Any file a person may have becomes a square uint8 picture, or is refused by name."""
+
+from __future__ import annotations
+
+import io
+import struct
+import threading
+import warnings
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from stylex.core.errors import DataError
+from stylex.data.images import (
+    PictureError,
+    check_resolution,
+    load_image,
+    quiet_pillow,
+    read_picture,
+    to_pictures,
+    to_tensor,
+)
+
+
+def encoded(image: Image.Image, kind: str = "PNG", **options: object) -> bytes:
+    file = io.BytesIO()
+    image.save(file, kind, **options)
+    return file.getvalue()
+
+
+def gradient(width: int = 64, height: int = 64) -> np.ndarray:
+    """Red grows to the right, green downwards."""
+    x, y = np.meshgrid(np.linspace(0, 255, width), np.linspace(0, 255, height))
+    return np.stack([x, y, np.full_like(x, 40)], axis=-1).astype(np.uint8)
+
+
+def png_header(width: int, height: int) -> bytes:
+    """A PNG that promises many pixels in a few bytes."""
+
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0" * 1000))
+
+
+def read(data: bytes, **options: object) -> tuple[np.ndarray, tuple[str, ...]]:
+    options = {"resolution": 16, "channels": None, **options}
+    result = read_picture(data, "x", **options)
+    return result.pixels, result.notes
+
+
+def test_every_value_survives_the_way_to_the_tensor_and_back() -> None:
+    pictures = np.arange(256, dtype=np.uint8).reshape(1, 16, 16, 1)
+    x = to_tensor(pictures)
+    assert x.dtype == torch.float32
+    assert x.shape == (1, 1, 16, 16)
+    assert (x.min(), x.max()) == (-1, 1)
+    np.testing.assert_array_equal(to_pictures(x), pictures)
+    assert to_pictures(torch.full((1, 3, 2, 2), 7.0)).max() == 255
+
+
+KINDS = {
+    "1 bit": (lambda: encoded(Image.new("1", (20, 20), 1)), 1, 255),
+    "8-bit grey": (lambda: encoded(Image.new("L", (20, 20), 77)), 1, 77),
+    "grey stored as RGB": (lambda: encoded(Image.new("RGB", (20, 20), (77, 77, 77))), 1, 77),
+    "RGB": (lambda: encoded(Image.new("RGB", (20, 20), (200, 100, 50))), 3, (200, 100, 50)),
+    "palette": (lambda: encoded(Image.new("RGB", (20, 20), (200, 100, 50)).quantize(4)), 3, (200, 100, 50)),
+    "16-bit grey PNG": (lambda: encoded(Image.fromarray(np.full((20, 20), 257 * 77, np.uint16))), 1, 77),
+    "16-bit grey TIFF, big-endian": (
+        lambda: encoded(Image.frombytes("I;16B", (20, 20), np.full(400, 257 * 77, ">u2").tobytes()), "TIFF"),
+        1,
+        77,
+    ),
+    "16-bit grey in 32 bits": (lambda: encoded(Image.new("I", (20, 20), 257 * 77), "TIFF"), 1, 77),
+    "float 0..1": (lambda: encoded(Image.new("F", (20, 20), 77 / 255), "TIFF"), 1, 77),
+    "float 0..255": (lambda: encoded(Image.new("F", (20, 20), 77), "TIFF"), 1, 77),
+    "transparent": (lambda: encoded(Image.new("RGBA", (20, 20), (9, 9, 9, 0))), 1, 255),
+    "half transparent": (lambda: encoded(Image.new("RGBA", (20, 20), (255, 0, 0, 128))), 3, (255, 127, 127)),
+    "grey and transparent": (lambda: encoded(Image.new("LA", (20, 20), (0, 0))), 1, 255),
+    "CMYK": (lambda: encoded(Image.new("CMYK", (20, 20), (0, 255, 255, 0)), "TIFF"), 3, (255, 0, 0)),
+    "CMYK JPEG": (lambda: encoded(Image.new("CMYK", (20, 20), (0, 0, 0, 255)), "JPEG", quality=100), 1, 0),
+    "WebP": (lambda: encoded(Image.new("RGB", (20, 20), (255, 255, 255)), "WEBP", lossless=True), 1, 255),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_kinds_of_pictures_become_eight_bit(kind: str) -> None:
+    make, channels, value = KINDS[kind]
+    pixels, _ = read(make())
+    assert pixels.dtype == np.uint8
+    assert pixels.shape == (16, 16, channels)
+    assert (pixels == value).all(), pixels[0, 0]
+
+
+def test_palette_with_a_transparent_colour_is_put_on_white() -> None:
+    image = Image.new("P", (20, 20), 1)
+    image.putpalette([0, 0, 0, 10, 20, 30])
+    pixels, notes = read(encoded(image, "PNG", transparency=1))
+    assert (pixels == 255).all()
+    assert "transparent: put on white" in notes
+
+
+def test_sixteen_bit_keeps_the_order_of_greys() -> None:
+    ramp = np.linspace(0, 65535, 256).round().astype(np.uint16).reshape(16, 16)
+    pixels, notes = read(encoded(Image.fromarray(ramp)))
+    np.testing.assert_array_equal(pixels.ravel(), np.arange(256))
+    assert notes == ("16 bit: scaled to 8 bit",)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_exif_rotation_is_undone(orientation: int) -> None:
+    upright = Image.fromarray(gradient())
+    transposed = {
+        1: None,
+        2: Image.Transpose.FLIP_LEFT_RIGHT,
+        3: Image.Transpose.ROTATE_180,
+        4: Image.Transpose.FLIP_TOP_BOTTOM,
+        5: Image.Transpose.TRANSPOSE,
+        6: Image.Transpose.ROTATE_90,
+        7: Image.Transpose.TRANSVERSE,
+        8: Image.Transpose.ROTATE_270,
+    }[orientation]
+    stored = upright if transposed is None else upright.transpose(transposed)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    pixels, notes = read(encoded(stored, "PNG", exif=exif))
+    np.testing.assert_array_equal(pixels, read(encoded(upright))[0])
+    assert notes == (() if orientation == 1 else ("turned upright by its EXIF data",))
+
+
+def test_damaged_exif_does_not_spoil_the_picture() -> None:
+    good = encoded(Image.fromarray(gradient()), "JPEG", exif=b"Exif\0\0MM\0*\0\0\0\x08\xff\xff garbage")
+    assert read(good)[0].shape == (16, 16, 3)
+
+
+@pytest.mark.parametrize("kind", ["GIF", "PNG", "WEBP"])
+def test_of_an_animation_the_first_frame_is_used_and_said(kind: str) -> None:
+    frames = [Image.new("RGB", (20, 20), colour) for colour in ("red", "blue")]
+    pixels, notes = read(encoded(frames[0], kind, save_all=True, append_images=frames[1:], lossless=True))
+    assert (pixels[..., 0] > 250).all()
+    assert "animated: first frame used" in notes
+
+
+def test_crop_keeps_the_centre_and_pad_keeps_everything() -> None:
+    wide = np.zeros((32, 96, 3), np.uint8)
+    wide[:, 32:64] = (255, 0, 0)
+    wide[:, 64:] = (0, 0, 255)
+    cropped, _ = read(encoded(Image.fromarray(wide)), fit="crop")
+    assert (cropped == (255, 0, 0)).all()
+    padded, _ = read(encoded(Image.fromarray(wide)), fit="pad", resolution=32)
+    assert not padded[:10].any()
+    assert not padded[-10:].any()
+    assert (padded[16, 2] == 0).all()
+    assert (padded[16, 16] == (255, 0, 0)).all()
+    assert (padded[16, 29] == (0, 0, 255)).all()
+
+
+def test_shrinking_does_not_alias() -> None:
+    stripes = np.zeros((256, 256), np.uint8)
+    stripes[:, ::2] = 255
+    pixels, _ = read(encoded(Image.fromarray(stripes)))
+    assert np.abs(pixels[:, 2:-2].astype(int) - 127).max() < 8
+
+
+def test_channels_are_as_asked() -> None:
+    assert read(encoded(Image.fromarray(gradient())), channels=1)[0].shape == (16, 16, 1)
+    assert read(encoded(Image.new("L", (20, 20), 5)), channels=3)[0].shape == (16, 16, 3)
+
+
+def test_content_tells_pictures_apart_whatever_the_file_format() -> None:
+    image = Image.fromarray(gradient())
+    one, same = (read_picture(encoded(image, kind), "x", resolution=16, channels=None) for kind in ("PNG", "BMP"))
+    other = read_picture(encoded(image.rotate(90)), "x", resolution=16, channels=None)
+    assert one.content == same.content != other.content
+
+
+GOOD = encoded(Image.fromarray(gradient()))
+BAD = {
+    "empty": (b"", "empty"),
+    "text": (b"hello, I am no picture", "not a picture"),
+    "truncated PNG": (GOOD[: len(GOOD) // 2], "damaged or truncated"),
+    "truncated JPEG": (encoded(Image.fromarray(gradient(200, 200)), "JPEG")[:1500], "damaged or truncated"),
+    "header only": (GOOD[:20], "damaged"),
+    "corrupt pixels": (GOOD[:100] + b"\xff" * 40 + GOOD[140:], "damaged or truncated"),
+    "bomb": (png_header(50_000, 50_000), "million allowed"),
+    "bomb that Pillow would warn of": (png_header(12_000, 10_000), "million allowed"),
+    "32-bit numbers": (encoded(Image.new("I", (20, 20), 100_000), "TIFF"), "expected 16 bit"),
+    "float out of range": (encoded(Image.new("F", (20, 20), -3), "TIFF"), "expected 0..1 or 0..255"),
+    "not a number": (encoded(Image.new("F", (20, 20), float("nan")), "TIFF"), "not finite"),
+    "PostScript": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 20 20\n", "not a picture"),
+}
+
+
+@pytest.mark.parametrize("kind", BAD)
+def test_bad_files_are_refused_in_one_line_by_name(kind: str, tmp_path: Path) -> None:
+    data, reason = BAD[kind]
+    path = tmp_path / "bad.png"
+    path.write_bytes(data)
+    with pytest.raises(PictureError) as caught:
+        load_image(path, resolution=16, channels=3)
+    assert reason in str(caught.value)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_missing_files_and_folders_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no such file"):
+        load_image(tmp_path / "none.png", resolution=16, channels=3)
+    with pytest.raises(DataError, match="is a folder"):
+        load_image(tmp_path, resolution=16, channels=3)
+    with pytest.raises(DataError, match="no such file"):
+        read_picture(Path("a\0b"), "a", resolution=16, channels=3)
+
+
+def test_load_image_gives_one_x(tmp_path: Path) -> None:
+    Image.fromarray(gradient(100, 50)).save(tmp_path / "a.png")
+    x = load_image(tmp_path / "a.png", resolution=32, channels=3, fit="pad")
+    assert x.shape == (1, 3, 32, 32)
+    assert x.min() == -1
+
+
+@pytest.mark.parametrize(("given", "nearest"), [(28, 32), (0, 16), (100, 128), (512, 256), (48, 32)])
+def test_a_wrong_resolution_is_told_the_nearest(given: int, nearest: int) -> None:
+    with pytest.raises(DataError, match=f"the nearest is {nearest}"):
+        check_resolution(given)
+
+
+def test_warnings_are_quiet_inside_and_back_afterwards_whichever_thread_leaves_last() -> None:
+    before = list(warnings.filters)
+    inside, leave = threading.Event(), threading.Event()
+
+    def other() -> None:
+        with quiet_pillow():
+            inside.set()
+            leave.wait(5)
+
+    thread = threading.Thread(target=other)
+    with quiet_pillow():
+        thread.start()
+        assert inside.wait(5)
+        during = list(warnings.filters)
+    assert warnings.filters == during != before
+    leave.set()
+    thread.join()
+    assert warnings.filters == before
