@@ -48,6 +48,14 @@ def png_header(width: int, height: int) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0" * 1000))
 
 
+def tiff_of_many_samples() -> bytes:
+    """A TIFF that Pillow's own log complains of."""
+    data = bytearray(encoded(Image.fromarray(gradient()), "TIFF"))
+    at = data.index(struct.pack("<HHI", 277, 3, 1)) + 8  # SamplesPerPixel
+    data[at : at + 2] = struct.pack("<H", 2048)
+    return bytes(data)
+
+
 def read(data: bytes, **options: object) -> tuple[np.ndarray, tuple[str, ...]]:
     options = {"resolution": 16, "channels": None, **options}
     result = read_picture(data, "x", **options)
@@ -185,6 +193,8 @@ BAD = {
     "text": (b"hello, I am no picture", "not a picture"),
     "truncated PNG": (GOOD[: len(GOOD) // 2], "damaged or truncated"),
     "truncated JPEG": (encoded(Image.fromarray(gradient(200, 200)), "JPEG")[:1500], "damaged or truncated"),
+    "damaged TIFF": (tiff_of_many_samples(), "not a picture"),
+    "truncated TIFF": (encoded(Image.fromarray(gradient()), "TIFF")[:-5000], "damaged or truncated"),
     "header only": (GOOD[:20], "damaged"),
     "corrupt pixels": (GOOD[:100] + b"\xff" * 40 + GOOD[140:], "damaged or truncated"),
     "bomb": (png_header(50_000, 50_000), "million allowed"),
@@ -197,7 +207,9 @@ BAD = {
 
 
 @pytest.mark.parametrize("kind", BAD)
-def test_bad_files_are_refused_in_one_line_by_name(kind: str, tmp_path: Path) -> None:
+def test_bad_files_are_refused_in_one_line_by_name(
+    kind: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     data, reason = BAD[kind]
     path = tmp_path / "bad.png"
     path.write_bytes(data)
@@ -206,6 +218,7 @@ def test_bad_files_are_refused_in_one_line_by_name(kind: str, tmp_path: Path) ->
     assert reason in str(caught.value)
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
+    assert capfd.readouterr() == ("", "")
 
 
 def test_missing_files_and_folders_are_refused(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import logging
 import threading
 import warnings
 from collections.abc import Iterator
@@ -37,6 +38,10 @@ SUFFIXES = {
     *(".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".gif", ".bmp", ".dib", ".tif", ".tiff", ".webp"),
     *(".ppm", ".pgm", ".pbm", ".pnm", ".tga", ".jp2", ".j2k", ".jpx", ".avif", ".ico"),
 }
+
+
+# Unheard, Pillow's errors would go to stderr; we report them with the file's name.
+logging.getLogger("PIL").addHandler(logging.NullHandler())
 
 
 class PictureError(DataError):

@@ -186,7 +186,8 @@ def _visible(names: Sequence[str]) -> dict[str, str]:
         shown = base = "".join(c if c.isprintable() else "?" for c in text)
         again = 2
         while shown in out:
-            shown, again = f"{base}~{again}", again + 1
+            stem, suffix = os.path.splitext(base)
+            shown, again = f"{stem}~{again}{suffix}", again + 1
         out[shown] = name
     return out
 
