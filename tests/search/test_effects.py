@@ -11,7 +11,7 @@ from stylex.core.progress import Done, Event, Started, Step
 from stylex.core.stylespace import StyleStatistics
 from stylex.models.config import GeneratorConfig
 from stylex.models.generator import Generator
-from stylex.search.effects import Effects, measure_effects
+from stylex.search.effects import Effects, measure_effects, shortlist
 
 
 def measure(world, **options) -> Effects:
@@ -123,10 +123,10 @@ def test_effects_do_not_depend_on_the_chunk_nor_on_the_other_images(network, chu
 
 
 def test_the_chunk_is_found_by_trying_when_there_is_enough_to_do(make_world) -> None:
-    world = make_world(n=280)
+    world = make_world(n=300)
     m = world.space.conv_dim
     effects = measure(world)
-    assert world.synthesis.rows_drawn > 280 + 2 * 280 * m - 2 * m  # some were drawn to find out
+    assert world.synthesis.rows_drawn > 300 + 2 * 300 * m - 2 * m  # some were drawn to find out
     np.testing.assert_allclose(effects.values, measure(world, chunk=16).values, atol=1e-5)
 
 
@@ -244,6 +244,15 @@ def test_effects_of_some_images(make_world) -> None:
     assert effects.of(mask).image_ids == ("image-0",)
     with pytest.raises(SearchError, match="99 was not measured"):
         effects.position(99)
+
+
+def test_the_shortlist_holds_what_moves_the_classifier(make_world) -> None:
+    world = make_world(n=20, reads={5: (0.0, 2.0), 1: (-1.0, 0.0)})
+    effects = measure(world)
+    assert shortlist(effects, 2).tolist() == [1, 5]
+    assert shortlist(effects, 99).tolist() == effects.indices.tolist()
+    again = measure(world, indices=shortlist(effects, 2))
+    np.testing.assert_allclose(again.values, effects.values[:, :, [1, 5]], atol=1e-6)
 
 
 def test_what_cannot_be_measured_is_said(make_world, tmp_path) -> None:

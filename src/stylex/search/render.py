@@ -13,7 +13,7 @@ from torch import Tensor
 
 from stylex.core.stylespace import StyleSpace
 
-ROWS_PER_PASS = 64
+ROWS_PER_PASS = 32
 """Images drawn at once where speed is of no concern."""
 
 
