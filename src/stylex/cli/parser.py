@@ -10,9 +10,9 @@ import argparse
 import inspect
 import re
 import typing
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
-from functools import partial
+from types import MappingProxyType
 from typing import Any, NoReturn, cast
 
 import docstring_parser
@@ -38,17 +38,28 @@ class Command:
 
     Attributes:
         verb: what to do.
+        call: with which arguments.
         settings: every option with its value, as YAML that ``--config`` reads.
         dry_run: only say what would run.
         quiet: no progress.
-        run: does it, and returns the lines to print.
     """
 
     verb: Verb
+    call: Mapping[str, Any]
     settings: str
     dry_run: bool
     quiet: bool
-    run: Callable[[Listener], list[str]]
+
+    def run(self, listener: Listener) -> list[str]:
+        """Do it; returns the lines to print."""
+        function = function_of(self.verb)
+        known = inspect.signature(function).parameters
+        extra = {"listener": listener, "dry_run": self.dry_run}
+        if not self.dry_run:
+            return self.verb.closing(self.call, function(**self.call, **_among(extra, known)))
+        if "dry_run" in known:
+            function(**self.call, **_among(extra, known))
+        return []
 
 
 def parse(arguments: Sequence[str]) -> Command:
@@ -59,7 +70,7 @@ def parse(arguments: Sequence[str]) -> Command:
         SystemExit: ``--help``, ``--version`` or ``--print_config`` were asked for, and answered.
     """
     spelled = [_spelled(argument) for argument in arguments]
-    parser = build_parser(preset=_preset(spelled))
+    parser = build_parser(_in_files(spelled))
     chosen = parser.parse_args(spelled)
     name = chosen.verb
     verb, options = VERBS[name], chosen[name]
@@ -67,25 +78,17 @@ def parse(arguments: Sequence[str]) -> Command:
     for positional in verb.positional:
         if options[positional] is None:
             verb_parser.error(f"missing: {positional.upper()}, {_parameter_help(function_of(verb))[positional]}")
-    call = _call(verb, options)
     return Command(
         verb=verb,
+        call=_call(verb, options),
         settings=f"# stylex {name}\n" + verb_parser.dump(_without(options, COMMON)),
         dry_run=options.dry_run,
         quiet=options.quiet,
-        run=partial(_run, verb, call, dry_run=options.dry_run),
     )
 
 
-def _run(verb: Verb, call: Mapping[str, Any], listener: Listener, *, dry_run: bool) -> list[str]:
-    function = function_of(verb)
-    known = inspect.signature(function).parameters
-    extra = {name: value for name, value in {"listener": listener, "dry_run": dry_run}.items() if name in known}
-    if not dry_run:
-        return verb.closing(call, function(**call, **extra))
-    if "dry_run" in known:
-        function(**call, **extra)
-    return []
+def _among(values: Mapping[str, Any], names: Collection[str]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if name in names}
 
 
 def _call(verb: Verb, options: Namespace) -> dict[str, Any]:
@@ -106,8 +109,8 @@ def _without(options: Namespace, names: Sequence[str]) -> Namespace:
 # The parsers.
 
 
-def build_parser(*, preset: str) -> ArgumentParser:
-    """The parser of the whole command line; ``preset`` gives the defaults of the training's settings."""
+def build_parser(in_files: Mapping[str, Any] = MappingProxyType({})) -> ArgumentParser:
+    """The parser of the whole command line; a ``preset`` in the files gives the defaults of the training's settings."""
     parser = _Parser(
         prog="stylex",
         version=stylex.__version__,
@@ -116,7 +119,7 @@ def build_parser(*, preset: str) -> ArgumentParser:
     )
     commands = parser.add_subcommands(required=True, dest="verb", title="commands", description=" ")
     for name, verb in VERBS.items():
-        verb_parser = _verb_parser(name, verb, preset)
+        verb_parser = _verb_parser(verb, in_files)
         commands.add_subcommand(name, verb_parser, help=_summary(function_of(verb)))
     return parser
 
@@ -128,7 +131,7 @@ def verb_parsers(parser: ArgumentParser) -> Mapping[str, ArgumentParser]:
     return parsers
 
 
-def _verb_parser(name: str, verb: Verb, preset: str) -> ArgumentParser:
+def _verb_parser(verb: Verb, in_files: Mapping[str, Any]) -> ArgumentParser:
     function = function_of(verb)
     doc = docstring_parser.parse(function.__doc__ or "")
     help_of = _parameter_help(function)
@@ -137,9 +140,15 @@ def _verb_parser(name: str, verb: Verb, preset: str) -> ArgumentParser:
     parser = _Parser(description=_plain_text(doc.description))
     parser.add_argument("--config", action="config", help="a YAML or JSON file with any of these options.")
     for parameter in parameters:
-        _add(parser, verb, parameter, types[parameter.name], help_of[parameter.name])
+        name, text = parameter.name, help_of[parameter.name]
+        if name in verb.positional:
+            # Not required here, so that a config file may hold it; `parse` asks for it in the end.
+            parser.add_argument(name, nargs="?", type=str, default=in_files.get(name), help=text)
+        else:
+            _add_option(parser, parameter, types[name], text)
     if verb.function == "train":
-        _add_config(parser, settings_of(preset), {parameter.name for parameter in parameters})
+        preset = in_files.get("preset", inspect.signature(function).parameters["preset"].default)
+        _add_config(parser, settings_of(str(preset)), {parameter.name for parameter in parameters})
     parser.add_argument(
         "--dry_run", action="store_true", help="say what would run, with every setting, and do nothing."
     )
@@ -148,12 +157,9 @@ def _verb_parser(name: str, verb: Verb, preset: str) -> ArgumentParser:
     return parser
 
 
-def _add(parser: ArgumentParser, verb: Verb, parameter: inspect.Parameter, hint: Any, text: str) -> None:
+def _add_option(parser: ArgumentParser, parameter: inspect.Parameter, hint: Any, text: str) -> None:
     name, required = parameter.name, parameter.default is inspect.Parameter.empty
-    if name in verb.positional:
-        # Not required here, so that a config file may hold it; `parse` asks for it in the end.
-        parser.add_argument(name, nargs="?", type=str, help=text)
-    elif isinstance(parameter.default, bool):
+    if isinstance(parameter.default, bool):
         parser.add_argument(f"--{name}", action="store_true", default=parameter.default, help=text)
     elif required:
         parser.add_argument(f"--{name}", required=True, type=_on_command_line(hint), help=text)
@@ -214,10 +220,11 @@ def _plain_text(text: str | None) -> str:
     return " ".join((text or "").replace("``", "").split())
 
 
-def _preset(arguments: Sequence[str]) -> str:
-    """The preset of a ``train`` command: it sets the defaults, so it must be known before the options are read.
+def _in_files(arguments: Sequence[str]) -> dict[str, Any]:
+    """What the config files say, and the preset: both must be known before the options are read.
 
-    Config files are opened here for the first time, those of other commands too.
+    The preset sets the defaults of the training's settings; what stands bare on the command line cannot be set
+    by a file while that line is read.
     """
     early = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
     early.add_argument("--preset")
@@ -226,12 +233,12 @@ def _preset(arguments: Sequence[str]) -> str:
         given, _ = early.parse_known_args(list(arguments))
     except argparse.ArgumentError as error:
         raise ConfigError(str(error)) from None
-    preset: str = inspect.signature(function_of(VERBS["train"])).parameters["preset"].default
+    known: dict[str, Any] = {}
     for path in given.config:
-        preset = _read_config(path).get("preset", preset)
-    preset = given.preset or preset
-    settings_of(preset)
-    return preset
+        known |= _read_config(path)
+    if given.preset:
+        known["preset"] = given.preset
+    return known
 
 
 def _read_config(path: str) -> Mapping[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, TextIO
+from typing import IO, TYPE_CHECKING, Protocol, cast, runtime_checkable
 
 from stylex.core.progress import (
     Alarm,
@@ -21,25 +21,42 @@ from stylex.core.progress import (
 )
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.progress import Progress, TaskID
 
 
+@runtime_checkable
+class Stream(Protocol):
+    """What progress is written to: ``sys.stderr``, or anything with as much of a text file."""
+
+    def write(self, text: str, /) -> int:
+        """Write."""
+        ...
+
+    def flush(self) -> None:
+        """Send it on."""
+        ...
+
+    def isatty(self) -> bool:
+        """Whether a person looks at a terminal."""
+        ...
+
+
 @contextmanager
-def listener_for(stream: TextIO, *, quiet: bool) -> Iterator[Listener]:
+def listener_for(stream: Stream, *, quiet: bool) -> Iterator[Listener]:
     """What hears the library while a command runs: nothing when ``quiet``, bars if ``stream`` is a terminal."""
     if quiet:
         yield silent
     elif stream.isatty():
         from rich.console import Console
 
-        with _bars(Console(file=stream)) as progress:
+        with _bars(Console(file=cast(IO[str], stream))) as progress:
             yield Bars(progress)
     else:
         yield Lines(stream)
 
 
-def _bars(console: object) -> Progress:
-    from rich.console import Console
+def _bars(console: Console) -> Progress:
     from rich.progress import (
         BarColumn,
         MofNCompleteColumn,
@@ -49,7 +66,6 @@ def _bars(console: object) -> Progress:
         TimeRemainingColumn,
     )
 
-    assert isinstance(console, Console)
     return Progress(
         TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=24),
@@ -104,7 +120,7 @@ class Lines:
 
     every_s = 10.0
 
-    def __init__(self, stream: TextIO, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, stream: Stream, clock: Callable[[], float] = time.monotonic) -> None:
         self.stream, self.clock = stream, clock
         self.running: dict[str, tuple[Started, float]] = {}
         self.said_at = 0.0

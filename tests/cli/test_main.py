@@ -1,0 +1,137 @@
+"""The door of the command: exit codes, and what goes to stdout and to stderr."""
+
+from __future__ import annotations
+
+import functools
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, NoReturn
+
+import pytest
+
+import stylex
+from stylex import api
+from stylex.cli import main
+from stylex.core.errors import DataError
+from stylex.core.progress import Done, Listener, Started
+
+REPORT = ["report", "e"]
+ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "STYLEX_DEBUG"}
+
+
+def replace_report(monkeypatch: pytest.MonkeyPatch, does: Any) -> None:
+    """Have ``stylex report`` do something else, under the same signature."""
+
+    @functools.wraps(api.report)
+    def stand_in(**call: Any) -> Any:
+        return does()
+
+    monkeypatch.setattr(api, "report", stand_in)
+    monkeypatch.delenv("STYLEX_DEBUG", raising=False)
+
+
+def raising(error: BaseException) -> Any:
+    def raise_it() -> NoReturn:
+        raise error
+
+    return raise_it
+
+
+def test_the_result_goes_to_stdout(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    replace_report(monkeypatch, lambda: "e/report.html")
+    assert main(REPORT) == 0
+    assert capsys.readouterr() == ("report: e/report.html\n", "")
+
+
+def test_a_mistake_is_one_line_and_exit_code_2(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    replace_report(monkeypatch, raising(DataError("no pictures in x;\n give some")))
+    assert main(REPORT) == 2
+    assert capsys.readouterr() == ("", "stylex: error: no pictures in x; give some\n")
+
+
+def test_an_unknown_option_is_one_line_and_exit_code_2(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*REPORT, "--nonsense"]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err == "stylex: error: unrecognized arguments: --nonsense (see stylex report --help)\n"
+
+
+@pytest.mark.parametrize("how", ["-v", "--verbose", "STYLEX_DEBUG"])
+def test_the_traceback_is_there_for_those_who_ask(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], how: str
+) -> None:
+    replace_report(monkeypatch, raising(DataError("no pictures")))
+    if how == "STYLEX_DEBUG":
+        monkeypatch.setenv(how, "1")
+    assert main([*REPORT, how] if how != "STYLEX_DEBUG" else REPORT) == 2
+    err = capsys.readouterr().err
+    assert err.startswith("Traceback")
+    assert err.endswith("stylex: error: no pictures\n")
+
+
+def test_ctrl_c_says_what_holds(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    replace_report(monkeypatch, raising(KeyboardInterrupt()))
+    assert main(REPORT) == 130
+    assert capsys.readouterr().err == "stylex: interrupted; nothing was written\n"
+
+
+def test_a_fault_of_our_own_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    replace_report(monkeypatch, raising(ZeroDivisionError()))
+    with pytest.raises(ZeroDivisionError):
+        main(REPORT)
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as leaving:
+        main(["--version"])
+    assert leaving.value.code == 0
+    assert capsys.readouterr().out == f"stylex {stylex.__version__}\n"
+
+
+def test_a_dry_run_prints_the_settings_and_does_nothing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    replace_report(monkeypatch, raising(AssertionError("it ran")))
+    assert main([*REPORT, "--dry-run"]) == 0
+    assert capsys.readouterr().out == "# stylex report\nexplanation_folder: e\n"
+
+
+@pytest.mark.parametrize(("quiet", "said"), [([], "work: 3 images\nwork: done, e\n"), (["-q"], "")])
+def test_progress_goes_to_stderr_unless_quiet(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], quiet: list[str], said: str
+) -> None:
+    @functools.wraps(api.demo)
+    def demo(*, listener: Listener, **call: Any) -> Any:
+        listener(Started(task="work", total=3, unit="images"))
+        listener(Done(task="work", path=Path("e")))
+        return "e/report.html"
+
+    monkeypatch.setattr(api, "demo", demo)
+    assert main(["demo", "--out", "e", *quiet]) == 0
+    assert capsys.readouterr() == ("report: e/report.html\n", said)
+
+
+def test_a_reader_that_goes_away_is_no_error() -> None:
+    command = subprocess.Popen(
+        [sys.executable, "-m", "stylex", "report", "e", "--dry-run"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=ENVIRONMENT,
+    )
+    assert command.stdout is not None
+    assert command.stderr is not None
+    command.stdout.close()
+    assert command.stderr.read() == b""
+    command.stderr.close()
+    assert command.wait() == 141
+
+
+def test_the_module_runs_as_the_command_does() -> None:
+    done = subprocess.run([sys.executable, "-m", "stylex", "fnid"], capture_output=True, text=True, env=ENVIRONMENT)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("stylex: error: unknown command: 'fnid'")
+    assert done.stderr.count("\n") == 1

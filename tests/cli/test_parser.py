@@ -1,0 +1,146 @@
+"""Command lines: what they mean, and what is said of those that mean nothing."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stylex import api
+from stylex.cli.parser import build_parser, parse, verb_parsers
+from stylex.cli.verbs import VERBS, function_of
+from stylex.core.errors import ConfigError
+from stylex.core.progress import silent
+from stylex.training.config import PRESETS
+
+FIND = ["find", "runs/a", "--data", "a.zip", "--out", "e"]
+TRAIN = ["train", "--data", "a.zip", "--classifier", "m:f", "--out", "runs/a"]
+LINES = {
+    "prepare": ["prepare", "photos", "--out", "a.zip"],
+    "classifier": ["classifier", "--data", "a.zip", "--out", "c"],
+    "train": TRAIN,
+    "find": FIND,
+    "explain": ["explain", "runs/a", "photo.jpg", "--out", "e"],
+    "report": ["report", "e"],
+    "demo": ["demo", "--out", "d"],
+}
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_a_bare_command_calls_the_function_with_its_own_defaults(verb: str) -> None:
+    command = parse(LINES[verb])
+    signature = inspect.signature(function_of(command.verb))
+    signature.bind(**command.call)
+    for name, parameter in signature.parameters.items():
+        if parameter.default is not inspect.Parameter.empty and name not in ("listener", "dry_run", "config"):
+            assert command.call[name] == parameter.default, name
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_option_has_help(verb: str) -> None:
+    for action in verb_parsers(build_parser())[verb]._actions:
+        assert action.help, action.dest
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_what_a_dry_run_prints_can_be_given_back_as_a_config_file(verb: str, tmp_path: Path) -> None:
+    first = parse(LINES[verb])
+    file = tmp_path / "settings.yaml"
+    file.write_text(first.settings)
+    assert parse([verb, "--config", str(file)]).call == first.call
+
+
+def test_options_may_be_spelled_either_way() -> None:
+    assert parse([*FIND, "--shift-range", "0.5"]).call == parse([*FIND, "--shift_range=0.5"]).call
+    assert parse([*FIND, "--target", "ankle-boot_2"]).call["target"] == "ankle-boot_2"
+
+
+def test_a_class_named_by_a_number_stays_text() -> None:
+    assert parse([*FIND, "--target", "3"]).call["target"] == "3"
+
+
+def test_a_preset_gives_the_settings_and_options_change_them() -> None:
+    base = PRESETS["medium-64"]
+    command = parse([*TRAIN, "--preset", "medium-64", "--schedule.batch", "8", "--mirror", "true", "--seed", "3"])
+    assert command.call["config"] == replace(base, schedule=replace(base.schedule, batch=8), mirror=True, seed=3)
+
+
+def test_the_command_line_wins_over_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "train.json"
+    file.write_text(json.dumps({"preset": "medium-64", "data": "b.zip", "loss": {"pixel": 2, "r1_gamma": 5}}))
+    call = parse([*TRAIN, "--config", str(file), "--loss.pixel", "3"]).call
+    assert (call["preset"], call["config"].model) == ("medium-64", PRESETS["medium-64"].model)
+    assert (call["config"].loss.pixel, call["config"].loss.r1_gamma) == (3, 5)
+    assert call["data"] == "b.zip"  # the file comes after --data, and the last one counts
+    assert parse([*TRAIN, "--config", str(file), "--preset", "tiny-16"]).call["preset"] == "tiny-16"
+
+
+def test_only_training_has_a_dry_run_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[dict[str, Any]] = []
+
+    @functools.wraps(api.train)
+    def train(*, dry_run: bool = False, **call: Any) -> None:
+        calls.append({"dry_run": dry_run})
+
+    monkeypatch.setattr(api, "train", train)
+    assert parse([*TRAIN, "--dry-run"]).run(silent) == []
+    assert calls == [{"dry_run": True}]
+
+
+WRONG = {
+    "no command": ([], "no command given; choose from prepare, classifier, train"),
+    "unknown command": (["trian"], "unknown command: 'trian'"),
+    "nothing given": (["train"], "missing: --data, --classifier, --out (see stylex train --help)"),
+    "no positional": (["find", "--data", "a", "--out", "b"], "missing: RUN, a run's folder"),
+    "unknown option": ([*FIND, "--bogus", "1"], "unrecognized arguments: --bogus 1 (see stylex find --help)"),
+    "abbreviated": ([*FIND, "--imag", "1"], "unrecognized arguments: --imag 1"),
+    "one word too many": ([*FIND, "more"], "unrecognized arguments: more"),
+    "no value": ([*FIND, "--images"], "argument --images: expected one argument"),
+    "not a number": ([*FIND, "--shift-range", "far"], "--shift-range: expected a number, got 'far'"),
+    "not whole": ([*FIND, "--images", "2.5"], "--images: expected a whole number, got '2.5'"),
+    "not a choice": ([*FIND, "--selection", "best"], "--selection: expected one of 'attfind', 'notebook'"),
+    "not a channel count": ([*LINES["prepare"], "--channels", "2"], "--channels: expected one of 1, 3, got '2'"),
+    "not a list": ([*TRAIN, "--model.generator-widths", "64"], "expected a list like [64,32], got '64'"),
+    "no such preset": ([*TRAIN, "--preset", "huge"], "no preset 'huge'; the presets are tiny-16, small-32"),
+    "no preset": ([*TRAIN, "--preset"], "argument --preset: expected one argument"),
+    "a setting that cannot be": ([*TRAIN, "--schedule.batch", "0"], "schedule.batch is 0, but must be 1 or more"),
+    "no such group": ([*TRAIN, "--loss.nonsense", "1"], "unrecognized arguments: --loss.nonsense 1"),
+    "no config file": ([*FIND, "--config", "none.yaml"], "--config none.yaml: No such file or directory"),
+    "config is a folder": ([*FIND, "--config", "."], "--config .: Is a directory"),
+}
+
+
+@pytest.mark.parametrize(("arguments", "said"), WRONG.values(), ids=WRONG.keys())
+def test_a_command_line_that_means_nothing_is_refused_in_one_line(arguments: list[str], said: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse(arguments)
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+WRONG_FILES = {
+    "unknown key": (b"bogus: 1", "there is no option 'bogus'"),
+    "unknown key in a group": (b"loss:\n  bogus: 1", "there is no option 'loss.bogus'"),
+    "wrong type": (b"kimg: many", "--kimg: expected a number, got 'many'"),
+    "number for text": (b"out: 3", "--out: expected text (in a config file: in quotes), got '3'"),
+    "broken": (b"kimg: [", "not readable as YAML or JSON"),
+    "a list": (b"- 1", "expected lines like 'resolution: 32', got list"),
+    "empty": (b"", "expected lines like 'resolution: 32', got NoneType"),
+    "binary": (b"\xff\xfe\x00", "not a text file"),
+    "preset": (b"preset: 7", "no preset '7'"),
+}
+
+
+@pytest.mark.parametrize(("content", "said"), WRONG_FILES.values(), ids=WRONG_FILES.keys())
+def test_a_config_file_that_means_nothing_is_refused_in_one_line(tmp_path: Path, content: bytes, said: str) -> None:
+    file = tmp_path / "c.yaml"
+    file.write_bytes(content)
+    with pytest.raises(ConfigError) as caught:
+        parse(["train", "--config", str(file)])
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
