@@ -170,19 +170,28 @@ def _from_file(path: Path, spec: ClassifierSpec | None) -> Classifier:
 
 def _sidecar(path: Path) -> ClassifierSpec:
     beside = path.with_name(path.name + ".json")
-    try:
-        given = json.loads(beside.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
+    if not beside.exists():
         raise ClassifierError(
             f"{path} comes without a spec; write {beside.name} beside it, with labels, input_size, channels, mean, std "
             "and output"
-        ) from error
+        )
+    return read_spec(beside)
+
+
+def read_spec(path: Path) -> ClassifierSpec:
+    """Read a spec from a JSON file.
+
+    Raises:
+        ClassifierError: the file cannot be read, or is not a spec.
+    """
+    try:
+        given = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise ClassifierError(f"the spec {beside} cannot be read: {_reason(error)}") from error
+        raise ClassifierError(f"the spec {path} cannot be read: {_reason(error)}") from error
     try:
         return ClassifierSpec.from_json(given)
     except ClassifierError as error:
-        raise ClassifierError(f"{beside}: {error}") from error
+        raise ClassifierError(f"{path}: {error}") from error
 
 
 def _reason(error: BaseException) -> str:

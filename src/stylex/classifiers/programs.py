@@ -30,7 +30,7 @@ def load_torchscript(path: Path) -> nn.Module:
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=".*torch.jit.*", category=DeprecationWarning)
-            module: nn.Module = torch.jit.load(io.BytesIO(content), map_location="cpu")  # type: ignore[no-untyped-call]
+            module: nn.Module = torch.jit.load(io.BytesIO(content), map_location="cpu")
     except (RuntimeError, ValueError) as error:
         raise ClassifierError(
             f"{path} is not a TorchScript program; a pickled module or weights alone are not opened, since unpickling "

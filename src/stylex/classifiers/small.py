@@ -85,7 +85,7 @@ def fit_small_classifier(
     test_labels: NDArray[np.int64],
     label_names: Sequence[str],
     width: int = 16,
-    epochs: int = 6,
+    epochs: int | None = None,
     batch_size: int = 64,
     learning_rate: float = 4e-3,
     label_smoothing: float = 0.05,
@@ -104,6 +104,7 @@ def fit_small_classifier(
         batch: gives the images of some indices, ``n c h w`` in [-1, 1], square.
         train_labels, test_labels: ``[n]`` class numbers, or ``[n, k]`` of 0 and 1 for a multi-label task.
         label_names: the k names.
+        epochs: passes over the training images; None: as many as make about 600 steps, and 5 at least.
         learning_rate: the highest of a one-cycle schedule.
         label_smoothing: keeps logits from saturating.
         mirror: whether a mirrored image means the same.
@@ -138,6 +139,8 @@ def fit_small_classifier(
     n = len(train_indices)
     batch_size = min(batch_size, n)
     steps = n // batch_size
+    if epochs is None:
+        epochs = max(5, round(600 / steps))
     optimizer = torch.optim.AdamW(model.parameters(), lr=learning_rate, weight_decay=0.02)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, learning_rate, total_steps=steps * epochs + 1, pct_start=0.25
@@ -154,7 +157,7 @@ def fit_small_classifier(
                 logits = model(x)
             loss = _loss(logits.float(), labels[chosen].to(device), label_smoothing)
             optimizer.zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             optimizer.step()
             schedule.step()
             total += loss.item()
@@ -212,10 +215,10 @@ def augment(x: Float[Tensor, "n c h w"], rng: torch.Generator, *, mirror: bool) 
         return low + (high - low) * torch.rand(n, generator=rng)
 
     theta = torch.zeros(n, 2, 3)
-    zoom = uniform(0.94, 1.06)
+    zoom = uniform(0.97, 1.03)
     sides = torch.where(uniform(0.0, 1.0) < 0.5, -1.0, 1.0) if mirror else torch.ones(n)
     theta[:, 0, 0], theta[:, 1, 1] = zoom * sides, zoom
-    theta[:, 0, 2], theta[:, 1, 2] = uniform(-0.125, 0.125), uniform(-0.125, 0.125)
+    theta[:, 0, 2], theta[:, 1, 2] = uniform(-0.0625, 0.0625), uniform(-0.0625, 0.0625)
     grid = F.affine_grid(theta, list(x.shape), align_corners=False)
     x = F.grid_sample(x, grid, padding_mode="reflection", align_corners=False)
     coarse = torch.rand(1, generator=rng).item() * 0.5 + 0.4
