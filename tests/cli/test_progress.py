@@ -24,7 +24,7 @@ STORY: list[Event] = [
     Step(task="never begun", done=1),
 ]
 KEPT = [
-    "kimg 0.5/2 (25%)  5 s gone, 15 s left  100 images/s  pixel 0.1235",
+    "kimg 0.5/2 (25%)  15 s left  100 images/s  pixel 0.1235",
     "snapshot at kimg 1: runs/a/snapshot  agreement 0.99",
     "warning: the encoder gives [every] image the same w; lower its rate",
     "train: done, runs/a",

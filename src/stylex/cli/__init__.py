@@ -39,13 +39,14 @@ def _run(arguments: list[str], *, debug: bool) -> int:
     from stylex.cli.progress import listener_for
 
     command = None
+    first = os.environ.get("RANK", "0") == "0"  # of several processes under torchrun, one speaks
     try:
         command = parse(arguments)
-        if command.dry_run:
+        if command.dry_run and first:
             print(command.settings, end="")
-        with listener_for(sys.stderr, quiet=command.quiet) as listener:
+        with listener_for(sys.stderr, quiet=command.quiet or not first) as listener:
             said = command.run(listener)
-        for line in said:
+        for line in said if first else ():
             print(line)
     except StylexError as error:
         if debug:

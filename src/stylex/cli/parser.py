@@ -139,6 +139,9 @@ def _verb_parser(verb: Verb, in_files: Mapping[str, Any]) -> ArgumentParser:
     parameters = [p for p in inspect.signature(function).parameters.values() if p.name not in _NOT_OPTIONS]
     parser = _Parser(description=_plain_text(doc.description))
     parser.add_argument("--config", action="config", help="a YAML or JSON file with any of these options.")
+    next(
+        action for action in parser._actions if action.dest == "print_config"
+    ).help = "print every setting as such a file, and exit."
     for parameter in parameters:
         name, text = parameter.name, help_of[parameter.name]
         if name in verb.positional:
@@ -184,7 +187,7 @@ def _add_config(parser: ArgumentParser, config: TrainConfig, taken: Collection[s
         if is_dataclass(value):
             group = parser.add_argument_group(f"{field.name}: {_summary(type(value))}".rstrip("."))
             _add_fields(group, value, f"{field.name}.", taken=())
-    _add_fields(parser.add_argument_group("more of the training"), config, "", taken)
+    _add_fields(parser.add_argument_group("more: Images and numbers"), config, "", taken)
 
 
 def _add_fields(group: Any, part: Any, prefix: str, taken: Collection[str]) -> None:

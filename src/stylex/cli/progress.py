@@ -173,7 +173,7 @@ def _tick(event: Tick) -> str:
         x
         for x in (
             f"kimg {event.nimg / 1000:.1f}/{event.total_nimg / 1000:g} ({_percent(event.nimg, event.total_nimg)})",
-            f"{_duration(event.seconds)} gone, {_duration(eta)} left",
+            f"{_duration(eta)} left",
             f"{event.images_per_s:.0f} images/s",
             _figures(event.figures),
         )
