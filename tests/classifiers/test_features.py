@@ -73,6 +73,12 @@ def test_at_most_four_stages_largest_first(make_spec: Spec) -> None:
     assert [f.shape[2] for f in classifier.features(torch.zeros(1, 3, 64, 64))] == [32, 16, 8, 4]
 
 
+def test_sizes_that_differ_by_padding_are_one_stage(make_spec: Spec) -> None:
+    model = nn.Sequential(nn.Conv2d(3, 3, 3), nn.Conv2d(3, 3, 3), nn.Conv2d(3, 3, 3, stride=2), nn.Flatten())
+    classifier = Classifier(model, make_spec(input_size=32, labels=tuple(map(str, range(3 * 13 * 13)))))
+    assert [f.shape[2] for f in classifier.features(torch.zeros(1, 3, 32, 32))] == [28, 13]
+
+
 def test_a_shared_activation_counts_where_it_was_called_last(make_spec: Spec, x: Tensor) -> None:
     class Block(nn.Module):
         def __init__(self) -> None:

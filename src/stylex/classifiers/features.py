@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
@@ -63,7 +64,7 @@ def tap_for(model: Callable[[Tensor], Any], x: Tensor) -> Tap:
         if isinstance(model, fx.GraphModule) and not any(_is_convolution(m) for m in model.modules()):
             interpreter = _Interpreter(model, None)
             interpreter.run(x)
-            nodes = _choose(interpreter.found)
+            nodes = _choose(interpreter.found, x.shape[-1])
             return _GraphTap(model, nodes) if nodes else _Untapped(model)
         modules = _discover_modules(model, x)
         return _ModuleTap(model, modules) if modules else _Untapped(model)
@@ -78,15 +79,18 @@ class _Found(NamedTuple):
     token_block: bool = False
 
 
-def _choose(found: Sequence[_Found]) -> list[Any]:
-    """The last square map of every size from the first convolution on, largest first; else tokens of blocks."""
+def _choose(found: Sequence[_Found], size: int) -> list[Any]:
+    """The last square map of every octave below the image's size, largest first; else tokens of blocks.
+
+    Maps before the first convolution do not count. Octaves, not sizes: paddings make 114, 113 and 112 px of one stage.
+    """
     first = next((i for i, f in enumerate(found) if f.convolution), len(found))
-    by_size: dict[int, Any] = {}
+    by_octave: dict[int, Any] = {}
     for f in found[first:]:
         # Only square maps: an image is square here, so anything else is not n c h w. Never 1x1: that is a label.
         if len(f.shape) == 4 and f.shape[2] == f.shape[3] > 1:
-            by_size[f.shape[2]] = f.key
-    maps = [by_size[size] for size in sorted(by_size, reverse=True)][:STAGES]
+            by_octave[round(math.log2(size / f.shape[2]))] = f.key
+    maps = [by_octave[octave] for octave in sorted(by_octave)][:STAGES]
     blocks = [f.key for f in found if f.token_block and len(f.shape) == 3 and f.shape[1] > 1]
     if len(maps) > 1 or not blocks:
         return maps
@@ -138,7 +142,7 @@ def _discover_modules(model: nn.Module, x: Tensor) -> list[nn.Module]:
 
     with _hooked(watched, note):
         model(x)
-    return _choose(list(seen.values()))
+    return _choose(list(seen.values()), x.shape[-1])
 
 
 @contextmanager

@@ -138,10 +138,13 @@ def _from_import(reference: str, spec: ClassifierSpec | None) -> Classifier:
     except (Exception, SystemExit) as error:
         raise ClassifierError(f"importing {module_name!r} for the classifier failed: {_reason(error)}") from error
     for name in attribute.split("."):
-        if not hasattr(thing, name):
-            public = ", ".join(sorted(key for key in vars(thing) if not key.startswith("_"))[:8]) or "nothing"
-            raise ClassifierError(f"{module_name!r} has no {name!r} for the classifier {reference!r}; it has {public}")
-        thing = getattr(thing, name)
+        try:
+            thing = getattr(thing, name)
+        except AttributeError as error:
+            public = ", ".join(sorted(key for key in dir(thing) if not key.startswith("_"))[:8]) or "nothing"
+            raise ClassifierError(f"{module_name!r} has no {name!r} for the classifier; it has {public}") from error
+        except Exception as error:  # a package that imports its parts when they are asked for
+            raise ClassifierError(f"importing {reference!r} for the classifier failed: {_reason(error)}") from error
     if not isinstance(thing, nn.Module | tuple):
         if not callable(thing):
             raise ClassifierError(
