@@ -63,12 +63,12 @@ class Box:
 def changed_box(before: Picture, after: Picture, *, share: float = 0.8, pad: float = 0.15) -> Box:
     """The smallest square that holds ``share`` of the squared change, widened by ``pad`` of its side on each side.
 
-    It is at least a quarter of the picture, so that it can be recognised, and lies inside the picture.
-    The whole (square) picture if nothing changed.
+    It lies inside the picture and is at least 3/8 of it wide, so that it can be recognised, and at most 5/8, so that
+    it magnifies: of a change all over, the square that holds the most. The middle of the picture if nothing changed.
     """
     energy = (_difference(before, after) ** 2).sum(axis=2).astype(np.float64)
     h, w = energy.shape
-    largest = min(h, w)
+    smallest, largest = 3 * min(h, w) // 8, 5 * min(h, w) // 8
     if energy.sum() == 0:
         return Box((w - largest) // 2, (h - largest) // 2, largest)
     # Sums over every square at once, by the summed-area table.
@@ -88,7 +88,7 @@ def changed_box(before: Picture, after: Picture, *, share: float = 0.8, pad: flo
         else:
             low = middle + 1
     top, left = np.unravel_index(int(sums(low).argmax()), (h - low + 1, w - low + 1))
-    side = min(largest, max(round(low * (1 + 2 * pad)), largest // 4))
+    side = min(largest, max(round(low * (1 + 2 * pad)), smallest))
     return Box(
         int(np.clip(left - (side - low) // 2, 0, w - side)), int(np.clip(top - (side - low) // 2, 0, h - side)), side
     )

@@ -1,0 +1,417 @@
+"""The report: an explanation as one HTML file that opens anywhere, without a network."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from importlib import resources
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stylex.core.explanation import Counterfactual, ExplainedImage, Explanation, Picture
+from stylex.report import words
+from stylex.report.figures import changed_box, difference_map, difference_scale, encode, enlarge
+from stylex.store.atomic import write_whole
+from stylex.store.folder import REPORT, read_explanation
+
+MAX_BYTES = 8_000_000
+"""A report stays below this, so that it can be sent by mail."""
+
+_CLASSES_SHOWN = 5
+_LONGEST_SETTINGS = 100_000
+
+
+@dataclass(frozen=True)
+class _Size:
+    """Sides of the pictures in the page, in pixels, and how many of them an attribute gets."""
+
+    large: int
+    small: int
+    tiles: int | None = None
+
+
+# From what looks best to what fits any explanation.
+_SIZES = (
+    _Size(384, 224),
+    _Size(288, 176),
+    _Size(192, 128),
+    _Size(128, 96),
+    _Size(128, 96, tiles=4),
+    _Size(96, 64, tiles=2),
+    _Size(96, 64, tiles=1),
+)
+
+
+def write_report(explanation: Explanation | str | Path, out: str | Path | None = None) -> Path:
+    """Write the report and return its path.
+
+    One HTML file with everything in it, below 8 MB; pictures get smaller, then fewer, where there are very many.
+
+    Args:
+        explanation: an explanation, or the folder of one.
+        out: the file to write; not given: ``report.html`` in the explanation's folder.
+
+    Raises:
+        StoreError: the folder cannot be read, or the file cannot be written.
+    """
+    if isinstance(explanation, Explanation):
+        assert out is not None, "an explanation that is not in a folder needs a place for its report"
+    else:
+        folder = Path(explanation)
+        out = out if out is not None else folder / REPORT
+        explanation = read_explanation(folder)
+    path = Path(out)
+    write_whole(path, render_report(explanation).encode())
+    return path
+
+
+def render_report(explanation: Explanation, *, max_bytes: int = MAX_BYTES) -> str:
+    """The report's HTML; pictures as large as ``max_bytes`` allows."""
+    html = ""
+    for size in _SIZES:
+        html = _render(_Drawing(explanation, size).page())
+        if len(html.encode()) <= max_bytes:
+            break
+    return html
+
+
+# What the template is given: words and pictures that are ready to show.
+
+
+@dataclass(frozen=True)
+class _Shot:
+    """A picture in one state, with the target's probability."""
+
+    src: str
+    probability: str
+    alt: str
+
+
+@dataclass(frozen=True)
+class _Tile:
+    """One image changed by one attribute."""
+
+    before: _Shot
+    after: _Shot
+    detail_before: str
+    detail_after: str
+    frame: tuple[float, float, float]
+    magnified: str
+    difference: str
+    original: _Shot | None
+    target: str
+    p_before: float
+    p_after: float
+    towards: bool
+    flips: bool
+    answer_before: str
+    answer_after: str
+    name: str
+
+
+@dataclass(frozen=True)
+class _Card:
+    """One attribute."""
+
+    position: int
+    name: str
+    named: bool
+    technical: str
+    key: str
+    target: str
+    sentence: str
+    measured: str
+    notes: list[str]
+    bar: float
+    towards: bool
+    effect: str
+    tiles: list[_Tile]
+    turned: list[_Tile]
+    left_out: int
+    scale: str
+
+
+@dataclass(frozen=True)
+class _Bar:
+    """A class's probability in the original and in the reconstruction."""
+
+    label: str
+    original: float | None
+    reconstruction: float
+    target: bool
+
+
+@dataclass(frozen=True)
+class _Subject:
+    """An image that is explained by itself."""
+
+    original: _Shot | None
+    reconstruction: _Shot
+    answer: str
+    bars: list[_Bar]
+    more_classes: int
+
+
+@dataclass(frozen=True)
+class _PathStep:
+    shot: _Shot
+    added: str
+    answer: str
+    p: float
+    flips: bool
+
+
+@dataclass(frozen=True)
+class _Path:
+    """Attributes applied one after another to one image."""
+
+    image: str
+    target: str
+    steps: list[_PathStep]
+    sentence: str
+
+
+@dataclass(frozen=True)
+class _Page:
+    explanation: Explanation
+    finding: str
+    labels: list[str]
+    more_labels: int
+    snapshot: str
+    shown: int
+    subjects: list[_Subject]
+    cards: list[_Card]
+    paths: list[_Path]
+    flips: list[words.Flips]
+    checks: list[words.Check]
+    notes: list[str]
+    settings: str
+    pictures: list[_Shot] = field(default_factory=list)
+
+
+class _Drawing:
+    """Draws an explanation's pictures at one size."""
+
+    def __init__(self, explanation: Explanation, size: _Size) -> None:
+        self.e = explanation
+        self.size = size
+        self.images = {image.id: image for image in explanation.images}
+
+    def page(self) -> _Page:
+        e = self.e
+        cards = list(self.cards())
+        on_cards = {note for card in cards for note in card.notes}
+        notes = [words.renamed(note, e.ranking) for note in e.notes]
+        record = {
+            "strategy": e.ranking.strategy,
+            "explained": e.ranking.explained,
+            "figures": {name: None if math.isnan(value) else value for name, value in e.figures.items()},
+            "snapshot": dict(e.snapshot),
+            "settings": dict(e.settings),
+        }
+        settings = json.dumps(record, indent=2, ensure_ascii=False)
+        if len(settings) > _LONGEST_SETTINGS:
+            settings = settings[:_LONGEST_SETTINGS] + "\n… the explanation folder has the rest"
+        return _Page(
+            explanation=e,
+            finding=words.renamed(e.ranking.finding, e.ranking),
+            labels=list(e.labels[:6]),
+            more_labels=max(0, len(e.labels) - 6),
+            snapshot=e.snapshot.get("sha256", "")[:10],
+            shown=len(e.images),
+            subjects=[self.subject(image) for image in e.images] if e.scope == "image" else [],
+            cards=cards,
+            paths=list(self.paths()),
+            flips=words.flips_of(e.figures),
+            checks=words.checks(e),
+            notes=[note for note in notes if note not in on_cards],
+            settings=settings,
+            pictures=[] if cards or e.scope == "image" else [self.plain(image) for image in e.images[:12]],
+        )
+
+    def cards(self) -> Iterator[_Card]:
+        e = self.e
+        strongest = max((abs(a.effect) for a in e.ranking), default=0.0) or 1.0
+        for i, attribute in enumerate(e.ranking):
+            all_shown = [cf for cf in e.counterfactuals if cf.attributes == (i,) and cf.role != "subset"]
+            back = [cf for cf in all_shown if words.turned_back(cf, e)]
+            forth = [cf for cf in all_shown if cf not in back]
+            if e.scope == "image" and not all_shown:
+                continue  # a knob that only the path uses; it is shown there
+            pairs = [(self.images[cf.image].reconstruction, cf.picture) for cf in all_shown]
+            scale = difference_scale(pairs)
+            name = words.name_of(e.ranking, i)
+            up, down = ("up", "down") if attribute.sign > 0 else ("down", "up")
+            tiles = [self.tile(cf, scale, f"{name} turned {up}") for cf in forth[: self.size.tiles]]
+            turned = [self.tile(cf, scale, f"{name} turned {down}") for cf in back[: self.size.tiles]]
+            code = words.technical(attribute)
+            yield _Card(
+                position=i,
+                name=name,
+                named=attribute.label is not None,
+                technical=code,
+                key=f"stylex:{e.snapshot.get('sha256', '')[:16]}:{code}",
+                target=attribute.target_label,
+                sentence=words.what_it_does(attribute, forth, e),
+                measured=words.how_it_was_measured(attribute, e),
+                notes=[words.renamed(n, e.ranking) for n in e.notes if n.startswith((f"{code}:", f"{name}:"))],
+                bar=100 * abs(attribute.effect) / strongest,
+                towards=attribute.effect >= 0,
+                effect=words.signed(attribute.effect),
+                tiles=tiles,
+                turned=turned,
+                left_out=len(all_shown) - len(tiles) - len(turned),
+                scale=words.share(round(scale, 2)),
+            )
+
+    def tile(self, cf: Counterfactual, scale: float, change: str) -> _Tile:
+        e, image = self.e, self.images[cf.image]
+        before, after, target = image.reconstruction, cf.picture, e.labels[cf.target]
+        box = changed_box(before, after)
+        h, w = before.shape[:2]
+        frame = (100 * box.left / w, 100 * box.top / h, 100 * box.side / w)
+        # Cut out of the enlarged picture, so that the edges are drawn with what lies around them.
+        zoom = self.size.small * w // box.side
+        p_before, p_after = float(image.reconstruction_probabilities[cf.target]), float(cf.probabilities[cf.target])
+        answers = [words.answer(p, e, cf.target) for p in (image.reconstruction_probabilities, cf.probabilities)]
+        return _Tile(
+            before=self.shot(before, p_before, f"Image {image.id} as rebuilt: P({target}) {p_before:.3f}"),
+            after=self.shot(after, p_after, f"The same with {change}: P({target}) {p_after:.3f}"),
+            detail_before=self.uri(self.detail(before, frame, zoom)),
+            detail_after=self.uri(self.detail(after, frame, zoom)),
+            frame=frame,
+            magnified=f"{w / box.side:.1f}×",
+            difference=self.uri(enlarge(difference_map(before, after, scale=scale), self.size.small)),
+            original=self.thumbnail(image, cf.target),
+            target=target,
+            p_before=p_before,
+            p_after=p_after,
+            towards=p_after >= p_before,
+            flips=answers[0] != answers[1],
+            answer_before=answers[0],
+            answer_after=answers[1],
+            name=image.id,
+        )
+
+    def detail(self, picture: Picture, frame: tuple[float, float, float], zoom: int) -> Picture:
+        left, top, side = (round(value * zoom / 100) for value in frame)
+        return enlarge(picture, zoom)[top : top + side, left : left + side]
+
+    def thumbnail(self, image: ExplainedImage, target: int) -> _Shot | None:
+        if image.original is None or image.probabilities is None:
+            return None
+        p = float(image.probabilities[target])
+        alt = f"The original photograph of {image.id}: P({self.e.labels[target]}) {p:.3f}"
+        return _Shot(self.uri(enlarge(image.original, 96)), f"{p:.3f}", alt)
+
+    def shot(self, picture: Picture, p: float, alt: str) -> _Shot:
+        return _Shot(self.uri(enlarge(picture, self.size.large)), f"{p:.3f}", alt)
+
+    def plain(self, image: ExplainedImage) -> _Shot:
+        picture = image.reconstruction if image.original is None else image.original
+        return _Shot(self.uri(enlarge(picture, self.size.small)), "", f"Image {image.id}")
+
+    def subject(self, image: ExplainedImage) -> _Subject:
+        e = self.e
+        target = e.ranking[0].target if e.ranking.attributes else int(image.reconstruction_probabilities.argmax())
+        rec = image.reconstruction_probabilities
+        original = None
+        if image.original is not None and image.probabilities is not None:
+            p = float(image.probabilities[target])
+            original = self.shot(image.original, p, f"The original photograph: P({e.labels[target]}) {p:.3f}")
+        p_rec = float(rec[target])
+        alt = f"Its reconstruction: P({e.labels[target]}) {p_rec:.3f}"
+        likeliest = rec if image.probabilities is None else np.maximum(rec, image.probabilities)
+        order = [int(i) for i in np.argsort(-likeliest, kind="stable")[:_CLASSES_SHOWN]]
+        if target not in order:
+            order[-1] = target
+        return _Subject(
+            original=original,
+            reconstruction=self.shot(image.reconstruction, p_rec, alt),
+            answer=words.answer(rec if image.probabilities is None else image.probabilities, e, target),
+            bars=[
+                _Bar(
+                    e.labels[i],
+                    None if image.probabilities is None else float(image.probabilities[i]),
+                    float(rec[i]),
+                    i == target,
+                )
+                for i in order
+            ],
+            more_classes=len(e.labels) - len(order),
+        )
+
+    def paths(self) -> Iterator[_Path]:
+        e = self.e
+        chains: dict[tuple[str, int], list[Counterfactual]] = {}
+        for cf in e.counterfactuals:
+            if cf.role == "subset":
+                chains.setdefault((cf.image, cf.target), []).append(cf)
+        for (image_id, target), chain in list(chains.items())[: self.size.tiles]:
+            chain.sort(key=lambda cf: len(cf.attributes))
+            image, label = self.images[image_id], e.labels[target]
+            steps = [self.step(image.reconstruction, image.reconstruction_probabilities, target, (), ())]
+            done: Sequence[int] = ()
+            for cf in chain:
+                steps.append(
+                    self.step(cf.picture, cf.probabilities, target, cf.attributes, done, flips=words.flips(cf, e))
+                )
+                done = cf.attributes
+            last = chain[-1]
+            count = "One change turns" if len(last.attributes) == 1 else f"{len(last.attributes)} changes together turn"
+            if words.flips(last, e):
+                sentence = f"{count} the answer from {steps[0].answer} to {steps[-1].answer}."
+            else:
+                sentence = f"Even {len(last.attributes)} changes together leave the answer at {steps[0].answer}."
+            yield _Path(image_id, label, steps, sentence)
+
+    def step(
+        self,
+        picture: Picture,
+        probabilities: NDArray[np.float32],
+        target: int,
+        attributes: Sequence[int],
+        before: Sequence[int],
+        *,
+        flips: bool = False,
+    ) -> _PathStep:
+        e, p = self.e, float(probabilities[target])
+        added = ", ".join(f"+ {words.name_of(e.ranking, i)}" for i in attributes if i not in before)
+        alt = f"{added or 'As rebuilt'}: P({e.labels[target]}) {p:.3f}"
+        return _PathStep(self.shot(picture, p, alt), added, words.answer(probabilities, e, target), p, flips)
+
+    def uri(self, picture: Picture) -> str:
+        return "data:image/webp;base64," + base64.b64encode(encode(picture, "webp", quality=92)).decode()
+
+
+def _render(page: _Page) -> str:
+    # Imported here because a training draws its panels without ever needing a template.
+    from jinja2 import Environment, StrictUndefined
+    from markupsafe import Markup
+
+    css, js = _asset("page.css"), _asset("page.js")
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment.filters["share"] = words.share
+    policy = (
+        f"default-src 'none'; img-src data:; style-src '{_hash(css)}'; script-src '{_hash(js)}'; "
+        "base-uri 'none'; form-action 'none'"
+    )
+    # The two files are our own; everything else in the page is escaped.
+    return environment.from_string(_asset("page.html.j2")).render(
+        page=page, e=page.explanation, css=Markup(css), js=Markup(js), policy=policy
+    )
+
+
+def _asset(name: Literal["page.html.j2", "page.css", "page.js"]) -> str:
+    return resources.files("stylex.report").joinpath(name).read_text(encoding="utf-8")
+
+
+def _hash(text: str) -> str:
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()

@@ -1,0 +1,274 @@
+"""An explanation in plain words: names, sentences, and when not to trust it. Text only, no pictures."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stylex.core.attribute import Attribute, AttributeRanking
+from stylex.core.explanation import Counterfactual, Explanation
+
+_FEW_IMAGES = 30
+_SIGNIFICANT = 0.05
+
+
+def name_of(ranking: AttributeRanking, position: int) -> str:
+    """The person's name for an attribute, or ``Attribute 1`` for the first."""
+    return ranking[position].label or f"Attribute {position + 1}"
+
+
+def technical(attribute: Attribute) -> str:
+    """The coordinate with its direction, as the search writes it: ``b16.conv0:7+``."""
+    return f"{attribute.coordinate}{'+' if attribute.sign > 0 else '-'}"
+
+
+def renamed(text: str, ranking: AttributeRanking) -> str:
+    """A sentence of the search with each coordinate replaced by the attribute's name."""
+    names = {technical(a): name_of(ranking, i) for i, a in reversed(list(enumerate(ranking)))}
+    if not names:
+        return text
+    # Longest first, and never inside a longer coordinate.
+    pattern = "|".join(re.escape(name) for name in sorted(names, key=len, reverse=True))
+    return re.sub(rf"(?<![\w.])(?:{pattern})(?!\d)", lambda match: names[match[0]], text)
+
+
+def share(value: float) -> str:
+    """A share as a percentage that says 0% and 100% only when it is so."""
+    for digits in (0, 1, 2):
+        text = f"{100 * value:.{digits}f}"
+        if float(text) not in (0, 100) or value in (0, 1):
+            return f"{text}%"
+    return "under 0.01%" if value < 0.5 else "over 99.99%"
+
+
+def signed(value: float) -> str:
+    """Two decimals with the sign that typography uses."""
+    return f"{value:+.2f}".replace("-", "−")
+
+
+def answer(probabilities: NDArray[np.float32], explanation: Explanation, target: int) -> str:
+    """What the classifier answers: the likeliest class; of several labels, whether it sees the target."""
+    if explanation.output == "softmax":
+        return explanation.labels[int(probabilities.argmax())]
+    label = explanation.labels[target]
+    return label if probabilities[target] >= 0.5 else f"not {label}"
+
+
+def flips(cf: Counterfactual, explanation: Explanation) -> bool:
+    """Whether the change makes the classifier answer something else."""
+    before = explanation.image(cf.image).reconstruction_probabilities
+    return answer(before, explanation, cf.target) != answer(cf.probabilities, explanation, cf.target)
+
+
+def rise(cf: Counterfactual, explanation: Explanation) -> float:
+    """How much the change raises the target's probability; negative where it lowers it."""
+    before = explanation.image(cf.image).reconstruction_probabilities
+    return float(cf.probabilities[cf.target]) - float(before[cf.target])
+
+
+def turned_back(cf: Counterfactual, explanation: Explanation) -> bool:
+    """Whether the attribute is shown turned the other way: its logit moves against the attribute's effect."""
+    before = explanation.image(cf.image).reconstruction_logits
+    moved = float(cf.logits[cf.target]) - float(before[cf.target])
+    attribute = explanation.ranking[cf.attributes[0]]
+    return len(cf.attributes) == 1 and cf.target == attribute.target and moved * attribute.effect < 0
+
+
+def what_it_does(attribute: Attribute, shown: Sequence[Counterfactual], explanation: Explanation) -> str:
+    """A sentence like: Turning this up raises P(ankle boot) by 0.41 on average; it flips 6 of 10 images shown."""
+    turning = "Turning this up" if attribute.sign > 0 else "Turning this down"
+    if not shown:
+        return f"{turning} moves the score of {attribute.target_label} by {signed(attribute.effect)} on average."
+    mean = sum(rise(cf, explanation) for cf in shown) / len(shown)
+    flipped = sum(flips(cf, explanation) for cf in shown)
+    verb = "raises" if mean >= 0 else "lowers"
+    target = attribute.target_label
+    if len(shown) == 1:
+        end = "and the answer changes" if flipped else "but the answer stays the same"
+        return f"{turning} {verb} P({target}) by {abs(mean):.2f}, {end}."
+    return (
+        f"{turning} {verb} P({target}) by {abs(mean):.2f} on average; it flips {flipped} of {len(shown)} images shown."
+    )
+
+
+def how_it_was_measured(attribute: Attribute, explanation: Explanation) -> str:
+    """The technical facts of an attribute, in a line."""
+    moves = "raises" if attribute.effect >= 0 else "lowers"
+    facts = [f"{moves} the score (logit) of {attribute.target_label} by {abs(attribute.effect):.2f}"]
+    if explanation.scope == "class" and explanation.ranking.images > 1:
+        facts[0] += " on average over the images it was found on"
+    if attribute.source_label is not None:
+        facts.append(f"starting from {attribute.source_label}")
+    facts.append(_distance(attribute.shift_range))
+    if attribute.significance is not None:
+        facts.append("p < 0.001" if attribute.significance < 0.001 else f"p = {attribute.significance:.3f}")
+    text = "; ".join(facts) + "."
+    return text[0].upper() + text[1:]
+
+
+def _distance(shift_range: float) -> str:
+    if shift_range > 1:
+        return f"moved {shift_range:g} times as far as anything observed"
+    if shift_range == 1:
+        return "moved to the most extreme value observed"
+    return f"moved {share(shift_range)} of the way to the most extreme value observed"
+
+
+# Measurements.
+
+
+@dataclass(frozen=True)
+class Flips:
+    """How many images change their answer to ``label`` when attributes are moved together."""
+
+    label: str
+    top: Mapping[int, float]
+    random: float | None
+    images: int | None
+
+    @property
+    def count(self) -> int:
+        """The largest number of attributes that was moved together."""
+        return max(self.top)
+
+
+def flips_of(figures: Mapping[str, float]) -> list[Flips]:
+    """Gather ``flips_top<n>_to_<label>`` and their random controls from the figures, one entry a label."""
+    top: dict[str, dict[int, float]] = {}
+    for name, value in figures.items():
+        match = re.fullmatch(r"flips_top(\d+)_to_(.+)", name, re.DOTALL)
+        if match and math.isfinite(value):
+            top.setdefault(match[2], {})[int(match[1])] = value
+    out = []
+    for label, counts in top.items():
+        controls = [figures.get(f"random_flips_equal_{way}_to_{label}", math.nan) for way in ("range", "length")]
+        measured = [value for value in controls if math.isfinite(value)]
+        images = figures.get(f"flip_images_to_{label}", math.nan)
+        # Of the two random controls the one that does better: the harder comparison.
+        out.append(
+            Flips(
+                label,
+                dict(sorted(counts.items())),
+                max(measured, default=None),
+                int(images) if math.isfinite(images) else None,
+            )
+        )
+    return out
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that speaks for or against the explanation."""
+
+    level: Literal["good", "care", "warning"]
+    text: str
+
+
+def checks(explanation: Explanation) -> list[Check]:
+    """What the measurements say about trusting the explanation, the gravest first."""
+    found = [*_faithful(explanation), *_sufficient(explanation), *_sound(explanation)]
+    order = ("warning", "care", "good")
+    return sorted(found, key=lambda check: order.index(check.level))
+
+
+def _faithful(e: Explanation) -> list[Check]:
+    """Do the reconstructions keep what the classifier sees?"""
+    out = []
+    agreement, error = e.figures.get("agreement", math.nan), e.figures.get("probability_error", math.nan)
+    if e.scope == "image":
+        for image in e.images:
+            if image.probabilities is None:
+                continue
+            target = e.ranking[0].target if e.ranking.attributes else 0
+            said, of_it = (answer(p, e, target) for p in (image.probabilities, image.reconstruction_probabilities))
+            if said == of_it:
+                out.append(Check("good", f"The classifier says {said} of the photograph and of its reconstruction."))
+            else:
+                out.append(
+                    Check(
+                        "warning",
+                        f"The classifier says {said} of the photograph but {of_it} of its reconstruction. What moves "
+                        "the reconstruction need not be what decides about the photograph.",
+                    )
+                )
+    elif math.isnan(agreement):
+        out.append(Check("care", "It was not measured whether the reconstructions keep the classifier's answers."))
+    else:
+        images = e.figures.get("images", math.nan)
+        of = f"{int(images)} photographs" if math.isfinite(images) else "the photographs"
+        text = f"The reconstruction gets the same answer as the photograph for {share(agreement)} of {of}."
+        if agreement >= 0.95:
+            out.append(Check("good", text))
+        else:
+            out.append(
+                Check(
+                    "warning" if agreement < 0.9 else "care",
+                    f"{text} The others lose or gain something that the classifier looks at, so part of what drives "
+                    "it may be missing here. A longer training helps.",
+                )
+            )
+    if math.isfinite(error) and error > 0.05:
+        out.append(
+            Check(
+                "warning" if error > 0.1 else "care",
+                f"Probabilities of photograph and reconstruction differ by {error:.2f} on average; take changes of "
+                "about that size as noise.",
+            )
+        )
+    return out
+
+
+def _sufficient(e: Explanation) -> list[Check]:
+    """Do the attributes drive the classifier, and better than chance?"""
+    out = []
+    for flip in flips_of(e.figures):
+        top, many = (
+            flip.top[flip.count],
+            f"the best {flip.count} attributes" if flip.count > 1 else "the best attribute",
+        )
+        together = f"{many} together" if flip.count > 1 else many
+        if flip.random is not None and flip.random >= 0.5 * top:
+            out.append(
+                Check(
+                    "warning",
+                    f"Towards {flip.label}, random changes of the same size flip {share(flip.random)} of the images, "
+                    f"{together} {share(top)}: hardly more than chance.",
+                )
+            )
+        elif top < 0.5:
+            out.append(
+                Check(
+                    "care",
+                    f"Towards {flip.label}, {together} flip only {share(top)} of the images: "
+                    "the classifier also uses something that is not shown here.",
+                )
+            )
+        elif flip.random is not None:
+            out.append(
+                Check(
+                    "good",
+                    f"Towards {flip.label}, {together} flip {share(top)} of the images; "
+                    f"as many random changes of the same size flip {share(flip.random)}.",
+                )
+            )
+    return out
+
+
+def _sound(e: Explanation) -> list[Check]:
+    """Was enough looked at, and within what was observed?"""
+    out = []
+    if e.scope == "class" and e.ranking.attributes and e.ranking.images < _FEW_IMAGES:
+        out.append(Check("care", f"The attributes were found on only {e.ranking.images} images; more would be safer."))
+    names = [name_of(e.ranking, i) for i, a in enumerate(e.ranking) if (a.significance or 0.0) > _SIGNIFICANT]
+    if names:
+        out.append(Check("care", f"Could be chance (p above {_SIGNIFICANT}): {', '.join(names)}."))
+    names = [name_of(e.ranking, i) for i, a in enumerate(e.ranking) if a.shift_range > 1]
+    if names:
+        out.append(Check("care", f"Moved further than anything observed, so partly invented: {', '.join(names)}."))
+    return out
