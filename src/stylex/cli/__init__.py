@@ -12,6 +12,7 @@ import warnings
 from collections.abc import Sequence
 
 from stylex.core.errors import StylexError
+from stylex.core.progress import Event, Found
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -45,9 +46,17 @@ def _run(arguments: list[str], *, debug: bool) -> int:
         if command.dry_run and first:
             print(command.settings, end="")
         with listener_for(sys.stderr, quiet=command.quiet or not first) as listener:
-            said = command.run(listener)
+            heard: set[str] = set()
+
+            def hear(event: Event) -> None:
+                if isinstance(event, Found) and not command.quiet:
+                    heard.add(event.message)
+                listener(event)
+
+            said = command.run(hear)
         for line in said if first else ():
-            print(line)
+            if not (line in heard and sys.stdout.isatty() and sys.stderr.isatty()):  # a person has just read it
+                print(line)
     except StylexError as error:
         if debug:
             import traceback
