@@ -218,7 +218,7 @@ def encode(picture: Picture, kind: Literal["png", "webp"] = "png", *, quality: i
     if kind == "png":
         _image(picture).save(buffer, "PNG", optimize=True)
     else:
-        _image(picture).save(buffer, "WEBP", quality=quality, method=4)
+        _image(picture).save(buffer, "WEBP", quality=quality, method=2)
     return buffer.getvalue()
 
 

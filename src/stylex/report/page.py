@@ -203,6 +203,7 @@ class _Drawing:
         self.e = explanation
         self.size = size
         self.images = {image.id: image for image in explanation.images}
+        self.drawn: dict[tuple[int, int], str] = {}
 
     def page(self) -> _Page:
         e = self.e
@@ -257,7 +258,8 @@ class _Drawing:
                 name=name,
                 named=attribute.label is not None,
                 technical=code,
-                key=f"stylex:{e.snapshot.get('sha256', '')[:16]}:{code}",
+                # With the folder's own name in it: a name that is saved there later wins over the browser's.
+                key=f"stylex:{e.snapshot.get('sha256', '')[:16]}:{code}:{name}",
                 target=attribute.target_label,
                 sentence=words.what_it_does(attribute, forth, e),
                 measured=words.how_it_was_measured(attribute, e),
@@ -309,14 +311,14 @@ class _Drawing:
             return None
         p = float(image.probabilities[target])
         alt = f"The original photograph of {image.id}: P({self.e.labels[target]}) {p:.3f}"
-        return _Shot(self.uri(enlarge(image.original, 96)), f"{p:.3f}", alt)
+        return _Shot(self.enlarged(image.original, 96), f"{p:.3f}", alt)
 
     def shot(self, picture: Picture, p: float, alt: str) -> _Shot:
-        return _Shot(self.uri(enlarge(picture, self.size.large)), f"{p:.3f}", alt)
+        return _Shot(self.enlarged(picture, self.size.large), f"{p:.3f}", alt)
 
     def plain(self, image: ExplainedImage) -> _Shot:
         picture = image.reconstruction if image.original is None else image.original
-        return _Shot(self.uri(enlarge(picture, self.size.small)), "", f"Image {image.id}")
+        return _Shot(self.enlarged(picture, self.size.small), "", f"Image {image.id}")
 
     def subject(self, image: ExplainedImage) -> _Subject:
         e = self.e
@@ -364,12 +366,15 @@ class _Drawing:
                     self.step(cf.picture, cf.probabilities, target, cf.attributes, done, flips=words.flips(cf, e))
                 )
                 done = cf.attributes
-            last = chain[-1]
-            count = "One change turns" if len(last.attributes) == 1 else f"{len(last.attributes)} changes together turn"
-            if words.flips(last, e):
-                sentence = f"{count} the answer from {steps[0].answer} to {steps[-1].answer}."
+            turning = next((cf for cf in chain if words.flips(cf, e)), None)
+            used = len((turning or chain[-1]).attributes)
+            if turning is None:
+                many = f"{used} changes together leave" if used > 1 else "this change leaves"
+                sentence = f"Even {many} the answer at {steps[0].answer}."
             else:
-                sentence = f"Even {len(last.attributes)} changes together leave the answer at {steps[0].answer}."
+                many = f"{used} changes together turn" if used > 1 else "One change turns"
+                answer = words.answer(turning.probabilities, e, target)
+                sentence = f"{many} the answer from {steps[0].answer} to {answer}."
             yield _Path(image_id, label, steps, sentence)
 
     def step(
@@ -386,6 +391,13 @@ class _Drawing:
         added = ", ".join(f"+ {words.name_of(e.ranking, i)}" for i in attributes if i not in before)
         alt = f"{added or 'As rebuilt'}: P({e.labels[target]}) {p:.3f}"
         return _PathStep(self.shot(picture, p, alt), added, words.answer(probabilities, e, target), p, flips)
+
+    def enlarged(self, picture: Picture, size: int) -> str:
+        """Drawn once for each picture of the explanation, though several attributes may change it."""
+        key = (id(picture), size)
+        if key not in self.drawn:
+            self.drawn[key] = self.uri(enlarge(picture, size))
+        return self.drawn[key]
 
     def uri(self, picture: Picture) -> str:
         return "data:image/webp;base64," + base64.b64encode(encode(picture, "webp", quality=92)).decode()

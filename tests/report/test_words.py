@@ -1,0 +1,121 @@
+"""Plain words: sentences say what the numbers say, and warnings come when they should."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from stylex.core.explanation import Explanation
+from stylex.report import words
+
+
+def with_figures(explanation: Explanation, **figures: float) -> Explanation:
+    return dataclasses.replace(explanation, figures=figures)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0, "0%"), (1, "100%"), (0.5, "50%"), (0.994, "99%"), (0.996, "99.6%"), (0.9996, "99.96%"), (0.004, "0.4%")],
+)
+def test_a_share_is_complete_only_when_it_is(value: float, text: str) -> None:
+    assert words.share(value) == text
+    assert words.share(1e-9) == "under 0.01%"
+    assert words.share(1 - 1e-9) == "over 99.99%"
+
+
+def test_the_sentence_counts_what_is_shown(explanation: Explanation) -> None:
+    shown = [cf for cf in explanation.counterfactuals if cf.attributes == (0,)]
+    mean = np.mean([cf.probabilities[1] - explanation.image(cf.image).reconstruction_probabilities[1] for cf in shown])
+    flipped = sum(words.flips(cf, explanation) for cf in shown)
+    assert words.what_it_does(explanation.ranking[0], shown, explanation) == (
+        f"Turning this up raises P(ankle boot) by {mean:.2f} on average; it flips {flipped} of 3 images shown."
+    )
+    assert words.what_it_does(explanation.ranking[1], shown[:1], explanation).startswith("Turning this down raises")
+    assert "by +1.30 on average" in words.what_it_does(explanation.ranking[0], [], explanation)
+
+
+def test_answers_of_several_labels_are_about_the_target(explanation: Explanation) -> None:
+    both = dataclasses.replace(explanation, output="sigmoid")
+    p = np.array([0.9, 0.4], np.float32)
+    assert words.answer(p, explanation, 1) == "sneaker"
+    assert words.answer(p, both, 1) == "not ankle boot"
+    assert words.answer(p, both, 0) == "sneaker"
+
+
+def test_an_attribute_turned_back_is_recognised(explanation: Explanation) -> None:
+    cf = explanation.counterfactuals[0]
+    back = dataclasses.replace(cf, logits=explanation.image(cf.image).reconstruction_logits - np.float32([0, 1]))
+    assert not words.turned_back(cf, explanation)
+    assert words.turned_back(back, explanation)
+
+
+def test_coordinates_in_sentences_become_names(explanation: Explanation) -> None:
+    text = "b4.conv1:3+ most, then b8.conv0:2-; not b4.conv1:31+ nor xb4.conv1:3+."
+    assert words.renamed(text, explanation.ranking) == (
+        "Shaft height most, then Attribute 2; not b4.conv1:31+ nor xb4.conv1:3+."
+    )
+    none = dataclasses.replace(explanation.ranking, attributes=())
+    assert words.renamed(text, none) == text
+
+
+def test_flips_are_gathered_by_label_and_compared_with_the_better_chance() -> None:
+    found = words.flips_of(
+        {
+            "flips_top1_to_cat": 0.2,
+            "flips_top10_to_cat": 0.9,
+            "random_flips_equal_range_to_cat": 0.1,
+            "random_flips_equal_length_to_cat": 0.3,
+            "random_flips_equal_range_std_to_cat": 0.9,
+            "flip_images_to_cat": 50.0,
+            "flips_top2_to_a_to_b": 0.5,
+            "flips_top2_to_none": float("nan"),
+        }
+    )
+    assert [(f.label, f.count, f.random, f.images) for f in found] == [
+        ("cat", 10, 0.3, 50),
+        ("a_to_b", 2, None, None),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("figures", "level", "says"),
+    [
+        ({"agreement": 0.99}, "good", "same answer as the photograph for 99%"),
+        ({"agreement": 0.93}, "care", "A longer training helps"),
+        ({"agreement": 0.5}, "warning", "A longer training helps"),
+        ({}, "care", "not measured"),
+        ({"agreement": 1.0, "probability_error": 0.2}, "warning", "differ by 0.20"),
+        ({"flips_top3_to_x": 0.9, "random_flips_equal_range_to_x": 0.1}, "good", "flip 90%"),
+        ({"flips_top3_to_x": 0.3, "random_flips_equal_range_to_x": 0.1}, "care", "only 30%"),
+        ({"flips_top3_to_x": 0.6, "random_flips_equal_range_to_x": 0.4}, "warning", "hardly more than chance"),
+    ],
+)
+def test_measurements_become_checks(explanation: Explanation, figures: dict[str, float], level: str, says: str) -> None:
+    found = words.checks(with_figures(explanation, **figures))
+    assert [check.level for check in found if says in check.text] == [level]
+    order = ["warning", "care", "good"]
+    assert [c.level for c in found] == sorted((c.level for c in found), key=order.index)
+
+
+def test_an_image_that_is_rebuilt_as_something_else_warns(explanation: Explanation) -> None:
+    one = explanation.images[0]
+    assert one.probabilities is not None
+    other = dataclasses.replace(one, probabilities=one.probabilities[::-1].copy())
+    for image, level in ((one, "good"), (other, "warning")):
+        local = dataclasses.replace(explanation, scope="image", images=(image,), counterfactuals=())
+        assert [c.level for c in words.checks(local) if "of the photograph" in c.text] == [level]
+
+
+def test_weak_attributes_are_named(explanation: Explanation) -> None:
+    first, second = explanation.ranking
+    weak = dataclasses.replace(
+        explanation.ranking,
+        images=5,
+        attributes=(dataclasses.replace(first, significance=0.4), dataclasses.replace(second, shift_range=2.0)),
+    )
+    text = " ".join(check.text for check in words.checks(dataclasses.replace(explanation, ranking=weak)))
+    assert "(p above 0.05): Shaft height." in text
+    assert "partly invented: Attribute 2." in text
+    assert "only 5 images" in text
