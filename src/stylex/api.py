@@ -11,15 +11,21 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from stylex.core.progress import Listener, silent
+from stylex.core.errors import ClassifierError, ConfigError, DataError, SearchError, StoreError
+from stylex.core.progress import Alarm, Found, Listener, silent
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
     from torch import nn
 
-    from stylex.classifiers.spec import ClassifierSpec
+    from stylex.classifiers import Classifier, ClassifierSpec
     from stylex.core.explanation import Explanation
+    from stylex.data import ImageSet
     from stylex.data.prepare import PrepareSummary
+    from stylex.models.snapshot import Snapshot
     from stylex.training.config import TrainConfig
+    from stylex.training.held_out import Panel
 
     ClassifierLike = str | Path | nn.Module | Callable[..., Any]
     ClassifierSpecLike = ClassifierSpec | str | Path
@@ -41,9 +47,9 @@ def prepare(
 ) -> PrepareSummary:
     """Turn a folder of photographs into an archive that training and search read.
 
-    The source is a folder with one sub-folder a class, a folder with a CSV or JSONL table (a ``file_name``
-    column and label columns), or a zip of either. Files that cannot be used are left out and named in the
-    summary; the archive appears only when it is complete.
+    The source holds one sub-folder a class, or a table ``metadata.csv`` or ``metadata.jsonl`` with a column
+    ``file_name`` and columns of labels. Files that cannot be used are left out and named in the summary; the
+    archive appears only when it is complete.
 
     Args:
         source: folder of photographs, or a zip of one.
@@ -82,7 +88,8 @@ def fit_classifier(
     data: str | Path,
     out: str | Path,
     *,
-    epochs: int = 10,
+    epochs: int = 6,
+    mirror: bool = False,
     seed: int = 0,
     device: str = "auto",
     overwrite: bool = False,
@@ -92,20 +99,51 @@ def fit_classifier(
 
     Args:
         data: the archive that ``prepare`` wrote; its labels are the classes.
-        out: the classifier file to write, which ``--classifier`` takes.
+        out: the classifier's folder to write; ``train`` takes it as ``classifier``.
         epochs: how often every training image is seen.
+        mirror: train on mirrored images too (only where left and right mean the same).
         seed: the same seed gives the same classifier on the same machine.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:1``.
-        overwrite: replace a file that is already there.
-        listener: hears the progress, and the accuracy on the held-out images.
+        overwrite: replace a classifier that is already there.
+        listener: hears the progress, and the accuracy on the test images.
 
     Returns:
-        The file that was written.
+        The classifier's folder.
 
     Raises:
-        DataError: the archive has no labels.
+        DataError: the archive cannot be read, or has no labels.
+        ConfigError: ``out`` exists, or the device does not.
     """
-    raise NotImplementedError
+    import numpy as np
+
+    from stylex.classifiers import fit_small_classifier, save_small_classifier
+    from stylex.data import open_images
+
+    folder, place = Path(out), _device(device)
+    if folder.exists() and not overwrite:
+        raise ConfigError(f"{folder} exists already: give --overwrite to replace it, or another name")
+    images = open_images(data)
+    if images.labels is None or images.label_names is None:
+        raise DataError(f"{data} has no labels to learn; prepare it from class folders or a table with labels")
+    position = {name: row for row, name in enumerate(images.names)}
+    parts = [np.array([position[name] for name in images.split(part).names]) for part in ("train", "test")]
+    classifier, figures = fit_small_classifier(
+        images.batch,
+        train_indices=parts[0],
+        train_labels=images.labels[parts[0]],
+        test_indices=parts[1],
+        test_labels=images.labels[parts[1]],
+        label_names=images.label_names,
+        epochs=epochs,
+        mirror=mirror,
+        device=place,
+        seed=seed,
+        listener=listener,
+    )
+    save_small_classifier(classifier, folder, figures=figures)
+    found = ", ".join(f"{name.replace('_', ' ')} {value:.3f}" for name, value in figures.items())
+    listener(Found(message=f"on {len(parts[1])} test images: {found}"))
+    return folder
 
 
 def train(
@@ -148,7 +186,44 @@ def train(
         ClassifierError: the classifier does not fit its spec or the images.
         ConfigError: settings that cannot be meant, or not those of the run that is to go on.
     """
-    raise NotImplementedError
+    from stylex.classifiers import check_classifier, describe, fingerprint, load_classifier
+    from stylex.data import open_images
+    from stylex.training.config import resolved
+    from stylex.training.loop import train_networks
+
+    place, folder = _device(device), Path(out)
+    images = open_images(data)
+    options = resolved(preset, config, kimg=kimg, seed=seed)
+    if images.resolution != options.model.resolution:
+        raise ConfigError(
+            f"{data} holds images of {images.resolution} px, but the settings are for {options.model.resolution} px; "
+            f"choose a preset for {images.resolution} px or prepare the data with --resolution {options.model.resolution}"
+        )
+    judge = load_classifier(classifier, _spec(classifier_spec)).to(place)
+    check_classifier(judge, channels=images.channels, resolution=images.resolution, labels=images.label_names)
+    training, held_out = images.split("train"), images.split("test")
+    if min(len(training), len(held_out)) < 2:
+        raise DataError(
+            f"{data} has {len(training)} training and {len(held_out)} test images; a training needs at least 2 of each"
+        )
+    identity = {"options": options.to_json(), "data": images.fingerprint, "classifier": fingerprint(judge)}
+    if dry_run:
+        listener(Found(message=_plan(options, len(training), len(held_out), judge.spec.labels, place)))
+        return folder
+    train_networks(
+        config=options,
+        images=training,
+        held_out=held_out,
+        classifier=judge,
+        identity=identity,
+        classifier_reference=describe(classifier) if isinstance(classifier, str | Path) else None,
+        classifier_fingerprint=identity["classifier"],
+        out=folder,
+        draw_panel=_draw_panel,
+        device=place,
+        listener=listener,
+    )
+    return folder
 
 
 def find(
@@ -164,6 +239,8 @@ def find(
     selection: Literal["attfind", "notebook"] = "attfind",
     torgb: bool = False,
     shift_range: float = 1.0,
+    realism: float | None = None,
+    classifier_spec: ClassifierSpecLike | None = None,
     device: str = "auto",
     overwrite: bool = False,
     listener: Listener = silent,
@@ -183,6 +260,8 @@ def find(
             ``notebook`` as in its authors' notebook.
         torgb: search the styles of the ToRGB layers too.
         shift_range: how far each coordinate is moved: 1 is to the observed extreme.
+        realism: reject attributes that move the discriminator's logit by more than this (not given: reject none).
+        classifier_spec: a JSON file that describes the classifier, as of ``train``.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:1``.
         overwrite: replace an explanation folder that is already there.
         listener: hears the progress.
@@ -194,7 +273,49 @@ def find(
         SearchError: an unknown class, or too few images.
         SnapshotError: no snapshot there, or a damaged one.
     """
-    raise NotImplementedError
+    from stylex.data import open_images
+    from stylex.search.explaining import choose_to_search, encode, explain_class
+    from stylex.store.folder import write_explanation
+
+    place, folder = _device(device), Path(out)
+    _refuse_to_replace(folder, overwrite)
+    snapshot, judge = _trained(run, classifier, classifier_spec, place, listener)
+    to, start = (_label(name, judge.spec.labels) for name in (target, source))
+    archive = open_images(data)
+    _fits(archive, snapshot, data)
+    held_out = archive.split("test")
+    chosen = choose_to_search(judge, held_out, images, target=to)
+    encoded = encode(snapshot, judge, chosen.batch(range(len(chosen))).to(place), chosen.names, _names_of(chosen))
+    explanation = explain_class(
+        snapshot,
+        judge,
+        encoded,
+        target=to,
+        source=start,
+        attributes=attributes,
+        selection=selection,
+        torgb=torgb,
+        shift_range=shift_range,
+        realism=realism,
+        folder=_effects_folder(Path(run)),
+        settings={
+            "verb": "find",
+            "run": str(run),
+            "data": str(data),
+            "data_fingerprint": archive.fingerprint,
+            "target": target,
+            "source": source,
+            "images": images,
+            "attributes": attributes,
+            "selection": selection,
+            "torgb": torgb,
+            "shift_range": shift_range,
+            "realism": realism,
+        },
+        listener=listener,
+    )
+    write_explanation(explanation, folder, overwrite=overwrite)
+    return explanation
 
 
 def explain(
@@ -208,6 +329,8 @@ def explain(
     attributes: int = 5,
     torgb: bool = False,
     shift_range: float = 1.0,
+    fit: Literal["crop", "pad"] = "crop",
+    classifier_spec: ClassifierSpecLike | None = None,
     device: str = "auto",
     overwrite: bool = False,
     listener: Listener = silent,
@@ -224,6 +347,8 @@ def explain(
         attributes: how many attributes to look for.
         torgb: search the styles of the ToRGB layers too.
         shift_range: how far each coordinate is moved: 1 is to the observed extreme.
+        fit: how a photograph becomes square: ``crop`` its centre, or ``pad`` it, as ``prepare`` did.
+        classifier_spec: a JSON file that describes the classifier, as of ``train``.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:1``.
         overwrite: replace an explanation folder that is already there.
         listener: hears the progress.
@@ -235,7 +360,50 @@ def explain(
         DataError: the image cannot be read.
         SnapshotError: no snapshot there, or a damaged one.
     """
-    raise NotImplementedError
+    from stylex.data import open_images
+    from stylex.data.images import load_image
+    from stylex.search.explaining import encode, explain_image
+    from stylex.store.folder import write_explanation
+
+    place, folder = _device(device), Path(out)
+    _refuse_to_replace(folder, overwrite)
+    snapshot, judge = _trained(run, classifier, classifier_spec, place, listener)
+    goal = _label(target, judge.spec.labels)
+    label = None
+    if data is None:
+        size, channels = snapshot.generator.config.resolution, snapshot.generator.config.channels
+        x = load_image(image, resolution=size, channels=1 if channels == 1 else 3, fit=fit)
+        name = Path(image).stem
+    else:
+        archive = open_images(data)
+        _fits(archive, snapshot, data)
+        name = str(image)
+        if name not in archive.names:
+            raise DataError(f"{data} has no image {name!r}; its images are named like {archive.names[0]!r}")
+        one = archive.subset([archive.names.index(name)])
+        x, label = one.batch([0]), _names_of(one)[0]
+    explanation = explain_image(
+        snapshot,
+        judge,
+        encode(snapshot, judge, x.to(place), [name], [label]),
+        target=goal,
+        attributes=attributes,
+        torgb=torgb,
+        shift_range=shift_range,
+        settings={
+            "verb": "explain",
+            "run": str(run),
+            "image": str(image),
+            "data": None if data is None else str(data),
+            "target": target,
+            "attributes": attributes,
+            "torgb": torgb,
+            "shift_range": shift_range,
+        },
+        listener=listener,
+    )
+    write_explanation(explanation, folder, overwrite=overwrite)
+    return explanation
 
 
 def report(explanation_folder: str | Path, *, out: str | Path | None = None) -> Path:
@@ -271,4 +439,167 @@ def demo(out: str | Path, *, listener: Listener = silent) -> Path:
     Returns:
         The report's path.
     """
-    raise NotImplementedError
+    from importlib.resources import as_file, files
+
+    folder = Path(out)
+    with as_file(files("stylex") / "demo_data") as shipped:
+        find(
+            shipped / "snapshot",
+            data=shipped / "shoes.zip",
+            classifier=shipped / "classifier",
+            out=folder / "explanation",
+            device="cpu",
+            overwrite=True,
+            listener=listener,
+        )
+    return report(folder / "explanation", out=folder / "report.html")
+
+
+def _device(name: str) -> str:
+    """The device to use; ``auto`` is the first GPU where there is one.
+
+    Raises:
+        ConfigError: no such device, or not on this machine.
+    """
+    import torch
+
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise ConfigError(f"no device {name!r}; expected auto, cpu, cuda or cuda:1") from None
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise ConfigError(f"device {name} is not on this machine ({torch.cuda.device_count()} GPUs); try auto or cpu")
+    return name
+
+
+def _refuse_to_replace(folder: Path, overwrite: bool) -> None:
+    """Say before the work, not after it, that the result could not be written.
+
+    Raises:
+        StoreError: the folder is there, and may not be replaced.
+    """
+    if folder.exists() and not overwrite:
+        raise StoreError(f"{folder} exists already: give --overwrite to replace it, or another --out")
+
+
+def _spec(given: ClassifierSpecLike | None) -> ClassifierSpec | None:
+    """The classifier's spec, from a JSON file where it is one.
+
+    Raises:
+        ClassifierError: the file cannot be read, or is not a spec.
+    """
+    from stylex.classifiers import ClassifierSpec
+    from stylex.classifiers.load import read_spec
+
+    return given if given is None or isinstance(given, ClassifierSpec) else read_spec(Path(given))
+
+
+def _trained(
+    run: str | Path,
+    classifier: ClassifierLike | None,
+    classifier_spec: ClassifierSpecLike | None,
+    place: str,
+    listener: Listener,
+) -> tuple[Snapshot, Classifier]:
+    """The snapshot of a run, and the classifier that it was trained with.
+
+    Raises:
+        SnapshotError: no snapshot there, or a damaged one.
+        ClassifierError: the classifier is not found, or has other labels.
+    """
+    import torch
+
+    from stylex.classifiers import ClassifierSpec, check_classifier, fingerprint, load_classifier
+    from stylex.models.snapshot import load_snapshot
+
+    snapshot = load_snapshot(run).to(torch.device(place))
+    reference = classifier if classifier is not None else snapshot.classifier_reference
+    if reference is None:
+        raise ClassifierError(
+            f"{run} was trained with a classifier that was given as an object; give it again as classifier"
+        )
+    spec = _spec(classifier_spec) or ClassifierSpec.from_json(dict(snapshot.classifier))
+    judge = load_classifier(reference, spec).to(place)
+    if judge.spec.labels != tuple(snapshot.classifier["labels"]):
+        raise ClassifierError(
+            f"{run} was trained with a classifier of {', '.join(snapshot.classifier['labels'][:5])}, this one knows "
+            f"{', '.join(judge.spec.labels[:5])}; give the classifier of the training"
+        )
+    config = snapshot.generator.config
+    check_classifier(judge, channels=config.channels, resolution=config.resolution, need_gradient=False)
+    if fingerprint(judge) != snapshot.classifier_fingerprint:
+        listener(Alarm(message="this is not the very classifier of the training: what is found may fit it less well"))
+    return snapshot, judge
+
+
+def _label(name: str | None, labels: tuple[str, ...]) -> int | None:
+    """The position of a label given by name or number.
+
+    Raises:
+        SearchError: there is no such label.
+    """
+    if name is None or name in labels:
+        return None if name is None else labels.index(name)
+    if name.isdecimal() and int(name) < len(labels):
+        return int(name)
+    known = ", ".join(labels[:10]) + (", ..." if len(labels) > 10 else "")
+    raise SearchError(f"the classifier has no label {name!r}; it knows {known} (or give a number below {len(labels)})")
+
+
+def _fits(images: ImageSet, snapshot: Snapshot, data: str | Path) -> None:
+    """Check that images are of the size and kind that the snapshot was trained on.
+
+    Raises:
+        DataError: they are not.
+    """
+    config = snapshot.generator.config
+    if (images.resolution, images.channels) != (config.resolution, config.channels):
+        raise DataError(
+            f"{data} holds images of {images.resolution} px with {images.channels} channel(s), the snapshot was trained "
+            f"on {config.resolution} px with {config.channels}; prepare the data with --resolution {config.resolution} "
+            f"--channels {config.channels}"
+        )
+
+
+def _names_of(images: ImageSet) -> list[str | None]:
+    """The data's own label of each image, in words."""
+    if images.labels is None or images.label_names is None:
+        return [None] * len(images)
+    names = images.label_names
+    if images.multi_label:
+        return [", ".join(name for name, yes in zip(names, row, strict=True) if yes) for row in images.labels]
+    return [names[label] for label in images.labels]
+
+
+def _effects_folder(run: Path) -> Path | None:
+    """Where measured effects are kept, so that an interrupted or repeated search goes on: beside the snapshots."""
+    return run / "effects" if (run / "snapshots").is_dir() else None
+
+
+def _draw_panel(panel: Panel) -> bytes:
+    """A training's panel as a PNG: real, reconstructed and sampled images with the classifier's probabilities."""
+    from stylex.report.figures import encode
+    from stylex.report.figures import panel as grid
+
+    def note(p: NDArray[np.float32]) -> str:
+        best = int(p.argmax())
+        return f"{panel.labels[best][:12]} {p[best]:.2f}"
+
+    return encode(
+        grid(
+            [list(pictures) for pictures in panel.rows.values()],
+            list(panel.rows),
+            notes=[[note(p) for p in row] for row in panel.probabilities.values()],
+        )
+    )
+
+
+def _plan(options: TrainConfig, training: int, held_out: int, labels: tuple[str, ...], place: str) -> str:
+    """What a training would do, in a line."""
+    total = options.schedule.total_nimg
+    return (
+        f"would train on {training} images ({held_out} held out) at {options.model.resolution} px on {place} for "
+        f"{total} images in {total // options.schedule.batch} steps, for a classifier of {', '.join(labels[:5])}"
+    )

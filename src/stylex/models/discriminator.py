@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from stylex.models.config import DiscriminatorConfig
 from stylex.models.generator import Mapping
-from stylex.models.ops import Conv, Linear
+from stylex.models.ops import Conv, Linear, channels_last
 
 
 class ResidualBlock(nn.Module):
@@ -74,7 +74,7 @@ class Discriminator(nn.Module):
         self.mapping = (
             Mapping(0, config.c_dim, width, layers=config.mapping_layers, lr_multiplier=0.01) if config.c_dim else None
         )
-        self.to(memory_format=torch.channels_last)
+        channels_last(self)
 
     def forward(self, x: Float[Tensor, "n c h w"], c: Float[Tensor, "n k"] | None = None) -> Float[Tensor, "n 1"]:
         """Judge images; ``c`` is ignored by an unconditional discriminator."""

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from stylex.models.config import EncoderConfig
 from stylex.models.discriminator import ResidualTrunk
-from stylex.models.ops import Conv, Linear
+from stylex.models.ops import Conv, Linear, channels_last
 
 
 class Encoder(nn.Module):
@@ -25,7 +24,7 @@ class Encoder(nn.Module):
         self.conv = Conv(width, width, 3)
         self.fc = Linear(width * 16, max(width, config.w_dim), activate=True)
         self.out = Linear(max(width, config.w_dim), config.w_dim)
-        self.to(memory_format=torch.channels_last)
+        channels_last(self)
 
     def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n w_dim"]:
         """Encode images."""

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from stylex.core.stylespace import StyleLayer, StyleSpace
 from stylex.models.config import GeneratorConfig
-from stylex.models.ops import GAIN, SLOPE, Linear, conv, demodulation, upsample
+from stylex.models.ops import GAIN, SLOPE, Linear, channels_last, conv, demodulation, upsample
 
 Noise = Literal["const", "none"] | Sequence[Tensor]
 """Fixed noise maps of the network, none at all, or one map ``n 1 r r`` for each convolution in synthesis order."""
@@ -46,12 +46,12 @@ class Mapping(nn.Module):
         self, z: Float[Tensor, "n z_dim"], c: Float[Tensor, "n c_dim"] | None = None, *, truncation: float = 1.0
     ) -> Float[Tensor, "n w_dim"]:
         """Map noise to latents; ``truncation`` < 1 pulls them towards the average latent."""
-        parts = [normalize(z)] if self.z_dim else []
-        if self.embed is not None:
-            assert c is not None, "a conditional mapping needs c"
-            parts.append(normalize(self.embed(c)))
-        w = torch.cat(parts, dim=1)
-        with torch.autocast(w.device.type, enabled=False):
+        with torch.autocast(z.device.type, enabled=False):
+            parts = [normalize(z)] if self.z_dim else []
+            if self.embed is not None:
+                assert c is not None, "a conditional mapping needs c"
+                parts.append(normalize(self.embed(c)))
+            w = torch.cat(parts, dim=1)
             for layer in self.fc:
                 w = layer(w)
         return w if truncation == 1.0 else torch.lerp(self.w_avg, w, truncation)
@@ -91,12 +91,13 @@ class StyledConv(nn.Module):
     ) -> Float[Tensor, "n co r r"]:
         """Apply the layer under the styles ``s``."""
         y = conv(x * s[:, :, None, None].to(x.dtype), self.weight, up=self.up)
-        # One pass for scale, bias and noise; the activation's gain is folded in (leaky ReLU is homogeneous).
-        scale = (demodulation(self.weight, s) * GAIN)[:, :, None, None]
-        offset = (self.bias * GAIN)[None, :, None, None]
+        # The activation's gain is folded into scale, bias and noise: the leaky ReLU is homogeneous. The product
+        # comes first, because its memory order (channels_last) is the one that the sum inherits.
+        scale = demodulation(self.weight, s) * GAIN
+        y = y * scale[:, :, None, None].to(y.dtype) + (self.bias * GAIN).to(y.dtype)[:, None, None]
         if noise is not None:
-            offset = offset + noise * (self.noise_strength * GAIN)
-        return F.leaky_relu(torch.addcmul(offset.to(y.dtype), y, scale.to(y.dtype)), SLOPE)
+            y = y + (noise * (self.noise_strength * GAIN)).to(y.dtype)
+        return F.leaky_relu(y, SLOPE)
 
 
 class ToRGB(nn.Module):
@@ -159,7 +160,7 @@ class Synthesis(nn.Module):
         """The style vector of latents w, told c."""
         assert (c is not None) == bool(self.c_dim), f"this synthesis is told {self.c_dim} values of c"
         told = w if c is None else torch.cat([w, c], dim=1)
-        affines = [self.layers[_slot(layer.name)].affine for layer in self.space.layers]
+        affines = [self._layer(layer.name).affine for layer in self.space.layers]
         # One product for all layers; float32, because it is small and everything hangs on it.
         with torch.autocast(told.device.type, enabled=False):
             weight = torch.cat([affine.weight for affine in affines]) * affines[0].weight_gain
@@ -199,15 +200,19 @@ class Synthesis(nn.Module):
         sides = [layer.resolution for layer in self.space.layers if layer.kind == "conv"]
         return [torch.randn(n, 1, side, side, generator=generator) for side in sides]
 
+    def _layer(self, name: str) -> StyledConv | ToRGB:
+        layer = self.layers[_slot(name)]
+        assert isinstance(layer, StyledConv | ToRGB)
+        return layer
+
     def _take(self, step: int, state: SynthesisState, s: Tensor, noise: Noise) -> SynthesisState:
         name = self.steps[step]
-        layer = self.layers[_slot(name)]
+        layer = self._layer(name)
         style = s[:, self.space.slice(name)]
         if isinstance(layer, ToRGB):
             assert state.x is not None
             rgb = layer(state.x, style)
             return SynthesisState(state.x, rgb if state.image is None else upsample(state.image) + rgb)
-        assert isinstance(layer, StyledConv)
         x = self.const[None].contiguous(memory_format=torch.channels_last) if state.x is None else state.x
         if noise == "const":
             maps: Tensor | None = layer.noise_const[None, None]
@@ -232,7 +237,7 @@ class Generator(nn.Module):
             lr_multiplier=config.mapping_lr_multiplier,
         )
         self.synthesis = Synthesis(config)
-        self.to(memory_format=torch.channels_last)
+        channels_last(self)
 
     def told(self, c: Float[Tensor, "n k"]) -> Float[Tensor, "n k"] | None:
         """What of c the affine layers receive: c, or nothing in a generator that is not told."""

@@ -93,9 +93,7 @@ def _discriminator_name(name: str, top: int) -> str:
     name = re.sub(r"^mapping\.fc(\d+)\.", r"mapping.fc.\1.", name)
     name = re.sub(r"^b\d+\.fromrgb\.", "trunk.fromrgb.", name)
     name = re.sub(r"^b4\.", "", name)
-    return re.sub(
-        r"^b(\d+)\.", lambda m: f"trunk.blocks.{top.bit_length() - int(m[1]).bit_length()}.", name
-    )
+    return re.sub(r"^b(\d+)\.", lambda m: f"trunk.blocks.{top.bit_length() - int(m[1]).bit_length()}.", name)
 
 
 def _load(network: torch.nn.Module, state: dict[str, Tensor]) -> None:

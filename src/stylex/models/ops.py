@@ -29,9 +29,7 @@ def _fir_kernel(x: Tensor, gain: float) -> Tensor:
     return kernel.expand(x.shape[1], 1, 4, 4)
 
 
-def fir(
-    x: Float[Tensor, "n c h w"], *, padding: int, stride: int = 1, gain: float = 1.0
-) -> Float[Tensor, "n c h2 w2"]:
+def fir(x: Float[Tensor, "n c h w"], *, padding: int, stride: int = 1, gain: float = 1.0) -> Float[Tensor, "n c h2 w2"]:
     """Low-pass filter each channel (float32 inside: a depthwise convolution is slow and coarse in bfloat16)."""
     with torch.autocast(x.device.type, enabled=False):
         y = F.conv2d(x.float(), _fir_kernel(x, gain), padding=padding, stride=stride, groups=x.shape[1])
@@ -117,3 +115,8 @@ def demodulation(
 ) -> Float[Tensor, "n co"]:
     """The factor per output channel that brings the modulated weights back to unit norm."""
     return (s.square() @ weight.square().sum(dim=(2, 3)).T + eps).rsqrt()
+
+
+def channels_last(network: nn.Module) -> None:
+    """Store the convolutions' weights in the memory order that is fastest on CPU and GPU."""
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]

@@ -87,6 +87,7 @@ class LossConfig:
         perceptual: distance of the perceptual features.
         perceptual_net: whose features: of the explained ``classifier``, ``lpips`` (an extra), or ``none``.
         latent: mean absolute error of E(x_rec) against E(x).
+        latent_moments: pulls the encoder's latents to zero mean, unit variance and no correlation.
         latent_every: steps between evaluations of the latent term (its weight is multiplied by this).
         classifier: KL(C(x) || C(x_rec)).
         r1_gamma: gradient penalty on real images.
@@ -100,6 +101,7 @@ class LossConfig:
     perceptual: float = 0.1
     perceptual_net: Literal["classifier", "lpips", "none"] = "classifier"
     latent: float = 0.1
+    latent_moments: float = 0.1
     latent_every: int = 1
     classifier: float = 1.0
     r1_gamma: float = 1.0
@@ -108,7 +110,7 @@ class LossConfig:
     path_length_every: int = 4
 
     def __post_init__(self) -> None:
-        for name in ("adversarial", "pixel", "perceptual", "latent", "classifier", "r1_gamma", "path_length"):
+        for name in ("adversarial", "pixel", "perceptual", "latent", "latent_moments", "classifier", "r1_gamma", "path_length"):
             _require(getattr(self, name) >= 0, f"loss.{name} is {getattr(self, name)}, but must not be negative")
         for name in ("latent_every", "r1_every", "path_length_every"):
             _require(getattr(self, name) >= 1, f"loss.{name} is {getattr(self, name)}, but must be 1 or more")
@@ -261,8 +263,8 @@ _SMALL = TrainConfig(
         mapping_layers=4,
         discriminator_mapping_layers=1,
     ),
-    loss=LossConfig(r1_gamma=0.1),
-    schedule=ScheduleConfig(kimg=300),
+    loss=LossConfig(pixel=5.0, perceptual=0.5, latent_moments=2.0, r1_gamma=0.1),
+    schedule=ScheduleConfig(kimg=300, batch=32),
 )
 
 _MEDIUM = replace(
@@ -270,14 +272,14 @@ _MEDIUM = replace(
     model=replace(
         _SMALL.model,
         resolution=64,
-        generator_widths=(128, 128, 96, 64, 32),
-        discriminator_widths=(128, 128, 96, 64, 32),
-        encoder_widths=(128, 128, 96, 64, 32),
-        z_dim=128,
-        w_dim=128,
+        generator_widths=(64, 64, 64, 48, 24),
+        discriminator_widths=(64, 64, 64, 48, 24),
+        encoder_widths=(64, 64, 64, 48, 24),
+        z_dim=96,
+        w_dim=96,
     ),
     loss=replace(_SMALL.loss, r1_gamma=0.3),
-    schedule=replace(_SMALL.schedule, kimg=300),
+    schedule=replace(_SMALL.schedule, kimg=200),
 )
 
 _PAPER_WIDTHS = (512, 512, 512, 512, 512, 256, 128)
@@ -315,3 +317,15 @@ def preset(name: str) -> TrainConfig:
     if name not in PRESETS:
         raise ConfigError(f"no preset {name!r}; the presets are {', '.join(PRESETS)}")
     return PRESETS[name]
+
+
+def resolved(name: str, config: TrainConfig | None, *, kimg: float | None, seed: int | None) -> TrainConfig:
+    """The settings that a training runs with: all given, or a preset's, with length and seed where given.
+
+    Raises:
+        ConfigError: no such preset, or values that cannot be meant.
+    """
+    options = config if config is not None else preset(name)
+    if kimg is not None:
+        options = replace(options, schedule=replace(options.schedule, kimg=kimg))
+    return options if seed is None else replace(options, seed=seed)

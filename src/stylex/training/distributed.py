@@ -54,6 +54,19 @@ class Processes:
         for gradient, part in zip(gradients, flat.split([g.numel() for g in gradients]), strict=True):
             gradient.copy_(part.view_as(gradient))
 
+    def gather(self, rows: Tensor) -> Tensor:
+        """The rows of all processes; gradients reach this process's own.
+
+        A loss of all rows is the same on every process, and each holds its own part of the gradient: multiply such
+        a loss by ``size``, because gradients are averaged afterwards.
+        """
+        if self.size == 1:
+            return rows
+        parts = [torch.empty_like(rows) for _ in range(self.size)]
+        dist.all_gather(parts, rows.detach().contiguous())
+        parts[self.rank] = rows
+        return torch.cat(parts)
+
     def mean(self, value: Tensor) -> Tensor:
         """The mean of a tensor over the processes."""
         if self.size > 1:

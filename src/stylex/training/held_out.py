@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from jaxtyping import Float
+from numpy.typing import NDArray
 from torch import Tensor
 
 from stylex.classifiers.classifier import Classifier
 from stylex.data.archive import ImageSet
+from stylex.data.images import to_pictures
 from stylex.metrics.agreement import agreement
 from stylex.models.encoder import Encoder
 from stylex.models.generator import Generator
@@ -40,20 +44,17 @@ class HeldOut:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Panel:
-    """Pictures of a snapshot with the classifier's probabilities, tensors in [-1, 1] on the CPU.
+    """Pictures of a snapshot with the classifier's probabilities of them.
 
     Attributes:
-        real, reconstructed, sampled: images ``n c h w``; samples are told the c of the real image above them.
-        p_real, p_reconstructed, p_sampled: probabilities ``[n, k]``.
+        rows: pictures ``n h w c``, uint8, by what they are: real, reconstructed, and sampled from noise (told the
+            c of the real image above).
+        probabilities: ``[n, k]``, likewise.
         labels: class names.
     """
 
-    real: Tensor
-    reconstructed: Tensor
-    sampled: Tensor
-    p_real: Tensor
-    p_reconstructed: Tensor
-    p_sampled: Tensor
+    rows: Mapping[str, NDArray[np.uint8]]
+    probabilities: Mapping[str, NDArray[np.float32]]
     labels: tuple[str, ...]
 
 
@@ -82,13 +83,10 @@ def measure(
     figures["variety_reconstructed"] = _variety(x_rec) / real_variety
     figures["variety_sampled"] = _variety(x_new) / real_variety
     shown = torch.linspace(0, len(watch.x) - 1, min(_SHOWN, len(watch.x))).round().long().to(watch.x.device)
+    rows = {"real": watch.x[shown], "reconstructed": x_rec[shown], "sampled": x_new[shown]}
     panel = Panel(
-        real=watch.x[shown].cpu(),
-        reconstructed=x_rec[shown].cpu(),
-        sampled=x_new[shown].cpu(),
-        p_real=classifier.probabilities(watch.logits[shown]).cpu(),
-        p_reconstructed=classifier.probabilities(logits_rec[shown]).cpu(),
-        p_sampled=classifier.probabilities(classifier.logits(x_new[shown])).cpu(),
+        rows={name: to_pictures(x.cpu()) for name, x in rows.items()},
+        probabilities={name: classifier.probabilities(classifier.logits(x)).cpu().numpy() for name, x in rows.items()},
         labels=classifier.spec.labels,
     )
     alarms = []

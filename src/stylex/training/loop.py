@@ -7,6 +7,7 @@ Karras et al., CVPR 2020 (losses, lazy regularisation, moving average).
 from __future__ import annotations
 
 import copy
+import dataclasses
 import json
 import math
 import os
@@ -30,13 +31,13 @@ from stylex.core.stylespace import StyleStatistics
 from stylex.data.archive import ImageSet, sample_order
 from stylex.models.discriminator import Discriminator
 from stylex.models.encoder import Encoder
-from stylex.models.generator import Generator, Noise
+from stylex.models.generator import Generator
 from stylex.models.snapshot import save_snapshot
 from stylex.training import losses
 from stylex.training.config import TrainConfig
 from stylex.training.distributed import Processes, join
 from stylex.training.held_out import HeldOut, Panel, measure
-from stylex.training.perceptual import Perceptual, perceptual_for
+from stylex.training.perceptual import perceptual_for
 from stylex.training.state import load_state, save_state
 
 _STATISTICS_IMAGES = 2_000
@@ -69,10 +70,9 @@ class Networks:
             encoder_ema=copy.deepcopy(encoder).eval().requires_grad_(False),
         )
 
-    def items(self) -> Iterator[tuple[str, nn.Module]]:
+    def by_name(self) -> dict[str, nn.Module]:
         """The networks by name."""
-        for name in ("generator", "encoder", "discriminator", "generator_ema", "encoder_ema"):
-            yield name, getattr(self, name)
+        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,7 +133,7 @@ def train_networks(
 
     # Build.
     nets = Networks.build(config, images.channels, classifier.k)
-    for _, network in nets.items():
+    for network in nets.by_name().values():
         network.to(place)
     classifier = classifier.to(place)
     perceptual = perceptual_for(loss_weights, classifier)
@@ -150,7 +150,7 @@ def train_networks(
     state_path, nimg = out / "state.pt", 0
     if state_path.exists():
         nimg, parts = load_state(state_path, identity=identity)
-        for name, network in nets.items():
+        for name, network in nets.by_name().items():
             network.load_state_dict(parts[name])
         for name, optimizer in optimizers.items():
             optimizer.load_state_dict(parts[f"{name}_optimizer"])
@@ -169,7 +169,9 @@ def train_networks(
     while nimg < schedule.total_nimg:
         step = nimg // schedule.batch
         adversarial = nimg >= last_adversarial
-        from_noise = adversarial and schedule.noise_every > 0 and step % schedule.noise_every == schedule.noise_every - 1
+        from_noise = (
+            adversarial and schedule.noise_every > 0 and step % schedule.noise_every == schedule.noise_every - 1
+        )
         _set_rates(optimizers, config, nimg, adversarial=adversarial)
         penalize_paths = from_noise and loss_weights.path_length > 0 and _nth_noise_step(step, config)
         batch = _draw(config, images, generator, nimg, share, place, paths=penalize_paths)
@@ -213,6 +215,9 @@ def train_networks(
                 figures["kl"] = losses.classifier_kl(logits, logits_rec, classifier.activation)
                 total = total + figures["pixel"] * loss_weights.pixel + figures["perceptual"] * loss_weights.perceptual
                 total = total + figures["kl"] * loss_weights.classifier
+                if loss_weights.latent_moments > 0:
+                    figures["latent_moments"] = losses.latent_moments(processes.gather(w.float()))
+                    total = total + figures["latent_moments"] * loss_weights.latent_moments * processes.size
                 if loss_weights.latent > 0 and step % loss_weights.latent_every == 0:
                     figures["latent"] = (encoder(fake) - w).abs().mean()
                     total = total + figures["latent"] * loss_weights.latent * loss_weights.latent_every
@@ -282,7 +287,7 @@ def train_networks(
 
             # State: after the snapshot, so that a snapshot is never missing behind a state.
             if processes.first:
-                parts = {name: network.state_dict() for name, network in nets.items()}
+                parts = {name: network.state_dict() for name, network in nets.by_name().items()}
                 parts |= {f"{name}_optimizer": o.state_dict() for name, o in optimizers.items()}
                 save_state(state_path, nimg=nimg, identity=identity, parts=parts | {"path_mean": path_mean})
             sums, tick_start, tick_nimg = {}, time.perf_counter(), nimg
@@ -393,12 +398,14 @@ def _observe(nets: Networks, images: ImageSet, classifier: Classifier, place: to
 def _stop_unless_finite(means: Mapping[str, float], nets: Networks, out: Path, nimg: int) -> None:
     wrong = [name for name, value in means.items() if not math.isfinite(value)]
     wrong += [
-        f"{name} weights" for name, network in nets.items() if not all(p.isfinite().all() for p in network.parameters())
+        f"{name} weights"
+        for name, network in nets.by_name().items()
+        if not all(p.isfinite().all() for p in network.parameters())
     ]
     if wrong:
         raise TrainingError(
             f"{', '.join(wrong)} no longer finite near image {nimg}; the last good state is kept in {out}: train anew "
-            "into another folder with lower learning rates (--optimizer.encoder_lr first), a larger --loss.r1_gamma, or --precision fp32"
+            "into another folder with lower learning rates (the encoder's first), a larger r1_gamma, or precision fp32"
         )
 
 

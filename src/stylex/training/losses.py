@@ -50,3 +50,19 @@ def classifier_kl(logits: Float[Tensor, "n k"], logits_rec: Float[Tensor, "n k"]
     yes = p * (F.logsigmoid(logits) - F.logsigmoid(logits_rec))
     no = (1 - p) * (F.logsigmoid(-logits) - F.logsigmoid(-logits_rec))
     return (yes + no).sum(dim=1).mean()
+
+
+def latent_moments(w: Float[Tensor, "n w_dim"]) -> Scalar:
+    """How far a batch of latents is from zero mean, unit variance and no correlation.
+
+    Nothing else sets the encoder's scale, and the latent term alone shrinks it: then all style vectors lie close
+    together, few directions carry everything, and moving one coordinate to its extreme changes nothing.
+    Source: the variance and covariance terms of Bardes, Ponce & LeCun, VICReg, ICLR 2022.
+    """
+    n, w_dim = w.shape
+    centred = w - w.mean(dim=0)
+    covariance = centred.T @ centred / max(1, n - 1)
+    variance = covariance.diagonal()
+    shortfall = F.relu(1 - (variance + 1e-4).sqrt()).mean() + F.relu(variance - 1).mean() / 2
+    correlation = (covariance.square().sum() - variance.square().sum()) / w_dim
+    return shortfall + w.mean(dim=0).square().mean() + correlation / 25

@@ -44,13 +44,13 @@ def load_state(path: Path, *, identity: Mapping[str, Any]) -> tuple[int, dict[st
     except (OSError, RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0][:120]
         raise SnapshotError(
-            f"the training state {path} is damaged ({reason}); remove it to train from the beginning, or choose another --out"
+            f"the training state {path} is damaged ({reason}); remove it to train from the beginning, or choose "
+            "another --out"
         ) from None
     if not isinstance(state, dict) or state.get("format") != FORMAT or state.get("version") != VERSION:
         raise SnapshotError(f"{path} is not a training state of this stylex; remove it or choose another --out")
     differing = [
-        f"{name} was {theirs}, now {ours}"
-        for name, theirs, ours in _differences(state["identity"], dict(identity), "")
+        f"{name} was {theirs}, now {ours}" for name, theirs, ours in _differences(state["identity"], dict(identity), "")
     ]
     if differing:
         raise ConfigError(
@@ -67,5 +67,9 @@ def _differences(theirs: Any, ours: Any, where: str) -> list[tuple[str, Any, Any
             for key in sorted(theirs.keys() | ours.keys())
             for difference in _differences(theirs.get(key), ours.get(key), f"{where}.{key}" if where else str(key))
         ]
-    same = list(theirs) == list(ours) if isinstance(theirs, list | tuple) and isinstance(ours, list | tuple) else theirs == ours
+    same = (
+        list(theirs) == list(ours)
+        if isinstance(theirs, list | tuple) and isinstance(ours, list | tuple)
+        else theirs == ours
+    )
     return [] if same else [(where, theirs, ours)]

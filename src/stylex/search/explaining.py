@@ -1,0 +1,477 @@
+"""The two searches from end to end: what drives a class, and what drives the decision on one image."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from numpy.typing import NDArray
+from torch import Tensor
+
+from stylex.classifiers.classifier import Classifier
+from stylex.core.attribute import Attribute, AttributeRanking
+from stylex.core.errors import SearchError
+from stylex.core.explanation import Counterfactual, ExplainedImage, Explanation
+from stylex.core.progress import Done, Found, Listener, Started, Step, silent
+from stylex.data.archive import ImageSet
+from stylex.data.images import to_pictures
+from stylex.metrics.agreement import agreement
+from stylex.models.snapshot import Snapshot
+from stylex.search.attfind import attfind, binary_combined, notebook_ranking
+from stylex.search.counterfactual import flip_rate, independent, random_control, subset
+from stylex.search.decision import predicted
+from stylex.search.effects import Effects, measure_effects
+from stylex.search.realism import keep_realistic
+from stylex.search.render import draw
+from stylex.search.select import choose_images
+from stylex.search.shifts import apply_attributes
+
+Selection = Literal["attfind", "notebook"]
+
+_TOGETHER = 10
+"""Attributes moved together to test whether they suffice."""
+_LOW_AGREEMENT = 0.9
+"""Below this agreement of the reconstructions an explanation carries a warning."""
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Encoded:
+    """Images in StyleSpace, with what the classifier says of them and of their reconstructions.
+
+    Attributes:
+        ids: unique names, safe as file names.
+        labels: the data's own labels, or None for each.
+        x, x_rec: images and reconstructions ``n c h w`` in [-1, 1].
+        logits, logits_rec: ``[n, k]``.
+        s: style vectors ``[n, s_dim]``.
+    """
+
+    ids: tuple[str, ...]
+    labels: tuple[str | None, ...]
+    x: Float[Tensor, "n c h w"]
+    x_rec: Float[Tensor, "n c h w"]
+    logits: Float[Tensor, "n k"]
+    logits_rec: Float[Tensor, "n k"]
+    s: Float[Tensor, "n s_dim"]
+
+
+@torch.inference_mode()
+def choose_to_search(classifier: Classifier, images: ImageSet, num: int, *, target: int | None) -> ImageSet:
+    """Images to search on: spread over what the classifier predicts, a third of them predicted the target.
+
+    Raises:
+        SearchError: there are no images.
+    """
+    if len(images) == 0 or num < 1:
+        raise SearchError(f"{num} of {len(images)} images were to be searched; give at least one test image")
+    looked_at = np.linspace(0, len(images) - 1, min(len(images), 10 * num)).round().astype(int)
+    device = next(classifier.buffers()).device
+    logits = torch.cat([classifier.logits(images.batch(part).to(device)) for part in np.array_split(looked_at, 10)])
+    named = logits.argmax(dim=1) if classifier.activation == "softmax" else (logits[:, target or 0] > 0).long()
+    classes = named.cpu().numpy()
+    weight = np.ones(classifier.k if classifier.activation == "softmax" else 2)
+    if target is not None and classifier.activation == "softmax" and classifier.k > 2:
+        weight[target] = max(1.0, (classifier.k - 1) / 2)
+    # The k-th image of a class comes after k / weight rounds: classes alternate until their images run out.
+    turn = np.zeros(len(classes))
+    for value in np.unique(classes):
+        members = np.flatnonzero(classes == value)
+        turn[members] = np.arange(len(members)) / weight[value]
+    return images.subset(np.sort(looked_at[np.argsort(turn, kind="stable")[:num]]))
+
+
+@torch.inference_mode()
+def encode(
+    snapshot: Snapshot,
+    classifier: Classifier,
+    x: Float[Tensor, "n c h w"],
+    ids: Sequence[str],
+    labels: Sequence[str | None],
+) -> Encoded:
+    """Take images into StyleSpace, and reconstruct them with fixed noise."""
+    rows: list[tuple[Tensor, Tensor, Tensor, Tensor]] = []
+    for part in x.split(64):
+        logits = classifier.logits(part)
+        told = snapshot.generator.told(classifier.probabilities(logits))
+        s = snapshot.generator.synthesis.styles(snapshot.encoder(part), told)
+        x_rec = draw(snapshot.generator.synthesis, s)
+        rows.append((x_rec, logits, classifier.logits(x_rec), s))
+    x_rec, logits, logits_rec, s = (torch.cat(column) for column in zip(*rows, strict=True))
+    return Encoded(ids=tuple(ids), labels=tuple(labels), x=x, x_rec=x_rec, logits=logits, logits_rec=logits_rec, s=s)
+
+
+def explain_class(
+    snapshot: Snapshot,
+    classifier: Classifier,
+    encoded: Encoded,
+    *,
+    target: int | None,
+    source: int | None = None,
+    attributes: int = 8,
+    selection: Selection = "attfind",
+    torgb: bool = False,
+    shift_range: float = 1.0,
+    realism: float | None = None,
+    shown: int = 6,
+    folder: Path | None = None,
+    settings: Mapping[str, Any],
+    listener: Listener = silent,
+) -> Explanation:
+    """What drives the classifier towards a class, over many images.
+
+    Args:
+        snapshot, classifier: the networks.
+        encoded: the images to search on.
+        target: class to drive to; None with two classes: both, the best attributes of each in turn.
+        source: start only from images predicted this class.
+        attributes: how many to look for.
+        selection: the paper's Algorithm 1, or the official notebook's choice.
+        torgb: search the ToRGB layers' styles too.
+        shift_range: how far to move, as a fraction of the way to the observed extreme.
+        realism: reject attributes that move the discriminator's logit by more than this.
+        shown: images to show each attribute on.
+        folder: keep measured effects here, to go on after an interruption.
+        settings: to be written into the explanation.
+        listener: hears the progress.
+
+    Raises:
+        SearchError: a class that cannot be searched for.
+    """
+    labels, output = classifier.spec.labels, classifier.activation
+    if target is None and (len(labels) != 2 or output != "softmax"):
+        raise SearchError(
+            f"the classifier has {len(labels)} labels; say which one to explain with --target, one of {_some(labels)}"
+        )
+    goal = 0 if target is None else target
+    synthesis, space = snapshot.generator.synthesis, snapshot.space
+    indices = space.indices(include_torgb=torgb)
+    effects = measure_effects(
+        synthesis,
+        classifier,
+        space,
+        encoded.s,
+        image_ids=encoded.ids,
+        indices=indices,
+        shift_range=shift_range,
+        folder=folder,
+        key=snapshot.sha256,
+        listener=listener,
+    )
+    goals = (0, 1) if target is None else (goal,)
+    rankings = [
+        _rank(effects, to, snapshot, classifier, source=source, num=max(attributes, _TOGETHER), selection=selection)
+        for to in goals
+    ]
+    if realism is not None:
+        rankings = [
+            keep_realistic(
+                synthesis,
+                classifier,
+                snapshot.discriminator,
+                space,
+                encoded.s,
+                effects,
+                ranking,
+                output=output,
+                threshold=realism,
+            ).ranking
+            for ranking in rankings
+        ]
+    figures = _quality(encoded, classifier)
+    for to, found in zip(goals, rankings, strict=True):
+        figures |= _sufficiency(snapshot, classifier, encoded, found, to, indices, source)
+    ranking = _joined(rankings, attributes)
+    listener(Found(message=ranking.finding))
+    images, counterfactuals, notes = _shows(snapshot, classifier, encoded, effects, ranking, shown, listener)
+    title = "What drives this classifier towards " + " and ".join(labels[to] for to in goals)
+    return Explanation(
+        scope="class",
+        title=title if source is None else f"{title}, starting from {labels[source]}",
+        labels=labels,
+        output=output,
+        ranking=ranking,
+        images=images,
+        counterfactuals=counterfactuals,
+        figures=figures,
+        settings=dict(settings),
+        snapshot={"path": str(snapshot.path), "sha256": snapshot.sha256},
+        space=space,
+        notes=(*_warnings(figures), *notes),
+    )
+
+
+def explain_image(
+    snapshot: Snapshot,
+    classifier: Classifier,
+    encoded: Encoded,
+    *,
+    target: int | None,
+    attributes: int = 5,
+    torgb: bool = False,
+    shift_range: float = 1.0,
+    folder: Path | None = None,
+    settings: Mapping[str, Any],
+    listener: Listener = silent,
+) -> Explanation:
+    """What drives the classifier's decision on one image: single attributes, and those that turn it together.
+
+    Args:
+        encoded: the image, alone.
+        target: class to drive to; None: the most probable one that it is not predicted (of several labels: the
+            least certain one, turned over).
+        snapshot, classifier, attributes, torgb, shift_range, folder, settings, listener: as of ``explain_class``.
+
+    Raises:
+        SearchError: a class that cannot be searched for.
+    """
+    assert len(encoded.ids) == 1
+    labels, output = classifier.spec.labels, classifier.activation
+    before = encoded.logits_rec[0].cpu().numpy()
+    if target is None:
+        order = np.argsort(-before)
+        target = int(order[1]) if output == "softmax" else int(np.abs(before).argmin())
+    synthesis, space = snapshot.generator.synthesis, snapshot.space
+    effects = measure_effects(
+        synthesis,
+        classifier,
+        space,
+        encoded.s,
+        image_ids=encoded.ids,
+        indices=space.indices(include_torgb=torgb),
+        shift_range=shift_range,
+        folder=folder,
+        key=snapshot.sha256,
+        listener=listener,
+    )
+    alone = independent(effects, 0, target, space=space, labels=labels, output=output, num=attributes)
+    together = subset(
+        synthesis, classifier, space, encoded.s, effects, 0, target, labels=labels, output=output, budget=_TOGETHER
+    )
+    listener(Found(message=alone.finding))
+    listener(Found(message=together.ranking.finding))
+    # One list of knobs: the single attributes, then those that only the subset uses.
+    knobs = list(alone)
+    places: list[int] = []
+    for attribute in together.ranking:
+        same = [i for i, a in enumerate(knobs) if (a.coordinate, a.sign) == (attribute.coordinate, attribute.sign)]
+        places.append(same[0] if same else len(knobs))
+        if not same:
+            knobs.append(attribute)
+    jobs: list[_Job] = [("independent", 0, [attribute], (i,), target) for i, attribute in enumerate(alone)]
+    for n in range(1, len(places) + 1):
+        jobs.append(("subset", 0, [knobs[i] for i in places[:n]], tuple(places[:n]), target))
+    counterfactuals = _render(snapshot, classifier, encoded, jobs)
+    figures = {"pixel_l1": (encoded.x_rec - encoded.x).abs().mean().item()}
+    figures |= agreement(encoded.logits, encoded.logits_rec, output)
+    return Explanation(
+        scope="image",
+        title=f"What decides between this image and {labels[target]}",
+        labels=labels,
+        output=output,
+        ranking=AttributeRanking(
+            attributes=tuple(knobs),
+            strategy="independent+subset",
+            images=1,
+            explained=float(together.flipped),
+            finding=f"{alone.finding} {together.ranking.finding}",
+        ),
+        images=_images(encoded, [0], classifier),
+        counterfactuals=counterfactuals,
+        figures=figures,
+        settings=dict(settings),
+        snapshot={"path": str(snapshot.path), "sha256": snapshot.sha256},
+        space=space,
+        notes=_warnings(figures) if figures["agreement"] == 1 else (_UNFAITHFUL,),
+    )
+
+
+_UNFAITHFUL = (
+    "The classifier decides differently on the reconstruction than on the image itself, so what moves the "
+    "reconstruction need not explain the image."
+)
+
+
+def _rank(
+    effects: Effects,
+    target: int,
+    snapshot: Snapshot,
+    classifier: Classifier,
+    *,
+    source: int | None,
+    num: int,
+    selection: Selection,
+) -> AttributeRanking:
+    labels, output, space = classifier.spec.labels, classifier.activation, snapshot.space
+    if selection == "attfind":
+        return attfind(effects, target, space=space, labels=labels, output=output, source=source, num=num, restart=True)
+    if len(labels) == 2 and output == "softmax":
+        return binary_combined(effects, target, space=space, labels=labels, num=num)
+    return notebook_ranking(effects, target, space=space, labels=labels, output=output, source=source, num=num)
+
+
+def _joined(rankings: Sequence[AttributeRanking], num: int) -> AttributeRanking:
+    """One ranking out of one for each direction: in turn the best of each, no coordinate twice."""
+    if len(rankings) == 1:
+        return replace(rankings[0], attributes=rankings[0].attributes[:num])
+    queues = [list(ranking) for ranking in rankings]
+    chosen: list[Attribute] = []
+    while any(queues) and len(chosen) < num:
+        queues.sort(key=lambda queue: -queue[0].effect if queue else 0.0)
+        for queue in queues:
+            while queue and any(queue[0].coordinate == a.coordinate for a in chosen):
+                queue.pop(0)
+            if queue and len(chosen) < num:
+                chosen.append(queue.pop(0))
+    images = sum(ranking.images for ranking in rankings)
+    explained = sum(ranking.explained * ranking.images for ranking in rankings) / max(images, 1)
+    return AttributeRanking(
+        attributes=tuple(chosen),
+        strategy=rankings[0].strategy,
+        images=images,
+        explained=explained,
+        finding=" ".join(ranking.finding for ranking in rankings),
+    )
+
+
+def _quality(encoded: Encoded, classifier: Classifier) -> dict[str, float]:
+    figures = {"pixel_l1": (encoded.x_rec - encoded.x).abs().mean().item()}
+    return figures | agreement(encoded.logits, encoded.logits_rec, classifier.activation)
+
+
+def _sufficiency(
+    snapshot: Snapshot,
+    classifier: Classifier,
+    encoded: Encoded,
+    ranking: AttributeRanking,
+    target: int,
+    indices: NDArray[np.int64],
+    source: int | None,
+) -> dict[str, float]:
+    """Share of images whose decision turns to the target when attributes move together, beside random coordinates."""
+    label, output = classifier.spec.labels[target], classifier.activation
+    s = encoded.s
+    if source is not None:
+        starts = predicted(encoded.logits_rec.cpu().numpy(), source, output)
+        s = s[torch.from_numpy(starts).to(s.device)]
+    top = ranking.attributes[:_TOGETHER]
+    if not top or len(s) == 0:
+        return {}
+    synthesis, space = snapshot.generator.synthesis, snapshot.space
+    figures: dict[str, float] = {}
+    for count in sorted({1, 3, len(top)}):
+        if count <= len(top):
+            flips = flip_rate(synthesis, classifier, space, s, top[:count], target, output=output)
+            if flips.images == 0:
+                return {}
+            figures[f"flips_top{count}_to_{label}"] = flips.share
+    control = random_control(synthesis, classifier, space, s, top, target, output=output, indices=indices)
+    figures[f"flip_images_to_{label}"] = float(control.images)
+    return figures | {f"{name}_to_{label}": value for name, value in control.figures().items()}
+
+
+def _shows(
+    snapshot: Snapshot,
+    classifier: Classifier,
+    encoded: Encoded,
+    effects: Effects,
+    ranking: AttributeRanking,
+    shown: int,
+    listener: Listener,
+) -> tuple[tuple[ExplainedImage, ...], tuple[Counterfactual, ...], list[str]]:
+    """The images that show each attribute best, both ways, and what they become."""
+    s = encoded.s.cpu().numpy()
+    jobs: list[_Job] = []
+    notes: list[str] = []
+    listener(Started(task="pictures", total=len(ranking), unit="attributes"))
+    for place, attribute in enumerate(ranking):
+        for turned, wanted in ((False, shown), (True, shown // 2)):
+            showing = choose_images(
+                effects,
+                s,
+                snapshot.space,
+                attribute,
+                output=classifier.activation,
+                images=wanted,
+                turned=turned,
+            )
+            if showing.note and not turned:
+                notes.append(f"{attribute.name}: {showing.note}.")
+            jobs += [("shows", int(row), [showing.attribute], (place,), attribute.target) for row in showing.rows]
+        listener(Step(task="pictures", done=place + 1))
+    listener(Done(task="pictures"))
+    rows = sorted({job[1] for job in jobs})
+    return _images(encoded, rows, classifier), _render(snapshot, classifier, encoded, jobs), notes
+
+
+_Job = tuple[Literal["shows", "independent", "subset"], int, list[Attribute], tuple[int, ...], int]
+"""Role, row of the image, attributes to apply, their places in the ranking, and the target."""
+
+
+def _render(
+    snapshot: Snapshot, classifier: Classifier, encoded: Encoded, jobs: Sequence[_Job]
+) -> tuple[Counterfactual, ...]:
+    out: list[Counterfactual] = []
+    for role, row, attributes, places, target in jobs:
+        moved = apply_attributes(encoded.s[row : row + 1], attributes, snapshot.space)
+        x = draw(snapshot.generator.synthesis, moved)
+        with torch.inference_mode():
+            logits = classifier.logits(x)
+            probabilities = classifier.probabilities(logits)
+        out.append(
+            Counterfactual(
+                image=encoded.ids[row],
+                attributes=places,
+                picture=to_pictures(x)[0],
+                logits=logits[0].cpu().numpy(),
+                probabilities=probabilities[0].cpu().numpy(),
+                target=target,
+                role=role,
+            )
+        )
+    return tuple(out)
+
+
+def _images(encoded: Encoded, rows: Sequence[int], classifier: Classifier) -> tuple[ExplainedImage, ...]:
+    p, p_rec = (classifier.probabilities(t).cpu().numpy() for t in (encoded.logits, encoded.logits_rec))
+    return tuple(
+        ExplainedImage(
+            id=encoded.ids[row],
+            original=to_pictures(encoded.x[row : row + 1])[0],
+            reconstruction=to_pictures(encoded.x_rec[row : row + 1])[0],
+            logits=encoded.logits[row].cpu().numpy(),
+            probabilities=p[row],
+            reconstruction_logits=encoded.logits_rec[row].cpu().numpy(),
+            reconstruction_probabilities=p_rec[row],
+            label=encoded.labels[row],
+        )
+        for row in rows
+    )
+
+
+def _warnings(figures: Mapping[str, float]) -> tuple[str, ...]:
+    if figures["agreement"] >= _LOW_AGREEMENT:
+        return ()
+    return (
+        f"The classifier decides the same on the reconstruction as on the image in only {figures['agreement']:.0%} "
+        "of the images: train longer before trusting this explanation.",
+    )
+
+
+def _file_names(names: Sequence[str]) -> tuple[str, ...]:
+    """Names of images made safe as file names, and different from each other."""
+    out: list[str] = []
+    for name in names:
+        stem = re.sub(r"[^A-Za-z0-9]+", "-", name.rsplit(".", 1)[0]).strip("-")[-60:] or "image"
+        same = sum(other == stem or other.startswith(f"{stem}--") for other in out)
+        out.append(f"{stem}--{same + 1}" if same else stem)
+    return tuple(out)
+
+
+def _some(labels: Sequence[str]) -> str:
+    return ", ".join(labels[:5]) + (", ..." if len(labels) > 5 else "")
