@@ -98,7 +98,7 @@ def difference_scale(pairs: Sequence[tuple[Picture, Picture]]) -> float:
     """The change, as a share of the full range, that a difference map of these pairs draws in full colour."""
     if not pairs:
         return _SMALLEST_SCALE
-    largest = max(float(np.quantile(_magnitude(_difference(*pair)), 0.995)) for pair in pairs)
+    largest = max(float(np.quantile(_magnitude(_difference(*pair)), 0.98)) for pair in pairs)
     return min(1.0, max(_SMALLEST_SCALE, largest))
 
 

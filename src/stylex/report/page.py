@@ -193,6 +193,7 @@ class _Page:
     checks: list[words.Check]
     notes: list[str]
     settings: str
+    in_colour: bool
     pictures: list[_Shot] = field(default_factory=list)
 
 
@@ -234,6 +235,7 @@ class _Drawing:
             checks=words.checks(e),
             notes=[note for note in notes if note not in on_cards],
             settings=settings,
+            in_colour=any(image.reconstruction.shape[2] == 3 for image in e.images),
             pictures=[] if cards or e.scope == "image" else [self.plain(image) for image in e.images[:12]],
         )
 

@@ -87,14 +87,12 @@ def what_it_does(attribute: Attribute, shown: Sequence[Counterfactual], explanat
         return f"{turning} moves the score of {attribute.target_label} by {signed(attribute.effect)} on average."
     mean = sum(rise(cf, explanation) for cf in shown) / len(shown)
     flipped = sum(flips(cf, explanation) for cf in shown)
-    verb = "raises" if mean >= 0 else "lowers"
-    target = attribute.target_label
+    verb, target = "raises" if mean >= 0 else "lowers", attribute.target_label
+    by = f"{abs(mean):.2f}" if abs(mean) >= 0.1 else f"{abs(mean):.3f}"
     if len(shown) == 1:
         end = "and the answer changes" if flipped else "but the answer stays the same"
-        return f"{turning} {verb} P({target}) by {abs(mean):.2f}, {end}."
-    return (
-        f"{turning} {verb} P({target}) by {abs(mean):.2f} on average; it flips {flipped} of {len(shown)} images shown."
-    )
+        return f"{turning} {verb} P({target}) by {by}, {end}."
+    return f"{turning} {verb} P({target}) by {by} on average; it flips {flipped} of {len(shown)} images shown."
 
 
 def how_it_was_measured(attribute: Attribute, explanation: Explanation) -> str:
