@@ -176,5 +176,5 @@ def test_a_folder_that_cannot_be_written_is_told_and_nothing_is_left(
         saved(tmp_path / "out")
     assert list((tmp_path / "out").iterdir()) == []
     (tmp_path / "file").write_text("")
-    with pytest.raises(ClassifierError, match="cannot be written"):
+    with pytest.raises(ClassifierError, match="cannot write"):
         saved(tmp_path / "file")

@@ -5,9 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import os
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +22,7 @@ from torch import Tensor, nn
 from stylex.classifiers.classifier import Classifier
 from stylex.classifiers.spec import ClassifierSpec
 from stylex.core.errors import ClassifierError
+from stylex.core.files import write_whole
 from stylex.core.progress import Done, Listener, Started, Step, silent
 
 FORMAT = "stylex-small-classifier"
@@ -254,7 +253,7 @@ def measure_accuracy(
         right = logits.argmax(axis=1) == labels
         groups = [right[labels == j] for j in range(classifier.k)]
     else:
-        right = (logits > 0) == (labels == 1)
+        right = (logits >= 0) == (labels == 1)
         groups = [right[:, j][labels[:, j] == side] for j in range(classifier.k) for side in (0, 1)]
     recalls = [float(group.mean()) for group in groups if group.size]
     return {"accuracy": float(right.mean()), "balanced_accuracy": float(np.mean(recalls))}
@@ -278,26 +277,9 @@ def save_small_classifier(classifier: Classifier, folder: Path, *, figures: dict
         # Ties the two files: a folder that was replaced only by half is noticed.
         "weights_sha256": hashlib.sha256(weights).hexdigest(),
     }
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        _write(folder / "weights.safetensors", weights)
-        _write(folder / "classifier.json", (json.dumps(record, indent=1, allow_nan=False) + "\n").encode())
-    except OSError as error:
-        raise ClassifierError(f"the classifier cannot be written to {folder}: {error.strerror or error}") from error
-
-
-def _write(path: Path, content: bytes) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
-        raise
+    text = json.dumps(record, indent=1, allow_nan=False) + "\n"
+    write_whole(folder / "weights.safetensors", weights, error=ClassifierError)
+    write_whole(folder / "classifier.json", text.encode(), error=ClassifierError)
 
 
 def load_small_classifier(folder: Path, spec: ClassifierSpec | None = None) -> Classifier:

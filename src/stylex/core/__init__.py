@@ -1,1 +1,1 @@
-"""Floor 1: the words of the field. No torch, no disk."""
+"""Floor 1: the words of the field. No torch, and no disk but for whole-file writing."""

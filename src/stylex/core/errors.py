@@ -21,6 +21,12 @@ class StylexError(Exception):
         super().__init__(" ".join(message.split()))
 
 
+def first_line(error: BaseException) -> str:
+    """What another library's error says in its first line, or its type where it says nothing."""
+    lines = str(error).splitlines()
+    return lines[0] if lines else type(error).__name__
+
+
 class ConfigError(StylexError):
     """An option, a preset or a config file that cannot be meant."""
 

@@ -16,12 +16,11 @@ import struct
 import threading
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any, BinaryIO, Literal
+from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Float
@@ -30,6 +29,7 @@ from PIL import Image
 from torch import Tensor
 
 from stylex.core.errors import DataError
+from stylex.core.files import new_file
 from stylex.data.images import RESOLUTIONS, Channels, quiet_pillow, to_tensor
 
 SplitName = Literal["train", "test"]
@@ -101,34 +101,12 @@ def write_archive(path: Path, pictures: Iterable[NDArray[np.uint8]], index: Arch
         "groups": index.groups if any(group is not None for group in index.groups) else None,
         "contents": index.contents,
     }
-    with replacing(path) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+    with new_file(path, error=DataError) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
         for name, picture in zip(files, pictures, strict=True):
             assert picture.shape == (index.resolution, index.resolution, index.channels), picture.shape
             _write_member(archive, name, _png(picture))
         _write_member(archive, LABELS, json.dumps({"labels": labels}).encode())
         _write_member(archive, INDEX, json.dumps(about).encode())
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[BinaryIO]:
-    """A file to write that takes ``path``'s place when all is written, or else vanishes.
-
-    Raises:
-        DataError: the disk is full, the folder cannot be written, ...
-    """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except OSError as error:
-        raise DataError(f"cannot write {path}: {error.strerror or error}") from error
-    finally:
-        with suppress(OSError):
-            temporary.unlink()
 
 
 def _write_member(archive: zipfile.ZipFile, name: str, data: bytes) -> None:

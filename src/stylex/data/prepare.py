@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stylex.core.errors import DataError
+from stylex.core.files import cannot_write
 from stylex.core.progress import Done, Listener, Started, Step, silent
 from stylex.data.archive import ArchiveIndex, SplitName, write_archive
 from stylex.data.images import Channels, Fit, PictureError, ReadPicture, check_resolution, quiet_pillow, read_picture
@@ -163,7 +164,7 @@ def _spool(out: Path) -> Iterator[IO[bytes]]:
         out.parent.mkdir(parents=True, exist_ok=True)
         file = tempfile.TemporaryFile(dir=out.parent)  # noqa: SIM115 (closed below, in its own way)
     except OSError as error:
-        raise DataError(f"cannot write {out}: {error.strerror or error}") from error
+        raise cannot_write(out, error, DataError) from error
     try:
         yield file
     finally:

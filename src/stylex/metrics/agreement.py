@@ -8,9 +8,12 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+Activation = Literal["softmax", "sigmoid"]
+"""How logits become probabilities: one class of k, or k independent labels."""
+
 
 def agreement(
-    logits: Float[Tensor, "n k"], logits_rec: Float[Tensor, "n k"], activation: Literal["softmax", "sigmoid"]
+    logits: Float[Tensor, "n k"], logits_rec: Float[Tensor, "n k"], activation: Activation
 ) -> dict[str, float]:
     """Compare the classifier on images and on their reconstructions.
 
@@ -23,17 +26,24 @@ def agreement(
         decided = logits.argmax(dim=1)
         same = decided == logits_rec.argmax(dim=1)
         p, p_rec = (t.softmax(dim=1).gather(1, decided[:, None]) for t in (logits, logits_rec))
-        log_p, log_p_rec = F.log_softmax(logits, dim=1), F.log_softmax(logits_rec, dim=1)
-        kl = (log_p.exp() * (log_p - log_p_rec)).sum(dim=1)
     else:
-        same = (logits > 0) == (logits_rec > 0)
+        same = (logits >= 0) == (logits_rec >= 0)
         p, p_rec = logits.sigmoid(), logits_rec.sigmoid()
-        kl = (
-            p * (F.logsigmoid(logits) - F.logsigmoid(logits_rec))
-            + (1 - p) * (F.logsigmoid(-logits) - F.logsigmoid(-logits_rec))
-        ).sum(dim=1)
     return {
         "agreement": same.float().mean().item(),
         "probability_error": (p - p_rec).abs().mean().item(),
-        "kl": kl.mean().item(),
+        "kl": divergence(logits, logits_rec, activation).mean().item(),
     }
+
+
+def divergence(
+    logits: Float[Tensor, "n k"], logits_rec: Float[Tensor, "n k"], activation: Activation
+) -> Float[Tensor, " n"]:
+    """KL(C(x) || C(x_rec)) of each image in nats, summed over labels when there are several."""
+    if activation == "softmax":
+        log_p, log_p_rec = F.log_softmax(logits, dim=1), F.log_softmax(logits_rec, dim=1)
+        return F.kl_div(log_p_rec, log_p, log_target=True, reduction="none").sum(dim=1)
+    p = logits.sigmoid()
+    yes = p * (F.logsigmoid(logits) - F.logsigmoid(logits_rec))
+    no = (1 - p) * (F.logsigmoid(-logits) - F.logsigmoid(-logits_rec))
+    return (yes + no).sum(dim=1)

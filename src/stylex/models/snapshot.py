@@ -16,10 +16,11 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load as load_tensors
+from safetensors.torch import save as save_tensors
 from torch import Tensor, nn
 
-from stylex.core.errors import SnapshotError, StylexError
+from stylex.core.errors import SnapshotError, StylexError, first_line
 from stylex.core.files import new_folder
 from stylex.core.stylespace import StyleSpace, StyleStatistics
 from stylex.models.config import DiscriminatorConfig, EncoderConfig, GeneratorConfig
@@ -92,7 +93,7 @@ def save_snapshot(
         files: more files for the folder (a panel, say), by name.
 
     Raises:
-        StylexError: the place cannot be written.
+        SnapshotError: the place cannot be written, or holds something already.
     """
     weights: dict[str, Tensor] = {}
     for name, network in (("generator", generator), ("encoder", encoder), ("discriminator", discriminator)):
@@ -114,8 +115,9 @@ def save_snapshot(
         "training": dict(training),
         "figures": dict(figures),
     }
-    with new_folder(path) as folder:
-        save_file(weights, folder / _WEIGHTS)
+    with new_folder(path, error=SnapshotError) as folder:
+        # Not save_file: it has its own error for a full disk, and hides the file from the owner's group.
+        (folder / _WEIGHTS).write_bytes(save_tensors(weights))
         (folder / _JSON).write_text(json.dumps(description, indent=1))
         for name, data in (files or {}).items():
             (folder / name).write_bytes(data)
@@ -129,7 +131,8 @@ def find_snapshot(path: Path) -> Path:
     """
     if (path / _JSON).is_file():
         return path
-    found = sorted(p.parent for p in (path / "snapshots").glob(f"*/{_JSON}"))
+    # Not the hidden ones, which a killed process was still writing.
+    found = sorted(p.parent for p in (path / "snapshots").glob(f"[!.]*/{_JSON}"))
     if found:
         return found[-1]
     if not path.exists():
@@ -151,12 +154,12 @@ def load_snapshot(path: str | Path) -> Snapshot:
     weights_path = folder / _WEIGHTS
     try:
         data = weights_path.read_bytes()
-        weights = load_file(weights_path)
+        weights = load_tensors(data)
     except FileNotFoundError:
         raise SnapshotError(f"{weights_path} is missing; copy the whole snapshot folder") from None
     except (OSError, SafetensorError, ValueError) as error:
         raise SnapshotError(
-            f"{weights_path} is damaged ({_first_line(error)}); copy it again or use an older snapshot"
+            f"{weights_path} is damaged ({first_line(error)}); copy it again or use an older snapshot"
         ) from None
     try:
         generator = Generator(GeneratorConfig(**description["generator"]))
@@ -190,7 +193,7 @@ def load_snapshot(path: str | Path) -> Snapshot:
         )
     except (StylexError, TypeError, ValueError, KeyError) as error:
         raise SnapshotError(
-            f"{folder} is not a whole stylex snapshot: {_first_line(error)}; copy it again or use an older snapshot"
+            f"{folder} is not a whole stylex snapshot: {first_line(error)}; copy it again or use an older snapshot"
         ) from None
 
 
@@ -198,7 +201,7 @@ def _description(path: Path) -> dict[str, Any]:
     try:
         description = json.loads(path.read_text())
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise SnapshotError(f"{path} cannot be read ({_first_line(error)}); copy the snapshot again") from None
+        raise SnapshotError(f"{path} cannot be read ({first_line(error)}); copy the snapshot again") from None
     if not isinstance(description, dict) or description.get("format") != FORMAT:
         raise SnapshotError(f"{path} does not describe a stylex snapshot; give a folder that `stylex train` wrote")
     if description.get("version") != VERSION:
@@ -225,8 +228,3 @@ def _statistic(weights: Mapping[str, Tensor], name: str, s_dim: int) -> np.ndarr
     if value.shape != (s_dim,) or not torch.isfinite(value).all():
         raise SnapshotError(f"{name} has shape {list(value.shape)}, expected finite values [{s_dim}]")
     return value.numpy()
-
-
-def _first_line(error: BaseException) -> str:
-    lines = str(error).splitlines()
-    return lines[0] if lines else type(error).__name__

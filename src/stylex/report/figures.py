@@ -14,7 +14,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from stylex.core.errors import ConfigError
 from stylex.core.explanation import Picture
-from stylex.store.atomic import write_whole
+from stylex.core.files import write_whole
 
 Method = Literal["smooth", "blocks"]
 

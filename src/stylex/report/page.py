@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stylex.core.explanation import Counterfactual, ExplainedImage, Explanation, Picture
+from stylex.core.files import write_whole
 from stylex.report import words
 from stylex.report.figures import changed_box, difference_map, difference_scale, encode, enlarge
-from stylex.store.atomic import write_whole
 from stylex.store.folder import REPORT, read_explanation
 
 MAX_BYTES = 8_000_000

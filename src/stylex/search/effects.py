@@ -21,11 +21,11 @@ from numpy import ndarray
 from torch import Tensor
 
 from stylex.core.errors import ClassifierError, SearchError, StoreError
+from stylex.core.files import write_whole
 from stylex.core.progress import Done, Listener, Started, Step, silent
 from stylex.core.stylespace import StyleSpace
 from stylex.search.render import Judge, Synthesizer
 from stylex.search.shifts import extremes, statistics_of, towards
-from stylex.store.atomic import write_whole
 
 TASK = "effects"
 """Name of this work in progress events."""

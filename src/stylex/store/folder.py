@@ -7,8 +7,6 @@ import json
 import math
 import os
 import re
-import secrets
-import shutil
 import zlib
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -25,8 +23,8 @@ from PIL import Image
 from stylex.core.attribute import Attribute, AttributeRanking
 from stylex.core.errors import StoreError
 from stylex.core.explanation import Counterfactual, ExplainedImage, Explanation, Picture
+from stylex.core.files import new_folder, write_whole
 from stylex.core.stylespace import StyleCoordinate, StyleSpace, StyleStatistics
-from stylex.store.atomic import cannot_write, write_synced, write_whole
 
 SCHEMA = "stylex-explanation"
 VERSION = 1
@@ -58,17 +56,10 @@ def write_explanation(explanation: Explanation, path: str | Path, *, overwrite: 
     _check_place(target, overwrite=overwrite)
     files, manifest = _pack(explanation)
     files[MANIFEST] = _dump(manifest)
-    building = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
+    with new_folder(target, replace=overwrite, keep=lambda name: name not in _OURS) as building:
         for name, data in files.items():
             (building / name).parent.mkdir(parents=True, exist_ok=True)
-            write_synced(building / name, data)
-        _exchange(building, target)
-    except OSError as error:
-        raise cannot_write(target, error) from error
-    finally:
-        shutil.rmtree(building, ignore_errors=True)
+            (building / name).write_bytes(data)
     return target
 
 
@@ -116,24 +107,6 @@ def _check_place(target: Path, *, overwrite: bool) -> None:
         raise StoreError(f"{target} holds something else and stays as it is; choose an empty or a new folder")
     if not overwrite:
         raise StoreError(f"{target} already holds an explanation; choose another folder, or allow it to be overwritten")
-
-
-def _exchange(building: Path, target: Path) -> None:
-    """Put ``building`` at ``target``; on failure what was at ``target`` is there again."""
-    if not target.exists():
-        os.rename(building, target)
-        return
-    old = target.with_name(f".{target.name}.old-{secrets.token_hex(4)}")
-    os.rename(target, old)
-    try:
-        kept = [entry.name for entry in old.iterdir() if entry.name not in _OURS]
-        os.rename(building, target)
-    except OSError:
-        os.rename(old, target)
-        raise
-    for name in kept:
-        os.rename(old / name, target / name)
-    shutil.rmtree(old)
 
 
 def _pack(explanation: Explanation) -> tuple[dict[str, bytes], dict[str, Any]]:

@@ -25,7 +25,7 @@ from torch import Tensor, nn
 
 from stylex.classifiers.classifier import Classifier
 from stylex.core.errors import TrainingError
-from stylex.core.files import new_file
+from stylex.core.files import write_whole
 from stylex.core.progress import Alarm, Done, Listener, SnapshotWritten, Started, Tick, silent
 from stylex.core.stylespace import StyleStatistics
 from stylex.data.archive import ImageSet, sample_order
@@ -420,5 +420,4 @@ def _forget_after(stats: Path, nimg: int) -> None:
                 kept.append(line + "\n")
         except (json.JSONDecodeError, KeyError):
             continue
-    with new_file(stats) as temporary:
-        temporary.write_text("".join(kept))
+    write_whole(stats, "".join(kept).encode(), error=TrainingError)

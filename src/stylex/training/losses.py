@@ -7,6 +7,8 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+from stylex.metrics.agreement import Activation, divergence
+
 Scalar = Float[Tensor, ""]
 
 
@@ -40,16 +42,9 @@ def pixel_l1(x_rec: Float[Tensor, "n c h w"], x: Float[Tensor, "n c h w"]) -> Sc
     return (x_rec - x).abs().mean()
 
 
-def classifier_kl(logits: Float[Tensor, "n k"], logits_rec: Float[Tensor, "n k"], activation: str) -> Scalar:
+def classifier_kl(logits: Float[Tensor, "n k"], logits_rec: Float[Tensor, "n k"], activation: Activation) -> Scalar:
     """Classifier consistency KL(C(x) || C(x_rec)), Lang et al. 2021; summed over labels when multi-label."""
-    if activation == "softmax":
-        return F.kl_div(
-            F.log_softmax(logits_rec, dim=1), F.log_softmax(logits, dim=1), log_target=True, reduction="batchmean"
-        )
-    p = torch.sigmoid(logits)
-    yes = p * (F.logsigmoid(logits) - F.logsigmoid(logits_rec))
-    no = (1 - p) * (F.logsigmoid(-logits) - F.logsigmoid(-logits_rec))
-    return (yes + no).sum(dim=1).mean()
+    return divergence(logits, logits_rec, activation).mean()
 
 
 def latent_moments(w: Float[Tensor, "n w_dim"]) -> Scalar:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import pickle
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,8 +10,8 @@ from typing import Any
 
 import torch
 
-from stylex.core.errors import ConfigError, SnapshotError
-from stylex.core.files import new_file
+from stylex.core.errors import ConfigError, SnapshotError, first_line
+from stylex.core.files import write_whole
 
 FORMAT = "stylex-state"
 VERSION = 1
@@ -24,12 +25,14 @@ def save_state(path: Path, *, nimg: int, identity: Mapping[str, Any], parts: Map
         nimg: images trained on.
         identity: JSON of what the training is (options, data, classifier); the same command must bring the same.
         parts: state dicts by name.
+
+    Raises:
+        SnapshotError: it cannot be written; the state before it is still there.
     """
-    with new_file(path) as temporary:
-        torch.save(
-            {"format": FORMAT, "version": VERSION, "nimg": nimg, "identity": dict(identity), "parts": dict(parts)},
-            temporary,
-        )
+    state = {"format": FORMAT, "version": VERSION, "nimg": nimg, "identity": dict(identity), "parts": dict(parts)}
+    buffer = io.BytesIO()  # torch.save has its own error for a full disk
+    torch.save(state, buffer)
+    write_whole(path, buffer.getbuffer(), error=SnapshotError)
 
 
 def load_state(path: Path, *, identity: Mapping[str, Any]) -> tuple[int, dict[str, Any]]:
@@ -42,10 +45,9 @@ def load_state(path: Path, *, identity: Mapping[str, Any]) -> tuple[int, dict[st
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0][:120]
         raise SnapshotError(
-            f"the training state {path} is damaged ({reason}); remove it to train from the beginning, or choose "
-            "another --out"
+            f"the training state {path} is damaged ({first_line(error)[:120]}); remove it to train from the "
+            "beginning, or choose another --out"
         ) from None
     if not isinstance(state, dict) or state.get("format") != FORMAT or state.get("version") != VERSION:
         raise SnapshotError(f"{path} is not a training state of this stylex; remove it or choose another --out")
