@@ -91,13 +91,12 @@ class StyledConv(nn.Module):
     ) -> Float[Tensor, "n co r r"]:
         """Apply the layer under the styles ``s``."""
         y = conv(x * s[:, :, None, None].to(x.dtype), self.weight, up=self.up)
-        # The activation's gain is folded into scale, bias and noise: the leaky ReLU is homogeneous. The product
-        # comes first, because its memory order (channels_last) is the one that the sum inherits.
+        # The activation's gain is folded into scale, bias and noise: the leaky ReLU is homogeneous.
         scale = demodulation(self.weight, s) * GAIN
-        y = y * scale[:, :, None, None].to(y.dtype) + (self.bias * GAIN).to(y.dtype)[:, None, None]
+        y = torch.addcmul((self.bias * GAIN).to(y.dtype)[:, None, None], y, scale[:, :, None, None].to(y.dtype))
         if noise is not None:
-            y = y + (noise * (self.noise_strength * GAIN)).to(y.dtype)
-        return F.leaky_relu(y, SLOPE)
+            y += (noise * (self.noise_strength * GAIN)).to(y.dtype)
+        return F.leaky_relu(y, SLOPE, inplace=True)
 
 
 class ToRGB(nn.Module):
