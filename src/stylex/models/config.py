@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+import dataclasses
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 from stylex.core.errors import ConfigError
 
+_LARGEST = 2**16
+"""No length in a description that we wrote is larger."""
 
-def _check_widths(owner: str, resolution: int, widths: tuple[int, ...]) -> None:
+
+Config = TypeVar("Config", "GeneratorConfig", "DiscriminatorConfig", "EncoderConfig")
+
+
+def _check(
+    owner: str, config: GeneratorConfig | DiscriminatorConfig | EncoderConfig, *, positive: Sequence[str]
+) -> None:
+    resolution, widths = config.resolution, config.widths
     stages = resolution.bit_length() - 2
     if resolution < 8 or resolution & (resolution - 1):
         raise ConfigError(f"{owner}: resolution is {resolution}, but must be a power of two, 8 or more")
@@ -16,6 +29,11 @@ def _check_widths(owner: str, resolution: int, widths: tuple[int, ...]) -> None:
             f"{owner}: {len(widths)} widths {widths} for resolution {resolution}; give {stages} positive numbers, "
             f"one for each of 4, 8, ... {resolution} px"
         )
+    if config.channels not in (1, 3):
+        raise ConfigError(f"{owner}: channels is {config.channels}, but must be 1 or 3")
+    for name in positive:
+        if getattr(config, name) < 1:
+            raise ConfigError(f"{owner}: {name} is {getattr(config, name)}, but must be 1 or more")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +66,7 @@ class GeneratorConfig:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "widths", tuple(self.widths))
-        _check_widths("generator", self.resolution, self.widths)
+        _check("generator", self, positive=("z_dim", "w_dim", "mapping_layers"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +89,7 @@ class DiscriminatorConfig:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "widths", tuple(self.widths))
-        _check_widths("discriminator", self.resolution, self.widths)
+        _check("discriminator", self, positive=("mapping_layers", "group_size"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,4 +108,27 @@ class EncoderConfig:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "widths", tuple(self.widths))
-        _check_widths("encoder", self.resolution, self.widths)
+        _check("encoder", self, positive=("w_dim",))
+
+
+def config_from_json(kind: type[Config], row: Mapping[str, Any]) -> Config:
+    """Read what ``dataclasses.asdict`` and JSON made of a shape.
+
+    Raises:
+        ConfigError: a value is missing, unknown, or not of its type.
+    """
+    fields = {field.name: str(field.type) for field in dataclasses.fields(kind)}
+    for name in sorted(fields.keys() ^ row.keys()):
+        raise ConfigError(f"{kind.__name__}: {name} is {'missing' if name in fields else 'unknown'}")
+    for name, value in row.items():
+        if not _IS[fields[name]](value):
+            raise ConfigError(f"{kind.__name__}: {name} is {value!r:.80}, expected {fields[name]}")
+    return kind(**{**row, "widths": tuple(row["widths"])})
+
+
+_IS: Mapping[str, Callable[[Any], bool]] = {
+    "int": lambda value: type(value) is int and 0 <= value <= _LARGEST,
+    "float": lambda value: type(value) in (int, float) and 0 < value < math.inf,
+    "bool": lambda value: type(value) is bool,
+    "tuple[int, ...]": lambda value: isinstance(value, list) and all(map(_IS["int"], value)),
+}

@@ -8,7 +8,7 @@ from collections.abc import Mapping as MappingOf
 import torch
 from torch import Tensor
 
-from stylex.core.errors import SnapshotError
+from stylex.core.errors import ConfigError, SnapshotError, first_line
 from stylex.models.config import DiscriminatorConfig, GeneratorConfig
 from stylex.models.discriminator import Discriminator
 from stylex.models.generator import Generator
@@ -39,9 +39,9 @@ def generator_from_stylegan2(state: MappingOf[str, Tensor]) -> Generator:
             mapping_conditional=conditional,
             style_conditional=False,
         )
-    except (KeyError, IndexError) as error:
+    except (KeyError, IndexError, ConfigError) as error:
         raise SnapshotError(
-            f"not a StyleGAN2 generator: {error} is missing; expected a state dict with synthesis.b4.const, "
+            f"not a StyleGAN2 generator: {_reason(error)}; expected a state dict with synthesis.b4.const, "
             "mapping.fc0.weight, ... (skip architecture)"
         ) from None
     generator = Generator(config)
@@ -68,15 +68,19 @@ def discriminator_from_stylegan2(state: MappingOf[str, Tensor]) -> Discriminator
             c_dim=state["mapping.embed.weight"].shape[1] if conditional else 0,
             mapping_layers=sum(bool(re.fullmatch(r"mapping\.fc\d+\.weight", k)) for k in state),
         )
-    except (KeyError, IndexError) as error:
+    except (KeyError, IndexError, ConfigError) as error:
         raise SnapshotError(
-            f"not a StyleGAN2 discriminator: {error} is missing; expected a state dict with b4.conv.weight, "
+            f"not a StyleGAN2 discriminator: {_reason(error)}; expected a state dict with b4.conv.weight, "
             "b8.conv0.weight, ... (residual architecture)"
         ) from None
     discriminator = Discriminator(config)
     top = config.resolution
     _load(discriminator, {_discriminator_name(k, top): v for k, v in state.items() if _is_weight(k)})
     return discriminator
+
+
+def _reason(error: Exception) -> str:
+    return f"{error} is missing" if isinstance(error, KeyError) else first_line(error)
 
 
 def _is_weight(name: str) -> bool:

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
@@ -23,15 +22,28 @@ from torch import Tensor, nn
 from stylex.core.errors import SnapshotError, StylexError, first_line
 from stylex.core.files import new_folder
 from stylex.core.stylespace import StyleSpace, StyleStatistics
-from stylex.models.config import DiscriminatorConfig, EncoderConfig, GeneratorConfig
+from stylex.models.config import DiscriminatorConfig, EncoderConfig, GeneratorConfig, config_from_json
 from stylex.models.discriminator import Discriminator
 from stylex.models.encoder import Encoder
 from stylex.models.generator import Generator
+from stylex.models.ops import channels_last
 
 FORMAT = "stylex-snapshot"
 VERSION = 1
 _JSON = "snapshot.json"
 _WEIGHTS = "weights.safetensors"
+_FIELDS: Mapping[str, type | tuple[type, ...]] = {
+    "generator": dict,
+    "encoder": dict,
+    "discriminator": dict,
+    "space": list,
+    "classifier": dict,
+    "classifier_reference": (str, type(None)),
+    "classifier_fingerprint": str,
+    "nimg": int,
+    "training": dict,
+    "figures": dict,
+}
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -87,13 +99,13 @@ def save_snapshot(
     figures: Mapping[str, float],
     files: Mapping[str, bytes] | None = None,
 ) -> None:
-    """Write a snapshot folder, whole or not at all.
+    """Write a snapshot folder, whole or not at all; an older one in its place is replaced.
 
     Args:
         files: more files for the folder (a panel, say), by name.
 
     Raises:
-        SnapshotError: the place cannot be written, or holds something already.
+        SnapshotError: the place cannot be written; what was there stays.
     """
     weights: dict[str, Tensor] = {}
     for name, network in (("generator", generator), ("encoder", encoder), ("discriminator", discriminator)):
@@ -115,7 +127,7 @@ def save_snapshot(
         "training": dict(training),
         "figures": dict(figures),
     }
-    with new_folder(path, error=SnapshotError) as folder:
+    with new_folder(path, replace=True, error=SnapshotError) as folder:
         # Not save_file: it has its own error for a full disk, and hides the file from the owner's group.
         (folder / _WEIGHTS).write_bytes(save_tensors(weights))
         (folder / _JSON).write_text(json.dumps(description, indent=1))
@@ -162,21 +174,23 @@ def load_snapshot(path: str | Path) -> Snapshot:
             f"{weights_path} is damaged ({first_line(error)}); copy it again or use an older snapshot"
         ) from None
     try:
-        generator = Generator(GeneratorConfig(**description["generator"]))
-        encoder = Encoder(EncoderConfig(**description["encoder"]))
-        discriminator = Discriminator(DiscriminatorConfig(**description["discriminator"]))
-        space = StyleSpace.from_json(description["space"])
+        _check_fields(description)
+        # Without memory until the weights are seen to fit: a damaged file cannot ask for all there is.
+        with torch.device("meta"):
+            generator = Generator(config_from_json(GeneratorConfig, description["generator"]))
+            encoder = Encoder(config_from_json(EncoderConfig, description["encoder"]))
+            discriminator = Discriminator(config_from_json(DiscriminatorConfig, description["discriminator"]))
+        space = generator.synthesis.space
+        if description["space"] != space.to_json():
+            raise SnapshotError("its StyleSpace layout is not its generator's")
         for name, network in (("generator", generator), ("encoder", encoder), ("discriminator", discriminator)):
             _fill(network, name, weights)
-            network.eval().requires_grad_(False)
         statistics = StyleStatistics(
             **{
-                field.name: _statistic(weights, f"space.{field.name}", space.s_dim)
+                field.name: _weight(weights, f"space.{field.name}", torch.Size([space.s_dim])).numpy()
                 for field in dataclasses.fields(StyleStatistics)
             }
         )
-        if space.to_json() != generator.synthesis.space.to_json():
-            raise SnapshotError("its StyleSpace layout is not its generator's")
         return Snapshot(
             generator=generator,
             encoder=encoder,
@@ -191,16 +205,16 @@ def load_snapshot(path: str | Path) -> Snapshot:
             path=folder,
             sha256=hashlib.sha256(data).hexdigest(),
         )
-    except (StylexError, TypeError, ValueError, KeyError) as error:
+    except StylexError as error:
         raise SnapshotError(
-            f"{folder} is not a whole stylex snapshot: {first_line(error)}; copy it again or use an older snapshot"
+            f"{folder} is not a whole stylex snapshot: {error}; copy it again or use an older snapshot"
         ) from None
 
 
 def _description(path: Path) -> dict[str, Any]:
     try:
         description = json.loads(path.read_text())
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise SnapshotError(f"{path} cannot be read ({first_line(error)}); copy the snapshot again") from None
     if not isinstance(description, dict) or description.get("format") != FORMAT:
         raise SnapshotError(f"{path} does not describe a stylex snapshot; give a folder that `stylex train` wrote")
@@ -211,20 +225,32 @@ def _description(path: Path) -> dict[str, Any]:
     return description
 
 
+def _check_fields(description: Mapping[str, Any]) -> None:
+    for name, kinds in _FIELDS.items():
+        if name not in description:
+            raise SnapshotError(f"{name} is missing")
+        if not isinstance(description[name], kinds):
+            raise SnapshotError(f"{name} is of type {type(description[name]).__name__}")
+    if not all(isinstance(value, int | float) for value in description["figures"].values()):
+        raise SnapshotError("figures are not numbers")
+
+
 def _fill(network: nn.Module, name: str, weights: Mapping[str, Tensor]) -> None:
-    for key, own in network.state_dict().items():
-        given = weights.get(f"{name}.{key}")
-        if given is None:
-            raise SnapshotError(f"weight {name}.{key} is missing")
-        if given.shape != own.shape:
-            raise SnapshotError(f"weight {name}.{key} has shape {list(given.shape)}, expected {list(own.shape)}")
-        if not torch.isfinite(given).all():
-            raise SnapshotError(f"weight {name}.{key} is not finite")
-        own.copy_(given)
+    """Give a network without memory its weights, and make it ready to use."""
+    state = {key: _weight(weights, f"{name}.{key}", own.shape) for key, own in network.state_dict().items()}
+    network.load_state_dict(state, assign=True)
+    channels_last(network)
+    network.eval().requires_grad_(False)
 
 
-def _statistic(weights: Mapping[str, Tensor], name: str, s_dim: int) -> np.ndarray[Any, np.dtype[np.float32]]:
-    value = weights[name]
-    if value.shape != (s_dim,) or not torch.isfinite(value).all():
-        raise SnapshotError(f"{name} has shape {list(value.shape)}, expected finite values [{s_dim}]")
-    return value.numpy()
+def _weight(weights: Mapping[str, Tensor], name: str, shape: torch.Size) -> Tensor:
+    given = weights.get(name)
+    if given is None:
+        raise SnapshotError(f"weight {name} is missing")
+    if given.shape != shape:
+        raise SnapshotError(f"weight {name} has shape {list(given.shape)}, expected {list(shape)}")
+    if given.dtype != torch.float32:
+        raise SnapshotError(f"weight {name} is of type {given.dtype}, expected float32")
+    if not given.isfinite().all():
+        raise SnapshotError(f"weight {name} is not finite")
+    return given

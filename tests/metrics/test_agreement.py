@@ -1,0 +1,68 @@
+"""Agreement of the classifier on images and reconstructions: closed forms."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from stylex.metrics.agreement import Activation, agreement, divergence
+
+ACTIVATIONS: tuple[Activation, ...] = ("softmax", "sigmoid")
+
+
+def test_one_class_of_several() -> None:
+    p = torch.tensor([[0.7, 0.2, 0.1], [0.2, 0.5, 0.3]])
+    q = torch.tensor([[0.4, 0.5, 0.1], [0.1, 0.8, 0.1]])
+    found = agreement(p.log() + 3, q.log() - 5, "softmax")  # a constant added to all logits says nothing
+    assert found["agreement"] == 0.5
+    # Of the class named on the image, whatever is named on the reconstruction.
+    assert found["probability_error"] == pytest.approx((0.3 + 0.3) / 2, abs=1e-6)
+    assert found["kl"] == pytest.approx((p * (p / q).log()).sum().item() / 2, abs=1e-6)
+
+
+def test_several_labels() -> None:
+    p = torch.tensor([[0.9, 0.2], [0.5, 0.6]])
+    q = torch.tensor([[0.6, 0.7], [0.4, 0.6]])
+    found = agreement(p.logit(), q.logit(), "sigmoid")
+    assert found["agreement"] == 0.5  # labels, not images: 0.5 counts as yes, as it does in the search
+    assert found["probability_error"] == pytest.approx((0.3 + 0.5 + 0.1 + 0.0) / 4, abs=1e-6)
+    kl = p * (p / q).log() + (1 - p) * ((1 - p) / (1 - q)).log()
+    assert found["kl"] == pytest.approx(kl.sum().item() / 2, abs=1e-6)
+
+
+def test_two_classes_are_one_label() -> None:
+    z, z_rec = torch.randn(20, 1), torch.randn(20, 1)
+    of_two = [torch.cat([-t / 2, t / 2], dim=1) for t in (z, z_rec)]
+    torch.testing.assert_close(divergence(*of_two, "softmax"), divergence(z, z_rec, "sigmoid"))
+    one, two = agreement(z, z_rec, "sigmoid"), agreement(*of_two, "softmax")
+    assert one == pytest.approx(two, abs=1e-6)
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_the_same_answers_agree_wholly(activation: Activation) -> None:
+    logits = torch.randn(6, 4)
+    assert agreement(logits, logits, activation) == {"agreement": 1.0, "probability_error": 0.0, "kl": 0.0}
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_divergence_is_positive_and_sees_one_image_at_a_time(activation: Activation) -> None:
+    logits, logits_rec = torch.randn(6, 4), torch.randn(6, 4)
+    found = divergence(logits, logits_rec, activation)
+    assert (found > 0).all()
+    alone = [divergence(a[None], b[None], activation) for a, b in zip(logits, logits_rec, strict=True)]
+    torch.testing.assert_close(torch.cat(alone), found)
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_certain_answers_stay_finite(activation: Activation) -> None:
+    sure = torch.tensor([[200.0, -200.0], [-200.0, 200.0]])
+    found = agreement(sure, -sure, activation)
+    assert found["agreement"] == 0.0
+    assert found["probability_error"] == pytest.approx(1.0)
+    assert math.isfinite(found["kl"])
+    assert found["kl"] == pytest.approx(400.0)
+    rec = (-sure).requires_grad_()
+    (gradient,) = torch.autograd.grad(divergence(sure, rec, activation).sum(), rec)
+    assert gradient.isfinite().all()

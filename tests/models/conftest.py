@@ -1,0 +1,50 @@
+"""Tiny networks: 16 px, colour, told two values of c, noise and biases that are not zero."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from stylex.models.config import DiscriminatorConfig, EncoderConfig, GeneratorConfig
+from stylex.models.discriminator import Discriminator
+from stylex.models.encoder import Encoder
+from stylex.models.generator import Generator
+
+WIDTHS = (8, 6, 4)
+
+
+def stirred(network: nn.Module) -> nn.Module:
+    """Fresh networks have zeros where a fault would hide: noise strengths and biases."""
+    random = torch.Generator().manual_seed(1)
+    with torch.no_grad():
+        for parameter in network.parameters():
+            if parameter.dim() < 2:
+                parameter += 0.2 * torch.randn(parameter.shape, generator=random)
+    return network.eval().requires_grad_(False)
+
+
+@pytest.fixture
+def generator() -> Generator:
+    torch.manual_seed(0)
+    config = GeneratorConfig(resolution=16, channels=3, widths=WIDTHS, z_dim=5, w_dim=7, c_dim=2, mapping_layers=2)
+    network = stirred(Generator(config))
+    assert isinstance(network, Generator)
+    return network
+
+
+@pytest.fixture
+def discriminator() -> Discriminator:
+    torch.manual_seed(0)
+    config = DiscriminatorConfig(resolution=16, channels=3, widths=WIDTHS, c_dim=2, mapping_layers=2)
+    network = stirred(Discriminator(config))
+    assert isinstance(network, Discriminator)
+    return network
+
+
+@pytest.fixture
+def encoder() -> Encoder:
+    torch.manual_seed(0)
+    network = stirred(Encoder(EncoderConfig(resolution=16, channels=3, widths=WIDTHS, w_dim=7)))
+    assert isinstance(network, Encoder)
+    return network

@@ -1,0 +1,68 @@
+"""Encoder and discriminator: shapes, what they look at, what they do not."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+import torch
+
+from stylex.models.discriminator import Discriminator
+from stylex.models.encoder import Encoder
+
+
+def images(n: int) -> torch.Tensor:
+    return torch.rand(n, 3, 16, 16, generator=torch.Generator().manual_seed(0)) * 2 - 1
+
+
+def test_the_encoder_gives_a_latent_an_image_and_looks_at_no_neighbour(encoder: Encoder) -> None:
+    x = images(5)
+    w = encoder(x)
+    assert (w.shape, w.dtype) == ((5, 7), torch.float32)
+    torch.testing.assert_close(torch.cat([encoder(one[None]) for one in x]), w)
+    assert w.std(dim=0).min() > 0
+
+
+def test_the_order_of_bytes_in_memory_changes_nothing(encoder: Encoder, discriminator: Discriminator) -> None:
+    x, c = images(4), torch.rand(4, 2)
+    last = x.contiguous(memory_format=torch.channels_last)
+    assert torch.equal(encoder(x), encoder(last))
+    assert torch.equal(discriminator(x, c), discriminator(last, c))
+
+
+def test_features_stay_in_channels_last(encoder: Encoder) -> None:
+    trunk, x = encoder.trunk, images(2)
+    for layer in (trunk.fromrgb, *trunk.blocks):
+        x = layer(x.contiguous(memory_format=torch.channels_last) if layer is trunk.fromrgb else x)
+        assert x.is_contiguous(memory_format=torch.channels_last)
+    assert x.shape == (2, 8, 4, 4)
+
+
+def test_networks_answer_in_float32_under_autocast(encoder: Encoder, discriminator: Discriminator) -> None:
+    x, c = images(4), torch.rand(4, 2)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert encoder(x).dtype == discriminator(x, c).dtype == torch.float32
+
+
+def test_the_discriminator_hears_c(discriminator: Discriminator) -> None:
+    x, c = images(4), torch.eye(2).repeat(2, 1)
+    logits = discriminator(x, c)
+    assert logits.shape == (4, 1)
+    assert not torch.allclose(logits, discriminator(x, c.flip(1)))
+    with pytest.raises(AssertionError, match="needs c"):
+        discriminator(x)
+
+
+def test_an_unconditional_discriminator_ignores_c(discriminator: Discriminator) -> None:
+    plain = Discriminator(dataclasses.replace(discriminator.config, c_dim=0))
+    x = images(4)
+    assert plain.mapping is None
+    assert plain(x).shape == (4, 1)
+    assert torch.equal(plain(x), plain(x, torch.rand(4, 2)))
+
+
+def test_the_discriminator_sees_when_images_are_all_alike(discriminator: Discriminator) -> None:
+    x, c = images(4), torch.rand(1, 2).repeat(4, 1)
+    alone = discriminator(x[:1], c[:1])
+    torch.testing.assert_close(discriminator(x[:1].repeat(4, 1, 1, 1), c), alone.repeat(4, 1))
+    assert not torch.allclose(discriminator(x, c)[:1], alone)
