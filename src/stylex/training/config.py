@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, get_type_hints
+from typing import Any, Literal, get_args, get_type_hints
 
 from stylex.core.errors import ConfigError
 from stylex.models.config import DiscriminatorConfig, EncoderConfig, GeneratorConfig
@@ -14,6 +15,12 @@ from stylex.models.config import DiscriminatorConfig, EncoderConfig, GeneratorCo
 def _require(condition: bool, message: str) -> None:
     if not condition:
         raise ConfigError(message)
+
+
+def _require_one_of(part: Any, owner: str, name: str) -> None:
+    known = get_args(get_type_hints(type(part))[name])
+    value = getattr(part, name)
+    _require(value in known, f"{owner}{name} is {value!r}, but must be one of {', '.join(known)}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +54,8 @@ class ModelConfig:
     def __post_init__(self) -> None:
         for name in ("generator_widths", "discriminator_widths", "encoder_widths"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
+        for name in ("z_dim", "w_dim", "mapping_layers", "discriminator_mapping_layers"):
+            _require(getattr(self, name) >= 1, f"model.{name} is {getattr(self, name)}, but must be 1 or more")
 
     def generator(self, channels: int, k: int) -> GeneratorConfig:
         """The generator's shape for images of ``channels`` and a classifier of ``k`` outputs."""
@@ -110,9 +119,12 @@ class LossConfig:
     path_length_every: int = 4
 
     def __post_init__(self) -> None:
-        for name in ("adversarial", "pixel", "perceptual", "latent", "latent_moments", "classifier", "r1_gamma", "path_length"):
-            _require(getattr(self, name) >= 0, f"loss.{name} is {getattr(self, name)}, but must not be negative")
-        for name in ("latent_every", "r1_every", "path_length_every"):
+        every = ("latent_every", "r1_every", "path_length_every")
+        for name in {weight.name for weight in dataclasses.fields(self)} - {*every, "perceptual_net"}:
+            value = getattr(self, name)
+            _require(0 <= value < math.inf, f"loss.{name} is {value}, but must be a number and not negative")
+        _require_one_of(self, "loss.", "perceptual_net")
+        for name in every:
             _require(getattr(self, name) >= 1, f"loss.{name} is {getattr(self, name)}, but must be 1 or more")
 
 
@@ -142,7 +154,15 @@ class OptimizerConfig:
 
     def __post_init__(self) -> None:
         for name in ("generator_lr", "discriminator_lr", "encoder_lr"):
-            _require(getattr(self, name) > 0, f"optimizer.{name} is {getattr(self, name)}, but must be positive")
+            value = getattr(self, name)
+            _require(0 < value < math.inf, f"optimizer.{name} is {value}, but must be positive")
+        for name in ("beta1", "beta1_reconstruction", "beta2"):
+            value = getattr(self, name)
+            _require(0 <= value < 1, f"optimizer.{name} is {value}, but must be 0 or more and below 1")
+        _require(
+            self.encoder_warmup_nimg >= 0,
+            f"optimizer.encoder_warmup_nimg is {self.encoder_warmup_nimg}, but must not be negative",
+        )
         _require(0 <= self.decay <= 1, f"optimizer.decay is {self.decay}, but must lie in 0..1")
 
 
@@ -169,7 +189,7 @@ class ScheduleConfig:
     snapshot_nimg: int = 50_000
 
     def __post_init__(self) -> None:
-        _require(self.kimg > 0, f"schedule.kimg is {self.kimg}, but must be positive")
+        _require(0 < self.kimg < math.inf, f"schedule.kimg is {self.kimg}, but must be positive")
         _require(self.batch >= 1, f"schedule.batch is {self.batch}, but must be 1 or more")
         _require(
             0 <= self.reconstruct_first <= 1,
@@ -207,6 +227,11 @@ class TrainConfig:
     mirror: bool = False
     precision: Literal["auto", "bf16", "fp32"] = "auto"
 
+    def __post_init__(self) -> None:
+        # A step's random numbers are drawn by seed * 2**40 + images seen, which must stay below 2**64.
+        _require(0 <= self.seed < 2**24, f"seed is {self.seed}, but must lie in 0..{2**24 - 1}")
+        _require_one_of(self, "", "precision")
+
     def to_json(self) -> dict[str, Any]:
         """As plain JSON."""
         return dataclasses.asdict(self)
@@ -224,6 +249,8 @@ class TrainConfig:
 
 
 def _read(kind: type[Any], tree: Mapping[str, Any], where: str) -> Any:
+    at = f"training options {where or 'at the top'}"
+    _require(isinstance(tree, Mapping), f"{at}: expected names with values, got {tree!r}")
     hints = get_type_hints(kind)
     unknown = sorted(set(tree) - set(hints))
     _require(not unknown, f"unknown training option {where}{unknown[0] if unknown else ''}; known: {sorted(hints)}")
@@ -234,7 +261,7 @@ def _read(kind: type[Any], tree: Mapping[str, Any], where: str) -> Any:
     try:
         return kind(**values)
     except TypeError as error:
-        raise ConfigError(f"training options {where or 'at the top'}: {error}") from None
+        raise ConfigError(f"{at}: {error}") from None
 
 
 _TINY = TrainConfig(

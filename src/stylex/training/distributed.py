@@ -80,6 +80,11 @@ class Processes:
         if self.size > 1:
             dist.barrier()
 
+    def leave(self) -> None:
+        """Part from the others, who are all done."""
+        if self.size > 1:
+            dist.destroy_process_group()
+
 
 def join(device: str) -> Processes:
     """Join the other processes that ``torchrun`` started (gloo on CPU, NCCL on GPU), or be the only one."""

@@ -79,7 +79,7 @@ def measure(
     logits_rec = torch.cat([classifier.logits(part) for part in x_rec.split(64)])
     figures = {"pixel_l1": (x_rec - watch.x).abs().mean().item()}
     figures |= agreement(watch.logits, logits_rec, classifier.activation)
-    real_variety = _variety(watch.x)
+    real_variety = max(_variety(watch.x), 1e-6)
     figures["variety_reconstructed"] = _variety(x_rec) / real_variety
     figures["variety_sampled"] = _variety(x_new) / real_variety
     shown = torch.linspace(0, len(watch.x) - 1, min(_SHOWN, len(watch.x))).round().long().to(watch.x.device)

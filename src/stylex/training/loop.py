@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-import json
 import math
 import os
 import time
@@ -24,8 +23,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from stylex.classifiers.classifier import Classifier
-from stylex.core.errors import TrainingError
-from stylex.core.files import write_whole
+from stylex.core.errors import SnapshotError, TrainingError, first_line
 from stylex.core.progress import Alarm, Done, Listener, SnapshotWritten, Started, Tick, silent
 from stylex.core.stylespace import StyleStatistics
 from stylex.data.archive import ImageSet, sample_order
@@ -38,7 +36,8 @@ from stylex.training.config import TrainConfig
 from stylex.training.distributed import Processes, join
 from stylex.training.held_out import HeldOut, Panel, measure
 from stylex.training.perceptual import perceptual_for
-from stylex.training.state import load_state, save_state
+from stylex.training.state import append_row, load_state, save_state, tidy
+from stylex.training.tensorboard import scalars_in
 
 _STATISTICS_IMAGES = 2_000
 """Training images over which the StyleSpace's minimum and maximum are taken."""
@@ -114,7 +113,7 @@ def train_networks(
         classifier_fingerprint: identity of its weights.
         out: folder of the training: ``state.pt``, ``stats.jsonl``, ``snapshots/``.
         draw_panel: draws real, reconstructed and sampled images into a PNG.
-        device: ``cpu`` or ``cuda``.
+        device: ``cpu``, ``cuda`` (under torchrun each process its own) or ``cuda:1``.
         listener: hears Started, Tick, SnapshotWritten, Alarm and Done.
 
     Raises:
@@ -125,10 +124,11 @@ def train_networks(
     schedule, loss_weights = config.schedule, config.loss
     share = processes.share(schedule.batch, config.model.discriminator(images.channels, classifier.k).group_size)
     torch.set_flush_denormal(True)
-    if device.startswith("cuda"):
-        device = f"cuda:{os.environ.get('LOCAL_RANK', '0')}"
-        torch.cuda.set_device(device)
     place = torch.device(device)
+    if place.type == "cuda":
+        local = os.environ.get("LOCAL_RANK", "0") if processes.size > 1 or place.index is None else place.index
+        place = torch.device(f"cuda:{local}")
+        torch.cuda.set_device(place)
     autocast = _autocast(config.precision, place)
 
     # Build.
@@ -150,20 +150,25 @@ def train_networks(
     state_path, nimg = out / "state.pt", 0
     if state_path.exists():
         nimg, parts = load_state(state_path, identity=identity)
-        for name, network in nets.by_name().items():
-            network.load_state_dict(parts[name])
-        for name, optimizer in optimizers.items():
-            optimizer.load_state_dict(parts[f"{name}_optimizer"])
-        path_mean.copy_(parts["path_mean"])
+        try:
+            for name, network in nets.by_name().items():
+                network.load_state_dict(parts[name])
+            for name, optimizer in optimizers.items():
+                optimizer.load_state_dict(parts[f"{name}_optimizer"])
+            path_mean.copy_(parts["path_mean"])
+        except (KeyError, RuntimeError, ValueError, TypeError) as error:
+            raise SnapshotError(
+                f"the training state {state_path} does not fit its own options ({first_line(error)[:120]}); "
+                "remove it to train from the beginning, or choose another --out"
+            ) from None
     if processes.first:
-        out.mkdir(parents=True, exist_ok=True)
-        _forget_after(out / "stats.jsonl", nimg)
+        tidy(out, nimg=nimg, training=config.to_json(), classifier_fingerprint=classifier_fingerprint)
+        listener = scalars_in(out / "tensorboard", listener, nimg=nimg)
     processes.wait()
     listener(Started(task="train", total=schedule.total_nimg, unit="images", done=nimg))
 
     sums: dict[str, list[Tensor]] = {}
     tick_start, tick_nimg = time.perf_counter(), nimg
-    newest = out / "snapshots" / f"{nimg:09d}"
     watch = HeldOut.choose(held_out, classifier, place) if processes.first else None
 
     while nimg < schedule.total_nimg:
@@ -253,9 +258,8 @@ def train_networks(
             seconds = time.perf_counter() - tick_start
             speed = (nimg - tick_nimg) / seconds
             if processes.first:
-                row = {"nimg": nimg, "seconds": round(seconds, 3), "images_per_s": round(speed, 2), **means}
-                with open(out / "stats.jsonl", "a") as file:
-                    file.write(json.dumps(row) + "\n")
+                times = {"seconds": round(seconds, 3), "images_per_s": round(speed, 2)}
+                append_row(out / "stats.jsonl", {"nimg": nimg, **times, **means})
             listener(
                 Tick(nimg=nimg, total_nimg=schedule.total_nimg, seconds=seconds, images_per_s=speed, figures=means)
             )
@@ -263,29 +267,30 @@ def train_networks(
             # Snapshot.
             if watch is not None and (last or nimg // schedule.snapshot_nimg > tick_nimg // schedule.snapshot_nimg):
                 newest = out / "snapshots" / f"{nimg:09d}"
-                if not newest.exists():
-                    with torch.no_grad():
-                        measured, panel, alarms = measure(watch, nets.generator_ema, nets.encoder_ema, classifier)
-                        statistics = _observe(nets, images, classifier, place)
-                    save_snapshot(
-                        newest,
-                        generator=nets.generator_ema,
-                        encoder=nets.encoder_ema,
-                        discriminator=discriminator,
-                        statistics=statistics,
-                        classifier=classifier.spec.to_json(),
-                        classifier_reference=classifier_reference,
-                        classifier_fingerprint=classifier_fingerprint,
-                        nimg=nimg,
-                        training=config.to_json(),
-                        figures=measured,
-                        files={"panel.png": draw_panel(panel)},
-                    )
-                    for message in alarms:
-                        listener(Alarm(message=message))
-                    listener(SnapshotWritten(nimg=nimg, path=newest, figures=measured))
+                with torch.no_grad():
+                    measured, panel, alarms = measure(watch, nets.generator_ema, nets.encoder_ema, classifier)
+                    statistics = _observe(nets, images, classifier, place)
+                save_snapshot(
+                    newest,
+                    generator=nets.generator_ema,
+                    encoder=nets.encoder_ema,
+                    discriminator=discriminator,
+                    statistics=statistics,
+                    classifier=classifier.spec.to_json(),
+                    classifier_reference=classifier_reference,
+                    classifier_fingerprint=classifier_fingerprint,
+                    nimg=nimg,
+                    training=config.to_json(),
+                    figures=measured,
+                    files={"panel.png": draw_panel(panel)},
+                )
+                append_row(out / "stats.jsonl", {"nimg": nimg, "held_out": measured})
+                for message in alarms:
+                    listener(Alarm(message=message))
+                listener(SnapshotWritten(nimg=nimg, path=newest, figures=measured))
 
-            # State: after the snapshot, so that a snapshot is never missing behind a state.
+            # State: last, so that no snapshot and no report is missing behind a state. What is ahead of the state is
+            # written again after a kill.
             if processes.first:
                 parts = {name: network.state_dict() for name, network in nets.by_name().items()}
                 parts |= {f"{name}_optimizer": o.state_dict() for name, o in optimizers.items()}
@@ -294,6 +299,7 @@ def train_networks(
 
     processes.wait()
     newest = out / "snapshots" / f"{nimg:09d}"
+    processes.leave()
     listener(Done(task="train", path=newest))
     return newest
 
@@ -407,17 +413,3 @@ def _stop_unless_finite(means: Mapping[str, float], nets: Networks, out: Path, n
             f"{', '.join(wrong)} no longer finite near image {nimg}; the last good state is kept in {out}: train anew "
             "into another folder with lower learning rates (the encoder's first), a larger r1_gamma, or precision fp32"
         )
-
-
-def _forget_after(stats: Path, nimg: int) -> None:
-    """Drop report lines that a killed training wrote after its last state: they will be written again."""
-    if not stats.exists():
-        return
-    kept = []
-    for line in stats.read_text().splitlines():
-        try:
-            if json.loads(line)["nimg"] <= nimg:
-                kept.append(line + "\n")
-        except (json.JSONDecodeError, KeyError):
-            continue
-    write_whole(stats, "".join(kept).encode(), error=TrainingError)

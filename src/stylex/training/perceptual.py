@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -14,6 +14,7 @@ from stylex.core.errors import ConfigError
 from stylex.training.config import LossConfig
 
 
+@runtime_checkable
 class Perceptual(Protocol):
     """The classifier's answer and a perceptual distance; both may come from one pass."""
 

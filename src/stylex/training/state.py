@@ -1,17 +1,21 @@
-"""Training state: everything needed to go on exactly where a training stopped."""
+"""What a training leaves in its folder to go on exactly where it stopped, however it stopped."""
 
 from __future__ import annotations
 
 import io
+import json
+import os
 import pickle
+import re
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from stylex.core.errors import ConfigError, SnapshotError, first_line
-from stylex.core.files import write_whole
+from stylex.core.errors import ConfigError, SnapshotError, TrainingError, first_line
+from stylex.core.files import cannot_write, write_whole
 
 FORMAT = "stylex-state"
 VERSION = 1
@@ -49,8 +53,12 @@ def load_state(path: Path, *, identity: Mapping[str, Any]) -> tuple[int, dict[st
             f"the training state {path} is damaged ({first_line(error)[:120]}); remove it to train from the "
             "beginning, or choose another --out"
         ) from None
-    if not isinstance(state, dict) or state.get("format") != FORMAT or state.get("version") != VERSION:
-        raise SnapshotError(f"{path} is not a training state of this stylex; remove it or choose another --out")
+    whole = isinstance(state, dict) and state.keys() >= {"nimg", "identity", "parts"}
+    if not whole or state.get("format") != FORMAT or state.get("version") != VERSION:
+        raise SnapshotError(
+            f"{path} is not a training state of this stylex; remove it to train from the beginning, or choose another "
+            "--out"
+        )
     differing = [
         f"{name} was {theirs}, now {ours}" for name, theirs, ours in _differences(state["identity"], dict(identity), "")
     ]
@@ -60,6 +68,72 @@ def load_state(path: Path, *, identity: Mapping[str, Any]) -> tuple[int, dict[st
             "go on, or choose another --out"
         )
     return int(state["nimg"]), dict(state["parts"])
+
+
+def tidy(out: Path, *, nimg: int, training: Mapping[str, Any], classifier_fingerprint: str) -> None:
+    """Make a training's folder ready to go on at image ``nimg``.
+
+    What a killed training was writing is removed, and so are the reports behind its last state: they will be
+    written again.
+
+    Raises:
+        ConfigError: the folder has no state, but snapshots of another training.
+        TrainingError: the folder cannot be written.
+    """
+    snapshots = out / "snapshots"
+    if nimg == 0:
+        ours = (json.loads(json.dumps(dict(training))), classifier_fingerprint)
+        for path in sorted(snapshots.glob("[0-9]*/snapshot.json")):
+            if _written_by(path) != ours:
+                raise ConfigError(
+                    f"{out} holds snapshots of another training and no state to go on from; choose another --out"
+                )
+    try:
+        snapshots.mkdir(parents=True, exist_ok=True)
+        for leftover in [*out.iterdir(), *snapshots.iterdir()]:
+            if re.fullmatch(r"\.(state\.pt|stats\.jsonl|\d{9})\.[0-9a-f]{8}(\.old)?", leftover.name):
+                shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
+    except OSError as error:
+        raise cannot_write(out, error, TrainingError) from error
+    stats = out / "stats.jsonl"
+    if stats.exists():
+        kept = "".join(f"{line}\n" for line in _lines_until(stats, nimg))
+        write_whole(stats, kept.encode(), error=TrainingError)
+
+
+def append_row(stats: Path, row: Mapping[str, Any]) -> None:
+    """Add a line to ``stats.jsonl``.
+
+    Raises:
+        TrainingError: the file cannot be written; a line that was cut short is dropped by ``tidy``.
+    """
+    try:
+        with open(stats, "a", encoding="utf-8") as file:
+            file.write(json.dumps(dict(row)) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise cannot_write(stats, error, TrainingError) from error
+
+
+def _lines_until(stats: Path, nimg: int) -> list[str]:
+    kept = []
+    for line in stats.read_text(encoding="utf-8", errors="replace").splitlines():
+        try:
+            if json.loads(line)["nimg"] <= nimg:
+                kept.append(line)
+        except (ValueError, KeyError, TypeError):
+            continue
+    return kept
+
+
+def _written_by(path: Path) -> tuple[Any, Any]:
+    """The training and the classifier that a snapshot names; nothing if it cannot be read."""
+    try:
+        description = json.loads(path.read_text())
+        return description["training"], description["classifier_fingerprint"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None, None
 
 
 def _differences(theirs: Any, ours: Any, where: str) -> list[tuple[str, Any, Any]]:

@@ -1,0 +1,318 @@
+"""Laws of the training loop: it goes on as if it had never stopped, and stops when it makes no sense."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shutil
+import sys
+import types
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from stylex.classifiers import Classifier, ClassifierSpec
+from stylex.core.errors import ConfigError, SnapshotError, TrainingError
+from stylex.core.progress import Alarm, Done, Event, SnapshotWritten, Started, Tick
+from stylex.data.archive import ImageSet, open_images
+from stylex.models.snapshot import find_snapshot, load_snapshot
+from stylex.training.config import TrainConfig
+from stylex.training.held_out import HeldOut, measure
+from stylex.training.loop import Networks, _average, _set_rates
+
+from .conftest import Judge, Stop, cut, different, discs, judge, run, tiny
+
+# Everything that depends on the image counter happens within eight steps: the discriminator joins after three, lazy
+# penalties, path lengths on every second noise step, the latent term on every second step.
+LAZY: dict[str, Any] = {
+    "schedule__reconstruct_first": 0.375,
+    "loss__r1_every": 2,
+    "loss__path_length": 1.0,
+    "loss__path_length_every": 2,
+    "loss__latent_every": 2,
+    "mirror": True,
+}
+
+
+def test_a_training_cut_into_pieces_is_the_whole_one_bit_for_bit(data: ImageSet, tmp_path: Path) -> None:
+    config, parts = tiny(**LAZY), tmp_path / "parts"
+    run(config, data, tmp_path / "whole")
+    for nimg in (16, 32, 48):
+        with pytest.raises(Stop):
+            run(config, data, parts, listener=cut(after=1))
+        assert torch.load(parts / "state.pt", weights_only=True)["nimg"] == nimg
+    run(config, data, parts)
+    assert different(tmp_path / "whole", parts) == []
+    for name in ("000000032", "000000064"):
+        for file in ("weights.safetensors", "snapshot.json"):
+            one, other = (folder / "snapshots" / name / file for folder in (tmp_path / "whole", parts))
+            assert one.read_bytes() == other.read_bytes()
+
+
+def test_the_seed_decides(trained: Callable[..., Path]) -> None:
+    short = {"schedule__kimg": 0.016, "schedule__reconstruct_first": 0.0}
+    first = trained("a", **short)
+    assert different(first, trained("b", **short)) == []
+    assert different(first, trained("c", **short, seed=1))
+
+
+def rows(out: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (out / "stats.jsonl").read_text().splitlines()]
+
+
+def test_reports_are_told_and_kept_once(data: ImageSet, tmp_path: Path) -> None:
+    heard: list[Event] = []
+    newest = run(tiny(), data, tmp_path / "whole", listener=heard.append)
+    kinds = [type(event) for event in heard if not isinstance(event, Alarm)]
+    assert kinds == [Started, Tick, Tick, SnapshotWritten, Tick, Tick, SnapshotWritten, Done]
+    assert newest == tmp_path / "whole" / "snapshots" / "000000064" == find_snapshot(tmp_path / "whole")
+    assert (newest / "panel.png").read_bytes() == b"a panel"
+    assert load_snapshot(newest).figures.keys() >= {"pixel_l1", "agreement", "probability_error", "kl"}
+
+    out = tmp_path / "parts"
+    with pytest.raises(Stop):
+        run(tiny(), data, out, listener=cut(after=2))  # its third report is written, its state is not
+    assert [row["nimg"] for row in rows(out)] == [16, 32, 32, 48]
+    with (out / "stats.jsonl").open("a") as file:
+        file.write('{"nimg": 64, "pix')  # killed while it wrote
+    heard.clear()
+    run(tiny(), data, out, listener=heard.append)
+    assert heard[0] == Started(task="train", total=64, unit="images", done=32)
+    timeless = [[{k: v for k, v in row.items() if k not in ("seconds", "images_per_s")} for row in rows(o)]
+                for o in (tmp_path / "whole", out)]  # fmt: skip
+    assert timeless[0] == timeless[1]
+    assert [("held_out" in row, row["nimg"]) for row in rows(out)] == [
+        (False, 16), (False, 32), (True, 32), (False, 48), (False, 64), (True, 64)
+    ]  # fmt: skip
+
+
+def test_what_a_killed_training_was_writing_is_removed(data: ImageSet, trained: Callable[..., Path]) -> None:
+    out = trained()
+    leftovers = [
+        out / ".state.pt.0123abcd",
+        out / ".stats.jsonl.0123abcd",
+        out / "snapshots" / ".000000064.0123abcd",
+        out / "snapshots" / ".000000064.89abcdef.old",
+    ]
+    for leftover in leftovers[:2]:
+        leftover.write_text("half")
+    for leftover in leftovers[2:]:
+        shutil.copytree(out / "snapshots" / "000000064", leftover)
+    (out / ".mine").write_text("a person's")
+    shutil.rmtree(out / "snapshots" / "000000064")
+    assert find_snapshot(out).name == "000000032"
+    run(tiny(), data, out)
+    assert not any(leftover.exists() for leftover in leftovers)
+    assert (out / ".mine").exists()
+
+
+def test_a_snapshot_ahead_of_the_state_is_written_again(data: ImageSet, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+
+    def killed_before_the_state(event: Event) -> None:
+        if isinstance(event, SnapshotWritten):
+            (event.path / "panel.png").write_text("an older one")
+            raise Stop
+
+    with pytest.raises(Stop):
+        run(tiny(schedule__tick_nimg=32), data, out, listener=killed_before_the_state)
+    assert not (out / "state.pt").exists()
+    run(tiny(schedule__tick_nimg=32), data, out)
+    assert (out / "snapshots" / "000000032" / "panel.png").read_text() == "a panel"
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"optimizer__encoder_lr": 0.5}, "options.optimizer.encoder_lr was 0.002, now 0.5"),
+        ({"schedule__kimg": 1.0}, "options.schedule.kimg was 0.064, now 1.0"),
+        ({"seed": 4}, "options.seed was 0, now 4"),
+    ],
+)
+def test_a_training_of_other_options_is_not_continued(
+    data: ImageSet, trained: Callable[..., Path], changes: dict[str, Any], said: str
+) -> None:
+    out = trained()
+    before = sorted((path, path.stat().st_mtime_ns) for path in out.rglob("*"))
+    with pytest.raises(ConfigError, match=said):
+        run(tiny(**changes), data, out)
+    (out / "state.pt").rename(out / "elsewhere.pt")
+    with pytest.raises(ConfigError, match="snapshots of another training"):
+        run(tiny(**changes), data, out)
+    (out / "elsewhere.pt").rename(out / "state.pt")
+    assert sorted((path, path.stat().st_mtime_ns) for path in out.rglob("*") if path != out)[1:] == before[1:]
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda path: path.write_bytes(b""),
+        lambda path: path.write_bytes(b"not a state"),
+        lambda path: path.write_bytes(path.read_bytes()[:-2000]),
+        lambda path: torch.save({"some": torch.ones(3)}, path),
+        lambda path: torch.save({"format": "stylex-state", "version": 1}, path),
+        lambda path: torch.save(Judge(), path),  # would run code when unpickled
+        lambda path: torch.save(torch.load(path, weights_only=True) | {"version": 99}, path),
+        lambda path: torch.save(torch.load(path, weights_only=True) | {"parts": {}}, path),
+    ],
+)
+def test_a_damaged_or_foreign_state_is_told(
+    data: ImageSet, trained: Callable[..., Path], damage: Callable[[Path], None]
+) -> None:
+    out = trained(schedule__kimg=0.016)
+    damage(out / "state.pt")
+    with pytest.raises(SnapshotError, match=r"state\.pt .*; remove it .*or choose another --out"):
+        run(tiny(schedule__kimg=0.016), data, out)
+
+
+class TurnsNaN(Judge):
+    """Answers a number of times, then no more."""
+
+    def __init__(self, answers: int) -> None:
+        super().__init__()
+        self.answers = answers
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.answers -= 1
+        return super().forward(x) * (1.0 if self.answers > 0 else float("nan"))
+
+
+def test_losses_that_are_not_finite_stop_at_the_last_good_state(data: ImageSet, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    spec = ClassifierSpec(labels=("small", "large"), input_size=16, channels=1)
+    with pytest.raises(TrainingError, match=r"kl, .* no longer finite near image 48; the last good state is kept"):
+        run(tiny(), data, out, classifier=Classifier(TurnsNaN(17), spec))
+    state = torch.load(out / "state.pt", weights_only=True)
+    assert state["nimg"] == 32
+    assert all(value.isfinite().all() for value in state["parts"]["generator"].values())
+    assert [path.name for path in (out / "snapshots").iterdir()] == ["000000032"]
+    run(tiny(), data, out)  # the state is good: with a classifier that answers it goes on
+
+
+def test_weights_that_fly_apart_stop_the_training(data: ImageSet, tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match="lower learning rates"):
+        run(tiny(optimizer__generator_lr=1e30, optimizer__encoder_warmup_nimg=0), data, tmp_path / "run")
+    assert not (tmp_path / "run" / "state.pt").exists()
+    assert list((tmp_path / "run" / "snapshots").iterdir()) == []
+
+
+def measured(watch: HeldOut, networks: Networks) -> tuple[dict[str, float], list[str]]:
+    with torch.no_grad():
+        figures, _, alarms = measure(watch, networks.generator_ema, networks.encoder_ema, judge())
+    return figures, alarms
+
+
+def test_a_collapsed_encoder_or_mapping_raises_an_alarm(data: ImageSet) -> None:
+    networks = Networks.build(tiny(model__class_input=False), 1, 2)
+    watch = HeldOut.choose(data.split("test"), judge(), torch.device("cpu"))
+    assert measured(watch, networks)[1] == []
+    networks.encoder_ema.out.weight.zero_()
+    networks.generator_ema.mapping.fc[-1].weight.zero_()
+    figures, alarms = measured(watch, networks)
+    assert figures["variety_reconstructed"] == figures["variety_sampled"] == pytest.approx(0, abs=1e-6)
+    assert [message[:30] for message in alarms] == ["the encoder has collapsed: rec", "images sampled from noise hard"]
+
+
+@pytest.mark.parametrize(("k", "channels", "output"), [(3, 3, "logits"), (2, 1, "multi-label"), (3, 1, "multi-label")])
+def test_other_classifiers_train(tmp_path: Path, k: int, channels: int, output: str) -> None:
+    images = open_images(discs(tmp_path / "discs.zip", n=40, channels=channels, labels=k))
+    newest = run(tiny(**LAZY), images, tmp_path / "run", classifier=judge(k, channels, output))
+    snapshot = load_snapshot(newest)
+    assert snapshot.generator.config.c_dim == snapshot.discriminator.config.c_dim == k
+    assert snapshot.generator.config.channels == channels
+    assert all(row["kl"] >= 0 for row in rows(tmp_path / "run") if "kl" in row)
+
+
+def test_networks_may_be_told_nothing_of_the_class(trained: Callable[..., Path]) -> None:
+    snapshot = load_snapshot(trained(model__class_input=False, model__conditional_discriminator=False))
+    assert snapshot.generator.config.c_dim == snapshot.discriminator.config.c_dim == 0
+
+
+def test_the_moving_average_follows_its_closed_form() -> None:
+    networks = Networks.build(tiny(), 1, 2)
+    start = networks.encoder.out.weight.detach().clone()
+    with torch.no_grad():
+        networks.encoder.out.weight.add_(1)
+    for _ in range(5):
+        _average(networks.encoder_ema, networks.encoder, keep=0.9)
+    assert torch.allclose(networks.encoder_ema.out.weight, start + 1 - 0.9**5, atol=1e-6)
+
+
+def rates(config: TrainConfig, nimg: int, *, adversarial: bool = True) -> dict[str, tuple[float, float]]:
+    optimizers = {
+        name: torch.optim.Adam(nn.Linear(1, 1).parameters()) for name in ("generator", "encoder", "discriminator")
+    }
+    _set_rates(optimizers, config, nimg, adversarial=adversarial)
+    return {name: (o.param_groups[0]["lr"], o.param_groups[0]["betas"][0]) for name, o in optimizers.items()}
+
+
+def test_learning_rates_warm_up_stay_and_fall_to_a_tenth() -> None:
+    config = tiny(
+        schedule__kimg=8, optimizer__decay=0.25, optimizer__encoder_warmup_nimg=1000, optimizer__generator_lr=1.0,
+        optimizer__encoder_lr=2.0, optimizer__discriminator_lr=3.0, optimizer__beta1=0.1,
+    )  # fmt: skip
+    assert [rates(config, nimg)["encoder"][0] for nimg in (0, 500, 1000, 6000)] == [0, 1.0, 2.0, 2.0]
+    assert [rates(config, nimg)["generator"][0] for nimg in (0, 6000, 7000, 8000)] == pytest.approx([1, 1, 0.55, 0.1])
+    assert rates(config, 6000)["discriminator"][0] == 3
+    assert {beta for _, beta in rates(config, 0).values()} == {0.1}
+    before = rates(config, 0, adversarial=False)
+    assert [before[name][1] for name in ("generator", "encoder", "discriminator")] == [0.9, 0.9, 0.1]
+    steady = dataclasses.replace(
+        config, optimizer=dataclasses.replace(config.optimizer, decay=0.0, encoder_warmup_nimg=0)
+    )
+    assert rates(steady, 0)["encoder"] == rates(steady, 7999)["encoder"] == (2.0, 0.1)
+
+
+def test_lpips_that_is_not_there_is_told_with_its_remedy(data: ImageSet, tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.setitem(sys.modules, "lpips", None)
+    with pytest.raises(ConfigError, match=r"install stylex\[lpips\], or use --loss.perceptual_net classifier"):
+        run(tiny(loss__perceptual_net="lpips"), data, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_lpips_judges_colour(data: ImageSet, tmp_path: Path, monkeypatch: Any) -> None:
+    class Lpips(nn.Module):
+        def __init__(self, **options: Any) -> None:
+            super().__init__()
+
+        def forward(self, one: Tensor, other: Tensor) -> Tensor:
+            assert one.shape[1:] == other.shape[1:] == (3, 16, 16)
+            return (one - other).square().mean(dim=(1, 2, 3), keepdim=True)
+
+    module = types.ModuleType("lpips")
+    module.LPIPS = Lpips  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "lpips", module)
+    run(tiny(loss__perceptual_net="lpips"), data, tmp_path / "run")
+    assert all(row["perceptual"] > 0 for row in rows(tmp_path / "run") if "perceptual" in row)
+
+
+def test_tensorboard_hears_what_is_reported(data: ImageSet, tmp_path: Path, monkeypatch: Any) -> None:
+    told: list[tuple[str, float, int]] = []
+    opened: list[tuple[str, int | None]] = []
+
+    class SummaryWriter:
+        def __init__(self, folder: str, purge_step: int | None) -> None:
+            opened.append((folder, purge_step))
+
+        def add_scalar(self, name: str, value: float, step: int) -> None:
+            told.append((name, value, step))
+
+        def flush(self) -> None: ...
+
+        def close(self) -> None:
+            opened.append(("closed", None))
+
+    module = types.ModuleType("torch.utils.tensorboard")
+    module.SummaryWriter = SummaryWriter  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", module)
+    with pytest.raises(Stop):
+        run(tiny(), data, tmp_path / "run", listener=cut(after=2))
+    run(tiny(), data, tmp_path / "run")
+    folder = str(tmp_path / "run" / "tensorboard")
+    assert opened == [(folder, None), (folder, 33), ("closed", None)]
+    assert [step for name, _, step in told if name == "training/pixel"] == [16, 32, 48, 48, 64]
+    assert [step for name, _, step in told if name == "held_out/pixel_l1"] == [32, 64]
