@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from stylex.classifiers import Classifier, ClassifierSpec
-from stylex.core.progress import Listener, silent
+from stylex.core.progress import Event, Listener, Tick, silent
 from stylex.data.archive import ArchiveIndex, ImageSet, open_images, write_archive
 from stylex.training.config import PRESETS, TrainConfig
 from stylex.training.loop import train_networks
@@ -86,8 +86,6 @@ class Stop(Exception):
 
 def cut(*, after: int) -> Listener:
     """A listener that cuts a training off when it reports for the ``after + 1``-th time."""
-    from stylex.core.progress import Event, Tick
-
     ticks = 0
 
     def hear(event: Event) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import torch
+from tests.training.conftest import Judge, Stop, cut, different, discs, judge, run, tiny
 from torch import Tensor, nn
 
 from stylex.classifiers import Classifier, ClassifierSpec
@@ -23,8 +24,6 @@ from stylex.models.snapshot import find_snapshot, load_snapshot
 from stylex.training.config import TrainConfig
 from stylex.training.held_out import HeldOut, measure
 from stylex.training.loop import Networks, _average, _set_rates
-
-from .conftest import Judge, Stop, cut, different, discs, judge, run, tiny
 
 # Everything that depends on the image counter happens within eight steps: the discriminator joins after three, lazy
 # penalties, path lengths on every second noise step, the latent term on every second step.

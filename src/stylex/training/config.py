@@ -6,7 +6,7 @@ import dataclasses
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, get_args, get_type_hints
+from typing import Any, Literal, cast, get_args, get_origin, get_type_hints
 
 from stylex.core.errors import ConfigError
 from stylex.models.config import DiscriminatorConfig, EncoderConfig, GeneratorConfig
@@ -15,12 +15,6 @@ from stylex.models.config import DiscriminatorConfig, EncoderConfig, GeneratorCo
 def _require(condition: bool, message: str) -> None:
     if not condition:
         raise ConfigError(message)
-
-
-def _require_one_of(part: Any, owner: str, name: str) -> None:
-    known = get_args(get_type_hints(type(part))[name])
-    value = getattr(part, name)
-    _require(value in known, f"{owner}{name} is {value!r}, but must be one of {', '.join(known)}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,7 +117,6 @@ class LossConfig:
         for name in {weight.name for weight in dataclasses.fields(self)} - {*every, "perceptual_net"}:
             value = getattr(self, name)
             _require(0 <= value < math.inf, f"loss.{name} is {value}, but must be a number and not negative")
-        _require_one_of(self, "loss.", "perceptual_net")
         for name in every:
             _require(getattr(self, name) >= 1, f"loss.{name} is {getattr(self, name)}, but must be 1 or more")
 
@@ -230,7 +223,6 @@ class TrainConfig:
     def __post_init__(self) -> None:
         # A step's random numbers are drawn by seed * 2**40 + images seen, which must stay below 2**64.
         _require(0 <= self.seed < 2**24, f"seed is {self.seed}, but must lie in 0..{2**24 - 1}")
-        _require_one_of(self, "", "precision")
 
     def to_json(self) -> dict[str, Any]:
         """As plain JSON."""
@@ -248,20 +240,25 @@ class TrainConfig:
         return config
 
 
-def _read(kind: type[Any], tree: Mapping[str, Any], where: str) -> Any:
+def _read(kind: type[Any], tree: Any, where: str) -> Any:
     at = f"training options {where or 'at the top'}"
     _require(isinstance(tree, Mapping), f"{at}: expected names with values, got {tree!r}")
     hints = get_type_hints(kind)
     unknown = sorted(set(tree) - set(hints))
     _require(not unknown, f"unknown training option {where}{unknown[0] if unknown else ''}; known: {sorted(hints)}")
-    values = {
-        name: _read(hints[name], value, f"{where}{name}.") if dataclasses.is_dataclass(hints[name]) else value
-        for name, value in tree.items()
-    }
+    values = {name: _value(hints[name], value, f"{where}{name}") for name, value in tree.items()}
     try:
         return kind(**values)
     except TypeError as error:
         raise ConfigError(f"{at}: {error}") from None
+
+
+def _value(hint: Any, value: Any, name: str) -> Any:
+    if dataclasses.is_dataclass(hint):
+        return _read(cast(type[Any], hint), value, f"{name}.")
+    if get_origin(hint) is Literal:
+        _require(value in get_args(hint), f"{name} is {value!r}, but must be one of {', '.join(get_args(hint))}")
+    return tuple(value) if isinstance(value, list) else value
 
 
 _TINY = TrainConfig(

@@ -1,0 +1,74 @@
+"""Laws of the settings of a training."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from stylex.core.errors import ConfigError
+from stylex.training.config import PRESETS, TrainConfig, preset, resolved
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_presets_are_whole_and_survive_json(name: str) -> None:
+    config = preset(name)
+    assert TrainConfig.from_json(json.loads(json.dumps(config.to_json()))) == config
+    assert name.endswith(f"-{config.model.resolution}")
+    assert config.schedule.total_nimg % config.schedule.batch == 0
+    config.model.generator(3, 5), config.model.discriminator(3, 5), config.model.encoder(3)
+
+
+def test_no_such_preset() -> None:
+    with pytest.raises(ConfigError, match="no preset 'huge'; the presets are tiny-16, small-32, medium-64, paper-256"):
+        preset("huge")
+
+
+def test_length_and_seed_go_before_the_preset() -> None:
+    config = resolved("tiny-16", None, kimg=1.0, seed=3)
+    assert (config.schedule.kimg, config.seed, config.model) == (1.0, 3, PRESETS["tiny-16"].model)
+    assert resolved("tiny-16", config, kimg=None, seed=None) == config
+
+
+@pytest.mark.parametrize(("kimg", "batch", "total"), [(1, 8, 1000), (0.001, 8, 8), (1, 3, 999), (1e-9, 16, 16)])
+def test_a_training_is_a_whole_number_of_steps(kimg: float, batch: int, total: int) -> None:
+    assert replace(PRESETS["tiny-16"].schedule, kimg=kimg, batch=batch).total_nimg == total
+
+
+WRONG: dict[str, tuple[dict[str, Any], str]] = {
+    "unknown": ({"bogus": 1}, "unknown training option bogus"),
+    "unknown in a part": ({"loss": {"bogus": 1}}, "unknown training option loss.bogus"),
+    "part is no mapping": ({"loss": 3}, "loss.: expected names with values, got 3"),
+    "part is missing": ({"schedule": {}}, "training options schedule.: missing"),
+    "text for a number": ({"schedule": {"kimg": "many"}}, "training options schedule."),
+    "endless": ({"schedule": {"kimg": float("inf")}}, "schedule.kimg is inf, but must be positive"),
+    "not a number": ({"loss": {"pixel": float("nan")}}, "loss.pixel is nan"),
+    "negative weight": ({"loss": {"latent_moments": -1}}, "loss.latent_moments is -1, but must be"),
+    "never": ({"loss": {"r1_every": 0}}, "loss.r1_every is 0, but must be 1 or more"),
+    "perceptual net": ({"loss": {"perceptual_net": "vgg"}}, "'vgg', but must be one of classifier, lpips, none"),
+    "precision": ({"precision": "fp16"}, "precision is 'fp16', but must be one of auto, bf16, fp32"),
+    "rate": ({"optimizer": {"encoder_lr": 0}}, "optimizer.encoder_lr is 0, but must be positive"),
+    "moment": ({"optimizer": {"beta2": 1}}, "optimizer.beta2 is 1, but must be 0 or more and below 1"),
+    "warm-up": ({"optimizer": {"encoder_warmup_nimg": -5}}, "encoder_warmup_nimg is -5, but must not be negative"),
+    "decay": ({"optimizer": {"decay": 2}}, "optimizer.decay is 2, but must lie in 0..1"),
+    "share": ({"schedule": {"kimg": 1, "reconstruct_first": 1.5}}, "reconstruct_first is 1.5, but must lie in 0..1"),
+    "negative seed": ({"seed": -1}, "seed is -1, but must lie in 0..16777215"),
+    "seed too large": ({"seed": 2**24}, "seed is 16777216"),
+}
+
+
+@pytest.mark.parametrize(("changes", "said"), WRONG.values(), ids=WRONG.keys())
+def test_settings_that_cannot_be_meant_are_refused(changes: dict[str, Any], said: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        TrainConfig.from_json(PRESETS["tiny-16"].to_json() | changes)
+    assert said in str(caught.value)
+
+
+def test_widths_must_fit_the_resolution() -> None:
+    model = replace(PRESETS["tiny-16"].model, generator_widths=(8, 8))
+    with pytest.raises(ConfigError, match=r"generator: 2 widths \(8, 8\) for resolution 16; give 3"):
+        model.generator(1, 2)
+    with pytest.raises(ConfigError, match="model.w_dim is 0"):
+        replace(PRESETS["tiny-16"].model, w_dim=0)

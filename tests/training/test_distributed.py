@@ -1,0 +1,81 @@
+"""Several processes compute what one would."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from tests.training.conftest import discs, judge, run, tiny
+from torch import Tensor, multiprocessing
+
+from stylex.core.errors import ConfigError
+from stylex.data.archive import open_images
+from stylex.models.discriminator import minibatch_std
+from stylex.training.distributed import Processes
+from stylex.training.loop import Networks
+
+
+@pytest.mark.parametrize(
+    ("batch", "group", "size"), [(8, 4, 2), (12, 4, 3), (6, 4, 2), (16, 4, 4), (10, 4, 5), (8, 1, 8)]
+)
+def test_groups_of_the_minibatch_deviation_stay_whole(batch: int, group: int, size: int) -> None:
+    x = torch.randn(batch, 2, 3, 3, generator=torch.Generator().manual_seed(0))
+    whole = minibatch_std(x, group)
+    shares = [Processes(rank, size).share(batch, group) for rank in range(size)]
+    assert sorted(torch.cat(shares).tolist()) == list(range(batch))
+    for share in shares:
+        assert torch.equal(minibatch_std(x[share], group), whole[share])
+
+
+def test_a_batch_that_does_not_divide_is_refused() -> None:
+    with pytest.raises(ConfigError, match="give a batch that is a multiple of 12"):
+        Processes(0, 3).share(8, 4)
+
+
+# Few enough steps for differences to stay differences of rounding; all losses at once.
+CONFIG: dict[str, Any] = {
+    "schedule__kimg": 0.064,
+    "schedule__batch": 16,
+    "schedule__tick_nimg": 16,
+    "schedule__snapshot_nimg": 1000,
+    "schedule__reconstruct_first": 0.25,
+    "loss__r1_every": 2,
+    "loss__path_length": 1.0,
+    "loss__path_length_every": 1,
+    "loss__latent_moments": 2.0,
+    "optimizer__encoder_warmup_nimg": 0,
+    "mirror": True,
+}
+
+
+def one_of_two(rank: int, port: int, data: Path, out: Path) -> None:
+    os.environ |= {"RANK": str(rank), "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    torch.set_num_threads(1)
+    run(tiny(**CONFIG), open_images(data), out, classifier=judge(3))
+    assert not torch.distributed.is_initialized()
+
+
+@pytest.mark.slow
+def test_two_processes_are_one_up_to_rounding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = discs(tmp_path / "discs.zip", labels=3)
+    run(tiny(**CONFIG), open_images(data), tmp_path / "one", classifier=judge(3))
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(Path(__file__).parents[2]), *sys.path]))
+    multiprocessing.spawn(one_of_two, (port, data, tmp_path / "two"), nprocs=2)
+    one, two = (torch.load(tmp_path / name / "state.pt", weights_only=True)["parts"] for name in ("one", "two"))
+    start = Networks.build(tiny(**CONFIG), 1, 3).by_name()
+    for name in ("generator", "encoder", "discriminator", "generator_ema", "encoder_ema"):
+        moved = difference(one[name], start[name].state_dict())
+        assert difference(one[name], two[name]) < 1e-3 * moved, name
+    assert torch.allclose(one["path_mean"], two["path_mean"], rtol=1e-4)
+
+
+def difference(one: dict[str, Tensor], other: dict[str, Tensor]) -> float:
+    return max((value - other[key]).abs().max().item() for key, value in one.items())
