@@ -194,8 +194,7 @@ def train_networks(
         # Discriminator.
         if adversarial:
             with autocast():
-                both = discriminator(torch.cat([batch.x, fake.detach()]), c.repeat(2, 1), batches=2)
-                loss = losses.discriminator_logistic(*both.chunk(2))
+                loss = losses.discriminator_logistic(discriminator(batch.x, c), discriminator(fake.detach(), c))
             figures["discriminator"] = loss
             if step % loss_weights.r1_every == 0 and loss_weights.r1_gamma > 0:
                 # float32: the penalty's second derivatives are too coarse in bfloat16.
