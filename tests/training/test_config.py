@@ -70,5 +70,5 @@ def test_widths_must_fit_the_resolution() -> None:
     model = replace(PRESETS["tiny-16"].model, generator_widths=(8, 8))
     with pytest.raises(ConfigError, match=r"generator: 2 widths \(8, 8\) for resolution 16; give 3"):
         model.generator(1, 2)
-    with pytest.raises(ConfigError, match="model.w_dim is 0"):
+    with pytest.raises(ConfigError, match=r"model\.w_dim is 0"):
         replace(PRESETS["tiny-16"].model, w_dim=0)
