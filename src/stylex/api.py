@@ -7,7 +7,7 @@ torch) are imported inside the verbs, so that this module, and the command line 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -176,7 +176,7 @@ def train(
             and std, kind of output), where the classifier does not say it itself.
         seed: the same seed gives the same run on the same machine; not given: as the preset says, 0.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:1``.
-        dry_run: check everything and say what would run, but train nothing and write nothing.
+        dry_run: check everything and say what would run and about how long, but write nothing.
         listener: hears the progress.
 
     Returns:
@@ -206,9 +206,13 @@ def train(
         raise DataError(
             f"{data} has {len(training)} training and {len(held_out)} test images; a training needs at least 2 of each"
         )
-    identity = {"options": options.to_json(), "data": images.fingerprint, "classifier": fingerprint(judge)}
+    identity: dict[str, Any] = {
+        "options": options.to_json(),
+        "data": images.fingerprint,
+        "classifier": fingerprint(judge),
+    }
     if dry_run:
-        listener(Found(message=_plan(options, len(training), len(held_out), judge.spec.labels, place)))
+        listener(Found(message=_plan(options, training, len(held_out), judge, place, _done(folder, identity))))
         return folder
     train_networks(
         config=options,
@@ -596,10 +600,33 @@ def _draw_panel(panel: Panel) -> bytes:
     )
 
 
-def _plan(options: TrainConfig, training: int, held_out: int, labels: tuple[str, ...], place: str) -> str:
+def _done(run: Path, identity: Mapping[str, Any]) -> int:
+    """How many images the training in a folder has seen.
+
+    Raises:
+        ConfigError, SnapshotError: it is another training, or its state is damaged.
+    """
+    from stylex.training.state import load_state
+
+    state = run / "state.pt"
+    return load_state(state, identity=identity)[0] if state.exists() else 0
+
+
+def _plan(
+    options: TrainConfig, training: ImageSet, held_out: int, classifier: Classifier, place: str, done: int
+) -> str:
     """What a training would do, in a line."""
+    from stylex.training.rehearsal import parameters, seconds_needed
+
     total = options.schedule.total_nimg
+    weights = parameters(options, training.channels, classifier.k)
+    left = seconds_needed(options, training, classifier, place) * (total - done) / total
+    time = f"{left / 60:.0f} minutes" if left >= 120 else f"{left:.0f} seconds"
     return (
-        f"would train on {training} images ({held_out} held out) at {options.model.resolution} px on {place} for "
-        f"{total} images in {total // options.schedule.batch} steps, for a classifier of {', '.join(labels[:5])}"
+        (f"would go on from image {done} of" if done else "would train for")
+        + f" {total} images in {total // options.schedule.batch} steps, about {time} on {place}; on "
+        f"{len(training)} images ({held_out} held out) of {options.model.resolution} px, for a classifier of "
+        f"{', '.join(classifier.spec.labels[:5])}; "
+        + ", ".join(f"{name} {number:,}" for name, number in weights.items())
+        + " parameters"
     )

@@ -1,0 +1,70 @@
+"""What a training would cost: parameters, and a time measured on a few real steps whose result is thrown away."""
+
+from __future__ import annotations
+
+import tempfile
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+from stylex.classifiers.classifier import Classifier
+from stylex.core.progress import Event, Tick
+from stylex.data.archive import ImageSet
+from stylex.training.config import TrainConfig
+from stylex.training.loop import Networks, train_networks
+
+_STEPS = 3
+"""Steps of each kind: a first one that is not counted, then one of images and one of noise."""
+
+
+class _EnoughError(Exception):
+    """The rehearsal has seen what it needs."""
+
+
+def parameters(config: TrainConfig, channels: int, k: int) -> dict[str, int]:
+    """How many weights each network has."""
+    networks = Networks.build(config, channels, k).by_name()
+    return {
+        name: sum(weight.numel() for weight in networks[name].parameters())
+        for name in ("generator", "encoder", "discriminator")
+    }
+
+
+def seconds_needed(config: TrainConfig, images: ImageSet, classifier: Classifier, device: str) -> float:
+    """Seconds that the steps of a training would take here, by a few steps with and without the discriminator."""
+    schedule = config.schedule
+    seconds = 0.0
+    for share, reconstruct_first in ((schedule.reconstruct_first, 1.0), (1 - schedule.reconstruct_first, 0.0)):
+        if share == 0:
+            continue
+        speeds: list[float] = []
+
+        def hear(event: Event, speeds: list[float] = speeds) -> None:
+            if isinstance(event, Tick):
+                speeds.append(event.images_per_s)
+                if len(speeds) == _STEPS:
+                    raise _EnoughError
+
+        short = replace(
+            schedule,
+            kimg=(_STEPS + 1) * schedule.batch / 1000,
+            reconstruct_first=reconstruct_first,
+            tick_nimg=schedule.batch,
+            snapshot_nimg=10**12,
+        )
+        with tempfile.TemporaryDirectory() as folder, suppress(_EnoughError):
+            train_networks(
+                config=replace(config, schedule=short),
+                images=images,
+                held_out=images.subset([0, 1]),
+                classifier=classifier,
+                identity={},
+                classifier_reference=None,
+                classifier_fingerprint="",
+                out=Path(folder),
+                draw_panel=lambda panel: b"",
+                device=device,
+                listener=hear,
+            )
+        seconds += share * schedule.total_nimg * sum(1 / speed for speed in speeds[1:]) / (_STEPS - 1)
+    return seconds

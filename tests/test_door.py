@@ -1,0 +1,477 @@
+"""The door: every verb from end to end on tiny data, and what is said of all that cannot be used."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from stylex.cli import main
+
+# The classifiers under explanation, as a person would write them.
+JUDGES = """
+import torch
+from torch import nn
+from stylex.classifiers import ClassifierSpec
+
+RANDOM = torch.Generator()
+
+class Net(nn.Module):
+    def __init__(self, k, channels=1):
+        super().__init__()
+        torch.manual_seed(0)
+        self.one, self.two = nn.Conv2d(channels, 6, 3, 2, 1), nn.Conv2d(6, 6, 3, 2, 1)
+        self.head = nn.Linear(6, k)
+
+    def forward(self, x):
+        return self.head(self.two(self.one(x).relu()).mean(dim=(2, 3))) * 8
+
+def spec(labels, **more):
+    return ClassifierSpec(labels=labels, **{"input_size": 16, "channels": 1} | more)
+
+def two(): return Net(2), spec(("small", "large"))
+def three(): return Net(3), spec(("small", "large", "huge"))
+def several(): return Net(2), spec(("left", "big"), output="multi-label")
+def other_labels(): return Net(2), spec(("cat", "dog"))
+def half_known(): return Net(2), spec(("small", "enormous"))
+def colour(): return Net(2, 3), spec(("small", "large"), channels=3)
+def too_few(): return Net(2), spec(("small", "large", "huge"))
+def no_spec(): return lambda x: x.flatten(1)[:, :2]
+def a_number(): return 3
+def broken(): raise OSError("weights.bin is not there")
+def nan(): return lambda x: Net(2)(x) * float("nan"), spec(("small", "large"))
+def one_by_one(): return lambda x: Net(2)(x.view(1, 1, 16, 16)), spec(("small", "large"))
+def one_answer(): return lambda x: Net(2)(x)[:1], spec(("small", "large"))
+def cut_off(): return lambda x: Net(2)(x).detach(), spec(("small", "large"))
+def random(): return lambda x: Net(2)(x) + torch.rand(len(x), 2, generator=RANDOM), spec(("small", "large"))
+class Tires(Net):
+    answers = 17
+
+    def forward(self, x):
+        Tires.answers -= 1
+        return super().forward(x) * (1.0 if Tires.answers > 0 else float("nan"))
+
+def tires():
+    Tires.answers = 17
+    return Tires(2), spec(("small", "large"))
+def words(): return lambda x: "large", spec(("small", "large"))
+def percent(): return lambda x: Net(2)(x).softmax(1), spec(("small", "large"))
+"""
+TRAINING = ["--preset", "tiny-16", "--kimg", "0.032", "--schedule.tick-nimg", "16", "--schedule.snapshot-nimg", "16"]
+
+
+@dataclass(frozen=True)
+class World:
+    """A folder with all that the verbs need."""
+
+    root: Path
+
+    def __truediv__(self, name: str) -> str:
+        return str(self.root / name)
+
+    def train(self, *more: str, data: str = "two.zip", judge: str = "two", out: str = "new") -> list[str]:
+        return [
+            "train",
+            "--data",
+            self / data,
+            "--classifier",
+            f"judges:{judge}",
+            "--out",
+            self / out,
+            *TRAINING,
+            *more,
+        ]
+
+    def find(self, *more: str, run: str = "run", data: str = "two.zip", out: str = "new") -> list[str]:
+        return ["find", self / run, "--data", self / data, "--out", self / out, "--images", "6", *more]
+
+    def explain(self, *more: str, run: str = "run", image: str = "photo.png", out: str = "new") -> list[str]:
+        return ["explain", self / run, self / image, "--out", self / out, *more]
+
+
+def disc(i: int, kinds: int, channels: int = 1) -> Image.Image:
+    y, x = np.mgrid[:16, :16]
+    column = 5 if i % 2 else 10
+    picture = 255 / (1 + np.exp((np.hypot(y - 8 - i % 3, x - column) - 2 - 2 * (i % kinds)) * 2))
+    grey = Image.fromarray(
+        (picture + np.random.default_rng(i).uniform(0, 9, picture.shape)).clip(0, 255).astype(np.uint8)
+    )
+    return grey if channels == 1 else grey.convert("RGB")
+
+
+def draw_folder(folder: Path, kinds: tuple[str, ...], channels: int = 1) -> None:
+    for i in range(60):
+        place = folder / kinds[i % len(kinds)]
+        place.mkdir(parents=True, exist_ok=True)
+        disc(i, len(kinds), channels).save(place / f"{i}.png")
+
+
+@pytest.fixture(scope="session")
+def made(tmp_path_factory: pytest.TempPathFactory) -> World:
+    """Archives of two, three and several classes, and a run on the first; made by the commands themselves."""
+    root = tmp_path_factory.mktemp("world")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(root))
+        (root / "judges.py").write_text(JUDGES)
+        draw_folder(root / "photos", ("small", "large"))
+        draw_folder(root / "photos3", ("small", "large", "huge"))
+        draw_folder(root / "colours", ("small", "large"), channels=3)
+        draw_folder(root / "several", ("all",))
+        rows = [f"{i}.png,{i % 2},{int(i % 3 == 0)}" for i in range(60)]
+        for file in (root / "several" / "all").iterdir():
+            file.rename(root / "several" / file.name)
+        (root / "several" / "all").rmdir()
+        (root / "several" / "metadata.csv").write_text("\n".join(["file_name,left,big", *rows]))
+        for source, out, more in (
+            ("photos", "two.zip", []),
+            ("photos3", "three.zip", []),
+            ("colours", "colour.zip", ["--channels", "3"]),
+            ("several", "several.zip", ["--label-column", "left,big"]),
+        ):
+            given = [str(root / source), "--out", str(root / out), "--resolution", "16", *more]
+            assert main(["prepare", *given, "-q"]) == 0
+        disc(3, 2).save(root / "photo.png")
+        world = World(root)
+        assert main(world.train("-q", out="run")) == 0
+    return world
+
+
+@pytest.fixture
+def world(made: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+    """A copy to do harm to."""
+    monkeypatch.delenv("STYLEX_DEBUG", raising=False)
+    monkeypatch.syspath_prepend(str(made.root))
+    shutil.copytree(made.root, tmp_path / "w", ignore=shutil.ignore_patterns("__pycache__", "photos*", "colours"))
+    return World(tmp_path / "w")
+
+
+# What works.
+
+
+@pytest.mark.parametrize(
+    ("data", "judge", "aims", "labels"),
+    [
+        ("two.zip", "two", [], ["small", "large"]),
+        ("three.zip", "three", ["--target", "huge", "--source", "small"], ["small", "large", "huge"]),
+        ("several.zip", "several", ["--target", "big"], ["left", "big"]),
+    ],
+)
+def test_from_photographs_to_a_report(
+    world: World, capsys: pytest.CaptureFixture[str], data: str, judge: str, aims: list[str], labels: list[str]
+) -> None:
+    run = "run" if judge == "two" else "other"
+    if run == "other":
+        assert main(world.train(data=data, judge=judge, out=run)) == 0
+    assert sorted(path.name for path in (world.root / run).iterdir()) == ["snapshots", "state.pt", "stats.jsonl"]
+    with Image.open(world.root / run / "snapshots" / "000000032" / "panel.png") as panel:
+        assert panel.width > 16 * 6
+    assert main(world.find(*aims, run=run, data=data, out="explained")) == 0
+    assert main(world.explain(*aims[:2], run=run, out="one")) == 0
+    for folder in ("explained", "one"):
+        manifest = json.loads((world.root / folder / "manifest.json").read_text())
+        assert [label if isinstance(label, str) else label["name"] for label in manifest["labels"]] == labels
+        assert main(["report", world / folder]) == 0
+        assert (world.root / folder / "report.html").read_text().lstrip().lower().startswith("<!doctype html>")
+    told = capsys.readouterr()
+    assert f"next: stylex report {world / 'explained'}" in told.out
+    assert "stylex: error" not in told.err
+
+
+def test_a_training_is_rehearsed_without_a_trace(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    before = listing(world.root)
+    assert main(world.train("--dry-run")) == 0
+    told = capsys.readouterr().err
+    for words in (
+        "would train for",
+        "32 images in 4 steps",
+        "generator",
+        "encoder",
+        "discriminator",
+        "parameters",
+        "about",
+    ):
+        assert words in told
+    assert main(world.train("--dry-run", out="run")) == 0
+    assert "go on" in capsys.readouterr().err
+    assert listing(world.root) == before
+
+
+# What does not.
+
+Harm = Callable[[World], None]
+
+
+def listing(root: Path) -> dict[str, bytes | None]:
+    """Everything below a folder, with its content; but measured effects, which the next search goes on with."""
+    return {
+        str(path.relative_to(root)): None if path.is_dir() else path.read_bytes()
+        for path in root.rglob("*")
+        if not {"__pycache__", "effects"} & set(path.parts)
+    }
+
+
+def write(name: str, content: bytes | str) -> Harm:
+    def harm(world: World) -> None:
+        path = world.root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+
+    return harm
+
+
+def change(name: str, how: Callable[[bytes], bytes]) -> Harm:
+    def harm(world: World) -> None:
+        path = world.root / name
+        path.write_bytes(how(path.read_bytes()))
+
+    return harm
+
+
+def remove(name: str) -> Harm:
+    def harm(world: World) -> None:
+        path = world.root / name
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+    return harm
+
+
+def with_json(**values: Any) -> Callable[[bytes], bytes]:
+    return lambda content: json.dumps(json.loads(content) | values).encode()
+
+
+def nan_weight(content: bytes) -> bytes:
+    from safetensors.torch import load, save
+
+    weights = load(content)
+    weights["generator.synthesis.const"][0] = float("nan")
+    return save(weights)
+
+
+def pickled(world: World) -> None:
+    torch.save(torch.nn.Linear(2, 2), world.root / "judge.pt")
+
+
+def nothing(world: World) -> None:
+    pass
+
+
+SNAPSHOT = "run/snapshots/000000032"
+WEIGHTS = f"{SNAPSHOT}/weights.safetensors"
+PLAIN_SPEC = {"labels": ["small", "large"], "input_size": 16, "channels": 1}
+
+BAD: dict[str, tuple[Harm, Callable[[World], list[str]], str]] = {
+    # options
+    "no such preset": (nothing, lambda w: w.train("--preset", "huge"), "no preset 'huge'"),
+    "no such option": (nothing, lambda w: w.train("--loss.nonsense", "1"), "unrecognized arguments"),
+    "endless training": (nothing, lambda w: w.train("--kimg", "inf"), "--kimg: expected a number, got 'inf'"),
+    "seed below zero": (nothing, lambda w: w.train("--seed", "-1"), "seed is -1"),
+    "widths of another resolution": (nothing, lambda w: w.train("--model.generator-widths", "[8,8]"), "2 widths"),
+    "no such device": (nothing, lambda w: w.train("--device", "gpu"), "no device 'gpu'"),
+    "a device of another machine": (nothing, lambda w: w.train("--device", "cuda:77"), "is not on this machine"),
+    "lpips is not installed": (nothing, lambda w: w.train("--loss.perceptual-net", "lpips"), "install stylex[lpips]"),
+    "config file that is none": (write("c", "kimg: ["), lambda w: w.train("--config", w / "c"), "not readable"),
+    "config file with other words": (write("c", "bogus: 1"), lambda w: w.train("--config", w / "c"), "'bogus'"),
+    # data
+    "no archive": (nothing, lambda w: w.train(data="none.zip"), "there is no archive"),
+    "a folder for an archive": (nothing, lambda w: w.train(data="several"), "is a folder"),
+    "archive cut short": (change("two.zip", lambda b: b[: len(b) // 2]), lambda w: w.train(), "not a readable zip"),
+    "archive with a damaged picture": (
+        change("two.zip", lambda b: b.replace(b"IDAT", b"IDOT", 1)), lambda w: w.train(), "is damaged",
+    ),
+    "archive of something else": (write("two.zip", "PK"), lambda w: w.train(), "not a readable zip"),
+    "images of another size": (nothing, lambda w: [*w.train(), "--preset", "small-32"], "holds images of 16 px"),
+    "nothing to prepare": (nothing, lambda w: ["prepare", w / "void", "--out", w / "new.zip"], "no folder or zip"),
+    "nothing usable to prepare": (
+        write("junk/a/1.png", "no picture"), lambda w: ["prepare", w / "junk", "--out", w / "new.zip"], "",
+    ),
+    "archive that is there": (nothing, lambda w: ["prepare", w / "several", "--out", w / "two.zip"], "exists already"),
+    "no such label column": (
+        nothing, lambda w: ["prepare", w / "several", "--out", w / "n.zip", "--label-column", "hue"], "no label column",
+    ),
+    # classifiers
+    "no such module": (nothing, lambda w: w.train("--classifier", "judge_of_none:two"), "no module"),
+    "no such function": (nothing, lambda w: w.train(judge="ten"), "has no 'ten'"),
+    "function that fails": (nothing, lambda w: w.train(judge="broken"), "weights.bin is not there"),
+    "function of something else": (nothing, lambda w: w.train(judge="a_number"), "gave int"),
+    "no spec": (nothing, lambda w: w.train(judge="no_spec"), "comes without a spec"),
+    "spec that is no JSON": (
+        write("s.json", "{"), lambda w: w.train("--classifier-spec", w / "s.json"), "cannot be read",
+    ),
+    "spec with an unknown key": (
+        write("s.json", json.dumps(PLAIN_SPEC | {"colour": 1})),
+        lambda w: w.train("--classifier-spec", w / "s.json"), "unknown key colour",
+    ),
+    "spec of another number of labels": (nothing, lambda w: w.train(judge="too_few"), "expects [1, 3]"),
+    "labels half known": (nothing, lambda w: w.train(judge="half_known"), "does not know"),
+    "other channels": (nothing, lambda w: w.train(judge="colour"), "takes 3 channel(s), the images have 1"),
+    "answers NaN": (nothing, lambda w: w.train(judge="nan"), "not finite"),
+    "batch fixed at one": (nothing, lambda w: w.train(judge="one_by_one"), "make its batch dimension dynamic"),
+    "one answer for all": (nothing, lambda w: w.train(judge="one_answer"), "make its batch dimension dynamic"),
+    "no gradient": (nothing, lambda w: w.train(judge="cut_off"), "gives no gradient"),
+    "answers at random": (nothing, lambda w: w.train(judge="random"), "differently each time"),
+    "answers in words": (nothing, lambda w: w.train(judge="words"), "answered with str"),
+    "probabilities called logits": (nothing, lambda w: w.train(judge="percent"), "set output to probabilities"),
+    "pickled module": (pickled, lambda w: w.train("--classifier", w / "judge.pt"), "without a spec"),
+    "pickled module with a spec": (
+        lambda w: (pickled(w), write("judge.pt.json", json.dumps(PLAIN_SPEC))(w))[0],
+        lambda w: w.train("--classifier", w / "judge.pt"), "not a TorchScript program",
+    ),
+    "weights alone": (write("j.pth", "x"), lambda w: w.train("--classifier", w / "j.pth"), "no program"),
+    "program cut short": (
+        lambda w: (write("j.pt2", "PK12")(w), write("j.pt2.json", json.dumps(PLAIN_SPEC))(w))[0],
+        lambda w: w.train("--classifier", w / "j.pt2"), "not a torch.export program",
+    ),
+    # runs
+    "run of other options": (nothing, lambda w: w.train("--seed", "5", out="run"), "seed was 0, now 5"),
+    "run of other data": (nothing, lambda w: w.train(data="several.zip", out="run"), "data was"),
+    "state cut short": (change("run/state.pt", lambda b: b[:-3000]), lambda w: w.train(out="run"), "is damaged"),
+    "state of something else": (write("run/state.pt", "text"), lambda w: w.train(out="run"), "is damaged"),
+    "state pickled": (
+        lambda w: torch.save(torch.nn.Linear(2, 2), w.root / "run" / "state.pt"),
+        lambda w: w.train(out="run"), "is damaged",
+    ),
+    "state gone": (
+        remove("run/state.pt"), lambda w: w.train("--seed", "5", out="run"), "snapshots of another training",
+    ),
+    "run in the place of a file": (write("new", "text"), lambda w: w.train(), "cannot write"),
+    "run that is not there": (nothing, lambda w: w.find(run="void"), "does not exist"),
+    "run without a snapshot": (remove("run/snapshots"), lambda w: w.find(), "holds no snapshot"),
+    "snapshot without weights": (remove(WEIGHTS), lambda w: w.find(), "is missing"),
+    "snapshot cut short": (change(WEIGHTS, lambda b: b[:-9]), lambda w: w.find(), "is damaged"),
+    "snapshot of no numbers": (change(WEIGHTS, nan_weight), lambda w: w.find(), "not finite"),
+    "snapshot without words": (write(f"{SNAPSHOT}/snapshot.json", "{"), lambda w: w.find(), "cannot be read"),
+    "snapshot of something else": (write(f"{SNAPSHOT}/snapshot.json", "[]"), lambda w: w.find(), "does not describe"),
+    "snapshot of another version": (
+        change(f"{SNAPSHOT}/snapshot.json", with_json(version=9)), lambda w: w.find(), "has version 9",
+    ),
+    "snapshot of another shape": (
+        change(f"{SNAPSHOT}/snapshot.json", with_json(encoder={"resolution": 16})), lambda w: w.find(), "not a whole",
+    ),
+    # search
+    "no such target": (nothing, lambda w: w.find("--target", "boot"), "no label 'boot'"),
+    "no such source": (nothing, lambda w: w.find("--target", "large", "--source", "7"), "no label '7'"),
+    "no images to search on": (nothing, lambda w: w.find("--images", "0"), "give at least one"),
+    "search in colour": (nothing, lambda w: w.find(data="colour.zip"), "3 channel(s)"),
+    "another classifier": (nothing, lambda w: w.find("--classifier", "judges:three"), ""),
+    "explanation that is there": (write("new/mine.txt", "x"), lambda w: w.find(), "exists already"),
+    "folder that is no explanation": (
+        write("new/mine.txt", "x"), lambda w: w.find("--overwrite"), "holds something else",
+    ),
+    # one image
+    "no image": (nothing, lambda w: w.explain(image="none.png"), "none.png"),
+    "image that is none": (write("photo.png", "text"), lambda w: w.explain(), "photo.png"),
+    "image cut short": (change("photo.png", lambda b: b[:100]), lambda w: w.explain(), "photo.png"),
+    "empty image": (write("photo.png", b""), lambda w: w.explain(), "photo.png"),
+    "no such image in the archive": (nothing, lambda w: w.explain("--data", w / "two.zip"), "has no image"),
+    # report
+    "no explanation": (nothing, lambda w: ["report", w / "void"], "not a folder"),
+    "report of a run": (nothing, lambda w: ["report", w / "run"], "not an explanation folder"),
+    "manifest of something else": (write("e/manifest.json", "{}"), lambda w: ["report", w / "e"], "not the manifest"),
+    "manifest cut short": (write("e/manifest.json", "{"), lambda w: ["report", w / "e"], "cannot be read"),
+}  # fmt: skip
+
+
+def refusal(world: World, arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
+    """The one line that a command is refused with."""
+    before = listing(world.root)
+    assert main([*arguments, "-q"]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("stylex: error: ")
+    assert err.count("\n") == 1
+    assert listing(world.root) == before
+    return err
+
+
+@pytest.mark.parametrize(("harm", "arguments", "said"), BAD.values(), ids=BAD.keys())
+def test_what_cannot_be_used_is_told_in_one_line_and_leaves_nothing(
+    world: World, capsys: pytest.CaptureFixture[str], harm: Harm, arguments: Callable[[World], list[str]], said: str
+) -> None:
+    harm(world)
+    assert said in refusal(world, arguments(world), capsys)
+
+
+def test_a_classifier_that_turns_nan_leaves_the_last_good_state(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(world.train("-q", judge="tires")) == 2
+    err = capsys.readouterr().err
+    assert err.startswith("stylex: error: ")
+    assert "kl" in err
+    assert "no longer finite near image 32; the last good state is kept" in err
+    assert err.count("\n") == 1
+    assert [path.name for path in (world.root / "new" / "snapshots").iterdir()] == ["000000016"]
+    assert torch.load(world.root / "new" / "state.pt", weights_only=True)["nimg"] == 16
+
+
+WRITING: dict[str, Callable[[World], list[str]]] = {
+    "prepare": lambda w: ["prepare", w / "several", "--out", w / "new.zip"],
+    "train": lambda w: w.train(),
+    "find": lambda w: w.find(),
+    "explain": lambda w: w.explain(),
+    "report": lambda w: ["report", w / "explained"],
+}
+
+
+@contextmanager
+def files_no_larger_than(size: int) -> Iterator[None]:
+    """The system refuses to write more into a file, as it does on a full disk."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.parametrize("verb", WRITING)
+@pytest.mark.parametrize("how", ["write", "replace", "fsync"])
+def test_a_full_disk_is_told_and_nothing_half_written_stays(
+    world: World, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, verb: str, how: str
+) -> None:
+    if verb == "report":
+        assert main(world.explain("-q", out="explained")) == 0
+        capsys.readouterr()
+
+    def full(*given: Any, **options: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    before = listing(world.root)
+    if how == "write":
+        with files_no_larger_than(500):
+            assert main([*WRITING[verb](world), "-q"]) == 2
+    else:
+        with monkeypatch.context() as patch:
+            patch.setattr(os, how, full)
+            if how == "replace":
+                patch.setattr(os, "rename", full)
+            assert main([*WRITING[verb](world), "-q"]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("stylex: error: cannot write")
+    assert err.count("\n") == 1
+    left = listing(world.root)
+    if verb == "train":  # a run's folder appears at once, and its reports grow line by line
+        assert all(name in before or name in ("new", "new/snapshots", "new/stats.jsonl") for name in left)
+    else:
+        assert left == before
+
+
+@pytest.mark.parametrize("verb", WRITING)
+def test_a_place_that_cannot_be_written_is_told(world: World, capsys: pytest.CaptureFixture[str], verb: str) -> None:
+    if verb == "report":
+        assert main(world.explain("-q", out="explained")) == 0
+        capsys.readouterr()
+    arguments = [*WRITING[verb](world), "--out", "/proc/stylex/new.zip"]  # nobody may make a folder there
+    assert "cannot write" in refusal(world, arguments, capsys)
