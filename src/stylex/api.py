@@ -197,7 +197,7 @@ def train(
     if images.resolution != options.model.resolution:
         raise ConfigError(
             f"{data} holds images of {images.resolution} px, but the settings are for {options.model.resolution} px; "
-            f"choose a preset for {images.resolution} px or prepare the data with --resolution {options.model.resolution}"
+            f"choose a preset for {images.resolution} px, or prepare with --resolution {options.model.resolution}"
         )
     judge = load_classifier(classifier, _spec(classifier_spec)).to(place)
     check_classifier(judge, channels=images.channels, resolution=images.resolution, labels=images.label_names)
@@ -410,24 +410,38 @@ def explain(
     return explanation
 
 
-def report(explanation_folder: str | Path, *, out: str | Path | None = None) -> Path:
+def report(
+    explanation_folder: str | Path,
+    *,
+    out: str | Path | None = None,
+    strips: bool = False,
+    flicker: Literal["webp", "gif"] | None = None,
+) -> Path:
     """Write the report of an explanation: one HTML file that opens anywhere, without a network.
 
     Args:
         explanation_folder: what ``find`` or ``explain`` wrote.
         out: the HTML file; not given: ``report.html`` in the explanation folder.
+        strips: also write a PNG for each attribute, the rebuilt pictures above the changed ones.
+        flicker: also write an animation for each attribute, ``webp`` or ``gif``.
 
     Returns:
-        The report's path.
+        The report's path; strips and flickers are in a folder ``pictures`` beside it.
 
     Raises:
         StoreError: the folder is not an explanation, or is damaged.
     """
     from stylex.report import write_report
+    from stylex.report.media import write_flickers, write_strips
+    from stylex.store.folder import read_explanation
 
-    folder = Path(explanation_folder)
-    path = folder / "report.html" if out is None else Path(out)
-    write_report(folder, path)
+    explanation = read_explanation(explanation_folder)
+    path = Path(explanation_folder) / "report.html" if out is None else Path(out)
+    write_report(explanation, path)
+    if strips:
+        write_strips(explanation, path.parent / "pictures")
+    if flicker is not None:
+        write_flickers(explanation, path.parent / "pictures", flicker)
     return path
 
 
@@ -561,9 +575,9 @@ def _fits(images: ImageSet, snapshot: Snapshot, data: str | Path) -> None:
     config = snapshot.generator.config
     if (images.resolution, images.channels) != (config.resolution, config.channels):
         raise DataError(
-            f"{data} holds images of {images.resolution} px with {images.channels} channel(s), the snapshot was trained "
-            f"on {config.resolution} px with {config.channels}; prepare the data with --resolution {config.resolution} "
-            f"--channels {config.channels}"
+            f"{data} holds images of {images.resolution} px with {images.channels} channel(s), the snapshot was "
+            f"trained on {config.resolution} px with {config.channels}; prepare the data with "
+            f"--resolution {config.resolution} --channels {config.channels}"
         )
 
 

@@ -195,7 +195,9 @@ def _add_fields(group: Any, part: Any, prefix: str, taken: Collection[str]) -> N
     for field in fields(part):
         name, value = field.name, getattr(part, field.name)
         if name not in taken and not is_dataclass(value):
-            group.add_argument(f"--{prefix}{name}", type=types[name], default=value, help=help_of[name])
+            # A truth value may stand bare, as the verbs' own do, or be said: --mirror, --mirror false.
+            bare = {"nargs": "?", "const": True} if types[name] is bool else {}
+            group.add_argument(f"--{prefix}{name}", type=types[name], default=value, help=help_of[name], **bare)
 
 
 def _configured(config: TrainConfig, options: Namespace) -> TrainConfig:

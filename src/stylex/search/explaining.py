@@ -103,7 +103,9 @@ def encode(
         x_rec = draw(snapshot.generator.synthesis, s)
         rows.append((x_rec, logits, classifier.logits(x_rec), s))
     x_rec, logits, logits_rec, s = (torch.cat(column) for column in zip(*rows, strict=True))
-    return Encoded(ids=tuple(ids), labels=tuple(labels), x=x, x_rec=x_rec, logits=logits, logits_rec=logits_rec, s=s)
+    return Encoded(
+        ids=_file_names(ids), labels=tuple(labels), x=x, x_rec=x_rec, logits=logits, logits_rec=logits_rec, s=s
+    )
 
 
 def explain_class(
@@ -264,8 +266,8 @@ def explain_image(
         if not same:
             knobs.append(attribute)
     jobs: list[_Job] = [("independent", 0, [attribute], (i,), target) for i, attribute in enumerate(alone)]
-    for n in range(1, len(places) + 1):
-        jobs.append(("subset", 0, [knobs[i] for i in places[:n]], tuple(places[:n]), target))
+    steps = [places[:n] for n in range(1, len(places) + 1)]
+    jobs += [("subset", 0, [knobs[i] for i in step], tuple(step), target) for step in steps]
     counterfactuals = _render(snapshot, classifier, encoded, jobs)
     figures = {"pixel_l1": (encoded.x_rec - encoded.x).abs().mean().item()}
     figures |= agreement(encoded.logits, encoded.logits_rec, output)

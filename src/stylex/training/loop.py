@@ -39,7 +39,7 @@ from stylex.training.perceptual import perceptual_for
 from stylex.training.state import append_row, load_state, save_state, tidy
 from stylex.training.tensorboard import scalars_in
 
-_STATISTICS_IMAGES = 2_000
+_STATISTICS_IMAGES = 20_000
 """Training images over which the StyleSpace's minimum and maximum are taken."""
 
 
