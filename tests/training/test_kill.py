@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
-from tests.training.conftest import different, discs
+from tests.training.conftest import different, discs, run, tiny
+
+from stylex.data.archive import ImageSet
 
 JUDGE = """
 import torch
@@ -85,3 +89,60 @@ def content(run: Path) -> dict[str, bytes]:
         for path in run.rglob("*")
         if path.is_file() and path.name not in ("stats.jsonl", "state.pt")
     }
+
+
+@pytest.mark.slow
+def test_killed_at_every_write(data: ImageSet, tmp_path: Path) -> None:
+    """Before and after each moment at which something on the disk changes hands."""
+    config = tiny(schedule__kimg=0.032, schedule__tick_nimg=16, schedule__snapshot_nimg=32)
+    run(config, data, tmp_path / "whole")
+    for nth in range(1, 100):
+        out = tmp_path / str(nth)
+        if child(lambda nth=nth, out=out: dies(nth, lambda: run(config, data, out))) == 0:
+            break  # it came to its end before the n-th moment
+        run(config, data, out)
+        assert different(tmp_path / "whole", out) == [], nth
+        assert content(tmp_path / "whole") == content(out), nth
+        assert list(out.rglob(".*")) == [], nth
+        assert reports(tmp_path / "whole") == reports(out), nth
+    assert nth > 20
+
+
+def reports(out: Path) -> list[tuple[int, bool]]:
+    """Of which image each report is, and whether of held-out images."""
+    rows = [json.loads(line) for line in (out / "stats.jsonl").read_text().splitlines()]
+    return [(row["nimg"], "held_out" in row) for row in rows]
+
+
+def dies(nth: int, work: Callable[[], object]) -> None:
+    """Work in a process that ends, with nothing tidied up, at the n-th sync or renaming (odd: before one, even: behind it)."""
+    left = [nth]
+
+    def at(real: Callable[..., object]) -> Callable[..., object]:
+        def counted(*given: object) -> object:
+            left[0] -= 1
+            if left[0] == 0:
+                os._exit(9)
+            result = real(*given)
+            left[0] -= 1
+            if left[0] == 0:
+                os._exit(9)
+            return result
+
+        return counted
+
+    for name in ("fsync", "replace", "rename"):
+        setattr(os, name, at(getattr(os, name)))
+    work()
+
+
+def child(work: Callable[[], None]) -> int:
+    """The exit status of work done in a copy of this process."""
+    pid = os.fork()
+    if pid == 0:
+        try:
+            work()
+            os._exit(0)
+        except BaseException:
+            os._exit(1)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
