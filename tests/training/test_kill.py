@@ -115,7 +115,7 @@ def reports(out: Path) -> list[tuple[int, bool]]:
 
 
 def dies(nth: int, work: Callable[[], object]) -> None:
-    """Work in a process that ends, with nothing tidied up, at the n-th sync or renaming (odd: before one, even: behind it)."""
+    """Work in a process that dies, with nothing tidied up, at the n-th moment: before or behind a sync or renaming."""
     left = [nth]
 
     def at(real: Callable[..., object]) -> Callable[..., object]:
