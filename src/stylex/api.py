@@ -445,17 +445,21 @@ def report(
     return path
 
 
-def demo(out: str | Path, *, listener: Listener = silent) -> Path:
+def demo(out: str | Path, *, images: int = 64, listener: Listener = silent) -> Path:
     """Explain a classifier of sneakers and ankle boots on real photographs, all shipped with the package.
 
     The search is run here and now, in about a minute on two cores; nothing is downloaded.
 
     Args:
         out: the folder to write: the explanation and its report.
+        images: how many of the 400 photographs to search on.
         listener: hears the progress.
 
     Returns:
         The report's path.
+
+    Raises:
+        StoreError: ``out`` cannot be written, or holds something else.
     """
     from importlib.resources import as_file, files
 
@@ -466,6 +470,7 @@ def demo(out: str | Path, *, listener: Listener = silent) -> Path:
             data=shipped / "shoes.zip",
             classifier=shipped / "classifier",
             out=folder / "explanation",
+            images=images,
             device="cpu",
             overwrite=True,
             listener=listener,

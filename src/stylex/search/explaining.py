@@ -70,7 +70,7 @@ def choose_to_search(classifier: Classifier, images: ImageSet, num: int, *, targ
     """
     if len(images) == 0 or num < 1:
         raise SearchError(f"{num} of {len(images)} images were to be searched; give at least one test image")
-    looked_at = np.linspace(0, len(images) - 1, min(len(images), 10 * num)).round().astype(int)
+    looked_at = _spread(len(images), min(len(images), 10 * num))
     device = next(classifier.buffers()).device
     logits = torch.cat([classifier.logits(images.batch(part).to(device)) for part in np.array_split(looked_at, 10)])
     named = logits.argmax(dim=1) if classifier.activation == "softmax" else (logits[:, target or 0] > 0).long()
@@ -79,11 +79,17 @@ def choose_to_search(classifier: Classifier, images: ImageSet, num: int, *, targ
     if target is not None and classifier.activation == "softmax" and classifier.k > 2:
         weight[target] = max(1.0, (classifier.k - 1) / 2)
     # The k-th image of a class comes after k / weight rounds: classes alternate until their images run out.
-    turn = np.zeros(len(classes))
-    for value in np.unique(classes):
-        members = np.flatnonzero(classes == value)
-        turn[members] = np.arange(len(members)) / weight[value]
-    return images.subset(np.sort(looked_at[np.argsort(turn, kind="stable")[:num]]))
+    groups = [np.flatnonzero(classes == value) for value in np.unique(classes)]
+    turn = np.concatenate([np.arange(len(members)) / weight[classes[members[0]]] for members in groups])
+    owner = np.repeat(np.arange(len(groups)), [len(members) for members in groups])[np.argsort(turn, kind="stable")]
+    quotas = np.bincount(owner[:num], minlength=len(groups))
+    chosen = [members[_spread(len(members), quota)] for members, quota in zip(groups, quotas, strict=True)]
+    return images.subset(np.sort(looked_at[np.concatenate(chosen)]))
+
+
+def _spread(n: int, wanted: int) -> NDArray[np.int64]:
+    """``wanted`` of ``n`` positions, evenly apart."""
+    return np.floor((np.arange(wanted) + 0.5) * n / max(wanted, 1)).astype(np.int64)
 
 
 @torch.inference_mode()

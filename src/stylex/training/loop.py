@@ -182,7 +182,8 @@ def train_networks(
         batch = _draw(config, images, generator, nimg, share, place, paths=penalize_paths)
         figures: dict[str, Tensor] = {}
 
-        # Images: reconstructed from real ones, or sampled from noise; both told the real images' c.
+        # Images: reconstructed from real ones, or sampled from noise; both told the real images' c, if the generator
+        # is told any. If not, the discriminator is told what the classifier says of the sample.
         with autocast():
             with torch.no_grad():
                 logits, features = perceptual.of_real(batch.x)
@@ -190,11 +191,15 @@ def train_networks(
             w = generator.mapping(batch.z) if from_noise else encoder(batch.x)
             s = generator.synthesis.styles(w, generator.told(c))
             fake = generator.synthesis(s, noise=batch.noise)
+            c_fake = c
+            if from_noise and generator.told(c) is None and config.model.conditional_discriminator:
+                with torch.no_grad():
+                    c_fake = classifier.probabilities(classifier.logits(fake))
 
         # Discriminator.
         if adversarial:
             with autocast():
-                loss = losses.discriminator_logistic(discriminator(batch.x, c), discriminator(fake.detach(), c))
+                loss = losses.discriminator_logistic(discriminator(batch.x, c), discriminator(fake.detach(), c_fake))
             figures["discriminator"] = loss
             if step % loss_weights.r1_every == 0 and loss_weights.r1_gamma > 0:
                 # float32: the penalty's second derivatives are too coarse in bfloat16.
@@ -208,7 +213,7 @@ def train_networks(
         total = torch.zeros((), device=place)
         with autocast(), _frozen(discriminator):
             if adversarial:
-                loss = losses.generator_logistic(discriminator(fake, c))
+                loss = losses.generator_logistic(discriminator(fake, c_fake))
                 figures["generator_noise" if from_noise else "generator_encoder"] = loss
                 total = total + loss * loss_weights.adversarial
             if from_noise:
