@@ -97,7 +97,7 @@ def test_a_dry_run_prints_the_settings_and_does_nothing(
 ) -> None:
     replace_report(monkeypatch, raising(AssertionError("it ran")))
     assert main([*REPORT, "--dry-run"]) == 0
-    assert capsys.readouterr().out == "# stylex report\nexplanation_folder: e\n"
+    assert capsys.readouterr().out == "# stylex report\nexplanation_folder: e\nstrips: false\n"
 
 
 @pytest.mark.parametrize(("quiet", "said"), [([], "work: 3 images\nwork: done, e\n"), (["-q"], "")])

@@ -82,7 +82,7 @@ def choose_to_search(classifier: Classifier, images: ImageSet, num: int, *, targ
     groups = [np.flatnonzero(classes == value) for value in np.unique(classes)]
     turn = np.concatenate([np.arange(len(members)) / weight[classes[members[0]]] for members in groups])
     owner = np.repeat(np.arange(len(groups)), [len(members) for members in groups])[np.argsort(turn, kind="stable")]
-    quotas = np.bincount(owner[:num], minlength=len(groups))
+    quotas = np.bincount(owner[:num], minlength=len(groups)).tolist()
     chosen = [members[_spread(len(members), quota)] for members, quota in zip(groups, quotas, strict=True)]
     return images.subset(np.sort(looked_at[np.concatenate(chosen)]))
 

@@ -1,0 +1,28 @@
+"""The shipped demo: real photographs, a trained snapshot and its classifier explain one image."""
+
+from __future__ import annotations
+
+from importlib.resources import as_file, files
+from pathlib import Path
+
+import stylex
+
+
+def test_the_shipped_photographs_are_explained(tmp_path: Path) -> None:
+    with as_file(files("stylex") / "demo_data") as shipped:
+        photographs = stylex.open_images(shipped / "shoes.zip")
+        assert len(photographs) == 400
+        assert photographs.label_names == ("ankle boot", "sneaker")
+        explanation = stylex.explain(
+            shipped / "snapshot",
+            photographs.names[0],
+            data=shipped / "shoes.zip",
+            classifier=shipped / "classifier",
+            out=tmp_path / "one",
+            attributes=3,
+        )
+        assert (shipped / "NOTICE").read_text().count("MIT") >= 1
+        assert sum(file.stat().st_size for file in shipped.rglob("*")) < 10_000_000
+    assert len(explanation.ranking) >= 3
+    assert all(attribute.effect > 0 for attribute in explanation.ranking)
+    assert stylex.report(tmp_path / "one").read_text().startswith("<!doctype html>")
