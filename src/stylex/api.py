@@ -471,6 +471,7 @@ def demo(out: str | Path, *, images: int = 64, listener: Listener = silent) -> P
             classifier=shipped / "classifier",
             out=folder / "explanation",
             images=images,
+            shift_range=2.0,  # twice the way, so that an unpractised eye sees it too
             device="cpu",
             overwrite=True,
             listener=listener,
