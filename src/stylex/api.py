@@ -240,7 +240,7 @@ def find(
     classifier: ClassifierLike | None = None,
     images: int = 200,
     attributes: int = 8,
-    selection: Literal["attfind", "notebook"] = "attfind",
+    selection: Literal["attfind", "together", "notebook"] = "attfind",
     torgb: bool = False,
     shift_range: float = 1.0,
     realism: float | None = None,
@@ -261,7 +261,7 @@ def find(
         images: how many images to search on.
         attributes: how many attributes to look for.
         selection: how attributes are chosen from the effects: ``attfind`` as in the paper's Algorithm 1,
-            ``notebook`` as in its authors' notebook.
+            ``together`` each for what it adds to those already chosen, ``notebook`` as in the authors' notebook.
         torgb: search the styles of the ToRGB layers too.
         shift_range: how far each coordinate is moved: 1 is to the observed extreme.
         realism: reject attributes that move the discriminator's logit by more than this (not given: reject none).
@@ -471,6 +471,7 @@ def demo(out: str | Path, *, images: int = 64, listener: Listener = silent) -> P
             classifier=shipped / "classifier",
             out=folder / "explanation",
             images=images,
+            selection="together",
             shift_range=2.0,  # twice the way, so that an unpractised eye sees it too
             device="cpu",
             overwrite=True,

@@ -112,7 +112,7 @@ def how_it_was_measured(attribute: Attribute, explanation: Explanation) -> str:
 
 def _distance(shift_range: float) -> str:
     if shift_range > 1:
-        return f"moved {shift_range:g} times as far as anything observed"
+        return f"moved {shift_range:g} times the way to the most extreme value observed"
     if shift_range == 1:
         return "moved to the most extreme value observed"
     return f"moved {share(shift_range)} of the way to the most extreme value observed"

@@ -31,8 +31,9 @@ from stylex.search.realism import keep_realistic
 from stylex.search.render import draw
 from stylex.search.select import choose_images
 from stylex.search.shifts import apply_attributes
+from stylex.search.together import together
 
-Selection = Literal["attfind", "notebook"]
+Selection = Literal["attfind", "together", "notebook"]
 
 _TOGETHER = 10
 """Attributes moved together to test whether they suffice."""
@@ -139,7 +140,7 @@ def explain_class(
         target: class to drive to; None with two classes: both, the best attributes of each in turn.
         source: start only from images predicted this class.
         attributes: how many to look for.
-        selection: the paper's Algorithm 1, or the official notebook's choice.
+        selection: the paper's Algorithm 1, attributes chosen for what they do together, or the notebook's choice.
         torgb: search the ToRGB layers' styles too.
         shift_range: how far to move, as a fraction of the way to the observed extreme.
         realism: reject attributes that move the discriminator's logit by more than this.
@@ -172,10 +173,26 @@ def explain_class(
         listener=listener,
     )
     goals = (0, 1) if target is None else (goal,)
-    rankings = [
-        _rank(effects, to, snapshot, classifier, source=source, num=max(attributes, _TOGETHER), selection=selection)
-        for to in goals
-    ]
+    if selection == "together":
+        rankings = [
+            together(
+                synthesis,
+                classifier,
+                space,
+                encoded.s,
+                effects,
+                to,
+                labels=labels,
+                output=output,
+                source=source,
+                num=_TOGETHER,
+                listener=listener,
+            )
+            for to in goals
+        ]
+    else:
+        num, notebook = max(attributes, _TOGETHER), selection == "notebook"
+        rankings = [_rank(effects, to, snapshot, classifier, source=source, num=num, notebook=notebook) for to in goals]
     if realism is not None:
         rankings = [
             keep_realistic(
@@ -313,10 +330,10 @@ def _rank(
     *,
     source: int | None,
     num: int,
-    selection: Selection,
+    notebook: bool,
 ) -> AttributeRanking:
     labels, output, space = classifier.spec.labels, classifier.activation, snapshot.space
-    if selection == "attfind":
+    if not notebook:
         return attfind(effects, target, space=space, labels=labels, output=output, source=source, num=num, restart=True)
     if len(labels) == 2 and output == "softmax":
         return binary_combined(effects, target, space=space, labels=labels, num=num)
