@@ -445,7 +445,7 @@ def report(
     return path
 
 
-def demo(out: str | Path, *, images: int = 64, listener: Listener = silent) -> Path:
+def demo(out: str | Path, *, images: int = 80, listener: Listener = silent) -> Path:
     """Explain a classifier of sneakers and ankle boots on real photographs, all shipped with the package.
 
     The search is run here and now, in about a minute on two cores; nothing is downloaded.
