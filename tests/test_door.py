@@ -364,7 +364,12 @@ BAD: dict[str, tuple[Harm, Callable[[World], list[str]], str]] = {
     "no images to search on": (nothing, lambda w: w.find("--images", "0"), "give at least one"),
     "search in colour": (nothing, lambda w: w.find(data="colour.zip"), "3 channel(s)"),
     "another classifier": (nothing, lambda w: w.find("--classifier", "judges:three"), ""),
-    "explanation that is there": (write("new/mine.txt", "x"), lambda w: w.find(), "exists already"),
+    "explanation that is there": (
+        write("new/manifest.json", '{"schema": "stylex-explanation"}'),
+        lambda w: w.find(),
+        "already holds an explanation",
+    ),
+    "something else that is there": (write("new/mine.txt", "x"), lambda w: w.find(), "holds something else"),
     "folder that is no explanation": (
         write("new/mine.txt", "x"), lambda w: w.find("--overwrite"), "holds something else",
     ),

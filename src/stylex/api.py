@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from stylex.core.errors import ClassifierError, ConfigError, DataError, SearchError, StoreError
+from stylex.core.errors import ClassifierError, ConfigError, DataError, SearchError
 from stylex.core.progress import Alarm, Found, Listener, silent
 
 if TYPE_CHECKING:
@@ -279,10 +279,10 @@ def find(
     """
     from stylex.data import open_images
     from stylex.search.explaining import choose_to_search, encode, explain_class
-    from stylex.store.folder import write_explanation
+    from stylex.store.folder import check_place, write_explanation
 
     place, folder = _device(device), Path(out)
-    _refuse_to_replace(folder, overwrite)
+    check_place(folder, overwrite=overwrite)
     snapshot, judge = _trained(run, classifier, classifier_spec, place, listener)
     to, start = (_label(name, judge.spec.labels) for name in (target, source))
     archive = open_images(data)
@@ -367,10 +367,10 @@ def explain(
     from stylex.data import open_images
     from stylex.data.images import load_image
     from stylex.search.explaining import encode, explain_image
-    from stylex.store.folder import write_explanation
+    from stylex.store.folder import check_place, write_explanation
 
     place, folder = _device(device), Path(out)
-    _refuse_to_replace(folder, overwrite)
+    check_place(folder, overwrite=overwrite)
     snapshot, judge = _trained(run, classifier, classifier_spec, place, listener)
     goal = _label(target, judge.spec.labels)
     label = None
@@ -497,16 +497,6 @@ def _device(name: str) -> str:
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise ConfigError(f"device {name} is not on this machine ({torch.cuda.device_count()} GPUs); try auto or cpu")
     return name
-
-
-def _refuse_to_replace(folder: Path, overwrite: bool) -> None:
-    """Say before the work, not after it, that the result could not be written.
-
-    Raises:
-        StoreError: the folder is there, and may not be replaced.
-    """
-    if folder.exists() and not overwrite:
-        raise StoreError(f"{folder} exists already: give --overwrite to replace it, or another --out")
 
 
 def _spec(given: ClassifierSpecLike | None) -> ClassifierSpec | None:

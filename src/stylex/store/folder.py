@@ -53,7 +53,7 @@ def write_explanation(explanation: Explanation, path: str | Path, *, overwrite: 
         StoreError: the place is taken, the disk refuses, or the explanation holds numbers that JSON cannot say.
     """
     target = Path(path).absolute()
-    _check_place(target, overwrite=overwrite)
+    check_place(target, overwrite=overwrite)
     files, manifest = _pack(explanation)
     files[MANIFEST] = _dump(manifest)
     with new_folder(target, replace=overwrite, keep=lambda name: name not in _OURS) as building:
@@ -96,7 +96,12 @@ def is_explanation_folder(path: str | Path) -> bool:
     return isinstance(manifest, dict) and manifest.get("schema") == SCHEMA
 
 
-def _check_place(target: Path, *, overwrite: bool) -> None:
+def check_place(target: Path, *, overwrite: bool) -> None:
+    """Say before any work that an explanation could not be written there.
+
+    Raises:
+        StoreError: something else stands there, or an explanation that may not be replaced.
+    """
     if not os.path.lexists(target):
         return
     if not target.is_dir() or target.is_symlink():
@@ -106,7 +111,9 @@ def _check_place(target: Path, *, overwrite: bool) -> None:
     if not is_explanation_folder(target):
         raise StoreError(f"{target} holds something else and stays as it is; choose an empty or a new folder")
     if not overwrite:
-        raise StoreError(f"{target} already holds an explanation; choose another folder, or allow it to be overwritten")
+        raise StoreError(
+            f"{target} already holds an explanation; choose another folder, or give --overwrite to replace it"
+        )
 
 
 def _pack(explanation: Explanation) -> tuple[dict[str, bytes], dict[str, Any]]:
