@@ -103,7 +103,7 @@ WRONG = {
     "no value": ([*FIND, "--images"], "argument --images: expected one argument"),
     "not a number": ([*FIND, "--shift-range", "far"], "--shift-range: expected a number, got 'far'"),
     "not whole": ([*FIND, "--images", "2.5"], "--images: expected a whole number, got '2.5'"),
-    "not a choice": ([*FIND, "--selection", "best"], "--selection: expected one of 'attfind', 'notebook'"),
+    "not a choice": ([*FIND, "--selection", "best"], "--selection: expected one of 'attfind', 'together', 'notebook'"),
     "not a channel count": ([*LINES["prepare"], "--channels", "2"], "--channels: expected one of 1, 3, got '2'"),
     "not a list": ([*TRAIN, "--model.generator-widths", "64"], "expected a list like [64,32], got '64'"),
     "no such preset": ([*TRAIN, "--preset", "huge"], "no preset 'huge'; the presets are tiny-16, small-32"),
