@@ -173,6 +173,7 @@ def explain_class(
         listener=listener,
     )
     goals = (0, 1) if target is None else (goal,)
+    num = max(attributes, _TOGETHER)
     if selection == "together":
         rankings = [
             together(
@@ -185,13 +186,13 @@ def explain_class(
                 labels=labels,
                 output=output,
                 source=source,
-                num=_TOGETHER,
+                num=num,
                 listener=listener,
             )
             for to in goals
         ]
     else:
-        num, notebook = max(attributes, _TOGETHER), selection == "notebook"
+        notebook = selection == "notebook"
         rankings = [_rank(effects, to, snapshot, classifier, source=source, num=num, notebook=notebook) for to in goals]
     if realism is not None:
         rankings = [

@@ -71,24 +71,22 @@ def together(
     tried = places[np.unique(np.linspace(0, len(places) - 1, min(images, len(places))).round().astype(int))]
     current = s[torch.from_numpy(tried).to(s.device)]
     chosen: list[Attribute] = []
-    flips = np.zeros(0)
-    reached = -np.inf
+    reached, share = -np.inf, 0.0
     listener(Started(task="together", total=num, unit="attributes"))
     while pool and len(chosen) < num:
         gains = []
         for attribute in pool:
             logits = judge(synthesis, classifier, apply_attributes(current, [attribute], space)).cpu().numpy()
             margins = margin(logits, target, output)
-            gains.append((float(np.minimum(margins, _ENOUGH).mean()), (margins >= 0).mean()))
+            gains.append((float(np.minimum(margins, _ENOUGH).mean()), float((margins >= 0).mean())))
         best = max(range(len(pool)), key=lambda i: gains[i])
         if gains[best][0] <= reached:
             break
-        reached, flips = gains[best][0], np.append(flips, gains[best][1])
+        reached, share = gains[best]
         current = apply_attributes(current, [pool[best]], space)
         chosen.append(pool.pop(best))
         listener(Step(task="together", done=len(chosen)))
     listener(Done(task="together"))
-    share = float(flips[-1]) if chosen else 0.0
     finding = (
         f"{len(chosen)} attributes together turn {share:.0%} of {len(tried)} images to {labels[target]!r}."
         if chosen
