@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from stylex.core.errors import ConfigError
-from stylex.models.config import GeneratorConfig
+from stylex.models.config import ClassLayers, GeneratorConfig
 from stylex.models.generator import Generator, Noise, Synthesis, SynthesisState
 
 
@@ -43,6 +43,22 @@ def test_styles_are_each_layers_affine_of_w_and_c(generator: Generator) -> None:
     for layer in synthesis.space.layers:
         affine = synthesis.layers[layer.name.replace(".", "_")].affine
         torch.testing.assert_close(s[:, synthesis.space.slice(layer.name)], affine(torch.cat([w, c], dim=1)))
+
+
+@pytest.mark.parametrize(
+    ("layers", "told"), [("all", (4, 8, 16)), ("coarse", (4, 8)), ("fine", (16,))], ids=lambda value: str(value)
+)
+def test_only_the_chosen_layers_are_told_c(generator: Generator, layers: ClassLayers, told: tuple[int, ...]) -> None:
+    config = dataclasses.replace(generator.config, class_layers=layers)
+    synthesis = Generator(config).synthesis
+    w, c = torch.randn(3, 7), torch.rand(3, 2)
+    changed = synthesis.styles(w, c) != synthesis.styles(w, c + 1)
+    for layer in synthesis.space.layers:
+        affine = synthesis.layers[layer.name.replace(".", "_")].affine
+        seen = torch.cat([w, c], dim=1) if layer.resolution in told else w
+        torch.testing.assert_close(synthesis.styles(w, c)[:, synthesis.space.slice(layer.name)], affine(seen))
+        assert changed[:, synthesis.space.slice(layer.name)].all() == (layer.resolution in told)
+        assert config.tells(layer.resolution) == (layer.resolution in told)
 
 
 @pytest.mark.parametrize("noise", ["const", "none", "drawn"])

@@ -158,6 +158,11 @@ def edit_weights(folder: Path, change: Callable[[dict[str, Tensor]], object]) ->
     save_file(weights, folder / "weights.safetensors")
 
 
+def test_a_snapshot_from_before_layers_could_be_chosen_tells_all(folder: Path) -> None:
+    edit(folder, lambda d: d["generator"].pop("class_layers"))
+    assert load_snapshot(folder).generator.config.class_layers == "all"
+
+
 def cut(path: Path, size: int) -> None:
     path.write_bytes(path.read_bytes()[:size])
 
@@ -212,6 +217,7 @@ CONST = "generator.synthesis.const"
         (lambda f: edit(f, lambda d: d["discriminator"].update(group_size=0)), "group_size is 0"),
         (lambda f: edit(f, lambda d: d["discriminator"].pop("c_dim")), "c_dim is missing"),
         (lambda f: edit(f, lambda d: d["generator"].update(c_dim=True)), "c_dim is True"),
+        (lambda f: edit(f, lambda d: d["generator"].update(class_layers=[])), r"class_layers is \[\]"),
         (lambda f: edit(f, lambda d: d.update(space=[])), "not its generator's"),
         (lambda f: edit(f, lambda d: d["space"].reverse()), "not its generator's"),
         (lambda f: edit(f, lambda d: d["space"][0].update(name="b4.conv9")), "not its generator's"),

@@ -6,13 +6,16 @@ import dataclasses
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar, get_args
 
 from stylex.core.errors import ConfigError
 
 _LARGEST = 2**16
 """No length in a description that we wrote is larger."""
 
+
+ClassLayers = Literal["all", "coarse", "fine"]
+"""Which affine layers are told c: all, those of the lower half of the resolutions, or those of the others."""
 
 Config = TypeVar("Config", "GeneratorConfig", "DiscriminatorConfig", "EncoderConfig")
 
@@ -50,7 +53,9 @@ class GeneratorConfig:
         mapping_layers: fully connected layers from z to w.
         mapping_lr_multiplier: learning-rate multiplier of the mapping network.
         mapping_conditional: tell c to the mapping network (plain conditional StyleGAN2).
-        style_conditional: append c to w in front of every affine layer (StylEx).
+        style_conditional: append c to w in front of affine layers (StylEx).
+        class_layers: which of them: ``all``; ``coarse``, those of the lower half of the resolutions (the middle one
+            included: 4 and 8 of 4, 8, 16 px); or ``fine``, the others.
     """
 
     resolution: int
@@ -63,10 +68,17 @@ class GeneratorConfig:
     mapping_lr_multiplier: float = 0.01
     mapping_conditional: bool = False
     style_conditional: bool = True
+    class_layers: ClassLayers = "all"
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "widths", tuple(self.widths))
         _check("generator", self, positive=("z_dim", "w_dim", "mapping_layers"))
+
+    def tells(self, resolution: int) -> bool:
+        """Whether the affine layers of that resolution are told c."""
+        coarse = resolution <= 4 << (len(self.widths) - 1) // 2
+        chosen = self.class_layers == "all" or coarse == (self.class_layers == "coarse")
+        return self.c_dim > 0 and self.style_conditional and chosen
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,6 +130,7 @@ def config_from_json(kind: type[Config], row: Mapping[str, Any]) -> Config:
         ConfigError: a value is missing, unknown, or not of its type.
     """
     fields = {field.name: str(field.type) for field in dataclasses.fields(kind)}
+    row = {**_LATER.get(kind, {}), **row}
     for name in sorted(fields.keys() ^ row.keys()):
         raise ConfigError(f"{kind.__name__}: {name} is {'missing' if name in fields else 'unknown'}")
     for name, value in row.items():
@@ -126,9 +139,13 @@ def config_from_json(kind: type[Config], row: Mapping[str, Any]) -> Config:
     return kind(**{**row, "widths": tuple(row["widths"])})
 
 
+_LATER: Mapping[type, dict[str, Any]] = {GeneratorConfig: {"class_layers": "all"}}
+"""What was there before there was a field for it."""
+
 _IS: Mapping[str, Callable[[Any], bool]] = {
     "int": lambda value: type(value) is int and 0 <= value <= _LARGEST,
     "float": lambda value: type(value) in (int, float) and 0 < value < math.inf,
     "bool": lambda value: type(value) is bool,
+    "ClassLayers": lambda value: value in get_args(ClassLayers),
     "tuple[int, ...]": lambda value: isinstance(value, list) and all(map(_IS["int"], value)),
 }

@@ -128,7 +128,6 @@ class Synthesis(nn.Module):
     def __init__(self, config: GeneratorConfig) -> None:
         super().__init__()
         self.c_dim = config.c_dim if config.style_conditional else 0
-        affine_inputs = config.w_dim + self.c_dim
         self.const = nn.Parameter(torch.randn(config.widths[0], 4, 4))
         self.layers = nn.ModuleDict()
         conv_layers: list[StyleLayer] = []
@@ -137,6 +136,7 @@ class Synthesis(nn.Module):
         previous = config.widths[0]
         for stage, width in enumerate(config.widths):
             resolution = 4 << stage
+            affine_inputs = config.w_dim + (config.c_dim if config.tells(resolution) else 0)
             for name, inputs in ([("conv0", previous)] if stage else []) + [("conv1", width)]:
                 key = f"b{resolution}.{name}"
                 self.layers[_slot(key)] = StyledConv(
@@ -160,9 +160,11 @@ class Synthesis(nn.Module):
         assert (c is not None) == bool(self.c_dim), f"this synthesis is told {self.c_dim} values of c"
         told = w if c is None else torch.cat([w, c], dim=1)
         affines = [self._layer(layer.name).affine for layer in self.space.layers]
+        width = told.shape[1]
         # One product for all layers; float32, because it is small and everything hangs on it.
         with torch.autocast(told.device.type, enabled=False):
-            weight = torch.cat([affine.weight for affine in affines]) * affines[0].weight_gain
+            # A layer that is not told c has zeros in its place.
+            weight = torch.cat([F.pad(a.weight * a.weight_gain, (0, width - a.weight.shape[1])) for a in affines])
             return F.linear(told.float(), weight, torch.cat([affine.bias for affine in affines]))
 
     def forward(
