@@ -7,6 +7,7 @@ StylexError
 ├── SnapshotError         a snapshot or training state that is missing, foreign or damaged
 ├── TrainingError         a training that cannot go on
 ├── SearchError           a search that was asked for something impossible
+├── EvaluationError       measures that cannot be taken, or not compared
 └── StoreError            an explanation folder that is missing, foreign, damaged or cannot be written
 
 Each message says what was given, what was expected and the remedy, in one line. The command line
@@ -49,6 +50,10 @@ class TrainingError(StylexError):
 
 class SearchError(StylexError):
     """A search that was asked for something impossible."""
+
+
+class EvaluationError(StylexError):
+    """Measures that cannot be taken, or not compared."""
 
 
 class StoreError(StylexError):

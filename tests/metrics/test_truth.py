@@ -1,0 +1,77 @@
+"""Truth scores on tables made by hand."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from stylex.metrics.truth import FactorChanges, truth
+
+CAUSES = (0, 1, 2)
+STRENGTHS = np.array([3.0, 2.0, 1.0, 0.0, 0.0])
+N = 30
+
+
+def table(rows: list[list[float]], effects: list[float], claimed: list[bool] | None = None) -> FactorChanges:
+    """The same changes on every image, but for noise that cancels."""
+    noise = np.where(np.arange(N) % 2, 0.01, -0.01)[None, :, None]
+    changes = np.array(rows, dtype=np.float64).reshape(len(rows), 1, 5) + noise
+    return FactorChanges(
+        changes=changes,
+        effects=np.repeat(np.array(effects, dtype=np.float64)[:, None], N, axis=1),
+        claimed=np.array([True] * len(rows) if claimed is None else claimed, dtype=np.bool_),
+    )
+
+
+def test_the_truth_scores_one_throughout() -> None:
+    found = truth(table([[2, 0, 0, 0, 0], [0, -1.5, 0, 0, 0], [0, 0, 1, 0, 0]], [3, 2, 1]), STRENGTHS, CAUSES, draws=50)
+    assert {name: score.value for name, score in found.figures().items()} == pytest.approx(
+        {"recall": 1, "precision": 1, "purity": 1, "order": 1, "silence": 1}, abs=1e-9
+    )
+    assert found.main == (0, 1, 2)
+    assert found.found == CAUSES
+    assert found.false_claims == 0
+    assert found.top == 6
+
+
+def test_what_is_missed_mixed_misordered_and_wrongly_claimed_is_scored() -> None:
+    rows = [[0, 0, 0, 1.0, 0], [0, 0, 2.0, 1.0, 1.0], [1.0, 0, 0, 0, 0], [0.01, 0, 0, 0, 0]]
+    found = truth(table(rows, [4, 3, 1, 0]), STRENGTHS, CAUSES, draws=50)
+    assert found.main == (3, 2, 0, -1)
+    assert found.recall.value == pytest.approx(2 / 3)
+    assert found.precision.value == pytest.approx(2 / 4)
+    assert found.purity.value == pytest.approx((1 + 0.5 + 1) / 3)
+    # Shown strengths 1, 0, 3 against true 3, 2, 1.
+    assert found.order.value == pytest.approx(-0.5)
+    assert found.silence.value == pytest.approx(1 / 2)
+    assert found.false_claims == 1
+
+
+def test_only_the_first_count_but_every_claim_does() -> None:
+    rows = [[1.0, 0, 0, 0, 0], [0, 1.0, 0, 0, 0], [0, 0, 0, 0, 1.0]]
+    measured = table(rows, [3, 2, 1])
+    assert truth(measured, STRENGTHS, CAUSES, top=1, draws=20).recall.value == pytest.approx(1 / 3)
+    assert truth(measured, STRENGTHS, CAUSES, top=2, draws=20).precision.value == 1
+    assert truth(measured, STRENGTHS, CAUSES, top=2, draws=20).false_claims == 1
+    humble = table(rows, [3, 2, 1], [True, True, False])
+    assert truth(humble, STRENGTHS, CAUSES, draws=20).silence.value == 1
+
+
+def test_nothing_found_is_silent_and_recalls_nothing() -> None:
+    nothing = FactorChanges(changes=np.zeros((0, N, 5)), effects=np.zeros((0, N)), claimed=np.zeros(0, dtype=np.bool_))
+    found = truth(nothing, STRENGTHS, CAUSES, draws=20)
+    assert (found.recall.value, found.silence.value, found.false_claims) == (0, 1, 0)
+    assert math.isnan(found.precision.value)
+    assert math.isnan(found.order.value)
+
+
+def test_changes_that_differ_from_image_to_image_make_intervals_wide() -> None:
+    random = np.random.default_rng(0)
+    changes = np.zeros((1, N, 5))
+    changes[0, :, 0], changes[0, :, 3] = random.normal(0.5, 1, N), random.normal(0.5, 1, N)
+    measured = FactorChanges(changes=changes, effects=np.ones((1, N)), claimed=np.ones(1, dtype=np.bool_))
+    found = truth(measured, STRENGTHS, CAUSES, draws=200)
+    assert found.precision.low < found.precision.high
+    assert found.purity.low < found.purity.value < found.purity.high
