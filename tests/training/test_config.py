@@ -47,13 +47,24 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "not a number": ({"loss": {"pixel": float("nan")}}, "loss.pixel is nan"),
     "negative weight": ({"loss": {"latent_moments": -1}}, "loss.latent_moments is -1, but must be"),
     "never": ({"loss": {"r1_every": 0}}, "loss.r1_every is 0, but must be 1 or more"),
-    "perceptual net": ({"loss": {"perceptual_net": "vgg"}}, "'vgg', but must be one of classifier, lpips, none"),
+    "perceptual net": (
+        {"loss": {"perceptual_net": "vgg"}},
+        "'vgg', but must be one of classifier, lpips, multiscale, none",
+    ),
     "precision": ({"precision": "fp16"}, "precision is 'fp16', but must be one of auto, bf16, fp32"),
     "rate": ({"optimizer": {"encoder_lr": 0}}, "optimizer.encoder_lr is 0, but must be positive"),
     "moment": ({"optimizer": {"beta2": 1}}, "optimizer.beta2 is 1, but must be 0 or more and below 1"),
     "warm-up": ({"optimizer": {"encoder_warmup_nimg": -5}}, "encoder_warmup_nimg is -5, but must not be negative"),
     "decay": ({"optimizer": {"decay": 2}}, "optimizer.decay is 2, but must lie in 0..1"),
     "share": ({"schedule": {"kimg": 1, "reconstruct_first": 1.5}}, "reconstruct_first is 1.5, but must lie in 0..1"),
+    "two shares": ({"schedule": {"kimg": 1, "encoder_after": 0.7}}, "must not exceed 1 together"),
+    "class input": ({"model": PRESETS["tiny-16"].model.__dict__ | {"class_input": "some"}}, "one of all, coarse, fine"),
+    "class input's type": ({"model": PRESETS["tiny-16"].model.__dict__ | {"class_input": 3}}, "one of all, coarse"),
+    "truth": ({"loss": {"noise_kl": "yes"}}, "loss.noise_kl is 'yes', but must be true or false"),
+    "told nothing": (
+        {"loss": {"noise_kl": True}, "model": PRESETS["tiny-16"].model.__dict__ | {"class_input": "none"}},
+        "loss.noise_kl compares samples with what the generator was told, but model.class_input is none",
+    ),
     "negative seed": ({"seed": -1}, "seed is -1, but must lie in 0..16777215"),
     "seed too large": ({"seed": 2**24}, "seed is 16777216"),
 }
@@ -64,6 +75,35 @@ def test_settings_that_cannot_be_meant_are_refused(changes: dict[str, Any], said
     with pytest.raises(ConfigError) as caught:
         TrainConfig.from_json(PRESETS["tiny-16"].to_json() | changes)
     assert said in str(caught.value)
+
+
+@pytest.mark.parametrize(("before", "now"), [(True, "all"), (False, "none")])
+def test_class_input_was_once_a_truth_value(before: bool, now: str) -> None:
+    tree = PRESETS["tiny-16"].to_json()
+    tree["model"]["class_input"] = before
+    assert TrainConfig.from_json(tree).model.class_input == now
+
+
+@pytest.mark.parametrize(
+    ("changes", "steps"),
+    [
+        # e: from the encoder alone, without a discriminator; E and N: against it; a: the encoder alone, in the end.
+        ({"noise_every": 2}, "eeeeENEN"),
+        ({"noise_every": 2, "encoder_after": 0.25}, "eeeeENaa"),
+        ({"noise_every": 1, "encoder_after": 0.5, "reconstruct_first": 0}, "NNNNaaaa"),
+        ({"noise_every": 0}, "eeeeEEEE"),
+        ({"noise_every": 3, "reconstruct_first": 0}, "EENEENEE"),
+    ],
+)
+def test_the_order_of_the_steps(changes: dict[str, Any], steps: str) -> None:
+    schedule = replace(PRESETS["tiny-16"].schedule, kimg=0.064, reconstruct_first=0.5)
+    schedule = replace(schedule, **changes)
+    done = [schedule.step(nimg) for nimg in range(0, 64, 8)]
+    assert [step.number for step in done] == list(range(8))
+    letters = ["a" if s.encoder_alone else "N" if s.from_noise else "E" if s.adversarial else "e" for s in done]
+    assert "".join(letters) == steps
+    learns = {"a": ("encoder",), "N": ("generator",), "E": ("generator", "encoder"), "e": ("generator", "encoder")}
+    assert [step.trains for step in done] == [learns[letter] for letter in letters]
 
 
 def test_widths_must_fit_the_resolution() -> None:

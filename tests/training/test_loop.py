@@ -37,8 +37,23 @@ LAZY: dict[str, Any] = {
 }
 
 
-def test_a_training_cut_into_pieces_is_the_whole_one_bit_for_bit(data: ImageSet, tmp_path: Path) -> None:
-    config, parts = tiny(**LAZY), tmp_path / "parts"
+# All that a training may do besides.
+BESIDES: dict[str, Any] = {
+    "schedule__class_dropout": 0.5,
+    "schedule__style_mixing": 0.7,
+    "schedule__encoder_after": 0.25,
+    "schedule__reconstruct_first": 0.25,
+    "loss__noise_kl": True,
+    "loss__perceptual_net": "multiscale",
+    "model__class_input": "coarse",
+}
+
+
+@pytest.mark.parametrize("besides", [{}, BESIDES], ids=["usual", "besides"])
+def test_a_training_cut_into_pieces_is_the_whole_one_bit_for_bit(
+    data: ImageSet, tmp_path: Path, besides: dict[str, Any]
+) -> None:
+    config, parts = tiny(**LAZY | besides), tmp_path / "parts"
     run(config, data, tmp_path / "whole")
     for nimg in (16, 32, 48):
         with pytest.raises(Stop):
@@ -146,6 +161,28 @@ def test_a_training_of_other_options_is_not_continued(
     assert sorted((path, path.stat().st_mtime_ns) for path in out.rglob("*") if path != out)[1:] == before[1:]
 
 
+def test_a_training_from_before_there_were_so_many_options_goes_on(
+    data: ImageSet, trained: Callable[..., Path]
+) -> None:
+    out = trained()
+
+    def as_before(options: dict[str, Any]) -> None:
+        options["model"]["class_input"] = True
+        for part, name in (("schedule", "encoder_after"), ("schedule", "class_dropout"), ("loss", "noise_kl")):
+            del options[part][name]
+
+    state = torch.load(out / "state.pt", weights_only=True)
+    as_before(state["identity"]["options"])
+    torch.save(state, out / "state.pt")
+    run(tiny(), data, out)
+    for path in (out / "snapshots").glob("*/snapshot.json"):
+        description = json.loads(path.read_text())
+        as_before(description["training"])
+        path.write_text(json.dumps(description))
+    (out / "state.pt").unlink()
+    run(tiny(), data, out, listener=cut(after=5))
+
+
 @pytest.mark.parametrize(
     "damage",
     [
@@ -206,7 +243,7 @@ def measured(watch: HeldOut, networks: Networks) -> tuple[dict[str, float], list
 
 
 def test_a_collapsed_encoder_or_mapping_raises_an_alarm(data: ImageSet) -> None:
-    networks = Networks.build(tiny(model__class_input=False), 1, 2)
+    networks = Networks.build(tiny(model__class_input="none"), 1, 2)
     watch = HeldOut.choose(data.split("test"), judge(), torch.device("cpu"))
     assert measured(watch, networks)[1] == []
     networks.encoder_ema.out.weight.zero_()
@@ -227,8 +264,58 @@ def test_other_classifiers_train(tmp_path: Path, k: int, channels: int, output: 
 
 
 def test_networks_may_be_told_nothing_of_the_class(trained: Callable[..., Path]) -> None:
-    snapshot = load_snapshot(trained(model__class_input=False, model__conditional_discriminator=False))
+    snapshot = load_snapshot(trained(model__class_input="none", model__conditional_discriminator=False))
     assert snapshot.generator.config.c_dim == snapshot.discriminator.config.c_dim == 0
+
+
+def states_of(data: ImageSet, out: Path, **changes: Any) -> list[dict[str, dict[str, Tensor]]]:
+    """The networks after every step."""
+    states: list[dict[str, dict[str, Tensor]]] = []
+
+    def hear(event: Event) -> None:
+        if isinstance(event, Tick) and event.nimg > 8:  # the state of the tick before is written
+            states.append(torch.load(out / "state.pt", weights_only=True)["parts"])
+
+    config = tiny(schedule__tick_nimg=8, schedule__kimg=0.048, schedule__snapshot_nimg=1000, **changes)
+    run(config, data, out, listener=hear)
+    return [*states, torch.load(out / "state.pt", weights_only=True)["parts"]]
+
+
+def moved(one: dict[str, dict[str, Tensor]], other: dict[str, dict[str, Tensor]]) -> set[str]:
+    names = ("generator", "encoder", "discriminator", "generator_ema", "encoder_ema")
+    return {name for name in names if any(not torch.equal(one[name][key], other[name][key]) for key in one[name])}
+
+
+def test_an_encoder_afterwards_meets_a_finished_generator(data: ImageSet, tmp_path: Path) -> None:
+    steps = states_of(
+        data, tmp_path / "run", model__class_input="none", model__conditional_discriminator=False,
+        schedule__encoder_after=0.5, schedule__reconstruct_first=0.0, schedule__noise_every=1,
+        optimizer__encoder_warmup_nimg=0,
+    )  # fmt: skip
+    assert [moved(one, other) for one, other in zip(steps, steps[1:], strict=False)] == [
+        *[{"generator", "generator_ema", "discriminator"}] * 2,
+        *[{"encoder", "encoder_ema"}] * 3,
+    ]
+
+
+def c_columns(parts: dict[str, dict[str, Tensor]]) -> Tensor:
+    return torch.cat([value[:, -2:] for key, value in parts["generator"].items() if key.endswith("affine.weight")])
+
+
+@pytest.mark.parametrize(("dropped", "learns"), [(1.0, False), (0.5, True)])
+def test_a_generator_that_is_never_told_c_learns_nothing_of_it(
+    trained: Callable[..., Path], dropped: float, learns: bool
+) -> None:
+    config: dict[str, Any] = {"schedule__reconstruct_first": 0.25, "schedule__class_dropout": dropped}
+    parts = torch.load(trained(**config) / "state.pt", weights_only=True)["parts"]
+    start = {"generator": Networks.build(tiny(**config), 1, 2).generator.state_dict()}
+    assert torch.equal(c_columns(parts), c_columns(start)) == (not learns)
+
+
+def test_samples_are_compared_with_what_was_told_when_asked(trained: Callable[..., Path]) -> None:
+    asked = {"loss__noise_kl": True, "schedule__reconstruct_first": 0.0}
+    assert all("kl_noise" in row for row in rows(trained("a", **asked)) if "kl" in row)
+    assert not any("kl_noise" in row for row in rows(trained("b", schedule__reconstruct_first=0.0)))
 
 
 def test_the_moving_average_follows_its_closed_form(trained: Callable[..., Path]) -> None:

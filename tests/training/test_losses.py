@@ -47,6 +47,13 @@ def test_pixel_l1() -> None:
     assert losses.pixel_l1(torch.full((2, 1, 4, 4), 0.5), torch.full((2, 1, 4, 4), -0.25)).item() == 0.75
 
 
+def test_a_pyramid_compares_all_sizes_to_4_px() -> None:
+    x = torch.zeros(2, 1, 16, 16)
+    assert losses.pyramid_l1(x + 0.5, x).item() == 0.5
+    checks = torch.tensor([[1.0, -1.0], [-1.0, 1.0]]).repeat(8, 8).expand(2, 1, 16, 16)  # seen at full size only
+    assert losses.pyramid_l1(checks, x).item() == pytest.approx(1 / 3)
+
+
 def bernoulli(p: Tensor, q: Tensor) -> Tensor:
     return p * (p / q).log() + (1 - p) * ((1 - p) / (1 - q)).log()
 
@@ -65,6 +72,14 @@ def test_classifier_consistency_is_the_divergence_of_the_distributions(rng: torc
     assert losses.classifier_kl(pair, pair_rec, "softmax").item() == pytest.approx(
         losses.classifier_kl(margin, other, "sigmoid").item(), rel=1e-5
     )
+
+
+def test_images_that_do_not_count_add_nothing(rng: torch.Generator) -> None:
+    a, b = torch.randn(6, 3, generator=rng), torch.randn(6, 3, generator=rng)
+    counts = torch.arange(6) < 2
+    some = losses.classifier_kl(a, b, "softmax", counts).item()
+    assert some == pytest.approx(losses.classifier_kl(a[:2], b[:2], "softmax").item() / 3, rel=1e-5)
+    assert losses.classifier_kl(a, b, "softmax", torch.zeros(6, dtype=torch.bool)).item() == 0
 
 
 @pytest.mark.parametrize("activation", ["softmax", "sigmoid"])

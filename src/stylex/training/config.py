@@ -6,10 +6,13 @@ import dataclasses
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, cast, get_args, get_origin, get_type_hints
+from typing import Any, Literal, NamedTuple, cast, get_args, get_origin, get_type_hints
 
 from stylex.core.errors import ConfigError
 from stylex.models.config import DiscriminatorConfig, EncoderConfig, GeneratorConfig
+
+ClassInput = Literal["all", "coarse", "fine", "none"]
+"""Which layers of the generator are told c."""
 
 
 def _require(condition: bool, message: str) -> None:
@@ -30,7 +33,8 @@ class ModelConfig:
         w_dim: length of the latent w.
         mapping_layers: layers of the mapping network.
         discriminator_mapping_layers: layers that map c for the discriminator's projection.
-        class_input: append the classifier's output to w in front of every affine layer.
+        class_input: which affine layers get the classifier's output beside w: ``all``; ``coarse``, those of the lower
+            half of the resolutions (the middle one included: 4, 8 and 16 of 64 px); ``fine``, the others; or ``none``.
         conditional_discriminator: tell the classifier's output to the discriminator.
     """
 
@@ -42,12 +46,17 @@ class ModelConfig:
     w_dim: int
     mapping_layers: int
     discriminator_mapping_layers: int
-    class_input: bool = True
+    class_input: ClassInput = "all"
     conditional_discriminator: bool = True
 
     def __post_init__(self) -> None:
         for name in ("generator_widths", "discriminator_widths", "encoder_widths"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
+        inputs = get_args(ClassInput)
+        _require(
+            self.class_input in inputs,
+            f"model.class_input is {self.class_input!r}, but must be one of {', '.join(inputs)}",
+        )
         for name in ("z_dim", "w_dim", "mapping_layers", "discriminator_mapping_layers"):
             _require(getattr(self, name) >= 1, f"model.{name} is {getattr(self, name)}, but must be 1 or more")
 
@@ -59,8 +68,9 @@ class ModelConfig:
             widths=self.generator_widths,
             z_dim=self.z_dim,
             w_dim=self.w_dim,
-            c_dim=k if self.class_input else 0,
+            c_dim=0 if self.class_input == "none" else k,
             mapping_layers=self.mapping_layers,
+            class_layers="all" if self.class_input == "none" else self.class_input,
         )
 
     def discriminator(self, channels: int, k: int) -> DiscriminatorConfig:
@@ -88,11 +98,13 @@ class LossConfig:
         adversarial: non-saturating logistic loss.
         pixel: mean absolute error on [-1, 1].
         perceptual: distance of the perceptual features.
-        perceptual_net: whose features: of the explained ``classifier``, ``lpips`` (an extra), or ``none``.
+        perceptual_net: what is compared: features of the explained ``classifier``, of ``lpips`` (an extra),
+            ``multiscale``: the image at all sizes down to 4 px, without a network; or ``none``.
         latent: mean absolute error of E(x_rec) against E(x).
         latent_moments: pulls the encoder's latents to zero mean, unit variance and no correlation.
         latent_every: steps between evaluations of the latent term (its weight is multiplied by this).
         classifier: KL(C(x) || C(x_rec)).
+        noise_kl: on noise steps too: the classifier is to see in a sample what c the generator was told.
         r1_gamma: gradient penalty on real images.
         r1_every: steps between gradient penalties.
         path_length: weight of the path-length penalty, 0 turns it off.
@@ -102,11 +114,12 @@ class LossConfig:
     adversarial: float = 1.0
     pixel: float = 1.0
     perceptual: float = 0.1
-    perceptual_net: Literal["classifier", "lpips", "none"] = "classifier"
+    perceptual_net: Literal["classifier", "lpips", "multiscale", "none"] = "classifier"
     latent: float = 0.1
     latent_moments: float = 0.1
     latent_every: int = 1
     classifier: float = 1.0
+    noise_kl: bool = False
     r1_gamma: float = 1.0
     r1_every: int = 16
     path_length: float = 0.0
@@ -114,7 +127,7 @@ class LossConfig:
 
     def __post_init__(self) -> None:
         every = ("latent_every", "r1_every", "path_length_every")
-        for name in {weight.name for weight in dataclasses.fields(self)} - {*every, "perceptual_net"}:
+        for name in {weight.name for weight in dataclasses.fields(self)} - {*every, "perceptual_net", "noise_kl"}:
             value = getattr(self, name)
             _require(0 <= value < math.inf, f"loss.{name} is {value}, but must be a number and not negative")
         for name in every:
@@ -159,6 +172,29 @@ class OptimizerConfig:
         _require(0 <= self.decay <= 1, f"optimizer.decay is {self.decay}, but must lie in 0..1")
 
 
+class Step(NamedTuple):
+    """What a step of the training does.
+
+    Attributes:
+        number: how many steps went before.
+        adversarial: the discriminator judges, and learns.
+        from_noise: images are sampled from noise, not reconstructed; the encoder does not learn.
+        encoder_alone: nothing else learns; images are drawn by the generator's moving average.
+    """
+
+    number: int
+    adversarial: bool
+    from_noise: bool
+    encoder_alone: bool
+
+    @property
+    def trains(self) -> tuple[Literal["generator", "encoder"], ...]:
+        """Who learns to draw; the discriminator learns apart."""
+        if self.encoder_alone:
+            return ("encoder",)
+        return ("generator",) if self.from_noise else ("generator", "encoder")
+
+
 @dataclass(frozen=True, kw_only=True)
 class ScheduleConfig:
     """How long, in which order, and how often something is written. Progress is counted in images.
@@ -168,6 +204,10 @@ class ScheduleConfig:
         batch: images a step, over all processes.
         reconstruct_first: first share of the training without the discriminator.
         noise_every: after that, every so many-th step draws from noise instead of the encoder (0: never).
+        encoder_after: last share of the training, in which the encoder alone is fitted to the finished generator. With
+            it, ``reconstruct_first`` 0 and ``noise_every`` 1, a StyleGAN2 is trained, and an encoder afterwards.
+        class_dropout: share of the images whose c the generator is not told, but zeros.
+        style_mixing: share of the noise steps' images whose styles come from a second latent, from a random layer on.
         ema_nimg: half-life of the weights' moving average, in images.
         tick_nimg: images between reports and training states.
         snapshot_nimg: images between snapshots.
@@ -177,6 +217,9 @@ class ScheduleConfig:
     batch: int = 16
     reconstruct_first: float = 0.4
     noise_every: int = 2
+    encoder_after: float = 0.0
+    class_dropout: float = 0.0
+    style_mixing: float = 0.0
     ema_nimg: int = 10_000
     tick_nimg: int = 4_000
     snapshot_nimg: int = 50_000
@@ -184,9 +227,13 @@ class ScheduleConfig:
     def __post_init__(self) -> None:
         _require(0 < self.kimg < math.inf, f"schedule.kimg is {self.kimg}, but must be positive")
         _require(self.batch >= 1, f"schedule.batch is {self.batch}, but must be 1 or more")
+        for name in ("reconstruct_first", "encoder_after", "class_dropout", "style_mixing"):
+            value = getattr(self, name)
+            _require(0 <= value <= 1, f"schedule.{name} is {value}, but must lie in 0..1")
         _require(
-            0 <= self.reconstruct_first <= 1,
-            f"schedule.reconstruct_first is {self.reconstruct_first}, but must lie in 0..1",
+            self.reconstruct_first + self.encoder_after <= 1,
+            f"schedule.reconstruct_first {self.reconstruct_first} and encoder_after {self.encoder_after} are shares of "
+            "one training and must not exceed 1 together",
         )
         for name in ("ema_nimg", "tick_nimg", "snapshot_nimg"):
             _require(getattr(self, name) >= 1, f"schedule.{name} is {getattr(self, name)}, but must be 1 or more")
@@ -196,6 +243,24 @@ class ScheduleConfig:
     def total_nimg(self) -> int:
         """Images of the whole training, a multiple of the batch."""
         return max(1, round(self.kimg * 1000 / self.batch)) * self.batch
+
+    @property
+    def encoder_alone_nimg(self) -> float:
+        """From which image on the encoder learns alone; the end, when never."""
+        return self.total_nimg * (1 - self.encoder_after)
+
+    @property
+    def encoder_from_nimg(self) -> float:
+        """From which image on the encoder learns."""
+        return 0 if self.reconstruct_first > 0 or self.noise_every != 1 else self.encoder_alone_nimg
+
+    def step(self, nimg: int) -> Step:
+        """What the step after ``nimg`` images does."""
+        number = nimg // self.batch
+        encoder_alone = nimg >= self.encoder_alone_nimg
+        adversarial = nimg >= self.total_nimg * self.reconstruct_first and not encoder_alone
+        from_noise = adversarial and self.noise_every > 0 and number % self.noise_every == self.noise_every - 1
+        return Step(number, adversarial, from_noise, encoder_alone)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -223,6 +288,11 @@ class TrainConfig:
     def __post_init__(self) -> None:
         # A step's random numbers are drawn by seed * 2**40 + images seen, which must stay below 2**64.
         _require(0 <= self.seed < 2**24, f"seed is {self.seed}, but must lie in 0..{2**24 - 1}")
+        _require(
+            not self.loss.noise_kl or self.model.class_input != "none",
+            "loss.noise_kl compares samples with what the generator was told, but model.class_input is none; "
+            "turn one of them off",
+        )
 
     def to_json(self) -> dict[str, Any]:
         """As plain JSON."""
@@ -256,9 +326,17 @@ def _read(kind: type[Any], tree: Any, where: str) -> Any:
 def _value(hint: Any, value: Any, name: str) -> Any:
     if dataclasses.is_dataclass(hint):
         return _read(cast(type[Any], hint), value, f"{name}.")
+    if hint is bool:
+        _require(isinstance(value, bool), f"{name} is {value!r}, but must be true or false")
+    elif isinstance(value, bool):
+        value = _FORMERLY.get((name, value), value)
     if get_origin(hint) is Literal:
         _require(value in get_args(hint), f"{name} is {value!r}, but must be one of {', '.join(get_args(hint))}")
     return tuple(value) if isinstance(value, list) else value
+
+
+_FORMERLY: Mapping[tuple[str, bool], str] = {("model.class_input", True): "all", ("model.class_input", False): "none"}
+"""Truth values that older trainings have where there are names now."""
 
 
 _TINY = TrainConfig(

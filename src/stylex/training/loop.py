@@ -19,14 +19,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float
 from torch import Tensor, nn
 
 from stylex.classifiers.classifier import Classifier
 from stylex.core.errors import SnapshotError, TrainingError, first_line
 from stylex.core.progress import Alarm, Done, Listener, SnapshotWritten, Started, Tick, silent
 from stylex.core.stylespace import StyleStatistics
-from stylex.data.archive import ImageSet, sample_order
+from stylex.data.archive import ImageSet
 from stylex.models.discriminator import Discriminator
 from stylex.models.encoder import Encoder
 from stylex.models.generator import Generator
@@ -34,6 +33,7 @@ from stylex.models.snapshot import save_snapshot
 from stylex.training import losses
 from stylex.training.config import TrainConfig
 from stylex.training.distributed import Processes, join
+from stylex.training.draw import draw
 from stylex.training.held_out import HeldOut, Panel, measure
 from stylex.training.perceptual import perceptual_for
 from stylex.training.state import append_row, load_state, save_state, tidy
@@ -72,16 +72,6 @@ class Networks:
     def by_name(self) -> dict[str, nn.Module]:
         """The networks by name."""
         return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-
-
-@dataclass(frozen=True, eq=False)
-class Batch:
-    """This process's share of a step's images and random numbers."""
-
-    x: Float[Tensor, "n c h w"]
-    z: Float[Tensor, "n z_dim"]
-    noise: list[Tensor]
-    path_noise: Float[Tensor, "n c h w"] | None
 
 
 def train_networks(
@@ -144,7 +134,7 @@ def train_networks(
         "discriminator": _adam(discriminator, config),
     }
     path_mean = torch.zeros((), device=place)
-    last_adversarial = schedule.total_nimg * schedule.reconstruct_first
+    some_untold = config.model.class_input == "none" or schedule.class_dropout > 0
 
     # Resume.
     state_path, nimg = out / "state.pt", 0
@@ -172,36 +162,37 @@ def train_networks(
     watch = HeldOut.choose(held_out, classifier, place) if processes.first else None
 
     while nimg < schedule.total_nimg:
-        step = nimg // schedule.batch
-        adversarial = nimg >= last_adversarial
-        from_noise = (
-            adversarial and schedule.noise_every > 0 and step % schedule.noise_every == schedule.noise_every - 1
-        )
-        _set_rates(optimizers, config, nimg, adversarial=adversarial)
-        penalize_paths = from_noise and loss_weights.path_length > 0 and _nth_noise_step(step, config)
-        batch = _draw(config, images, generator, nimg, share, place, paths=penalize_paths)
+        step = schedule.step(nimg)
+        _set_rates(optimizers, config, nimg, adversarial=step.adversarial)
+        penalize_paths = step.from_noise and loss_weights.path_length > 0 and _nth_noise_step(step.number, config)
+        batch = draw(config, images, generator.synthesis, nimg, share, place, paths=penalize_paths)
+        painter = nets.generator_ema if step.encoder_alone else generator
         figures: dict[str, Tensor] = {}
 
-        # Images: reconstructed from real ones, or sampled from noise; both told the real images' c, if the generator
-        # is told any. If not, the discriminator is told what the classifier says of the sample.
+        # Images: reconstructed from real ones, or sampled from noise; both told the real images' c. Of a sample that
+        # was not told c, the discriminator is told what the classifier says of it.
         with autocast():
             with torch.no_grad():
                 logits, features = perceptual.of_real(batch.x)
                 c = classifier.probabilities(logits)
-            w = generator.mapping(batch.z) if from_noise else encoder(batch.x)
-            s = generator.synthesis.styles(w, generator.told(c))
-            fake = generator.synthesis(s, noise=batch.noise)
+                told = painter.told(c * batch.told[:, None])
+            w = generator.mapping(batch.z) if step.from_noise else encoder(batch.x)
+            s = painter.synthesis.styles(w, told)
+            if step.from_noise and batch.mixed is not None:
+                s = torch.where(batch.mixed, generator.synthesis.styles(generator.mapping(batch.z_mixed), told), s)
+            fake = painter.synthesis(s, noise=batch.noise)
             c_fake = c
-            if from_noise and generator.told(c) is None and config.model.conditional_discriminator:
+            if step.from_noise and some_untold and config.model.conditional_discriminator:
                 with torch.no_grad():
-                    c_fake = classifier.probabilities(classifier.logits(fake))
+                    said = classifier.probabilities(classifier.logits(fake))
+                    c_fake = torch.where(batch.told[:, None], c, said)
 
         # Discriminator.
-        if adversarial:
+        if step.adversarial:
             with autocast():
                 loss = losses.discriminator_logistic(discriminator(batch.x, c), discriminator(fake.detach(), c_fake))
             figures["discriminator"] = loss
-            if step % loss_weights.r1_every == 0 and loss_weights.r1_gamma > 0:
+            if step.number % loss_weights.r1_every == 0 and loss_weights.r1_gamma > 0:
                 # float32: the penalty's second derivatives are too coarse in bfloat16.
                 x = batch.x.detach().requires_grad_(True)
                 penalty = losses.r1_penalty(discriminator(x, c), x)
@@ -212,12 +203,16 @@ def train_networks(
         # Encoder and generator.
         total = torch.zeros((), device=place)
         with autocast(), _frozen(discriminator):
-            if adversarial:
+            if step.adversarial:
                 loss = losses.generator_logistic(discriminator(fake, c_fake))
-                figures["generator_noise" if from_noise else "generator_encoder"] = loss
+                figures["generator_noise" if step.from_noise else "generator_encoder"] = loss
                 total = total + loss * loss_weights.adversarial
-            if from_noise:
+            if step.from_noise:
                 generator.mapping.w_avg.lerp_(processes.mean(w.detach().float().mean(dim=0)), 0.002)
+                if loss_weights.noise_kl:
+                    said = classifier.logits(fake)
+                    figures["kl_noise"] = losses.classifier_kl(logits, said, classifier.activation, batch.told)
+                    total = total + figures["kl_noise"] * loss_weights.classifier
             else:
                 logits_rec, features_rec = perceptual.of_fake(fake)
                 figures["pixel"] = losses.pixel_l1(fake, batch.x)
@@ -225,10 +220,11 @@ def train_networks(
                 figures["kl"] = losses.classifier_kl(logits, logits_rec, classifier.activation)
                 total = total + figures["pixel"] * loss_weights.pixel + figures["perceptual"] * loss_weights.perceptual
                 total = total + figures["kl"] * loss_weights.classifier
-                if loss_weights.latent_moments > 0:
+                # A finished generator sets the scale of the latents itself.
+                if loss_weights.latent_moments > 0 and not step.encoder_alone:
                     figures["latent_moments"] = losses.latent_moments(processes.gather(w.float()))
                     total = total + figures["latent_moments"] * loss_weights.latent_moments * processes.size
-                if loss_weights.latent > 0 and step % loss_weights.latent_every == 0:
+                if loss_weights.latent > 0 and step.number % loss_weights.latent_every == 0:
                     figures["latent"] = (encoder(fake) - w).abs().mean()
                     total = total + figures["latent"] * loss_weights.latent * loss_weights.latent_every
         if penalize_paths:
@@ -239,18 +235,18 @@ def train_networks(
             path_mean.lerp_(processes.mean(lengths.detach().mean()), 0.01)
             figures["path_length"] = (lengths - path_mean).square().mean()
             total = total + figures["path_length"] * loss_weights.path_length * loss_weights.path_length_every
-        trained = [("generator", generator)] if from_noise else [("generator", generator), ("encoder", encoder)]
-        for name, _ in trained:
+        for name in step.trains:
             optimizers[name].zero_grad(set_to_none=True)
         total.backward()
-        for name, network in trained:
-            processes.average_gradients(network.parameters())
+        for name in step.trains:
+            processes.average_gradients(getattr(nets, name).parameters())
             optimizers[name].step()
 
         # Moving averages.
         nimg += schedule.batch
         keep = 0.5 ** (schedule.batch / max(1.0, min(schedule.ema_nimg, nimg * 0.05)))
-        _average(nets.generator_ema, generator, keep)
+        if not step.encoder_alone:
+            _average(nets.generator_ema, generator, keep)
         _average(nets.encoder_ema, encoder, keep)
         for name, value in figures.items():
             sums.setdefault(name, []).append(value.detach().float())
@@ -309,28 +305,6 @@ def train_networks(
     return newest
 
 
-def _draw(
-    config: TrainConfig,
-    images: ImageSet,
-    generator: Generator,
-    nimg: int,
-    share: Tensor,
-    place: torch.device,
-    *,
-    paths: bool,
-) -> Batch:
-    """The step's images and random numbers: drawn for the whole batch by (seed, nimg), then this process's share."""
-    size = config.schedule.batch
-    random = torch.Generator().manual_seed((config.seed << 40) + nimg)
-    mirror = torch.rand(size, generator=random) < 0.5 if config.mirror else torch.zeros(size, dtype=torch.bool)
-    z = torch.randn(size, config.model.z_dim, generator=random)
-    noise = generator.synthesis.draw_noise(size, random)
-    indices = sample_order(len(images), nimg, size, config.seed)[share.numpy()]
-    x = images.batch(indices, mirror=mirror[share].numpy())
-    path_noise = torch.randn(size, *x.shape[1:], generator=random)[share].to(place) if paths else None
-    return Batch(x.to(place), z[share].to(place), [maps[share].to(place) for maps in noise], path_noise)
-
-
 def _adam(network: nn.Module, config: TrainConfig) -> torch.optim.Adam:
     return torch.optim.Adam(network.parameters(), lr=0.0, betas=(0.0, config.optimizer.beta2), eps=1e-8, fused=True)
 
@@ -340,13 +314,18 @@ def _set_rates(
 ) -> None:
     """Learning rates and first moments as they are at ``nimg``."""
     options = config.optimizer
-    remaining = 1 - nimg / config.schedule.total_nimg
-    decay = min(1.0, 0.1 + 0.9 * remaining / options.decay) if options.decay > 0 else 1.0
-    warmup = min(1.0, nimg / options.encoder_warmup_nimg) if options.encoder_warmup_nimg > 0 else 1.0
+    schedule = config.schedule
+
+    def decay(end: float) -> float:
+        remaining = max(0.0, 1 - nimg / end) if end > 0 else 0.0
+        return min(1.0, 0.1 + 0.9 * remaining / options.decay) if options.decay > 0 else 1.0
+
+    learnt = max(0.0, nimg - schedule.encoder_from_nimg)
+    warmup = min(1.0, learnt / options.encoder_warmup_nimg) if options.encoder_warmup_nimg > 0 else 1.0
     rates = {
-        "generator": options.generator_lr * decay,
-        "discriminator": options.discriminator_lr * decay,
-        "encoder": options.encoder_lr * decay * warmup,
+        "generator": options.generator_lr * decay(schedule.encoder_alone_nimg),
+        "discriminator": options.discriminator_lr * decay(schedule.encoder_alone_nimg),
+        "encoder": options.encoder_lr * decay(schedule.total_nimg) * warmup,
     }
     beta1 = options.beta1 if adversarial else options.beta1_reconstruction
     for name, optimizer in optimizers.items():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from stylex.metrics.agreement import Activation, divergence
@@ -42,9 +42,28 @@ def pixel_l1(x_rec: Float[Tensor, "n c h w"], x: Float[Tensor, "n c h w"]) -> Sc
     return (x_rec - x).abs().mean()
 
 
-def classifier_kl(logits: Float[Tensor, "n k"], logits_rec: Float[Tensor, "n k"], activation: Activation) -> Scalar:
-    """Classifier consistency KL(C(x) || C(x_rec)), Lang et al. 2021; summed over labels when multi-label."""
-    return divergence(logits, logits_rec, activation).mean()
+def pyramid_l1(x_rec: Float[Tensor, "n c h w"], x: Float[Tensor, "n c h w"]) -> Scalar:
+    """Mean absolute error of the images at full, half, ... size down to 4 px, all sizes alike."""
+    levels = []
+    while True:
+        levels.append(pixel_l1(x_rec, x))
+        if x.shape[-1] < 8:
+            return torch.stack(levels).mean()
+        x_rec, x = F.avg_pool2d(x_rec, 2), F.avg_pool2d(x, 2)
+
+
+def classifier_kl(
+    logits: Float[Tensor, "n k"],
+    logits_rec: Float[Tensor, "n k"],
+    activation: Activation,
+    counts: Bool[Tensor, " n"] | None = None,
+) -> Scalar:
+    """Classifier consistency KL(C(x) || C(x_rec)), Lang et al. 2021; summed over labels when multi-label.
+
+    An image that does not count adds nothing, and the mean is taken over all.
+    """
+    each = divergence(logits, logits_rec, activation)
+    return (each if counts is None else each * counts).mean()
 
 
 def latent_moments(w: Float[Tensor, "n w_dim"]) -> Scalar:

@@ -12,6 +12,7 @@ from stylex.classifiers.classifier import Classifier
 from stylex.classifiers.features import perceptual_distance
 from stylex.core.errors import ConfigError
 from stylex.training.config import LossConfig
+from stylex.training.losses import pyramid_l1
 
 
 @runtime_checkable
@@ -62,6 +63,14 @@ class NoPerceptual(ClassifierPerceptual):
     of_fake = of_real
 
 
+class MultiscalePerceptual(NoPerceptual):
+    """The images themselves, from full size to 4 px."""
+
+    def distance(self, x_rec: Tensor, x: Tensor, features_rec: list[Tensor], features: list[Tensor]) -> Tensor:
+        """Mean absolute error over all sizes."""
+        return pyramid_l1(x_rec, x)
+
+
 class LpipsPerceptual(NoPerceptual):
     """LPIPS over AlexNet, from the ``lpips`` extra. Source: Zhang et al., CVPR 2018."""
 
@@ -89,4 +98,6 @@ def perceptual_for(config: LossConfig, classifier: Classifier) -> Perceptual:
         return NoPerceptual(classifier)
     if config.perceptual_net == "lpips":
         return LpipsPerceptual(classifier)
+    if config.perceptual_net == "multiscale":
+        return MultiscalePerceptual(classifier)
     return ClassifierPerceptual(classifier)

@@ -31,11 +31,12 @@ def parameters(config: TrainConfig, channels: int, k: int) -> dict[str, int]:
 
 
 def seconds_needed(config: TrainConfig, images: ImageSet, classifier: Classifier, device: str) -> float:
-    """Seconds that the steps of a training would take here, by a few steps with and without the discriminator."""
+    """Seconds that the steps of a training would take here, by a few steps of each of its parts."""
     schedule = config.schedule
     seconds = 0.0
-    for share, reconstruct_first in ((schedule.reconstruct_first, 1.0), (1 - schedule.reconstruct_first, 0.0)):
-        if share == 0:
+    first, last = schedule.reconstruct_first, schedule.encoder_after
+    for share, reconstruct_first, encoder_after in ((first, 1.0, 0.0), (1 - first - last, 0.0, 0.0), (last, 0.0, 1.0)):
+        if share < 1e-9:
             continue
         speeds: list[float] = []
 
@@ -49,6 +50,7 @@ def seconds_needed(config: TrainConfig, images: ImageSet, classifier: Classifier
             schedule,
             kimg=(_STEPS + 1) * schedule.batch / 1000,
             reconstruct_first=reconstruct_first,
+            encoder_after=encoder_after,
             tick_nimg=schedule.batch,
             snapshot_nimg=10**12,
         )

@@ -15,6 +15,7 @@ import torch
 
 from stylex.core.errors import ConfigError, SnapshotError, TrainingError, first_line
 from stylex.core.files import cannot_write, write_whole
+from stylex.training.config import TrainConfig
 
 FORMAT = "stylex-state"
 VERSION = 1
@@ -58,9 +59,10 @@ def load_state(path: Path, *, identity: Mapping[str, Any]) -> tuple[int, dict[st
             f"{path} is not a training state of this stylex; remove it to train from the beginning, or choose another "
             "--out"
         )
-    differing = [
-        f"{name} was {theirs}, now {ours}" for name, theirs, ours in _differences(state["identity"], dict(identity), "")
-    ]
+    theirs = dict(state["identity"])
+    if isinstance(theirs.get("options"), Mapping):
+        theirs["options"] = _as_now(theirs["options"])
+    differing = [f"{name} was {then}, now {now}" for name, then, now in _differences(theirs, dict(identity), "")]
     if differing:
         raise ConfigError(
             f"{path.parent} holds a training with other options ({'; '.join(differing[:3])}); repeat its command to "
@@ -130,9 +132,17 @@ def _written_by(path: Path) -> tuple[Any, Any]:
     """The training and the classifier that a snapshot names; nothing if it cannot be read."""
     try:
         description = json.loads(path.read_text())
-        return description["training"], description["classifier_fingerprint"]
+        return json.loads(json.dumps(_as_now(description["training"]))), description["classifier_fingerprint"]
     except (OSError, ValueError, KeyError, TypeError):
         return None, None
+
+
+def _as_now(options: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A training's options with the fields that were added since; as they are if they cannot be read."""
+    try:
+        return TrainConfig.from_json(options).to_json()
+    except ConfigError:
+        return options
 
 
 def _differences(theirs: Any, ours: Any, where: str) -> list[tuple[str, Any, Any]]:

@@ -1,0 +1,62 @@
+"""Laws of a step's random numbers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from tests.training.conftest import tiny
+
+from stylex.data.archive import ImageSet
+from stylex.training.draw import Batch, draw
+from stylex.training.loop import Networks
+
+CPU = torch.device("cpu")
+MANY: dict[str, Any] = {"schedule__batch": 400, "schedule__kimg": 10}
+SYNTHESIS = Networks.build(tiny(), 1, 2).generator.synthesis
+
+
+def drawn(data: ImageSet, nimg: int = 0, share: torch.Tensor | None = None, **changes: Any) -> Batch:
+    config = tiny(**MANY | changes)
+    return draw(config, data, SYNTHESIS, nimg, torch.arange(400) if share is None else share, CPU, paths=True)
+
+
+def test_nothing_is_dropped_or_mixed_unless_asked(data: ImageSet) -> None:
+    batch = drawn(data)
+    assert batch.told.all()
+    assert batch.mixed is None
+    assert not drawn(data, model__class_input="none").told.any()
+
+
+def test_what_is_asked_besides_changes_no_other_number(data: ImageSet) -> None:
+    one, other = drawn(data), drawn(data, schedule__class_dropout=0.3, schedule__style_mixing=0.5)
+    for name in ("x", "z", "path_noise"):
+        assert torch.equal(getattr(one, name), getattr(other, name))
+    assert all(torch.equal(a, b) for a, b in zip(one.noise, other.noise, strict=True))
+
+
+def test_c_is_dropped_for_its_share_of_images_anew_at_every_step(data: ImageSet) -> None:
+    told = [drawn(data, nimg, schedule__class_dropout=0.3).told for nimg in (0, 400)]
+    assert all(0.6 < t.float().mean() < 0.8 for t in told)
+    assert not torch.equal(*told)
+
+
+def test_mixed_images_take_all_layers_from_a_random_one_on(data: ImageSet) -> None:
+    batch = drawn(data, schedule__style_mixing=0.5)
+    assert batch.mixed is not None
+    assert batch.z_mixed is not None
+    slices = [SYNTHESIS.space.slice(name) for name in SYNTHESIS.steps]
+    layers = torch.stack([batch.mixed[:, place].all(dim=1) for place in slices], dim=1)
+    assert torch.equal(layers, torch.stack([batch.mixed[:, place].any(dim=1) for place in slices], dim=1))
+    assert (layers.int().diff(dim=1) >= 0).all()  # in the order of synthesis, never back
+    count = layers.sum(dim=1)
+    assert 0.4 < (count > 0).float().mean() < 0.6
+    assert set(count[count > 0].tolist()) == set(range(1, len(slices)))  # the first layer is always the image's own
+
+
+def test_processes_share_what_one_would_draw(data: ImageSet) -> None:
+    besides = {"schedule__class_dropout": 0.3, "schedule__style_mixing": 0.5}
+    share = torch.arange(100, 300)
+    whole, part = drawn(data, **besides), drawn(data, share=share, **besides)
+    for name in ("x", "z", "told", "path_noise", "z_mixed", "mixed"):
+        assert torch.equal(getattr(whole, name)[share], getattr(part, name)), name
