@@ -104,6 +104,25 @@ def test_one_images_state_serves_many_changes_of_it(generator: Generator) -> Non
     assert SynthesisState(None, None).expand(4).pick(0) == (None, None)
 
 
+@pytest.mark.parametrize("images", [3, 1])
+def test_a_replaced_style_is_drawn_without_repeating_its_layer(generator: Generator, images: int) -> None:
+    synthesis = generator.synthesis
+    s = styles(generator, images)
+    drawn, states = synthesis(s), synthesis.prefix(s)
+    random = torch.Generator().manual_seed(3)
+    for step, name in enumerate(synthesis.steps):
+        span = synthesis.space.slice(name)
+        basis = synthesis.basis(s, step, states[step], drawn)
+        image = torch.randint(images, (20,), generator=random)
+        index = torch.randint(span.start, span.stop, (20,), generator=random)
+        value = 3 * torch.randn(20, generator=random)
+        replaced = s[image]
+        replaced[torch.arange(20), index] = value
+        torch.testing.assert_close(
+            synthesis.moved(basis, image, index, value), synthesis(replaced), atol=1e-5, rtol=1e-5
+        )
+
+
 def test_images_do_not_know_their_neighbours(generator: Generator) -> None:
     s = styles(generator)
     torch.testing.assert_close(torch.cat([generator.synthesis(row[None]) for row in s]), generator.synthesis(s))

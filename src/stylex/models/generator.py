@@ -11,12 +11,12 @@ from typing import Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from stylex.core.stylespace import StyleLayer, StyleSpace
 from stylex.models.config import GeneratorConfig
-from stylex.models.ops import GAIN, SLOPE, Linear, channels_last, conv, demodulation, upsample
+from stylex.models.ops import GAIN, SLOPE, Linear, channels_last, conv, conv_alone, demodulation, upsample
 
 Noise = Literal["const", "none"] | Sequence[Tensor]
 """Fixed noise maps of the network, none at all, or one map ``n 1 r r`` for each convolution in synthesis order."""
@@ -72,6 +72,24 @@ class SynthesisState(NamedTuple):
         return SynthesisState(*(None if t is None else t[index : index + 1] for t in self))
 
 
+class Basis(NamedTuple):
+    """What a step's pictures with one style replaced are drawn from; made by ``Synthesis.basis``.
+
+    Attributes:
+        step: the step.
+        s: style vectors of the unchanged images.
+        x: features before the step (one image's for all, at the first step).
+        y: the step's convolution of them, not yet demodulated; of a ToRGB step the whole pictures.
+        image: the image before the step (None before there is any, and of a ToRGB step).
+    """
+
+    step: int
+    s: Tensor
+    x: Tensor
+    y: Tensor
+    image: Tensor | None
+
+
 class StyledConv(nn.Module):
     """Modulated 3x3 convolution, demodulated, with noise, bias and activation."""
 
@@ -90,13 +108,48 @@ class StyledConv(nn.Module):
         self, x: Float[Tensor, "#n ci h w"], s: Float[Tensor, "n ci"], noise: Float[Tensor, "#n 1 r r"] | None
     ) -> Float[Tensor, "n co r r"]:
         """Apply the layer under the styles ``s``."""
-        y = conv(x * s[:, :, None, None].to(x.dtype), self.weight, up=self.up)
+        y = self.response(x, s)
         # The activation's gain is folded into scale, bias and noise: the leaky ReLU is homogeneous.
         scale = demodulation(self.weight, s) * GAIN
         y = torch.addcmul((self.bias * GAIN).to(y.dtype)[:, None, None], y, scale[:, :, None, None].to(y.dtype))
         if noise is not None:
             y += (noise * (self.noise_strength * GAIN)).to(y.dtype)
         return F.leaky_relu(y, SLOPE, inplace=True)
+
+    def response(self, x: Float[Tensor, "#n ci h w"], s: Float[Tensor, "n ci"]) -> Float[Tensor, "n co r r"]:
+        """The convolution of the modulated input, before demodulation."""
+        return conv(x * s[:, :, None, None].to(x.dtype), self.weight, up=self.up)
+
+    def moved(
+        self,
+        x: Float[Tensor, "j h w"],
+        y: Float[Tensor, "#j co r r"],
+        s: Float[Tensor, "#j ci"],
+        channel: Int64[Tensor, " j"],
+        value: Float[Tensor, " j"],
+        noise: Float[Tensor, "1 1 r r"] | None,
+    ) -> Float[Tensor, "j co r r"]:
+        """``forward`` with one style replaced in each row: what is new is one channel's convolution, and the scale.
+
+        Args:
+            x: the channel of the input whose style is replaced.
+            y: ``response`` under the styles ``s``.
+            s: styles before the replacement.
+            channel, value: which style becomes what.
+            noise: as of ``forward``.
+        """
+        own = s.expand(len(channel), -1).gather(1, channel[:, None])
+        norms = self.weight.square().sum(dim=(2, 3)).T  # ci co
+        norm = s.square() @ norms + (value[:, None].square() - own.square()) * norms[channel]
+        scale = (norm.clamp(min=0) + 1e-8).rsqrt() * GAIN
+        kernel = self.weight[:, channel].permute(1, 2, 3, 0) * ((value[:, None] - own) * scale)[:, None, None, :]
+        shift = self.bias * GAIN
+        if noise is not None:
+            shift = shift + noise[0, 0, :, :, None] * (self.noise_strength * GAIN)
+        last = y.permute(0, 2, 3, 1)
+        last = torch.addcmul(shift.to(y.dtype), last, scale[:, None, None, :].to(y.dtype))
+        out = conv_alone(x, kernel.to(y.dtype), last, up=self.up)
+        return F.leaky_relu(out, SLOPE, inplace=True).permute(0, 3, 1, 2)
 
 
 class ToRGB(nn.Module):
@@ -196,6 +249,58 @@ class Synthesis(nn.Module):
             states.append(self._take(step, states[-1], s, noise))
         return states
 
+    def basis(
+        self, s: Float[Tensor, "n s_dim"], step: int, state: SynthesisState, drawn: Float[Tensor, "n c h w"]
+    ) -> Basis:
+        """What ``moved`` needs to replace styles of one step (noise fixed).
+
+        Args:
+            s: style vectors.
+            step: the step.
+            state: what ``prefix`` returned for it.
+            drawn: the images' pictures.
+        """
+        layer = self._layer(self.steps[step])
+        x = self._input(state)
+        if isinstance(layer, ToRGB):
+            return Basis(step, s, x, drawn, None)
+        return Basis(step, s, x, layer.response(x, s[:, self.space.slice(self.steps[step])]), state.image)
+
+    def moved(
+        self, basis: Basis, image: Int64[Tensor, " j"], index: Int64[Tensor, " j"], value: Float[Tensor, " j"]
+    ) -> Float[Tensor, "j c h w"]:
+        """Draw pictures in which one style of the basis's step is replaced; the same as drawing them from ``s``.
+
+        A convolution is not repeated: the replaced style changes it by one channel's part. A ToRGB style changes the
+        picture linearly, and nothing is drawn again at all.
+
+        Args:
+            basis: of the step.
+            image: which of the basis's images each picture is of.
+            index: flat index of the replaced style.
+            value: its value.
+        """
+        name = self.steps[basis.step]
+        layer, span = self._layer(name), self.space.slice(name)
+        one = len(basis.s) == 1
+        style = basis.s[:, span] if one else basis.s[image, span]
+        channel = index - span.start
+        x = basis.x[0, channel] if len(basis.x) == 1 else basis.x[image, channel]
+        y = basis.y if one else basis.y[image]
+        if isinstance(layer, ToRGB):
+            change = (value - basis.s[image, index]) * layer.weight_gain
+            colour = layer.weight[:, channel, 0, 0].T * change[:, None]
+            feature = upsample(x[:, None], times=(y.shape[2] // x.shape[1]).bit_length() - 1)
+            return torch.addcmul(y, feature, colour[:, :, None, None])
+        moved = layer.moved(x, y, style, channel, value, layer.noise_const[None, None])
+        before = basis.image if basis.image is None or one else basis.image[image]
+        state = SynthesisState(moved, before)
+        for step in range(basis.step + 1, len(self.steps)):
+            rows = basis.s.expand(len(image), -1) if one else basis.s[image]
+            state = self._take(step, state, rows, "const")
+        assert state.image is not None
+        return state.image
+
     def draw_noise(self, n: int, generator: torch.Generator) -> list[Tensor]:
         """Fresh noise maps for ``n`` images, from a (CPU) random generator."""
         sides = [layer.resolution for layer in self.space.layers if layer.kind == "conv"]
@@ -206,6 +311,9 @@ class Synthesis(nn.Module):
         assert isinstance(layer, StyledConv | ToRGB)
         return layer
 
+    def _input(self, state: SynthesisState) -> Tensor:
+        return self.const[None].contiguous(memory_format=torch.channels_last) if state.x is None else state.x
+
     def _take(self, step: int, state: SynthesisState, s: Tensor, noise: Noise) -> SynthesisState:
         name = self.steps[step]
         layer = self._layer(name)
@@ -214,7 +322,7 @@ class Synthesis(nn.Module):
             assert state.x is not None
             rgb = layer(state.x, style)
             return SynthesisState(state.x, rgb if state.image is None else upsample(state.image) + rgb)
-        x = self.const[None].contiguous(memory_format=torch.channels_last) if state.x is None else state.x
+        x = self._input(state)
         if noise == "const":
             maps: Tensor | None = layer.noise_const[None, None]
         elif noise == "none":

@@ -36,10 +36,21 @@ def fir(x: Float[Tensor, "n c h w"], *, padding: int, gain: float = 1.0) -> Floa
         return F.conv2d(x, _fir_kernel(x, gain).to(x.dtype), padding=padding, groups=x.shape[1])
 
 
-def upsample(x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h2 w2"]:
-    """Double the size with the FIR filter."""
+def upsampling(side: int, times: int, like: Tensor) -> Float[Tensor, "out side"]:
+    """The matrix that doubles a column of ``side`` values so many times with the FIR filter."""
+    columns = torch.eye(side, device=like.device)[:, None]
+    taps = 2 * torch.tensor(FIR, device=like.device)[None, None]
+    for _ in range(times):
+        columns = F.conv_transpose1d(columns, taps, stride=2, padding=1)
+    return columns[:, 0].T
+
+
+def upsample(x: Float[Tensor, "n c h w"], *, times: int = 1) -> Float[Tensor, "n c h2 w2"]:
+    """Double the size with the FIR filter, ``times`` times; float32."""
+    # Rows and columns are filtered alike, and products of matrices take a third of a transposed convolution's time.
     with torch.autocast(x.device.type, enabled=False):
-        return F.conv_transpose2d(x.float(), _fir_kernel(x, 4.0), stride=2, padding=1, groups=x.shape[1])
+        rows, columns = (upsampling(side, times, x) for side in x.shape[2:])
+        return rows @ x.float() @ columns.T
 
 
 class _Downsample(torch.autograd.Function):
@@ -99,6 +110,32 @@ def conv(
     if down:
         return F.conv2d(fir(x, padding=2), weight, bias, stride=2)
     return F.conv2d(x, weight, bias, padding=weight.shape[-1] // 2)
+
+
+def conv_alone(
+    x: Float[Tensor, "j h w"], kernel: Float[Tensor, "j k k co"], y: Float[Tensor, "j h2 w2 co"], *, up: bool = False
+) -> Float[Tensor, "j h2 w2 co"]:
+    """``y`` plus, for each j, ``conv`` of a single channel with a 3x3 kernel of its own; channels come last here.
+
+    One channel's part of a convolution is nine products a value, whatever the number of channels: a small share of the
+    whole convolution. ``y`` may be overwritten.
+    """
+    j, h, w = x.shape
+    outputs = kernel.shape[3]
+    if up:
+        # Convolution and filter are one kernel of 6 x 6, of which each of the four phases of the output sees 3 x 3.
+        flat = F.pad(kernel.permute(0, 3, 1, 2).reshape(-1, 1, 3, 3).float(), (3, 3, 3, 3))
+        both = F.conv2d(flat, _fir_kernel(flat, 4.0)).view(j, outputs, 6, 6)
+        taps = torch.tensor([[4, 2, 0], [5, 3, 1]], device=x.device)
+        phases = both[:, :, taps[:, None, :, None], taps[None, :, None, :]]  # j co 2 2 3 3
+        kernel = phases.permute(0, 4, 5, 2, 3, 1).to(kernel.dtype)
+        y = y.view(-1, h, 2, w, 2, outputs).transpose(2, 3)
+    columns = F.unfold(x[:, None], 3, padding=1).transpose(1, 2)
+    out = y.reshape(j, h * w, -1).baddbmm_(columns, kernel.reshape(j, 9, -1))
+    if up:
+        out = out.view(j, h, w, 2, 2, outputs).transpose(2, 3)
+        return out.reshape(j, 2 * h, 2 * w, outputs)
+    return out.view(j, h, w, outputs)
 
 
 class Linear(nn.Module):
