@@ -1,0 +1,94 @@
+"""Planted causes: an image is decided by its number; factors do what their names say, and nothing else changes."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from stylex.core.errors import DataError
+from stylex.data.archive import open_images
+from stylex.data.planted import FAMILIES, Planted, planted_family, write_planted
+
+EACH = pytest.mark.parametrize("family", sorted(FAMILIES))
+
+
+@EACH
+def test_an_image_depends_on_its_number_alone(family: str) -> None:
+    all_of_them, some = Planted.sample(family, range(6), seed=3), Planted.sample(family, [4, 2], seed=3)
+    np.testing.assert_array_equal(all_of_them.factors[[4, 2]], some.factors)
+    np.testing.assert_array_equal(all_of_them.pictures(16)[[4, 2]], some.pictures(16))
+    np.testing.assert_array_equal(all_of_them.labels[[4, 2]], some.labels)
+
+
+@EACH
+def test_factors_are_uniform_and_independent_without_bias(family: str) -> None:
+    factors = Planted.sample(family, range(3000), seed=0, bias=0).factors
+    assert len(planted_family(family).factors) >= 8
+    np.testing.assert_allclose(factors.mean(axis=0), 0.5, atol=0.03)
+    np.testing.assert_allclose(factors.std(axis=0), 12**-0.5, atol=0.02)
+    correlations = np.corrcoef(factors.T) - np.eye(factors.shape[1])
+    assert np.abs(correlations).max() < 0.08
+
+
+@EACH
+def test_labels_follow_the_rule_and_the_spurious_factor_follows_the_labels(family: str) -> None:
+    kind = planted_family(family)
+    planted = Planted.sample(family, range(3000), seed=0, bias=0.8)
+    assert abs(planted.labels.mean() - 0.5) < 0.05
+    with_label = {name: np.corrcoef(planted.factors[:, i], planted.labels)[0, 1] for i, name in enumerate(kind.factors)}
+    for name, weight in kind.rule.items():
+        assert np.sign(weight) * with_label[name] > 0.15, name
+    assert with_label[kind.spurious] > 0.4
+    assert all(abs(with_label[name]) < 0.1 for name in set(kind.factors) - set(kind.causes))
+    unbiased = Planted.sample(family, range(3000), seed=0, bias=0)
+    assert abs(np.corrcoef(unbiased.factors[:, kind.factors.index(kind.spurious)], unbiased.labels)[0, 1]) < 0.06
+
+
+@EACH
+def test_shuffled_labels_go_with_nothing(family: str) -> None:
+    planted = Planted.sample(family, range(3000), seed=0, bias=0.8, shuffled=True)
+    straight = Planted.sample(family, range(3000), seed=0, bias=0.8)
+    assert planted.labels.sum() == straight.labels.sum()
+    for factor in planted.factors.T:
+        assert abs(np.corrcoef(factor, planted.labels)[0, 1]) < 0.08
+
+
+@EACH
+def test_every_factor_changes_the_picture_step_by_step(family: str) -> None:
+    planted = Planted.sample(family, range(4), seed=1)
+    for name in planted.family.factors:
+        low, middle, high = (
+            planted.pictures(32, factors=planted.intervened(name, value)).astype(float) for value in (0.0, 0.5, 1.0)
+        )
+        assert np.abs(high - low).mean() > 1, name
+        assert np.abs(high - low).mean() > np.abs(middle - low).mean(), name
+    np.testing.assert_array_equal(planted.pictures(32, factors=planted.factors), planted.pictures(32))
+
+
+@EACH
+def test_the_same_drawing_at_another_size(family: str) -> None:
+    planted = Planted.sample(family, range(4), seed=1)
+    small, large = planted.pictures(32).astype(float), planted.pictures(128).astype(float)
+    shrunk = large.reshape(4, 32, 4, 32, 4, 3).mean(axis=(2, 4))
+    assert np.abs(shrunk - small).mean() < 6
+
+
+def test_an_archive_says_by_its_names_what_is_in_it(tmp_path: Path) -> None:
+    written = write_planted(tmp_path / "cells.zip", family="cells", images=20, resolution=16, seed=5, bias=0.25)
+    images = open_images(tmp_path / "cells.zip")
+    assert images.label_names == ("resting", "active")
+    np.testing.assert_array_equal(images.labels, written.labels)
+    again = Planted.named(images.names)
+    np.testing.assert_array_equal(again.factors, written.factors)
+    np.testing.assert_array_equal(images.pictures([7, 3]), again.pictures(16)[[7, 3]])
+
+
+def test_mistakes_are_told(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no planted family 'trees'; there are leaves, cells"):
+        write_planted(tmp_path / "x.zip", family="trees", images=3, resolution=16)
+    with pytest.raises(DataError, match="bias 2"):
+        Planted.sample("leaves", [0], seed=0, bias=2)
+    with pytest.raises(DataError, match="0 images"):
+        write_planted(tmp_path / "x.zip", family="leaves", images=0, resolution=16)
+    with pytest.raises(DataError, match=r"called photo\.png"):
+        Planted.named(["photo.png"])
