@@ -65,6 +65,15 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
         {"loss": {"noise_kl": True}, "model": PRESETS["tiny-16"].model.__dict__ | {"class_input": "none"}},
         "loss.noise_kl compares samples with what the generator was told, but model.class_input is none",
     ),
+    "augmentation": ({"augment": {"mode": "some"}}, "augment.mode is 'some', but must be one of none, ada, fixed"),
+    "probability": ({"augment": {"mode": "fixed", "p": 1.5}}, "augment.p is 1.5, but must lie in 0..1"),
+    "no probability": ({"augment": {"mode": "fixed"}}, "augment.mode is fixed, but augment.p is 0"),
+    "target": ({"augment": {"target": 1}}, "augment.target is 1, but must lie between -1 and 1"),
+    "speed": ({"augment": {"speed_kimg": 0}}, "augment.speed_kimg is 0, but must be positive"),
+    "no change left": (
+        {"augment": {"mode": "ada", "flip": False, "turn": False, "move": False, "size": False, "colour": False}},
+        "augment.mode is ada, but all changes are turned off",
+    ),
     "negative seed": ({"seed": -1}, "seed is -1, but must lie in 0..16777215"),
     "seed too large": ({"seed": 2**24}, "seed is 16777216"),
 }

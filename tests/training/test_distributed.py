@@ -50,6 +50,12 @@ CONFIG: dict[str, Any] = {
     "loss__latent_moments": 2.0,
     "optimizer__encoder_warmup_nimg": 0,
     "mirror": True,
+    "schedule__class_dropout": 0.5,
+    "schedule__style_mixing": 0.5,
+    "loss__noise_kl": True,
+    "augment__mode": "ada",
+    "augment__p": 0.3,
+    "augment__speed_kimg": 0.2,
 }
 
 
@@ -75,6 +81,8 @@ def test_two_processes_are_one_up_to_rounding(tmp_path: Path, monkeypatch: pytes
         moved = difference(one[name], start[name].state_dict())
         assert difference(one[name], two[name]) < 1e-3 * moved, name
     assert torch.allclose(one["path_mean"], two["path_mean"], rtol=1e-4)
+    for name in ("p", "signs"):
+        assert torch.allclose(one["augment"][name], two["augment"][name], rtol=1e-4)
 
 
 def difference(one: dict[str, Tensor], other: dict[str, Tensor]) -> float:

@@ -46,6 +46,9 @@ BESIDES: dict[str, Any] = {
     "loss__noise_kl": True,
     "loss__perceptual_net": "multiscale",
     "model__class_input": "coarse",
+    "augment__mode": "ada",
+    "augment__p": 0.3,
+    "augment__speed_kimg": 0.1,
 }
 
 
@@ -61,6 +64,9 @@ def test_a_training_cut_into_pieces_is_the_whole_one_bit_for_bit(
         assert torch.load(parts / "state.pt", weights_only=True)["nimg"] == nimg
     run(config, data, parts)
     assert different(tmp_path / "whole", parts) == []
+    if besides:
+        assert torch.load(parts / "state.pt", weights_only=True)["parts"]["augment"]["p"] != 0.3
+        assert all(row.keys() >= {"augment_p", "real_signs"} for row in rows(parts) if "discriminator" in row)
     for name in ("000000032", "000000064"):
         for file in ("weights.safetensors", "snapshot.json"):
             one, other = (folder / "snapshots" / name / file for folder in (tmp_path / "whole", parts))
@@ -170,9 +176,11 @@ def test_a_training_from_before_there_were_so_many_options_goes_on(
         options["model"]["class_input"] = True
         for part, name in (("schedule", "encoder_after"), ("schedule", "class_dropout"), ("loss", "noise_kl")):
             del options[part][name]
+        del options["augment"]
 
     state = torch.load(out / "state.pt", weights_only=True)
     as_before(state["identity"]["options"])
+    del state["parts"]["augment"]
     torch.save(state, out / "state.pt")
     run(tiny(), data, out)
     for path in (out / "snapshots").glob("*/snapshot.json"):

@@ -135,6 +135,43 @@ class LossConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class AugmentConfig:
+    """Random changes of the images that the discriminator judges, for small sets.
+
+    Attributes:
+        mode: ``none``; ``ada``: as often as keeps the discriminator from learning the images by heart; or ``fixed``.
+        p: probability of each change: all the time (fixed), or in the beginning (ada).
+        target: how sure of real images the discriminator may be, as the mean sign of its logits, -1..1 (ada).
+        speed_kimg: thousands of images over which p can rise from 0 to 1 (ada).
+        flip: mirror left and right.
+        turn: turn by quarters and by any angle.
+        move: shift.
+        size: change size and proportions.
+        colour: change brightness and contrast, invert, turn the hue, change the saturation.
+    """
+
+    mode: Literal["none", "ada", "fixed"] = "none"
+    p: float = 0.0
+    target: float = 0.6
+    speed_kimg: float = 100.0
+    flip: bool = True
+    turn: bool = True
+    move: bool = True
+    size: bool = True
+    colour: bool = True
+
+    def __post_init__(self) -> None:
+        _require(0 <= self.p <= 1, f"augment.p is {self.p}, but must lie in 0..1")
+        _require(-1 < self.target < 1, f"augment.target is {self.target}, but must lie between -1 and 1")
+        _require(0 < self.speed_kimg < math.inf, f"augment.speed_kimg is {self.speed_kimg}, but must be positive")
+        _require(
+            self.mode == "none" or any((self.flip, self.turn, self.move, self.size, self.colour)),
+            f"augment.mode is {self.mode}, but all changes are turned off; leave one on, or use mode none",
+        )
+        _require(self.mode != "fixed" or self.p > 0, "augment.mode is fixed, but augment.p is 0; give a larger one")
+
+
+@dataclass(frozen=True, kw_only=True)
 class OptimizerConfig:
     """Adam for each network.
 
@@ -270,6 +307,7 @@ class TrainConfig:
     Attributes:
         model: network shapes.
         loss: loss weights.
+        augment: changes of what the discriminator sees.
         optimizer: learning rates.
         schedule: length and order.
         seed: all randomness follows from it and the image counter.
@@ -279,6 +317,7 @@ class TrainConfig:
 
     model: ModelConfig
     loss: LossConfig = field(default_factory=LossConfig)
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     schedule: ScheduleConfig
     seed: int = 0

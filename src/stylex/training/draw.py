@@ -10,6 +10,7 @@ from torch import Tensor
 
 from stylex.data.archive import ImageSet, sample_order
 from stylex.models.generator import Synthesis
+from stylex.training.augment import Luck, draw_luck
 from stylex.training.config import TrainConfig
 
 
@@ -22,6 +23,8 @@ class Batch:
         z: what to sample from.
         noise: noise maps of the synthesis.
         told: whether the generator is told the image's c.
+        luck: how the images that the discriminator judges are changed: the real ones, the generated ones when it
+            learns, and when the generator does.
         path_noise: random images along which path lengths are taken, when they are.
         z_mixed: what to sample the second latent from, when styles are mixed.
         mixed: coordinates of s that come from the second latent, when styles are mixed.
@@ -31,6 +34,7 @@ class Batch:
     z: Float[Tensor, "n z_dim"]
     noise: list[Tensor]
     told: Bool[Tensor, " n"]
+    luck: tuple[Luck, Luck, Luck]
     path_noise: Float[Tensor, "n c h w"] | None = None
     z_mixed: Float[Tensor, "n z_dim"] | None = None
     mixed: Bool[Tensor, "n s_dim"] | None = None
@@ -74,11 +78,13 @@ def draw(
     if schedule.style_mixing > 0:
         z_mixed = torch.randn(size, config.model.z_dim, generator=random)[share].to(place)
         mixed = _mixed(synthesis, size, schedule.style_mixing, random)[share].to(place)
+    real, fake, judged = (draw_luck(size, random)[share].to(place) for _ in range(3))
     return Batch(
         x=x.to(place),
         z=z[share].to(place),
         noise=[maps[share].to(place) for maps in noise],
         told=told[share].to(place),
+        luck=(real, fake, judged),
         path_noise=path_noise,
         z_mixed=z_mixed,
         mixed=mixed,

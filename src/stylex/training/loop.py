@@ -31,6 +31,7 @@ from stylex.models.encoder import Encoder
 from stylex.models.generator import Generator
 from stylex.models.snapshot import save_snapshot
 from stylex.training import losses
+from stylex.training.augment import Augmentation
 from stylex.training.config import TrainConfig
 from stylex.training.distributed import Processes, join
 from stylex.training.draw import draw
@@ -133,6 +134,7 @@ def train_networks(
         "encoder": _adam(encoder, config),
         "discriminator": _adam(discriminator, config),
     }
+    augment = Augmentation(config.augment).to(place)
     path_mean = torch.zeros((), device=place)
     some_untold = config.model.class_input == "none" or schedule.class_dropout > 0
 
@@ -146,6 +148,7 @@ def train_networks(
             for name, optimizer in optimizers.items():
                 optimizer.load_state_dict(parts[f"{name}_optimizer"])
             path_mean.copy_(parts["path_mean"])
+            augment.load_state_dict(parts.get("augment", augment.state_dict()))
         except (KeyError, RuntimeError, ValueError, TypeError) as error:
             raise SnapshotError(
                 f"the training state {state_path} does not fit its own options ({first_line(error)[:120]}); "
@@ -190,21 +193,24 @@ def train_networks(
         # Discriminator.
         if step.adversarial:
             with autocast():
-                loss = losses.discriminator_logistic(discriminator(batch.x, c), discriminator(fake.detach(), c_fake))
-            figures["discriminator"] = loss
+                real_logits = discriminator(augment(batch.x, batch.luck[0]), c)
+                fake_logits = discriminator(augment(fake.detach(), batch.luck[1]), c_fake)
+                loss = losses.discriminator_logistic(real_logits, fake_logits)
+            figures |= {"discriminator": loss, "real_signs": real_logits.sign().mean(), **augment.figures()}
             if step.number % loss_weights.r1_every == 0 and loss_weights.r1_gamma > 0:
                 # float32: the penalty's second derivatives are too coarse in bfloat16.
                 x = batch.x.detach().requires_grad_(True)
-                penalty = losses.r1_penalty(discriminator(x, c), x)
+                penalty = losses.r1_penalty(discriminator(augment(x, batch.luck[0]), c), x)
                 figures["r1"] = penalty
                 loss = loss + penalty * loss_weights.r1_gamma * loss_weights.r1_every
             _update(optimizers["discriminator"], discriminator, loss, processes)
+            augment.adapt(processes.mean(figures["real_signs"].detach()), schedule.batch)
 
         # Encoder and generator.
         total = torch.zeros((), device=place)
         with autocast(), _frozen(discriminator):
             if step.adversarial:
-                loss = losses.generator_logistic(discriminator(fake, c_fake))
+                loss = losses.generator_logistic(discriminator(augment(fake, batch.luck[2]), c_fake))
                 figures["generator_noise" if step.from_noise else "generator_encoder"] = loss
                 total = total + loss * loss_weights.adversarial
             if step.from_noise:
@@ -286,7 +292,7 @@ def train_networks(
                     files={"panel.png": draw_panel(panel)},
                 )
                 append_row(out / "stats.jsonl", {"nimg": nimg, "held_out": measured})
-                for message in alarms:
+                for message in [*alarms, *augment.alarms()]:
                     listener(Alarm(message=message))
                 listener(SnapshotWritten(nimg=nimg, path=newest, figures=measured))
 
@@ -295,7 +301,8 @@ def train_networks(
             if processes.first:
                 parts = {name: network.state_dict() for name, network in nets.by_name().items()}
                 parts |= {f"{name}_optimizer": o.state_dict() for name, o in optimizers.items()}
-                save_state(state_path, nimg=nimg, identity=identity, parts=parts | {"path_mean": path_mean})
+                parts |= {"path_mean": path_mean, "augment": augment.state_dict()}
+                save_state(state_path, nimg=nimg, identity=identity, parts=parts)
             sums, tick_start, tick_nimg = {}, time.perf_counter(), nimg
 
     processes.wait()
