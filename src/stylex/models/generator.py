@@ -16,7 +16,18 @@ from torch import Tensor, nn
 
 from stylex.core.stylespace import StyleLayer, StyleSpace
 from stylex.models.config import GeneratorConfig
-from stylex.models.ops import GAIN, SLOPE, Linear, channels_last, conv, conv_alone, demodulation, upsample
+from stylex.models.ops import (
+    GAIN,
+    SLOPE,
+    Linear,
+    channel_kernels,
+    channels_last,
+    conv,
+    demodulation,
+    from_rows,
+    to_rows,
+    upsample,
+)
 
 Noise = Literal["const", "none"] | Sequence[Tensor]
 """Fixed noise maps of the network, none at all, or one map ``n 1 r r`` for each convolution in synthesis order."""
@@ -72,6 +83,27 @@ class SynthesisState(NamedTuple):
         return SynthesisState(*(None if t is None else t[index : index + 1] for t in self))
 
 
+class Response(NamedTuple):
+    """A convolution taken apart, so that one style can be replaced without repeating it.
+
+    Attributes:
+        rows: ``[n p o]``, the convolution of the modulated input, before demodulation (``ops.to_rows``).
+        shift: ``[p o]``, noise and bias.
+        kernels: ``[ci 9 o]``, what each channel adds (``ops.channel_kernels``).
+        norms, norm: ``[ci co]`` and ``[n co]``, squared norms of the weights, plain and modulated.
+    """
+
+    rows: Tensor
+    shift: Tensor
+    kernels: Tensor
+    norms: Tensor
+    norm: Tensor
+
+    def of(self, image: Tensor) -> Response:
+        """The same of some images of the batch."""
+        return self._replace(rows=self.rows[image], norm=self.norm[image])
+
+
 class Basis(NamedTuple):
     """What a step's pictures with one style replaced are drawn from; made by ``Synthesis.basis``.
 
@@ -79,14 +111,14 @@ class Basis(NamedTuple):
         step: the step.
         s: style vectors of the unchanged images.
         x: features before the step (one image's for all, at the first step).
-        y: the step's convolution of them, not yet demodulated; of a ToRGB step the whole pictures.
-        image: the image before the step (None before there is any, and of a ToRGB step).
+        response: the step's convolution, taken apart; of a ToRGB step None.
+        image: the image before the step (None before there is any); of a ToRGB step the finished pictures.
     """
 
     step: int
     s: Tensor
     x: Tensor
-    y: Tensor
+    response: Response | None
     image: Tensor | None
 
 
@@ -108,7 +140,7 @@ class StyledConv(nn.Module):
         self, x: Float[Tensor, "#n ci h w"], s: Float[Tensor, "n ci"], noise: Float[Tensor, "#n 1 r r"] | None
     ) -> Float[Tensor, "n co r r"]:
         """Apply the layer under the styles ``s``."""
-        y = self.response(x, s)
+        y = conv(x * s[:, :, None, None].to(x.dtype), self.weight, up=self.up)
         # The activation's gain is folded into scale, bias and noise: the leaky ReLU is homogeneous.
         scale = demodulation(self.weight, s) * GAIN
         y = torch.addcmul((self.bias * GAIN).to(y.dtype)[:, None, None], y, scale[:, :, None, None].to(y.dtype))
@@ -116,40 +148,47 @@ class StyledConv(nn.Module):
             y += (noise * (self.noise_strength * GAIN)).to(y.dtype)
         return F.leaky_relu(y, SLOPE, inplace=True)
 
-    def response(self, x: Float[Tensor, "#n ci h w"], s: Float[Tensor, "n ci"]) -> Float[Tensor, "n co r r"]:
-        """The convolution of the modulated input, before demodulation."""
-        return conv(x * s[:, :, None, None].to(x.dtype), self.weight, up=self.up)
+    def response(
+        self, x: Float[Tensor, "#n ci h w"], s: Float[Tensor, "n ci"], noise: Float[Tensor, "1 1 r r"] | None
+    ) -> Response:
+        """The layer under the styles ``s``, taken apart."""
+        y = conv(x * s[:, :, None, None].to(x.dtype), self.weight, up=self.up)
+        shift = (self.bias * GAIN)[None, :, None, None].expand(1, -1, *y.shape[2:])
+        if noise is not None:
+            shift = shift + noise * (self.noise_strength * GAIN)
+        norms = self.weight.square().sum(dim=(2, 3)).T
+        return Response(
+            rows=to_rows(y, up=self.up),
+            shift=to_rows(shift, up=self.up)[0].to(y.dtype),
+            kernels=channel_kernels(self.weight, up=self.up),
+            norms=norms,
+            norm=s.square() @ norms,
+        )
 
     def moved(
         self,
         x: Float[Tensor, "j h w"],
-        y: Float[Tensor, "#j co r r"],
-        s: Float[Tensor, "#j ci"],
+        response: Response,
         channel: Int64[Tensor, " j"],
-        value: Float[Tensor, " j"],
-        noise: Float[Tensor, "1 1 r r"] | None,
+        before: Float[Tensor, " j"],
+        after: Float[Tensor, " j"],
     ) -> Float[Tensor, "j co r r"]:
-        """``forward`` with one style replaced in each row: what is new is one channel's convolution, and the scale.
+        """``forward`` with one style replaced in each row: new are one channel's part, and the scale.
 
         Args:
             x: the channel of the input whose style is replaced.
-            y: ``response`` under the styles ``s``.
-            s: styles before the replacement.
-            channel, value: which style becomes what.
-            noise: as of ``forward``.
+            response: of the rows, or one for all.
+            channel: of the style.
+            before, after: its old and its new value.
         """
-        own = s.expand(len(channel), -1).gather(1, channel[:, None])
-        norms = self.weight.square().sum(dim=(2, 3)).T  # ci co
-        norm = s.square() @ norms + (value[:, None].square() - own.square()) * norms[channel]
+        norm = response.norm + (after.square() - before.square())[:, None] * response.norms[channel]
         scale = (norm.clamp(min=0) + 1e-8).rsqrt() * GAIN
-        kernel = self.weight[:, channel].permute(1, 2, 3, 0) * ((value[:, None] - own) * scale)[:, None, None, :]
-        shift = self.bias * GAIN
-        if noise is not None:
-            shift = shift + noise[0, 0, :, :, None] * (self.noise_strength * GAIN)
-        last = y.permute(0, 2, 3, 1)
-        last = torch.addcmul(shift.to(y.dtype), last, scale[:, None, None, :].to(y.dtype))
-        out = conv_alone(x, kernel.to(y.dtype), last, up=self.up)
-        return F.leaky_relu(out, SLOPE, inplace=True).permute(0, 3, 1, 2)
+        scale = scale.repeat(1, response.kernels.shape[2] // scale.shape[1])[:, None]
+        kernels = response.kernels[channel] * (scale * (after - before)[:, None, None])
+        rows = torch.addcmul(response.shift, response.rows, scale.to(response.rows.dtype))
+        surroundings = F.unfold(x[:, None], 3, padding=1).transpose(1, 2)
+        rows.baddbmm_(surroundings, kernels.to(rows.dtype))
+        return from_rows(F.leaky_relu(rows, SLOPE, inplace=True), x.shape[1] * (2 if self.up else 1), up=self.up)
 
 
 class ToRGB(nn.Module):
@@ -263,8 +302,9 @@ class Synthesis(nn.Module):
         layer = self._layer(self.steps[step])
         x = self._input(state)
         if isinstance(layer, ToRGB):
-            return Basis(step, s, x, drawn, None)
-        return Basis(step, s, x, layer.response(x, s[:, self.space.slice(self.steps[step])]), state.image)
+            return Basis(step, s, x, None, drawn)
+        style = s[:, self.space.slice(self.steps[step])]
+        return Basis(step, s, x, layer.response(x, style, layer.noise_const[None, None]), state.image)
 
     def moved(
         self, basis: Basis, image: Int64[Tensor, " j"], index: Int64[Tensor, " j"], value: Float[Tensor, " j"]
@@ -281,23 +321,23 @@ class Synthesis(nn.Module):
             value: its value.
         """
         name = self.steps[basis.step]
-        layer, span = self._layer(name), self.space.slice(name)
-        one = len(basis.s) == 1
-        style = basis.s[:, span] if one else basis.s[image, span]
-        channel = index - span.start
+        layer, channel = self._layer(name), index - self.space.offsets[name]
+        before = basis.s[image, index]
         x = basis.x[0, channel] if len(basis.x) == 1 else basis.x[image, channel]
-        y = basis.y if one else basis.y[image]
+        # What is one image's is shared by all rows, without copying.
+        alone = len(basis.s) == 1
+        picture = basis.image if basis.image is None or alone else basis.image[image]
         if isinstance(layer, ToRGB):
-            change = (value - basis.s[image, index]) * layer.weight_gain
-            colour = layer.weight[:, channel, 0, 0].T * change[:, None]
-            feature = upsample(x[:, None], times=(y.shape[2] // x.shape[1]).bit_length() - 1)
-            return torch.addcmul(y, feature, colour[:, :, None, None])
-        moved = layer.moved(x, y, style, channel, value, layer.noise_const[None, None])
-        before = basis.image if basis.image is None or one else basis.image[image]
-        state = SynthesisState(moved, before)
+            assert picture is not None
+            feature = upsample(x[:, None], times=(picture.shape[2] // x.shape[1]).bit_length() - 1)
+            colour = layer.weight[:, channel, 0, 0].T * ((value - before) * layer.weight_gain)[:, None]
+            return torch.addcmul(picture, feature, colour[:, :, None, None])
+        assert basis.response is not None
+        response = basis.response if alone else basis.response.of(image)
+        state = SynthesisState(layer.moved(x, response, channel, before, value), picture)
+        s = basis.s.expand(len(image), -1) if alone else basis.s[image]
         for step in range(basis.step + 1, len(self.steps)):
-            rows = basis.s.expand(len(image), -1) if one else basis.s[image]
-            state = self._take(step, state, rows, "const")
+            state = self._take(step, state, s, "const")
         assert state.image is not None
         return state.image
 

@@ -112,30 +112,35 @@ def conv(
     return F.conv2d(x, weight, bias, padding=weight.shape[-1] // 2)
 
 
-def conv_alone(
-    x: Float[Tensor, "j h w"], kernel: Float[Tensor, "j k k co"], y: Float[Tensor, "j h2 w2 co"], *, up: bool = False
-) -> Float[Tensor, "j h2 w2 co"]:
-    """``y`` plus, for each j, ``conv`` of a single channel with a 3x3 kernel of its own; channels come last here.
+def channel_kernels(weight: Float[Tensor, "co ci 3 3"], *, up: bool) -> Float[Tensor, "ci 9 o"]:
+    """What each input channel adds to ``conv``: products of its 3x3 surroundings with nine rows of ``o`` outputs.
 
-    One channel's part of a convolution is nine products a value, whatever the number of channels: a small share of the
-    whole convolution. ``y`` may be overwritten.
+    Going ``up``, convolution and filter are one kernel of 6x6, of which each of the four phases of the doubled image
+    sees 3x3: o is 4 co, in the order of ``to_rows``.
     """
-    j, h, w = x.shape
-    outputs = kernel.shape[3]
+    if not up:
+        return weight.permute(1, 2, 3, 0).flatten(1, 2)
+    outputs, inputs = weight.shape[:2]
+    flat = F.pad(weight.float().reshape(-1, 1, 3, 3), (3, 3, 3, 3))
+    both = F.conv2d(flat, _fir_kernel(flat, 4.0)).view(outputs, inputs, 6, 6)
+    taps = torch.tensor([[4, 2, 0], [5, 3, 1]], device=weight.device)
+    phases = both[:, :, taps[:, None, :, None], taps[None, :, None, :]]  # co ci 2 2 3 3
+    return phases.permute(1, 4, 5, 2, 3, 0).reshape(inputs, 9, -1)
+
+
+def to_rows(y: Float[Tensor, "n c h2 w2"], *, up: bool) -> Float[Tensor, "n p o"]:
+    """One row of channels for each pixel; going ``up``, for each 2x2 pixels."""
+    if not up:
+        return y.permute(0, 2, 3, 1).flatten(1, 2)
+    n, c, h, w = y.shape
+    return y.view(n, c, h // 2, 2, w // 2, 2).permute(0, 2, 4, 3, 5, 1).reshape(n, h * w // 4, 4 * c)
+
+
+def from_rows(rows: Float[Tensor, "n p o"], side: int, *, up: bool) -> Float[Tensor, "n c side side"]:
+    """What ``to_rows`` made rows of, ``side`` pixels wide; channels last in memory."""
     if up:
-        # Convolution and filter are one kernel of 6 x 6, of which each of the four phases of the output sees 3 x 3.
-        flat = F.pad(kernel.permute(0, 3, 1, 2).reshape(-1, 1, 3, 3).float(), (3, 3, 3, 3))
-        both = F.conv2d(flat, _fir_kernel(flat, 4.0)).view(j, outputs, 6, 6)
-        taps = torch.tensor([[4, 2, 0], [5, 3, 1]], device=x.device)
-        phases = both[:, :, taps[:, None, :, None], taps[None, :, None, :]]  # j co 2 2 3 3
-        kernel = phases.permute(0, 4, 5, 2, 3, 1).to(kernel.dtype)
-        y = y.view(-1, h, 2, w, 2, outputs).transpose(2, 3)
-    columns = F.unfold(x[:, None], 3, padding=1).transpose(1, 2)
-    out = y.reshape(j, h * w, -1).baddbmm_(columns, kernel.reshape(j, 9, -1))
-    if up:
-        out = out.view(j, h, w, 2, 2, outputs).transpose(2, 3)
-        return out.reshape(j, 2 * h, 2 * w, outputs)
-    return out.view(j, h, w, outputs)
+        rows = rows.view(len(rows), side // 2, side // 2, 2, 2, -1).transpose(2, 3)
+    return rows.reshape(len(rows), side, side, -1).permute(0, 3, 1, 2)
 
 
 class Linear(nn.Module):
