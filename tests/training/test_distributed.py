@@ -16,7 +16,7 @@ from torch import Tensor, multiprocessing
 from stylex.core.errors import ConfigError
 from stylex.data.archive import open_images
 from stylex.models.discriminator import minibatch_std
-from stylex.training.distributed import Processes
+from stylex.models.processes import Processes
 from stylex.training.loop import Networks
 
 

@@ -29,11 +29,11 @@ from stylex.data.archive import ImageSet
 from stylex.models.discriminator import Discriminator
 from stylex.models.encoder import Encoder
 from stylex.models.generator import Generator
+from stylex.models.processes import Processes, join
 from stylex.models.snapshot import save_snapshot
 from stylex.training import losses
 from stylex.training.augment import Augmentation
 from stylex.training.config import TrainConfig
-from stylex.training.distributed import Processes, join
 from stylex.training.draw import draw
 from stylex.training.held_out import HeldOut, Panel, measure
 from stylex.training.perceptual import perceptual_for

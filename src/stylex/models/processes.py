@@ -1,4 +1,4 @@
-"""Data-parallel training: who computes which images, and averaging gradients. One process needs none of it."""
+"""Several processes: who computes which images, and averaging gradients. One process needs none of it."""
 
 from __future__ import annotations
 
