@@ -25,6 +25,7 @@ class Attribute:
         source_label: for a one-vs-one ranking, the class that the images started from.
         significance: p-value of the effect, where it was tested.
         label: a person's name for what changes in the picture.
+        hidden: whether a person found it not worth showing.
     """
 
     coordinate: StyleCoordinate
@@ -36,6 +37,7 @@ class Attribute:
     source_label: str | None = None
     significance: float | None = None
     label: str | None = None
+    hidden: bool = False
 
     @property
     def name(self) -> str:

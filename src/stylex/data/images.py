@@ -90,15 +90,23 @@ def load_image(path: str | Path, *, resolution: int, channels: Channels, fit: Fi
 
 
 def read_picture(
-    file: Path | bytes, name: str, *, resolution: int, channels: Channels | None, fit: Fit = "crop"
+    file: Path | bytes,
+    name: str,
+    *,
+    resolution: int,
+    channels: Channels | None,
+    fit: Fit = "crop",
+    max_pixels: int = MAX_PIXELS,
 ) -> ReadPicture:
     """Decode a file and make it square; ``channels`` None keeps grey pictures grey (1) and others coloured (3).
+
+    Pictures of more than ``max_pixels`` are refused by their header.
 
     Raises:
         PictureError: missing, empty, truncated, corrupt, too large, or of a kind that cannot be read.
     """
     with quiet_pillow():
-        upright, notes = _decode(file, name)
+        upright, notes = _decode(file, name, max_pixels)
         size = f"{upright.mode} {upright.width} {upright.height} ".encode()
         content = hashlib.sha256(size + upright.tobytes()).hexdigest()[:32]
         if min(upright.size) < resolution:
@@ -148,15 +156,15 @@ def quiet_pillow() -> Iterator[None]:
                 _quiet_filters = None
 
 
-def _decode(file: Path | bytes, name: str) -> tuple[Image.Image, list[str]]:
+def _decode(file: Path | bytes, name: str, max_pixels: int) -> tuple[Image.Image, list[str]]:
     """The first frame, upright, opaque, 8 bit: ``L`` if it is grey, else ``RGB``; and what was done to it."""
     data = file if isinstance(file, bytes) else _read_bytes(file, name)
     if not data:
         raise PictureError(name, "the file is empty")
     try:
         with Image.open(io.BytesIO(data), formats=_formats()) as image:
-            if image.width * image.height > MAX_PIXELS:
-                raise PictureError(name, _too_many(f"{image.width} x {image.height} pixels"))
+            if image.width * image.height > max_pixels:
+                raise PictureError(name, _too_many(f"{image.width} x {image.height} pixels", max_pixels))
             if image.width == 0 or image.height == 0:
                 raise PictureError(name, "it has no pixels")
             return _to_eight_bit(image, name)
@@ -165,7 +173,7 @@ def _decode(file: Path | bytes, name: str) -> tuple[Image.Image, list[str]]:
     except UnidentifiedImageError:
         raise PictureError(name, "not a picture in a known format, or its beginning is damaged") from None
     except Image.DecompressionBombError:
-        raise PictureError(name, _too_many("too many pixels")) from None
+        raise PictureError(name, _too_many("too many pixels", max_pixels)) from None
     except MemoryError:
         raise PictureError(name, "not enough memory to decode it") from None
     except Exception as error:  # decoders of damaged files raise nearly anything
@@ -179,8 +187,8 @@ def _formats() -> tuple[str, ...]:
     return tuple(x for x in _FORMATS if x in Image.OPEN)
 
 
-def _too_many(what: str) -> str:
-    return f"{what}, more than the {MAX_PIXELS // 1_000_000} million allowed: refused; make it smaller first"
+def _too_many(what: str, allowed: int) -> str:
+    return f"{what}, more than the {allowed // 1_000_000} million allowed: refused; make it smaller first"
 
 
 def _read_bytes(path: Path, name: str) -> bytes:

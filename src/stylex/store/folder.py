@@ -9,7 +9,7 @@ import os
 import re
 import zlib
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from importlib import resources
 from pathlib import Path, PurePosixPath
@@ -30,9 +30,10 @@ SCHEMA = "stylex-explanation"
 VERSION = 1
 MANIFEST = "manifest.json"
 REPORT = "report.html"
+EVALUATION = "evaluation.json"
 
 # What this package puts at the top of a folder. Everything else there belongs to a person and outlives a replacement.
-_OURS = frozenset({MANIFEST, "images", "statistics.npz", REPORT})
+_OURS = frozenset({MANIFEST, "images", "statistics.npz", REPORT, EVALUATION})
 _STATISTICS = ("minimum", "maximum", "mean", "std")
 _LARGEST_SIDE = 4096
 _LONGEST_LABEL = 120
@@ -73,11 +74,7 @@ def save_labels(path: str | Path, labels: Mapping[int, str | None]) -> None:
     manifest = _load_manifest(folder)
     attributes = manifest["ranking"]["attributes"]
     for position, label in labels.items():
-        if not 0 <= position < len(attributes):
-            raise StoreError(
-                f"{folder} has {len(attributes)} attributes, numbered from 0, and none at {position}; "
-                "give a position that exists"
-            )
+        _check_position(folder, attributes, position)
         words = " ".join((label or "").split())
         if len(words) > _LONGEST_LABEL:
             raise StoreError(
@@ -85,6 +82,29 @@ def save_labels(path: str | Path, labels: Mapping[int, str | None]) -> None:
             )
         attributes[position]["label"] = words or None
     write_whole(folder / MANIFEST, _dump(manifest))
+
+
+def save_hidden(path: str | Path, hidden: Mapping[int, bool]) -> None:
+    """Mark attributes in a written folder as not worth showing, or as worth it again: position -> whether hidden.
+
+    Raises:
+        StoreError: no such folder or attribute.
+    """
+    folder = Path(path)
+    manifest = _load_manifest(folder)
+    attributes = manifest["ranking"]["attributes"]
+    for position, value in hidden.items():
+        _check_position(folder, attributes, position)
+        attributes[position]["hidden"] = value
+    write_whole(folder / MANIFEST, _dump(manifest))
+
+
+def _check_position(folder: Path, attributes: Sequence[Any], position: int) -> None:
+    if not 0 <= position < len(attributes):
+        raise StoreError(
+            f"{folder} has {len(attributes)} attributes, numbered from 0, and none at {position}; "
+            "give a position that exists"
+        )
 
 
 def is_explanation_folder(path: str | Path) -> bool:
@@ -199,6 +219,7 @@ def _pack_attribute(a: Attribute) -> dict[str, Any]:
         "source_label": a.source_label,
         "significance": None if a.significance is None else float(a.significance),
         "label": a.label,
+        "hidden": a.hidden,
     }
 
 
@@ -381,6 +402,7 @@ def _unpack_attribute(row: Mapping[str, Any]) -> Attribute:
         source_label=row["source_label"],
         significance=row["significance"],
         label=row["label"],
+        hidden=row.get("hidden", False),
     )
 
 
