@@ -27,7 +27,7 @@ def test_knobs_do_what_the_effects_say(edited) -> None:
     picture, logits = live.render("image-3", {})
     assert (picture.shape, picture.dtype) == ((4, 4, 1), np.uint8)
     np.testing.assert_allclose(logits, effects.base_logits[3], atol=1e-5)
-    for knob, attribute in enumerate(editor.ranking):
+    for knob, attribute in enumerate(editor.attributes):
         column = effects.position(world.space.index(attribute.coordinate))
         sign = int(attribute.sign > 0)
         changed, moved = live.render("image-3", {knob: 1.0})

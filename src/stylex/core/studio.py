@@ -1,0 +1,198 @@
+"""The Studio protocol: what a viewer asks of the networks, without knowing them, and the nouns it is answered with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stylex.core.attribute import Attribute
+from stylex.core.explanation import Explanation, Picture
+from stylex.core.progress import Listener
+
+
+@dataclass(frozen=True, kw_only=True)
+class Turn:
+    """One picture that is asked for: an image, and how far each knob is turned.
+
+    Attributes:
+        image: id of the image.
+        knobs: position of the knob -> share of its attribute's shift: 0 nothing, 1 all of it, negative as far the
+            other way. Knobs that are not named are at rest.
+    """
+
+    image: str
+    knobs: Mapping[int, float]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Frame:
+    """The picture that was asked for, and the classifier's ``[k]`` probabilities of it."""
+
+    picture: Picture
+    probabilities: NDArray[np.float32]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Knob:
+    """An attribute to be turned.
+
+    Attributes:
+        attribute: what moves.
+        image: the image it was found for; None: found for the class.
+        kept: whether its name outlives the session, in an explanation folder.
+    """
+
+    attribute: Attribute
+    image: str | None
+    kept: bool
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class StudioImage:
+    """An image to turn knobs on.
+
+    Attributes:
+        id: unique in the studio; letters, digits, ``.``, ``_`` and ``-``.
+        name: for people.
+        label: the data's own label.
+        original, probabilities: the photograph, and what the classifier says of it (None for a sample).
+        rebuilt: the generator's version of it, all knobs at rest.
+        own: whether the person brought it.
+        notes: what was done to it on reading.
+    """
+
+    id: str
+    name: str
+    label: str | None
+    original: Picture | None
+    probabilities: NDArray[np.float32] | None
+    rebuilt: Frame
+    own: bool = False
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Flip:
+    """Knobs that change the classifier's answer.
+
+    Attributes:
+        knobs: position -> share of the attribute's shift.
+        target: the class they drive to.
+        flipped: whether the answer turns.
+        sentence: for a person.
+    """
+
+    knobs: Mapping[int, float]
+    target: int
+    flipped: bool
+    sentence: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class OwnKnobs:
+    """What a search for one image's own attributes came to.
+
+    Attributes:
+        knobs: positions of the new knobs, best first.
+        flip: those of them that turn the answer together.
+        finding: one sentence for a person.
+    """
+
+    knobs: tuple[int, ...]
+    flip: Flip
+    finding: str
+
+
+@runtime_checkable
+class Studio(Protocol):
+    """Images, knobs and networks at hand. Safe to be called from several threads at once."""
+
+    title: str
+    labels: tuple[str, ...]
+    output: Literal["softmax", "sigmoid"]
+    resolution: int
+    channels: Literal[1, 3]
+    notes: tuple[str, ...]
+    first: str | None
+    """The image to begin with."""
+    repeat: Mapping[str, str | None]
+    """How this studio was opened: the arguments of ``stylex.open_studio`` that matter."""
+
+    @property
+    def knobs(self) -> tuple[Knob, ...]:
+        """All knobs; a knob never changes its position."""
+        ...
+
+    @property
+    def images(self) -> Mapping[str, StudioImage]:
+        """The images that are ready, in order."""
+        ...
+
+    @property
+    def coming(self) -> int:
+        """How many images are still to be read."""
+        ...
+
+    def load_more(self) -> bool:
+        """Read a few of the images that are still to come; False when there are none."""
+        ...
+
+    def render(self, turns: Sequence[Turn]) -> list[Frame]:
+        """Draw what is asked for, together.
+
+        Raises:
+            SearchError: an image or knob that is not there, or a share that is not finite.
+        """
+        ...
+
+    def add(self, name: str, data: bytes) -> StudioImage:
+        """Take in a person's own picture.
+
+        Raises:
+            DataError: not a picture, or too large.
+        """
+        ...
+
+    def search(self, image: str, target: int | None, listener: Listener) -> OwnKnobs:
+        """Look for the attributes that drive one image's answer; an exception of the listener ends it.
+
+        Raises:
+            SearchError: no such image or class.
+        """
+        ...
+
+    def flip(self, image: str, target: int | None, knobs: Sequence[int]) -> Flip:
+        """The fewest of these knobs that turn the answer on the image.
+
+        Raises:
+            SearchError: no such image, class or knob.
+        """
+        ...
+
+    def rename(self, knob: int, label: str | None) -> None:
+        """Give a knob a person's name; in the explanation folder where it came from one.
+
+        Raises:
+            StoreError: the name is too long, or cannot be written.
+        """
+        ...
+
+    def hide(self, knob: int, hidden: bool) -> None:
+        """Mark a knob as one not to be shown; in the explanation folder where it came from one.
+
+        Raises:
+            StoreError: it cannot be written.
+        """
+        ...
+
+    def explanation(self, turn: Turn) -> Explanation:
+        """What is on screen as an explanation of one image: each knob added in turn.
+
+        Raises:
+            SearchError: an image or knob that is not there, or no knob is turned.
+        """
+        ...

@@ -1,0 +1,465 @@
+"""The live studio: images, knobs and networks at hand, for whoever shows them. See the protocol in core."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from stylex.classifiers.classifier import Classifier
+from stylex.core.attribute import Attribute, AttributeRanking
+from stylex.core.errors import SearchError
+from stylex.core.explanation import Counterfactual, ExplainedImage, Explanation
+from stylex.core.progress import Done, Listener, Started, Step, silent
+from stylex.core.studio import Flip, Frame, Knob, OwnKnobs, StudioImage, Turn
+from stylex.core.stylespace import StyleSpace
+from stylex.data.archive import ImageSet
+from stylex.data.images import read_picture, to_pictures, to_tensor
+from stylex.models.snapshot import Snapshot
+from stylex.search.counterfactual import independent, subset
+from stylex.search.decision import Output, margin, predicted, probabilities
+from stylex.search.editor import StyleEditor
+from stylex.search.effects import Effects, measure_effects
+from stylex.search.explaining import encode
+from stylex.search.render import Synthesizer
+from stylex.store.folder import save_hidden, save_labels
+
+MAX_PIXELS = 40_000_000
+"""A person's own picture may have as many: more than any telephone takes, and it decodes in 120 MB."""
+MAX_OWN = 32
+"""Own pictures kept at once; the oldest goes when one more comes."""
+
+_BATCH = 16
+_PIECE = 48
+"""Style values measured between two reports of progress: a search is cancelled within about a second."""
+
+
+class LiveStudio:
+    """The core ``Studio`` over a snapshot and its classifier.
+
+    Args:
+        snapshot, classifier: the networks.
+        explanation: whose attributes become the first knobs, and whose photographs the first images.
+        folder: where the explanation lies, to keep names in.
+        images: further images, in the order in which they are to be read, with the names of their labels.
+        repeat: how the studio was opened.
+    """
+
+    def __init__(
+        self,
+        snapshot: Snapshot,
+        classifier: Classifier,
+        *,
+        explanation: Explanation | None = None,
+        folder: Path | None = None,
+        images: tuple[ImageSet, Sequence[str | None]] | None = None,
+        repeat: Mapping[str, str | None] = MappingProxyType({}),
+    ) -> None:
+        if explanation is not None and explanation.snapshot.get("sha256") != snapshot.sha256:
+            raise SearchError(
+                f"{folder or 'the explanation'} was made with another snapshot than {snapshot.path}; "
+                "open it with the snapshot that it names"
+            )
+        self.snapshot, self.classifier = snapshot, classifier
+        self.labels, self.output = classifier.spec.labels, classifier.activation
+        config = snapshot.generator.config
+        self.resolution = config.resolution
+        self.channels: Literal[1, 3] = 1 if config.channels == 1 else 3
+        self.title = "What does this classifier look at?" if explanation is None else explanation.title
+        self.notes = () if explanation is None else explanation.notes
+        self.first = None if explanation is None else _first(explanation)
+        self.repeat: Mapping[str, str | None] = dict(repeat)
+        self._folder = folder
+        ranking = () if explanation is None else explanation.ranking.attributes
+        self._knobs = [Knob(attribute=attribute, image=None, kept=folder is not None) for attribute in ranking]
+        self._space: StyleSpace = snapshot.space
+        self._synthesis: Synthesizer = snapshot.generator.synthesis
+        self._editor = StyleEditor(
+            self._synthesis, classifier, self._space, torch.empty(0, self._space.s_dim), [], ranking
+        )
+        self._images: dict[str, StudioImage] = {}
+        self._own = 0
+        # One lock for all that changes, one for the editor's features: a search does not stop the knobs.
+        self._changing, self._drawing = threading.RLock(), threading.Lock()
+        self._waiting: list[tuple[str, str | None, NDArray[np.uint8]]] = [
+            (image.id, image.label, image.original)
+            for image in (explanation.images if explanation else ())
+            if image.original is not None
+        ]
+        self._archive: ImageSet | None = None if images is None else images[0]
+        self._archive_labels: Sequence[str | None] = () if images is None else images[1]
+        self._read = 0
+
+    @property
+    def knobs(self) -> tuple[Knob, ...]:
+        """All knobs; a knob never changes its position."""
+        return tuple(self._knobs)
+
+    @property
+    def images(self) -> Mapping[str, StudioImage]:
+        """The images that are ready, in order."""
+        with self._changing:
+            return dict(self._images)
+
+    @property
+    def coming(self) -> int:
+        """How many images are still to be read."""
+        return len(self._waiting) + (len(self._archive) - self._read if self._archive is not None else 0)
+
+    def load_more(self) -> bool:
+        """Read a few of the images that are still to come; False when there are none."""
+        if self._waiting:
+            now, self._waiting = self._waiting[:_BATCH], self._waiting[_BATCH:]
+            pictures = np.stack([picture for _, _, picture in now])
+            ids = [image_id for image_id, _, _ in now]
+            self._take(pictures, ids, [label for _, label, _ in now], ids=ids)
+        elif self._archive is not None and self._read < len(self._archive):
+            rows = range(self._read, min(self._read + _BATCH, len(self._archive)))
+            names = [self._archive.names[row] for row in rows]
+            pictures = to_pictures(self._archive.batch(list(rows)))
+            self._take(pictures, names, [self._archive_labels[row] for row in rows])
+            self._read += len(rows)
+        return self.coming > 0
+
+    def render(self, turns: Sequence[Turn]) -> list[Frame]:
+        """Draw what is asked for, together.
+
+        Raises:
+            SearchError: an image or knob that is not there, or a share that is not finite.
+        """
+        with self._drawing:
+            pictures, logits = self._editor.render_all(turns)
+        shares = probabilities(logits, self.output).astype(np.float32)
+        return [Frame(picture=picture, probabilities=p) for picture, p in zip(pictures, shares, strict=True)]
+
+    def add(self, name: str, data: bytes) -> StudioImage:
+        """Take in a person's own picture.
+
+        Raises:
+            DataError: not a picture, or too large.
+        """
+        name = " ".join(name.split())[:80] or "own picture"
+        read = read_picture(data, name, resolution=self.resolution, channels=self.channels, max_pixels=MAX_PIXELS)
+        with self._changing:
+            self._own += 1
+            own = f"own-{self._own}"
+            while own in self._images:
+                self._own += 1
+                own = f"own-{self._own}"
+            self._take(read.pixels[None], [name], [None], ids=[own], own=True, notes=read.notes)
+            mine = [image.id for image in self._images.values() if image.own]
+            for old in mine[:-MAX_OWN]:
+                del self._images[old]
+                with self._drawing:
+                    self._editor.remove(old)
+            return self._images[own]
+
+    def search(self, image: str, target: int | None, listener: Listener = silent) -> OwnKnobs:
+        """Look for the attributes that drive one image's answer; an exception of the listener ends it.
+
+        Raises:
+            SearchError: no such image or class.
+        """
+        s = self._editor.style(image)
+        goal = self._goal(image, target)
+        indices = self._space.indices(include_torgb=False)
+        pieces = np.array_split(indices, max(1, round(len(indices) / _PIECE)))
+        parts: list[Effects] = []
+        done = 0
+        listener(Started(task="search", total=len(indices), unit="style values"))
+        for piece in pieces:
+            part = measure_effects(
+                self._synthesis, self.classifier, self._space, s, image_ids=[image], indices=piece, chunk=32
+            )
+            parts.append(part)
+            done += len(piece)
+            listener(Step(task="search", done=done))
+        effects = replace(parts[0], values=np.concatenate([part.values for part in parts], axis=2), indices=indices)
+        alone = independent(effects, 0, goal, space=self._space, labels=self.labels, output=self.output, num=6)
+        together = subset(
+            self._synthesis,
+            self.classifier,
+            self._space,
+            s,
+            effects,
+            0,
+            goal,
+            labels=self.labels,
+            output=self.output,
+            budget=8,
+            candidates=32,
+        )
+        listener(Done(task="search"))
+        with self._changing:
+            places = [self._knob_for(attribute, image) for attribute in alone]
+            path = [self._knob_for(attribute, image) for attribute in together.ranking]
+        name = self._images[image].name
+        flip = Flip(
+            knobs=dict.fromkeys(path, 1.0),
+            target=goal,
+            flipped=together.flipped,
+            sentence=self._said(len(path), goal, together.flipped),
+        )
+        order = tuple(dict.fromkeys([*places, *path]))
+        finding = (
+            f"{len(order)} changes drive the answer on {name} towards {self.labels[goal]}. {flip.sentence}"
+            if order
+            else f"No single change drives the answer on {name} towards {self.labels[goal]}."
+        )
+        return OwnKnobs(knobs=order, flip=flip, finding=finding)
+
+    def flip(self, image: str, target: int | None, knobs: Sequence[int]) -> Flip:
+        """The fewest of these knobs that turn the answer on the image, found one by one, each for what it adds.
+
+        Raises:
+            SearchError: no such image, class or knob.
+        """
+        goal = self._goal(image, target)
+        pool = [(knob, share) for knob in dict.fromkeys(knobs) for share in (1.0, -1.0)]
+        chosen: dict[int, float] = {}
+        best = self._margin([Turn(image=image, knobs={})], goal)[0]
+        while best < 0 and pool:
+            margins = self._margin([Turn(image=image, knobs={**chosen, knob: share}) for knob, share in pool], goal)
+            place = int(np.argmax(margins))
+            if margins[place] <= best:
+                break
+            best = float(margins[place])
+            knob, share = pool[place]
+            chosen[knob] = share
+            pool = [other for other in pool if other[0] != knob]
+        # What came early may have become needless.
+        for knob in list(chosen)[:-1]:
+            rest = {other: share for other, share in chosen.items() if other != knob}
+            if best >= 0 and self._margin([Turn(image=image, knobs=rest)], goal)[0] >= 0:
+                chosen = rest
+        flipped = bool(best >= 0)
+        return Flip(knobs=chosen, target=goal, flipped=flipped, sentence=self._said(len(chosen), goal, flipped))
+
+    def rename(self, knob: int, label: str | None) -> None:
+        """Give a knob a person's name; in the explanation folder where it came from one.
+
+        Raises:
+            StoreError: the name is too long, or cannot be written.
+            SearchError: there is no such knob.
+        """
+        words = " ".join((label or "").split()) or None
+        if words is not None and len(words) > 120:
+            raise SearchError(f"the name has {len(words)} characters; use at most 120")
+        with self._changing:
+            old = self._knob(knob)
+            if old.kept and self._folder is not None:
+                save_labels(self._folder, {knob: words})
+            self._knobs[knob] = replace(old, attribute=replace(old.attribute, label=words))
+
+    def hide(self, knob: int, hidden: bool) -> None:
+        """Mark a knob as one not to be shown; in the explanation folder where it came from one.
+
+        Raises:
+            StoreError: it cannot be written.
+            SearchError: there is no such knob.
+        """
+        with self._changing:
+            old = self._knob(knob)
+            if old.kept and self._folder is not None:
+                save_hidden(self._folder, {knob: hidden})
+            self._knobs[knob] = replace(old, attribute=replace(old.attribute, hidden=hidden))
+
+    def explanation(self, turn: Turn) -> Explanation:
+        """What is on screen as an explanation of one image: each knob added in turn.
+
+        Raises:
+            SearchError: an image or knob that is not there, or no knob is turned.
+        """
+        knobs = {knob: share for knob, share in turn.knobs.items() if share != 0}
+        if not knobs:
+            raise SearchError("no knob is turned; turn one, then export")
+        shown = self._image(turn.image)
+        order = sorted(knobs)
+        steps = [order[:n] for n in range(1, len(order) + 1)]
+        with self._drawing:
+            pictures, logits = self._editor.render_all(
+                [
+                    Turn(image=turn.image, knobs={}),
+                    *(Turn(image=turn.image, knobs={k: knobs[k]}) for k in order),
+                    *(Turn(image=turn.image, knobs={k: knobs[k] for k in step}) for step in steps),
+                ]
+            )
+        shares = probabilities(logits, self.output).astype(np.float32)
+        goal = int(np.argmax(shares[-1] - shares[0]))
+        attributes = []
+        for place, knob in enumerate(order):
+            attribute = self._knob(knob).attribute
+            turned = attribute.shift_range * knobs[knob]
+            attributes.append(
+                replace(
+                    attribute,
+                    sign=attribute.sign if turned > 0 else -attribute.sign,
+                    shift_range=abs(turned),
+                    effect=float(logits[1 + place, attribute.target] - logits[0, attribute.target]),
+                    significance=None,
+                    hidden=False,
+                )
+            )
+        jobs: list[tuple[Literal["independent", "subset"], tuple[int, ...]]] = [
+            ("independent", (place,)) for place in range(len(order))
+        ]
+        jobs += [("subset", tuple(range(n))) for n in range(1, len(order) + 1)] if len(order) > 1 else []
+        counterfactuals = tuple(
+            Counterfactual(
+                image=shown.id,
+                attributes=used,
+                picture=pictures[1 + row],
+                logits=logits[1 + row],
+                probabilities=shares[1 + row],
+                target=attributes[used[0]].target if role == "independent" else goal,
+                role=role,
+            )
+            for row, (role, used) in enumerate(jobs)
+        )
+        flipped = shares[0].argmax() != shares[-1].argmax()
+        return Explanation(
+            scope="image",
+            title=f"What {shown.name} becomes when {len(order)} {'knob is' if len(order) == 1 else 'knobs are'} turned",
+            labels=self.labels,
+            output=self.output,
+            ranking=AttributeRanking(
+                attributes=tuple(attributes),
+                strategy="by hand",
+                images=1,
+                explained=float(flipped),
+                finding=f"Turned by hand: the probability of {self.labels[goal]} goes from {shares[0][goal]:.3f} to "
+                f"{shares[-1][goal]:.3f}.",
+            ),
+            images=(
+                ExplainedImage(
+                    id=shown.id,
+                    original=shown.original,
+                    reconstruction=pictures[0],
+                    logits=None if shown.probabilities is None else _logits(shown.probabilities, self.output),
+                    probabilities=shown.probabilities,
+                    reconstruction_logits=logits[0],
+                    reconstruction_probabilities=shares[0],
+                    label=shown.label,
+                ),
+            ),
+            counterfactuals=counterfactuals,
+            figures={},
+            settings={**self.repeat, "image": shown.id, "knobs": {str(k): v for k, v in knobs.items()}},
+            snapshot={"path": str(self.snapshot.path), "sha256": self.snapshot.sha256},
+            space=self._space,
+        )
+
+    # What the others are made of.
+
+    def _take(
+        self,
+        pictures: NDArray[np.uint8],
+        names: Sequence[str],
+        labels: Sequence[str | None],
+        *,
+        ids: Sequence[str] | None = None,
+        own: bool = False,
+        notes: tuple[str, ...] = (),
+    ) -> None:
+        """Encode pictures and put them among the images; what an explanation has shown already is passed over.
+
+        Its ids were made of the archive's names in the same way (by ``encode``), unless they are given here.
+        """
+        device = next(self.classifier.buffers()).device
+        with torch.inference_mode():
+            encoded = encode(self.snapshot, self.classifier, to_tensor(pictures).to(device), names, labels)
+        shares, shares_rec = (
+            probabilities(logits.float().cpu().numpy(), self.output).astype(np.float32)
+            for logits in (encoded.logits, encoded.logits_rec)
+        )
+        rebuilt = to_pictures(encoded.x_rec)
+        with self._changing, self._drawing:
+            for row, image_id in enumerate(ids or encoded.ids):
+                if image_id in self._images:
+                    continue
+                self._editor.add(image_id, encoded.s[row])
+                self._images[image_id] = StudioImage(
+                    id=image_id,
+                    name=names[row],
+                    label=labels[row],
+                    original=pictures[row],
+                    probabilities=shares[row],
+                    rebuilt=Frame(picture=rebuilt[row], probabilities=shares_rec[row]),
+                    own=own,
+                    notes=notes,
+                )
+
+    def _image(self, image: str) -> StudioImage:
+        self._editor.style(image)  # says what is wrong with a name
+        return self._images[image]
+
+    def _knob(self, knob: int) -> Knob:
+        if not 0 <= knob < len(self._knobs):
+            raise SearchError(f"there is no knob {knob}; expected 0 to {len(self._knobs) - 1}")
+        return self._knobs[knob]
+
+    def _knob_for(self, attribute: Attribute, image: str) -> int:
+        """The place of an image's own attribute among the knobs; a new one if it is not there."""
+        for place, knob in enumerate(self._knobs):
+            known = knob.attribute
+            if knob.image == image and (known.coordinate, known.sign, known.target) == (
+                attribute.coordinate,
+                attribute.sign,
+                attribute.target,
+            ):
+                return place
+        with self._drawing:
+            self._editor.attributes.append(attribute)
+        self._knobs.append(Knob(attribute=attribute, image=image, kept=False))
+        return len(self._knobs) - 1
+
+    def _goal(self, image: str, target: int | None) -> int:
+        """The class to drive to: the likeliest other one; of several labels the least certain, turned on."""
+        if target is not None:
+            if not 0 <= target < len(self.labels):
+                raise SearchError(f"there is no class {target}; expected 0 to {len(self.labels) - 1}")
+            return target
+        p = self._image(image).rebuilt.probabilities
+        if self.output == "softmax":
+            return int(np.argsort(-p)[1])
+        unseen = np.flatnonzero(p < 0.5)
+        return int(unseen[p[unseen].argmax()]) if len(unseen) else int(p.argmin())
+
+    def _margin(self, turns: Sequence[Turn], target: int) -> NDArray[np.float32]:
+        with self._drawing:
+            logits = self._editor.render_all(turns)[1]
+        above = margin(logits, target, self.output)
+        # On the boundary itself the answer may still be the other one.
+        return np.where(predicted(logits, target, self.output), np.maximum(above, 0), np.minimum(above, -1e-6))
+
+    def _said(self, count: int, target: int, flipped: bool) -> str:
+        label = self.labels[target]
+        if count == 0:
+            return f"The answer is {label} already." if flipped else f"None of these knobs brings it nearer to {label}."
+        many = "One knob turns" if count == 1 else f"{count} knobs together turn"
+        if flipped:
+            return f"{many} the answer to {label}."
+        return (
+            f"Even {'this knob does' if count == 1 else f'{count} knobs together do'} not turn the answer to {label}."
+        )
+
+
+def _first(explanation: Explanation) -> str | None:
+    """The image that shows the first attribute best."""
+    for cf in explanation.counterfactuals:
+        if explanation.image(cf.image).original is not None:
+            return cf.image
+    return None
+
+
+def _logits(p: NDArray[np.float32], output: Output) -> NDArray[np.float32]:
+    """Logits that have these probabilities."""
+    tiny = np.clip(p.astype(np.float64), 1e-30, 1 - 1e-12)
+    return (np.log(tiny) if output == "softmax" else np.log(tiny / (1 - tiny))).astype(np.float32)

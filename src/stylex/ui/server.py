@@ -1,0 +1,420 @@
+"""The explorer's server: the viewer's files, and a small JSON interface over a core ``Studio``.
+
+Nothing of the client is ever a path: files of the page are a fixed table, images are looked up by id. Bodies are
+bounded (``guard``), drawing is one thread's (``drawing``), long work is a job (``searching``).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import struct
+import threading
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from importlib import resources
+from typing import Any, Final
+
+import numpy as np
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from stylex.core.errors import StylexError
+from stylex.core.explanation import Picture
+from stylex.core.studio import Flip, Frame, Knob, Studio, StudioImage, Turn
+from stylex.report.figures import encode
+from stylex.report.words import technical
+from stylex.ui.drawing import Busy, Drawing, Lane
+from stylex.ui.export import TYPES, Kind, export
+from stylex.ui.guard import Guard
+from stylex.ui.searching import Searching
+
+MAX_UPLOAD = 20 * 2**20
+"""Bytes of a person's own picture."""
+MAX_TURNS = 16
+"""Pictures asked for at once."""
+_MAX_KNOBS = 64
+_LANES: Final[tuple[Lane, ...]] = ("knob", "strip", "others")
+_FILES = {
+    "index.html": "text/html; charset=utf-8",
+    "viewer.js": "text/javascript; charset=utf-8",
+    "http_source.js": "text/javascript; charset=utf-8",
+    "explore.js": "text/javascript; charset=utf-8",
+    "viewer.css": "text/css; charset=utf-8",
+    "icon.svg": "image/svg+xml",
+}
+
+
+def build_app(studio: Studio, *, token: str | None = None) -> Starlette:
+    """The application: give it to any ASGI server. It reads the studio's images in the background."""
+    return _Server(studio).app(token)
+
+
+class _Server:
+    def __init__(self, studio: Studio) -> None:
+        self.studio = studio
+        self.drawing = Drawing(studio)
+        self.searching = Searching(studio)
+        self.closing = threading.Event()
+        self.trouble: str | None = None
+        self.uploading = asyncio.Semaphore(2)
+        static = resources.files("stylex.ui") / "static"
+        self.files = {name: (static / name).read_bytes() for name in _FILES}
+
+    def app(self, token: str | None) -> Starlette:
+        routes = [
+            Route("/", self.page),
+            Route("/{name}", self.file),
+            Route("/api/describe", self.describe),
+            Route("/api/images", self.images, methods=["GET"]),
+            Route("/api/images", self.add, methods=["POST"]),
+            Route("/api/images/{image}", self.image),
+            Route("/api/images/{image}/{state}.png", self.picture),
+            Route("/api/frames", self.frames, methods=["POST"]),
+            Route("/api/flip", self.flip, methods=["POST"]),
+            Route("/api/search", self.search, methods=["POST"]),
+            Route("/api/jobs/{job}", self.job, methods=["GET"]),
+            Route("/api/jobs/{job}", self.cancel, methods=["DELETE"]),
+            Route("/api/knobs/{knob:int}", self.knob, methods=["POST"]),
+            Route("/api/export", self.export, methods=["POST"]),
+        ]
+        return Starlette(
+            routes=routes,
+            middleware=[Middleware(Guard, token=token, upload=("/api/images", MAX_UPLOAD))],
+            exception_handlers={
+                HTTPException: _http_error,
+                StylexError: _user_error,
+                Busy: _busy,
+                ClientDisconnect: _gone,
+                Exception: _fault,
+            },
+            lifespan=self.lifespan,
+        )
+
+    @asynccontextmanager
+    async def lifespan(self, app: Starlette) -> AsyncIterator[None]:
+        reader = threading.Thread(target=self._read, name="stylex reading", daemon=True)
+        reader.start()
+        yield
+        self.closing.set()
+        self.searching.close()
+        self.drawing.close()
+
+    def _read(self) -> None:
+        try:
+            while not self.closing.is_set() and self.studio.load_more():
+                pass
+        except StylexError as error:
+            self.trouble = str(error)
+
+    # The page.
+
+    async def page(self, request: Request) -> Response:
+        return Response(self.files["index.html"], media_type=_FILES["index.html"])
+
+    async def file(self, request: Request) -> Response:
+        name = request.path_params["name"]
+        if name not in self.files:
+            raise HTTPException(404, "there is no such file")
+        return Response(self.files[name], media_type=_FILES[name])
+
+    # What there is.
+
+    async def describe(self, request: Request) -> Response:
+        studio = self.studio
+        return JSONResponse(
+            {
+                "title": studio.title,
+                "labels": list(studio.labels),
+                "output": studio.output,
+                "resolution": studio.resolution,
+                "channels": studio.channels,
+                "notes": list(studio.notes),
+                "first": studio.first,
+                "repeat": dict(studio.repeat),
+                "knobs": _knobs(studio.knobs),
+                "features": {
+                    "combine": True,
+                    "upload": {"bytes": MAX_UPLOAD},
+                    "search": True,
+                    "flip": True,
+                    "rename": True,
+                    "hide": True,
+                    "export": list(TYPES),
+                },
+            }
+        )
+
+    async def images(self, request: Request) -> Response:
+        """The images from position ``after`` on, as many as are ready."""
+        try:
+            after = max(0, int(request.query_params.get("after", "0")))
+        except ValueError:
+            raise HTTPException(400, "after must be a whole number") from None
+        ready = list(self.studio.images.values())
+        return JSONResponse(
+            {
+                "images": [_image(image) for image in ready[after:]],
+                "next": len(ready),
+                "coming": 0 if self.trouble else self.studio.coming,
+                "trouble": self.trouble,
+            }
+        )
+
+    async def image(self, request: Request) -> Response:
+        image = self._find(request.path_params["image"])
+        return JSONResponse(
+            _image(image)
+            | {
+                "probabilities": None if image.probabilities is None else _numbers(image.probabilities),
+                "rebuilt_probabilities": _numbers(image.rebuilt.probabilities),
+                "notes": list(image.notes),
+            }
+        )
+
+    async def picture(self, request: Request) -> Response:
+        image, state = self._find(request.path_params["image"]), request.path_params["state"]
+        picture: Picture | None = {"original": image.original, "rebuilt": image.rebuilt.picture}.get(state)
+        if picture is None:
+            raise HTTPException(404, "there is no such picture")
+        return Response(_png(picture), media_type="image/png", headers={"Cache-Control": "private, max-age=600"})
+
+    # What can be done.
+
+    async def frames(self, request: Request) -> Response:
+        body = await _json(request)
+        viewer, lane, rows = body.get("viewer"), body.get("lane"), body.get("turns")
+        if not isinstance(viewer, str) or not 1 <= len(viewer) <= 64:
+            raise HTTPException(400, "viewer must be a short text")
+        if lane not in _LANES:
+            raise HTTPException(400, f"lane must be one of {', '.join(_LANES)}")
+        if not isinstance(rows, list) or not 1 <= len(rows) <= MAX_TURNS:
+            raise HTTPException(400, f"turns must be a list of 1 to {MAX_TURNS}")
+        turns = [_turn(row) for row in rows]
+        frames = await asyncio.wrap_future(self.drawing.ask(viewer, lane, turns))
+        if frames is None:
+            return Response(status_code=204)  # a newer request made this one pointless
+        return Response(_packed(frames), media_type="application/octet-stream")
+
+    async def add(self, request: Request) -> Response:
+        if request.headers.get("content-type", "").split(";")[0].strip() != "application/octet-stream":
+            raise HTTPException(415, "send the picture's bytes as application/octet-stream")
+        name = request.query_params.get("name", "own picture")
+        async with self.uploading:
+            data = await request.body()
+            image = await run_in_threadpool(self.studio.add, name, data)
+        return JSONResponse(_image(image) | {"notes": list(image.notes)}, status_code=201)
+
+    async def flip(self, request: Request) -> Response:
+        body = await _json(request)
+        knobs = body.get("knobs")
+        if not isinstance(knobs, list) or len(knobs) > _MAX_KNOBS or not all(_is_whole(knob) for knob in knobs):
+            raise HTTPException(400, "knobs must be a list of whole numbers")
+        flip = await run_in_threadpool(self.studio.flip, _text(body, "image"), _target(body), knobs)
+        return JSONResponse(_flip(flip))
+
+    async def search(self, request: Request) -> Response:
+        body = await _json(request)
+        image, target = _text(body, "image"), _target(body)
+        self._find(image)
+        return JSONResponse(self.searching.start(image, target).to_json(), status_code=202)
+
+    async def job(self, request: Request) -> Response:
+        job = self.searching.get(request.path_params["job"])
+        if job is None:
+            raise HTTPException(404, "there is no such search")
+        answer = job.to_json()
+        if job.found is not None:
+            answer |= {
+                "found": {
+                    "knobs": list(job.found.knobs),
+                    "flip": _flip(job.found.flip),
+                    "finding": job.found.finding,
+                },
+                "all_knobs": _knobs(self.studio.knobs),
+            }
+        return JSONResponse(answer)
+
+    async def cancel(self, request: Request) -> Response:
+        job = self.searching.get(request.path_params["job"])
+        if job is None:
+            raise HTTPException(404, "there is no such search")
+        job.stop.set()
+        return JSONResponse(job.to_json())
+
+    async def knob(self, request: Request) -> Response:
+        body, knob = await _json(request), request.path_params["knob"]
+        label, hidden = body.get("label", ""), body.get("hidden")
+        if "label" in body and not (label is None or isinstance(label, str)):
+            raise HTTPException(400, "label must be a text or null")
+        if "hidden" in body and not isinstance(hidden, bool):
+            raise HTTPException(400, "hidden must be true or false")
+        if "label" in body:
+            await run_in_threadpool(self.studio.rename, knob, label)
+        if isinstance(hidden, bool):
+            await run_in_threadpool(self.studio.hide, knob, hidden)
+        return JSONResponse({"knobs": _knobs(self.studio.knobs)})
+
+    async def export(self, request: Request) -> Response:
+        body = await _json(request)
+        kind: Kind | None = next((k for k in TYPES if k == body.get("kind")), None)
+        if kind is None:
+            raise HTTPException(400, f"kind must be one of {', '.join(TYPES)}")
+        data = await run_in_threadpool(export, self.studio, kind, _turn(body))
+        return Response(
+            data, media_type=TYPES[kind], headers={"Content-Disposition": f'attachment; filename="stylex.{kind}"'}
+        )
+
+    def _find(self, image: str) -> StudioImage:
+        found = self.studio.images.get(image)
+        if found is None:
+            raise HTTPException(404, "there is no such image")
+        return found
+
+
+# From the client.
+
+
+async def _json(request: Request) -> Mapping[str, Any]:
+    if request.headers.get("content-type", "").split(";")[0].strip() != "application/json":
+        raise HTTPException(415, "send JSON, as application/json")
+    try:
+        body = json.loads(await request.body())
+    except (ValueError, RecursionError):
+        raise HTTPException(400, "this is not JSON") from None
+    if not isinstance(body, dict):
+        raise HTTPException(400, "expected a JSON object")
+    return body
+
+
+def _turn(row: Any) -> Turn:
+    if not isinstance(row, dict) or not isinstance(row.get("knobs"), dict):
+        raise HTTPException(400, "a turn is an object with an image and knobs")
+    knobs = row["knobs"]
+    if len(knobs) > _MAX_KNOBS:
+        raise HTTPException(400, f"at most {_MAX_KNOBS} knobs can be turned at once")
+    turned: dict[int, float] = {}
+    for name, share in knobs.items():
+        number = isinstance(share, int | float) and not isinstance(share, bool) and abs(share) <= 100
+        if not (name.isascii() and name.isdecimal() and len(name) < 6 and number):
+            raise HTTPException(400, "knobs must be whole numbers with shares between -100 and 100")
+        turned[int(name)] = float(share)
+    return Turn(image=_text(row, "image"), knobs=turned)
+
+
+def _text(body: Mapping[str, Any], name: str) -> str:
+    value = body.get(name)
+    if not isinstance(value, str) or not 1 <= len(value) <= 200:
+        raise HTTPException(400, f"{name} must be a text")
+    return value
+
+
+def _target(body: Mapping[str, Any]) -> int | None:
+    target = body.get("target")
+    if target is not None and not _is_whole(target):
+        raise HTTPException(400, "target must be a whole number or null")
+    return target
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and abs(value) < 10**6
+
+
+# To the client.
+
+
+def _knobs(knobs: tuple[Knob, ...]) -> list[dict[str, Any]]:
+    return [
+        {
+            "id": place,
+            "label": knob.attribute.label,
+            "technical": technical(knob.attribute),
+            "target": knob.attribute.target,
+            "effect": round(knob.attribute.effect, 4),
+            "full": knob.attribute.shift_range,
+            "sign": knob.attribute.sign,
+            "hidden": knob.attribute.hidden,
+            "image": knob.image,
+            "kept": knob.kept,
+        }
+        for place, knob in enumerate(knobs)
+    ]
+
+
+def _image(image: StudioImage) -> dict[str, Any]:
+    rebuilt = image.rebuilt.probabilities
+    given = rebuilt if image.probabilities is None else image.probabilities
+    said = int(given.argmax())
+    return {
+        "id": image.id,
+        "name": image.name,
+        "label": image.label,
+        "said": said,
+        "confidence": round(float(given[said]), 4),
+        "rebuilt_said": int(rebuilt.argmax()),
+        "rebuilt_confidence": round(float(rebuilt[said]), 4),
+        "original": image.original is not None,
+        "own": image.own,
+    }
+
+
+def _flip(flip: Flip) -> dict[str, Any]:
+    return {
+        "knobs": {str(knob): share for knob, share in flip.knobs.items()},
+        "target": flip.target,
+        "flipped": flip.flipped,
+        "sentence": flip.sentence,
+    }
+
+
+def _numbers(values: Any) -> list[float]:
+    return [round(float(value), 5) for value in values]
+
+
+def _png(picture: Picture) -> bytes:
+    return encode(picture, "png")
+
+
+def _packed(frames: list[Frame]) -> bytes:
+    """Length of the header (4 bytes, little-endian), a JSON header, then the pixels of all frames, row by row."""
+    height, width, channels = frames[0].picture.shape
+    header = json.dumps(
+        {
+            "width": width,
+            "height": height,
+            "channels": channels,
+            "frames": [_numbers(frame.probabilities) for frame in frames],
+        }
+    ).encode()
+    pixels = [np.ascontiguousarray(frame.picture).tobytes() for frame in frames]
+    return b"".join([struct.pack("<I", len(header)), header, *pixels])
+
+
+# Errors, in words that the page shows.
+
+
+def _http_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    detail = error.detail[:1].upper() + error.detail[1:]
+    return JSONResponse({"error": f"{detail}."}, status_code=error.status_code, headers=error.headers)
+
+
+def _user_error(request: Request, error: Exception) -> Response:
+    return JSONResponse({"error": str(error)}, status_code=422)
+
+
+def _busy(request: Request, error: Exception) -> Response:
+    return JSONResponse({"error": "Too much to do at once; try again in a moment."}, status_code=503)
+
+
+def _gone(request: Request, error: Exception) -> Response:
+    return Response(status_code=400)
+
+
+def _fault(request: Request, error: Exception) -> Response:
+    return JSONResponse({"error": "stylex made a mistake; the terminal says more."}, status_code=500)

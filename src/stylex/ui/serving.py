@@ -1,0 +1,77 @@
+"""Listening: the port, the token, the browser, and the end of it all by Ctrl-C."""
+
+from __future__ import annotations
+
+import secrets
+import socket
+import threading
+import webbrowser
+from importlib.util import find_spec
+
+from stylex.core.errors import ConfigError
+from stylex.core.progress import Found, Listener, silent
+from stylex.core.studio import Studio
+
+_TRIES = 20
+
+
+def check_installed() -> None:
+    """Say before any work that the server cannot run.
+
+    Raises:
+        ConfigError: starlette or uvicorn is not installed.
+    """
+    missing = [name for name in ("starlette", "uvicorn") if find_spec(name) is None]
+    if missing:
+        raise ConfigError(f"the explorer needs {' and '.join(missing)}; install them: pip install 'stylex[ui]'")
+
+
+def serve_studio(studio: Studio, *, host: str, port: int, open_browser: bool, listener: Listener = silent) -> None:
+    """Serve a studio until Ctrl-C.
+
+    Raises:
+        ConfigError: the address cannot be listened at.
+    """
+    import uvicorn
+
+    from stylex.ui.guard import address, is_loopback
+    from stylex.ui.server import build_app
+
+    token = None if is_loopback(host) else secrets.token_urlsafe(24)
+    listening = _listen(host, port)
+    where = address(host, listening.getsockname()[1], token)
+    config = uvicorn.Config(
+        build_app(studio, token=token), log_level="warning", access_log=False, server_header=False, ws="none",
+        timeout_graceful_shutdown=2, timeout_keep_alive=60, limit_concurrency=600, h11_max_incomplete_event_size=16384,
+    )  # fmt: skip
+    listener(Found(message=f"explorer: {where}  (Ctrl-C ends it)"))
+    if open_browser:
+        threading.Timer(0.3, webbrowser.open, [where]).start()
+    with listening:
+        uvicorn.Server(config).run(sockets=[listening])
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """A socket at the port, or at the first free one after it.
+
+    Raises:
+        ConfigError: there is none, or no such host.
+    """
+    if not 0 <= port <= 65535:
+        raise ConfigError(f"there is no port {port}; expected 0 to 65535")
+    refusal: OSError | None = None
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    for at in [port] if port == 0 else range(port, min(port + _TRIES, 65536)):
+        listening = socket.socket(family, socket.SOCK_STREAM)
+        try:
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listening.bind((host, at))
+            listening.listen(256)
+            return listening
+        except OSError as error:
+            listening.close()
+            refusal = error
+    assert refusal is not None
+    raise ConfigError(
+        f"cannot listen at {host}:{port}: {refusal.strerror or refusal}; give another --host or --port"
+    ) from refusal

@@ -1,0 +1,82 @@
+// A source for the viewer (see the head of viewer.js) that asks the explorer's server.
+
+export function httpSource(base) {
+  const viewer = crypto.randomUUID ? crypto.randomUUID() : String(Math.random()).slice(2);
+  const run = Date.now().toString(36); // of another run, a picture of the same name is another picture
+
+  async function ask(path, options = {}) {
+    let answer;
+    try {
+      answer = await fetch(base + path, options);
+    } catch (error) {
+      if (error.name === "AbortError") throw error;
+      throw new Error("The explorer does not answer. Is the command still running in its terminal?");
+    }
+    if (!answer.ok) {
+      const told = await answer.json().catch(() => ({}));
+      throw new Error(told.error || `The explorer answered with ${answer.status}.`);
+    }
+    return answer;
+  }
+  const get = async (path) => (await ask(path)).json();
+  const post = (path, body, signal) =>
+    ask(path, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body), signal });
+
+  return {
+    describe: () => get("/api/describe"),
+    images: (after) => get(`/api/images?after=${after}`),
+    image: (id) => get(`/api/images/${encodeURIComponent(id)}`),
+    pictureURL: (id, state) => `${base}/api/images/${encodeURIComponent(id)}/${state}.png?run=${run}`,
+
+    async frames(turns, { lane }) {
+      const answer = await post("/api/frames", { viewer, lane, turns });
+      return answer.status === 204 ? null : unpacked(await answer.arrayBuffer());
+    },
+
+    async add(file) {
+      const name = encodeURIComponent(file.name || "pasted picture");
+      const answer = await ask(`/api/images?name=${name}`, {
+        method: "POST", headers: { "Content-Type": "application/octet-stream" }, body: file,
+      });
+      return answer.json();
+    },
+
+    async search(image, target, { progress, signal }) {
+      let job = await (await post("/api/search", { image, target })).json();
+      while (job.state === "waiting" || job.state === "running") {
+        progress(job.done, job.total);
+        await new Promise((resume) => setTimeout(resume, 250));
+        if (signal.aborted) {
+          await ask(`/api/jobs/${job.job}`, { method: "DELETE" });
+          return null;
+        }
+        job = await get(`/api/jobs/${job.job}`);
+      }
+      if (job.state === "failed") throw new Error(job.error);
+      return job.state === "done" ? { ...job.found, allKnobs: job.all_knobs } : null;
+    },
+
+    flip: async (image, target, knobs) => (await post("/api/flip", { image, target, knobs })).json(),
+    rename: async (knob, label) => (await (await post(`/api/knobs/${knob}`, { label })).json()).knobs,
+    hide: async (knob, hidden) => (await (await post(`/api/knobs/${knob}`, { hidden })).json()).knobs,
+    export: async (kind, turn) => (await post("/api/export", { kind, ...turn })).blob(),
+  };
+}
+
+// The server's frames: length of a JSON header (4 bytes, little-endian), the header, the pixels of all frames.
+function unpacked(buffer) {
+  const length = new DataView(buffer).getUint32(0, true);
+  const { width, height, channels, frames } = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 4, length)));
+  const count = width * height;
+  return frames.map((probabilities, i) => {
+    const source = new Uint8Array(buffer, 4 + length + i * count * channels, count * channels);
+    const pixels = new ImageData(width, height);
+    for (let p = 0, q = 0, r = 0; p < count; p++, q += 4, r += channels) {
+      pixels.data[q] = source[r];
+      pixels.data[q + 1] = source[channels === 3 ? r + 1 : r];
+      pixels.data[q + 2] = source[channels === 3 ? r + 2 : r];
+      pixels.data[q + 3] = 255;
+    }
+    return { pixels, probabilities };
+  });
+}
