@@ -7,11 +7,13 @@ import pytest
 import torch
 
 from stylex.core.errors import ClassifierError, SearchError, StoreError
-from stylex.core.progress import Done, Event, Started, Step
+from stylex.core.progress import Done, Event, Found, Started, Step
 from stylex.core.stylespace import StyleStatistics
 from stylex.models.config import GeneratorConfig
 from stylex.models.generator import Generator
-from stylex.search.effects import Effects, measure_effects, shortlist
+from stylex.models.processes import Processes
+from stylex.search.effects import Effects, measure_effects, shortlist, stream_effects
+from stylex.search.shards import ShardedEffects
 
 
 def measure(world, **options) -> Effects:
@@ -55,7 +57,7 @@ def test_a_zero_shift_changes_nothing_and_draws_nothing(make_world) -> None:
     world = make_world()
     effects = measure(world, shift_range=0.0, chunk=8)
     assert (effects.values == 0).all()
-    assert world.synthesis.rows_drawn == len(world.s)  # the reconstructions
+    assert world.synthesis.rows_drawn == len(world.s) + 1  # the reconstructions, and one to count the classes
 
 
 def test_a_coordinate_at_its_extreme_has_no_effect_and_is_not_drawn(make_world) -> None:
@@ -64,7 +66,7 @@ def test_a_coordinate_at_its_extreme_has_no_effect_and_is_not_drawn(make_world) 
     lowest = world.s[:, : world.space.conv_dim].argmin(dim=0).numpy()
     assert (effects.values[lowest, 0, np.arange(world.space.conv_dim)] == 0).all()
     n, m = len(world.s), world.space.conv_dim
-    assert world.synthesis.rows_drawn == n + 2 * n * m - 2 * m
+    assert world.synthesis.rows_drawn == n + 2 * n * m - 2 * m + 1
 
 
 def test_pictures_are_clamped_before_they_are_judged(make_world) -> None:
@@ -122,14 +124,6 @@ def test_effects_do_not_depend_on_the_chunk_nor_on_the_other_images(network, chu
     np.testing.assert_allclose(alone.values[0], reference.values[1], atol=1e-4 * scale)
 
 
-def test_the_chunk_is_found_by_trying_when_there_is_enough_to_do(make_world) -> None:
-    world = make_world(n=300)
-    m = world.space.conv_dim
-    effects = measure(world)
-    assert world.synthesis.rows_drawn > 300 + 2 * 300 * m - 2 * m  # some were drawn to find out
-    np.testing.assert_allclose(effects.values, measure(world, chunk=16).values, atol=1e-5)
-
-
 def test_where_memory_ends_the_chunk_is_halved(make_world) -> None:
     world = make_world()
     expected = measure(world).values
@@ -141,6 +135,13 @@ class Interrupted(Exception):
     pass
 
 
+@pytest.fixture
+def single_images(monkeypatch) -> None:
+    """Blocks of one image."""
+    monkeypatch.setattr("stylex.search.effects._BLOCK_IMAGES", 1)
+
+
+@pytest.mark.usefixtures("single_images")
 def test_an_interrupted_measurement_goes_on_and_ends_the_same(make_world, tmp_path) -> None:
     world = make_world()
     options = {"chunk": 8, "folder": tmp_path, "key": "snapshot"}
@@ -164,7 +165,7 @@ def test_an_interrupted_measurement_goes_on_and_ends_the_same(make_world, tmp_pa
     np.testing.assert_array_equal(resumed.base_logits, whole.base_logits)
     drawn = world.synthesis.rows_drawn
     measure(world, **options)
-    assert world.synthesis.rows_drawn == drawn  # nothing is left to do
+    assert world.synthesis.rows_drawn <= drawn + 1  # nothing is left to do
 
 
 def test_finished_images_are_found_again_in_another_selection(make_world, tmp_path) -> None:
@@ -174,7 +175,7 @@ def test_finished_images_are_found_again_in_another_selection(make_world, tmp_pa
     chosen = measure_effects(
         world.synthesis, world.classifier, world.space, world.s[[4, 1]], image_ids=["e", "b"], folder=tmp_path, key="a"
     )
-    assert world.synthesis.rows_drawn == drawn
+    assert world.synthesis.rows_drawn <= drawn + 1
     np.testing.assert_array_equal(chosen.values, whole.values[[4, 1]])
 
 
@@ -193,25 +194,111 @@ def test_parts_of_another_setting_are_not_taken(make_world, tmp_path, change) ->
     assert world.synthesis.rows_drawn - drawn > 20
 
 
-@pytest.mark.parametrize("damage", ["truncated", "empty", "flipped", "text"])
-def test_a_damaged_part_is_measured_again(make_world, tmp_path, damage) -> None:
+@pytest.mark.usefixtures("single_images")
+@pytest.mark.parametrize(
+    ("file", "damage"),
+    [("values", "truncated"), ("values", "flipped"), ("values", "gone"), ("index", "flipped"), ("index", "text")],
+)
+def test_a_damaged_part_is_measured_again(make_world, tmp_path, damage, file) -> None:
     world = make_world()
     options = {"folder": tmp_path, "key": "a", "chunk": 1}
     whole = measure(world, **options)
-    part = sorted(tmp_path.rglob("*.npz"))[2]
+    part = sorted(tmp_path.rglob("*.npy" if file == "values" else "*.npz"))[2]
     data = part.read_bytes()
     middle = bytes([data[len(data) // 3] ^ 255])
     part.write_bytes(
         {
+            "gone": b"",
             "truncated": data[: len(data) // 2],
-            "empty": b"",
             "flipped": data[: len(data) // 3] + middle + data[len(data) // 3 + 1 :],
             "text": b"not an archive",
         }[damage]
     )
+    if damage == "gone":
+        part.unlink()
     again = measure(world, **options)
     np.testing.assert_allclose(again.values, whole.values, atol=1e-6)
     assert part.read_bytes() == data
+
+
+def stream(world, **options):
+    options = {"image_ids": world.ids, **options}
+    return stream_effects(world.synthesis, world.classifier, world.space, world.s, **options)
+
+
+def test_effects_left_on_disk_say_the_same(make_world, tmp_path) -> None:
+    world = make_world(k=3)
+    whole = measure(world)
+    effects = stream(world, folder=tmp_path, key="a", in_memory=0)
+    assert isinstance(effects, ShardedEffects)
+    assert effects.places[0][0].values.dtype == np.float16
+    scale = np.abs(whole.values).max()
+    np.testing.assert_array_equal(effects.base_logits, whole.base_logits)
+    for target in range(3):
+        np.testing.assert_allclose(effects.table(target), whole.table(target), atol=5e-4 * scale)
+    np.testing.assert_allclose(effects.change(1, 2), whole.change(1, 2), atol=5e-4 * scale)
+    some = effects.of(np.array([4, 1]))
+    assert (len(some), some.image_ids) == (2, ("image-4", "image-1"))
+    np.testing.assert_array_equal(some.table(1), effects.table(1)[[4, 1]])
+    with pytest.raises(SearchError, match="99 was not measured"):
+        effects.position(99)
+    with pytest.raises(SearchError, match="too many for memory"):
+        stream(world, in_memory=0)
+
+
+def test_of_many_classes_the_likeliest_are_kept(make_world, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr("stylex.search.effects._KEPT_BYTES", 0)
+    monkeypatch.setattr("stylex.search.effects._KEPT_CLASSES", 2)
+    world = make_world(k=6)
+    whole = measure_all(world)
+    effects = stream(world, folder=tmp_path, key="a", classes=(5,))
+    assert isinstance(effects, ShardedEffects)
+    np.testing.assert_allclose(effects.table(5), whole.table(5), atol=1e-6)
+    after = whole.base_logits[:, None, None] + whole.values
+    highest = after.max(axis=(1, 2))
+    for row, (block, place) in enumerate(effects.places):
+        others = [c for c in np.argsort(-highest[row]) if c != 5][:2]
+        assert block.classes[place].tolist() == [5, *others]
+    change = effects.change(0, 1)
+    assert ((change != 0).sum(axis=1) <= 3).all()
+    with pytest.raises(SearchError, match="were not kept"):
+        [effects.table(target) for target in range(5)]
+
+
+def measure_all(world) -> Effects:
+    """Effects on all classes, whatever is kept of them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("stylex.search.effects._KEPT_BYTES", 2**40)
+        return measure(world)
+
+
+@pytest.mark.usefixtures("single_images")
+def test_what_a_lost_process_left_is_measured_when_called_again(make_world, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(Processes, "wait", lambda self: None)  # the other one never comes
+    world = make_world()
+    options = {"folder": tmp_path, "key": "a"}
+    with pytest.raises(SearchError, match="effects of 3 images are missing, as another process was lost"):
+        stream(world, processes=Processes(1, 2), **options)
+    drawn = world.synthesis.rows_drawn
+    again = stream(world, **options)
+    assert world.synthesis.rows_drawn - drawn < 1.4 * drawn  # the other half
+    np.testing.assert_array_equal(again.values, measure(world).values)
+    with pytest.raises(SearchError, match="several processes share them"):
+        stream(world, processes=Processes(0, 2))
+
+
+def test_bfloat16_is_refused_where_it_is_not_exact_enough(network, tmp_path) -> None:
+    synthesis, judge, space, s = network
+    exact = measure_effects(synthesis, judge, space, s, image_ids=list("abc"))
+    heard: list[Event] = []
+    options = {"image_ids": list("abc"), "precision": "bfloat16", "listener": heard.append}
+    refused = stream_effects(synthesis, judge, space, s, tolerance=0.0, **options)
+    np.testing.assert_array_equal(refused.values, exact.values)
+    granted = stream_effects(synthesis, judge, space, s, tolerance=0.2, **options)
+    assert 0 < np.abs(granted.values - exact.values).max() < 0.2 * np.abs(exact.values).max()
+    said = [event.message for event in heard if isinstance(event, Found)]
+    assert "float32 is used instead" in said[0]
+    assert "measured in bfloat16" in said[1]
 
 
 def test_effects_survive_saving(make_world, tmp_path) -> None:

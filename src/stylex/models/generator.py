@@ -6,6 +6,7 @@ Wu et al., CVPR 2021 (StyleSpace).
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
@@ -157,12 +158,14 @@ class StyledConv(nn.Module):
         if noise is not None:
             shift = shift + noise * (self.noise_strength * GAIN)
         norms = self.weight.square().sum(dim=(2, 3)).T
+        with torch.autocast(s.device.type, enabled=False):
+            norm = s.square() @ norms
         return Response(
             rows=to_rows(y, up=self.up),
             shift=to_rows(shift, up=self.up)[0].to(y.dtype),
             kernels=channel_kernels(self.weight, up=self.up),
             norms=norms,
-            norm=s.square() @ norms,
+            norm=norm,
         )
 
     def moved(
@@ -186,7 +189,7 @@ class StyledConv(nn.Module):
         scale = scale.repeat(1, response.kernels.shape[2] // scale.shape[1])[:, None]
         kernels = response.kernels[channel] * (scale * (after - before)[:, None, None])
         rows = torch.addcmul(response.shift, response.rows, scale.to(response.rows.dtype))
-        surroundings = F.unfold(x[:, None], 3, padding=1).transpose(1, 2)
+        surroundings = F.unfold(x[:, None].to(rows.dtype), 3, padding=1).transpose(1, 2)
         rows.baddbmm_(surroundings, kernels.to(rows.dtype))
         return from_rows(F.leaky_relu(rows, SLOPE, inplace=True), x.shape[1] * (2 if self.up else 1), up=self.up)
 
@@ -387,6 +390,12 @@ class Generator(nn.Module):
         )
         self.synthesis = Synthesis(config)
         channels_last(self)
+
+    def with_synthesis(self, synthesis: Synthesis) -> Generator:
+        """The same mapping network in front of another synthesis network; this one stays as it is."""
+        other = copy.copy(self)
+        other._modules = {**self._modules, "synthesis": synthesis}
+        return other
 
     def told(self, c: Float[Tensor, "n k"]) -> Float[Tensor, "n k"] | None:
         """What of c the affine layers receive: c, or nothing in a generator that is not told."""

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
-import json
-import math
 import time
-import zipfile
-import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -22,27 +17,71 @@ from torch import Tensor
 
 from stylex.core.errors import ClassifierError, SearchError, StoreError
 from stylex.core.files import write_whole
-from stylex.core.progress import Done, Listener, Started, Step, silent
+from stylex.core.progress import Done, Found, Listener, Started, Step, silent
 from stylex.core.stylespace import StyleSpace
+from stylex.models.processes import Processes
+from stylex.search.moves import Evaluator, Precision, moves_to_extremes
 from stylex.search.render import Judge, Synthesizer
-from stylex.search.shifts import extremes, statistics_of, towards
+from stylex.search.shards import DAMAGED, Block, ShardedEffects, Shards, position_of
+from stylex.search.shifts import statistics_of
 
 TASK = "effects"
 """Name of this work in progress events."""
 
+IN_MEMORY = 2**30
+"""Bytes of effects that are held in memory, as float32; more stay on disk, as float16."""
+
+_BLOCK_PICTURES, _BLOCK_IMAGES = 2**13, 64
+"""A block of images is measured and written together: about so many pictures, at most so many images."""
+_KEPT_BYTES, _KEPT_CLASSES = 2**22, 16
+"""Where one image's effects on all classes take more bytes, those on its likeliest classes are kept."""
+_SAMPLE = 256
+"""Moves that bfloat16 is tried on."""
+
 _FORMAT = "stylex effects 1"
-_DAMAGED = (
-    OSError,
-    EOFError,
-    ValueError,
-    KeyError,
-    TypeError,
-    AttributeError,
-    NotImplementedError,
-    zipfile.BadZipFile,
-    zlib.error,
-)
-"""What reading a damaged or foreign archive may raise."""
+
+
+@runtime_checkable
+class EffectTable(Protocol):
+    """What the rankings need of effects, in memory (``Effects``) or on disk (``ShardedEffects``)."""
+
+    @property
+    def base_logits(self) -> Float32[ndarray, "n k"]:
+        """Logits of the reconstructions."""
+        ...
+
+    @property
+    def indices(self) -> Int64[ndarray, " m"]:
+        """The coordinates' flat indices in ``s``."""
+        ...
+
+    @property
+    def image_ids(self) -> tuple[str, ...]:
+        """The images' names."""
+        ...
+
+    @property
+    def shift_range(self) -> float:
+        """How far coordinates were moved, as a fraction of the way to the extreme."""
+        ...
+
+    def __len__(self) -> int: ...
+
+    def of(self, rows: Shaped[ndarray, " r"]) -> EffectTable:
+        """The effects on some of the images (positions, or a mask)."""
+        ...
+
+    def position(self, index: int) -> int:
+        """Where a flat index of ``s`` stands in this table."""
+        ...
+
+    def table(self, target: int) -> Float[ndarray, "n 2 m"]:
+        """Every image's effects on the logit of one class."""
+        ...
+
+    def change(self, sign: int, column: int) -> Float32[ndarray, "n k"]:
+        """What one move does to all logits of every image."""
+        ...
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -91,12 +130,15 @@ class Effects:
         Raises:
             SearchError: the coordinate was not measured.
         """
-        found = np.flatnonzero(self.indices == index)
-        if len(found) == 0:
-            raise SearchError(
-                f"style coordinate {index} was not measured ({len(self.indices)} others were); measure its effects"
-            )
-        return int(found[0])
+        return position_of(self.indices, index)
+
+    def table(self, target: int) -> Float32[ndarray, "n 2 m"]:
+        """Every image's effects on the logit of one class."""
+        return self.values[..., target]
+
+    def change(self, sign: int, column: int) -> Float32[ndarray, "n k"]:
+        """What one move does to all logits of every image."""
+        return self.values[:, sign, column]
 
     def save(self, path: Path) -> None:
         """Write to one ``.npz`` file, whole or not at all.
@@ -136,7 +178,7 @@ class Effects:
                 )
         except FileNotFoundError:
             raise StoreError(f"there is no effects file {path}; measure the effects first") from None
-        except (*_DAMAGED, AssertionError) as error:
+        except (*DAMAGED, AssertionError) as error:
             raise StoreError(f"{path} is not a whole effects file; delete it and measure the effects again") from error
 
 
@@ -176,8 +218,8 @@ def measure_effects(
 ) -> Effects:
     """Measure the effect of every coordinate, moved to its observed minimum and maximum, on every image.
 
-    Noise is fixed, pictures are clamped to [-1, 1], and synthesis starts at the coordinate's own layer from
-    cached features. A coordinate that already stands at the extreme has an effect of exactly zero, unrendered.
+    Noise is fixed, pictures are clamped to [-1, 1], and nothing is computed twice (``moves.Evaluator``). A coordinate
+    that already stands at the extreme has an effect of exactly zero, unrendered.
 
     Args:
         synthesis, classifier: the networks, frozen and in eval mode.
@@ -186,18 +228,78 @@ def measure_effects(
         image_ids: a name for each row of ``s``.
         indices: flat indices to move (default: the convolutions' part of ``s``).
         shift_range: fraction of the way to the extreme.
-        chunk: pictures drawn at once (default: found by trying, for speed and bounded memory). Effects do not
+        chunk: pictures drawn at once (default: from the measured size of one picture's features). Effects do not
             depend on it, up to float noise.
-        folder: keep each image's effects here as they are finished; the same call again skips those.
+        folder: keep effects here as they are finished; the same call again skips those.
         key: what the networks are (the snapshot's hash), so that no other networks' effects are taken from ``folder``.
-        listener: hears one ``Step`` for each image.
+        listener: hears a ``Step`` for each block of images.
 
     Raises:
-        SearchError: ids and rows do not match, or ``space`` has no observations.
+        SearchError: ids and rows do not match, ``space`` has no observations, or there are more effects than are
+            held in memory (``stream_effects`` leaves them on disk).
         ClassifierError: the classifier gives logits that are not finite.
         StoreError: ``folder`` cannot be written.
 
     Source: Lang et al., ICCV 2021, and its official notebook (logits, against the reconstruction, shift size 1).
+    """
+    effects = stream_effects(
+        synthesis,
+        classifier,
+        space,
+        s,
+        image_ids=image_ids,
+        indices=indices,
+        shift_range=shift_range,
+        chunk=chunk,
+        folder=folder,
+        key=key,
+        listener=listener,
+    )
+    if not isinstance(effects, Effects):
+        raise SearchError(f"effects on {len(effects)} images are too many to hold in memory; measure fewer at once")
+    return effects
+
+
+def stream_effects(
+    synthesis: Synthesizer,
+    classifier: Judge,
+    space: StyleSpace,
+    s: Float[Tensor, "n s_dim"],
+    *,
+    image_ids: Sequence[str],
+    indices: Int64[ndarray, " m"] | None = None,
+    shift_range: float = 1.0,
+    classes: Sequence[int] = (),
+    precision: Precision = "float32",
+    tolerance: float = 0.02,
+    chunk: int | None = None,
+    in_memory: int = IN_MEMORY,
+    folder: Path | None = None,
+    key: str = "",
+    processes: Processes | None = None,
+    listener: Listener = silent,
+) -> Effects | ShardedEffects:
+    """``measure_effects`` of any number of images, by any number of processes.
+
+    Images are measured in blocks; each finished block becomes a shard in ``folder``. The processes share the blocks
+    that are not there yet, so that whoever was lost is replaced by calling again, and the result is the same, to the
+    last bit, whatever the number of processes.
+
+    Args:
+        synthesis, classifier, space, s, image_ids, indices, shift_range, chunk, folder, key: as of
+            ``measure_effects``. Several processes need a ``folder`` that all of them see.
+        classes: those whose effects are kept of every image. Where one image's effects on all classes would take more
+            than 4 MiB, they are kept for these and for the 16 that come nearest to being predicted on that image.
+        precision: ``bfloat16`` where it is faster; refused, and said so, where it changes effects by more than
+            ``tolerance`` (of the largest effect), measured on some moves of the first image.
+        tolerance: that bound.
+        in_memory: bytes of effects (as float32) that are held in memory; more are left on disk, as float16.
+        processes: who else works on this.
+        listener: as of ``measure_effects``; counts the images of all processes that it knows of.
+
+    Raises:
+        SearchError: as of ``measure_effects``; more than ``in_memory``, or several processes, without a ``folder``.
+        ClassifierError, StoreError: as of ``measure_effects``.
     """
     if len(image_ids) != len(s) or len(s) == 0:
         raise SearchError(
@@ -205,231 +307,141 @@ def measure_effects(
         )
     if folder is not None and not key:
         raise SearchError("effects are to be kept in a folder without a key; give the snapshot's hash as key")
+    processes = processes or Processes()
     indices = space.indices(include_torgb=False) if indices is None else np.asarray(indices, dtype=np.int64)
-    parts = _Parts(folder, space, indices, shift_range, key)
-    finished: dict[int, tuple[ndarray, ndarray]] = {}
-    for row, vector in enumerate(s.float().cpu().numpy()):
-        part = parts.read(vector)
-        if part is not None:
-            finished[row] = part
-    pending = [row for row in range(len(s)) if row not in finished]
-    listener(Started(task=TASK, total=len(s), unit="images", done=len(finished)))
-    if pending:
-        worker = _Worker(synthesis, classifier, space, indices, shift_range, chunk)
-        began, drawn = time.perf_counter(), 0
-        for row, (values, base, pictures) in zip(pending, worker.run(s[pending].float()), strict=True):
-            if not (np.isfinite(values).all() and np.isfinite(base).all()):
-                raise ClassifierError(
-                    f"the classifier gives logits that are not finite on changes of image {image_ids[row]!r}; "
-                    "expected finite numbers: check the classifier on the snapshot's own pictures"
-                )
-            parts.write(s[row].float().cpu().numpy(), values, base)
-            finished[row] = values, base
-            drawn += pictures
-            speed = drawn / (time.perf_counter() - began)
-            listener(Step(task=TASK, done=len(finished), figures={"pictures_per_s": speed}))
+    statistics = statistics_of(space)
+    evaluator = Evaluator(synthesis, classifier, space, chunk=chunk)
+    n, m = len(s), len(indices)
+    k = evaluator.logits(s[:1].float(), *_no_moves(s))[0].shape[1]
+    kept = _kept_classes(k, 2 * m, classes)
+    large = 4 * n * 2 * m * kept > in_memory
+    if folder is None and (large or processes.size > 1):
+        raise SearchError(
+            f"effects of {2 * m} moves on {n} images and {kept} classes need a place on disk "
+            f"({'they are too many for memory' if large else 'several processes share them'}); search with a run's "
+            "folder, or fewer images"
+        )
+    if precision == "bfloat16":
+        precision = _granted(evaluator, s[:1].float(), indices, shift_range, tolerance, listener)
+    evaluator.precision = precision
+    vectors = s.float().cpu().numpy()
+    settings = [key, space.to_json(), shift_range, precision, kept, "float16" if large else "float32", list(classes)]
+    shards = None
+    if folder is not None:
+        shards = Shards(folder, settings, [indices, statistics.minimum, statistics.maximum])
+    names = [shards.key(vector) if shards else str(row) for row, vector in enumerate(vectors)]
+    places = dict(shards.places) if shards else {}
+    size = max(1, min(_BLOCK_IMAGES, _BLOCK_PICTURES // max(1, 2 * m)))
+    blocks = [range(start, min(start + size, n)) for start in range(0, n, size)]
+    pending = [left for block in blocks if (left := [row for row in block if names[row] not in places])]
+    done = n - sum(map(len, pending))
+    listener(Started(task=TASK, total=n, unit="images", done=done))
+    began, drawn = time.perf_counter(), 0
+    for rows in pending[processes.rank :: processes.size]:
+        values, base, pictures = _effects_of(evaluator, s[rows].float(), indices, shift_range)
+        if not (np.isfinite(values).all() and np.isfinite(base).all()):
+            bad = next(i for i in range(len(rows)) if not (np.isfinite(values[i]).all() and np.isfinite(base[i]).all()))
+            raise ClassifierError(
+                f"the classifier gives logits that are not finite on changes of image {image_ids[rows[bad]]!r}; "
+                "expected finite numbers: check the classifier on the snapshot's own pictures"
+            )
+        block = _block(values, base, kept, classes, np.float16 if large else np.float32)
+        if shards:
+            shards.write([names[row] for row in rows], block)
+        for place, row in enumerate(rows):
+            places[names[row]] = block, place
+        done, drawn = done + len(rows), drawn + pictures
+        figures = {"pictures_per_s": drawn / (time.perf_counter() - began)}
+        listener(Step(task=TASK, done=done, figures=figures))
+        if large:
+            places = {}  # they are on disk now
+    processes.wait()
+    if shards:
+        shards.look()
+        places = shards.places
+    if missing := sum(name not in places for name in names):
+        raise SearchError(f"effects of {missing} images are missing, as another process was lost; search again")
     listener(Done(task=TASK, path=folder))
-    return Effects(
-        values=np.stack([finished[row][0] for row in range(len(s))]),
-        base_logits=np.stack([finished[row][1] for row in range(len(s))]),
+    found = [places[name] for name in names]
+    sharded = ShardedEffects(
+        places=tuple(found),
+        base_logits=np.stack([block.base_logits[place] for block, place in found]),
         indices=indices,
         image_ids=tuple(image_ids),
         shift_range=shift_range,
     )
+    return sharded if large or kept < k else _in_memory(sharded)
 
 
-class _Worker:
-    """Draws and judges; knows nothing of files."""
-
-    def __init__(
-        self,
-        synthesis: Synthesizer,
-        classifier: Judge,
-        space: StyleSpace,
-        indices: ndarray,
-        shift_range: float,
-        chunk: int | None,
-    ) -> None:
-        self.synthesis, self.classifier, self.space = synthesis, classifier, space
-        self.shift_range, self.chunk = shift_range, chunk
-        self.m = len(indices)
-        self.layers: list[tuple[int, bool, ndarray, ndarray]] = []
-        """Of each layer that is searched: its step, whether it is ToRGB, the columns of the table, indices in s."""
-        for step, name in enumerate(synthesis.steps):
-            span = space.slice(name)
-            columns = np.flatnonzero((indices >= span.start) & (indices < span.stop))
-            if len(columns):
-                self.layers.append((step, space.layer(name).kind == "torgb", columns, indices[columns]))
-        assert sum(len(columns) for _, _, columns, _ in self.layers) == self.m, "indices outside of the space"
-
-    @torch.inference_mode()
-    def run(self, s: Tensor) -> Iterator[tuple[ndarray, ndarray, int]]:
-        """Each row's effects ``[2, m, k]`` and base logits ``[k]``, with the number of pictures drawn."""
-        if self.chunk is None:
-            self.chunk = self._find_chunk(s)
-        # Several images at once only where one image's smallest layer does not fill a chunk.
-        smallest = min((2 * len(columns) for _, _, columns, _ in self.layers), default=1)
-        together = max(1, min(16, self.chunk // smallest))
-        for rows in torch.split(s, together):
-            yield from self._effects_of(rows)
-
-    def _effects_of(self, s: Tensor) -> Iterator[tuple[ndarray, ndarray, int]]:
-        # Move every coordinate of a few images both ways.
-        states = self.synthesis.prefix(s, noise="const")
-        last = len(states) - 1
-        drawn = self.synthesis(s, noise="const", start=last, state=states[last])
-        base = self.classifier.logits(drawn.clamp(-1, 1)).float()
-        table = torch.zeros(len(s), 2, self.m, base.shape[1], device=s.device)
-        bounds = extremes(self.space, s)
-        pictures = len(s)
-        for step, linear, columns, indices in self.layers:
-            at = torch.from_numpy(indices).to(s.device)
-            column = torch.from_numpy(columns).to(s.device)
-            own = s[:, None, at]
-            moved = towards(own.expand(-1, 2, -1), bounds[None, :, at].expand(len(s), -1, -1), self.shift_range)
-            if linear:
-                image, which = (moved != own).any(dim=1).nonzero(as_tuple=True)
-                work = self._torgb_chunks(s, states[step], step, image, at[which], moved[image, :, which], drawn)
-            else:
-                image, sign, which = (moved != own).nonzero(as_tuple=True)
-                work = self._conv_chunks(s, states[step], step, image, at[which], moved[image, sign, which])
-            for span, logits in work:
-                change = logits - base[image[span]].unsqueeze(1)
-                if linear:
-                    table[image[span], :, column[which[span]]] = change
-                else:
-                    table[image[span], sign[span], column[which[span]]] = change[:, 0]
-                pictures += logits.shape[0] * logits.shape[1]
-        for i, (values, logits) in enumerate(zip(table.cpu().numpy(), base.cpu().numpy(), strict=True)):
-            yield values, logits, pictures if i == 0 else 0
-
-    def _conv_chunks(
-        self, s: Tensor, state: Any, step: int, image: Tensor, index: Tensor, value: Tensor
-    ) -> Iterator[tuple[slice, Tensor]]:
-        # Logits [jobs, 1, k] of images with one style value replaced.
-        def run(span: slice) -> Tensor:
-            rows = s[image[span]]
-            rows[torch.arange(len(rows), device=s.device), index[span]] = value[span]
-            x = self.synthesis(rows, noise="const", start=step, state=_rows(state, image[span]))
-            return self.classifier.logits(x.clamp(-1, 1)).float().unsqueeze(1)
-
-        return self._spans(len(image), run)
-
-    def _torgb_chunks(
-        self, s: Tensor, state: Any, step: int, image: Tensor, index: Tensor, value: Tensor, drawn: Tensor
-    ) -> Iterator[tuple[slice, Tensor]]:
-        # Logits [jobs, 2, k], both ways. The picture is linear in a ToRGB style (nothing demodulates it and no
-        # feature depends on it), so that one drawing tells both: the longer move is drawn, the other one scaled.
-        def run(span: slice) -> Tensor:
-            own = s[image[span], index[span]].unsqueeze(1)
-            move = value[span] - own
-            longest = move.gather(1, move.abs().argmax(dim=1, keepdim=True))
-            rows = s[image[span]]
-            rows[torch.arange(len(rows), device=s.device), index[span]] = (own + longest)[:, 0]
-            before = drawn[image[span]]
-            change = self.synthesis(rows, noise="const", start=step, state=_rows(state, image[span])) - before
-            share = (move / longest)[:, :, None, None, None]
-            x = (before.unsqueeze(1) + share * change.unsqueeze(1)).clamp(-1, 1)
-            logits = self.classifier.logits(x.flatten(0, 1)).float()
-            return logits.reshape(-1, 2, logits.shape[1])
-
-        return self._spans(len(image), run)
-
-    def _spans(self, jobs: int, run: Callable[[slice], Tensor]) -> Iterator[tuple[slice, Tensor]]:
-        # Run jobs in even spans of at most a chunk; where memory does not suffice, in smaller ones from then on.
-        done = 0
-        while done < jobs:
-            assert self.chunk is not None
-            pieces = math.ceil((jobs - done) / self.chunk)
-            span = slice(done, done + math.ceil((jobs - done) / pieces))
-            try:
-                result = run(span)
-            except torch.OutOfMemoryError:
-                if self.chunk == 1:
-                    raise
-                torch.cuda.empty_cache()
-                self.chunk = max(1, self.chunk // 2)
-                continue
-            yield span, result
-            done = span.stop
-
-    def _find_chunk(self, s: Tensor) -> int:
-        # The fastest of a few sizes, tried on the layer in the middle. Small chunks stay in a processor's cache, large
-        # ones fill an accelerator. Trying costs some hundred pictures, so a small search does not try.
-        accelerated = s.device.type != "cpu"
-        sizes = (64, 128, 256, 512, 1024) if accelerated else (8, 16, 32, 64, 128)
-        if not self.layers or len(s) * 2 * self.m < 16 * sum(sizes):
-            return sizes[2]
-        step, _, _, indices = self.layers[len(self.layers) // 2]
-        state = self.synthesis.prefix(s[:1], noise="const")[step]
-        best, chosen = math.inf, sizes[0]
-        for size in (sizes[0], *sizes):  # the first of all warms up
-            image = torch.zeros(size, dtype=torch.long, device=s.device)
-            index = torch.full((size,), int(indices[0]), device=s.device)
-            self.chunk = size
-            began = time.perf_counter()
-            for span, logits in self._conv_chunks(s[:1], state, step, image, index, s[image, index]):
-                logits.sum().item()  # wait for the device
-                if span.stop - span.start < size:
-                    return chosen  # memory ended here
-            each = (time.perf_counter() - began) / size
-            if each < 0.97 * best:
-                best, chosen = each, size
-        return chosen
+def _effects_of(evaluator: Evaluator, s: Tensor, indices: ndarray, shift_range: float) -> tuple[ndarray, ndarray, int]:
+    # Effects [n 2 m k] and base logits of a few images, and the number of pictures drawn.
+    moved = moves_to_extremes(evaluator.space, s, indices, shift_range)
+    own = s[:, None, torch.from_numpy(indices).to(s.device)]
+    image, sign, column = (moved != own).nonzero(as_tuple=True)
+    index = torch.from_numpy(indices).to(s.device)[column]
+    base, logits = evaluator.logits(s, image, index, moved[image, sign, column])
+    table = torch.zeros(*moved.shape, base.shape[1], device=s.device)
+    table[image, sign, column] = logits - base[image]
+    return table.cpu().numpy(), base.cpu().numpy(), len(base) + len(logits)
 
 
-def _rows(state: Any, image: Tensor) -> Any:
-    # The states of the images that the jobs are about; of a single image without copying.
-    def pick(tensor: Tensor | None) -> Tensor | None:
-        if tensor is None:
-            return None
-        return tensor.expand(len(image), *tensor.shape[1:]) if len(tensor) == 1 else tensor[image]
-
-    return type(state)(*(pick(tensor) for tensor in state))
+def _no_moves(s: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    nothing = torch.zeros(0, dtype=torch.long, device=s.device)
+    return nothing, nothing, torch.zeros(0, device=s.device)
 
 
-class _Parts:
-    """Finished images on disk, one file each, found by the hash of all that their effects depend on."""
+def _kept_classes(k: int, moves: int, classes: Sequence[int]) -> int:
+    return k if 2 * moves * k <= _KEPT_BYTES else min(k, len(classes) + _KEPT_CLASSES)
 
-    def __init__(self, folder: Path | None, space: StyleSpace, indices: ndarray, shift_range: float, key: str) -> None:
-        statistics = statistics_of(space)
-        self.m = len(indices)
-        settings = hashlib.sha256(json.dumps([_FORMAT, key, space.to_json(), shift_range]).encode())
-        for array in (indices, statistics.minimum, statistics.maximum):
-            settings.update(np.ascontiguousarray(array).tobytes())
-        self.settings = settings.hexdigest()
-        self.folder = None if folder is None else folder / self.settings[:16]
 
-    def _name(self, vector: ndarray) -> str:
-        return hashlib.sha256(self.settings.encode() + np.ascontiguousarray(vector).tobytes()).hexdigest()
+def _block(values: ndarray, base: ndarray, kept: int, classes: Sequence[int], dtype: type) -> Block:
+    n, _, _, k = values.shape
+    if kept == k:
+        chosen = np.tile(np.arange(k), (n, 1))
+    else:
+        # The highest logit that any move gives each class says how near it comes to being predicted.
+        highest = base + np.maximum(values.max(axis=(1, 2)), 0)
+        highest[:, list(classes)] = np.inf
+        rest = np.argsort(-highest, axis=1, kind="stable")[:, len(classes) : kept]
+        chosen = np.concatenate([np.tile(np.array(classes, dtype=np.int64), (n, 1)), rest], axis=1)
+    taken = np.take_along_axis(values, chosen[:, None, None, :], axis=3)
+    taken = np.ascontiguousarray(taken.transpose(3, 0, 1, 2)).astype(dtype)
+    return Block(values=taken, classes=chosen.astype(np.int64), base_logits=base)
 
-    def read(self, vector: ndarray) -> tuple[ndarray, ndarray] | None:
-        """The effects and base logits of an image, if they are there and whole."""
-        if self.folder is None:
-            return None
-        name = self._name(vector)
-        try:
-            with _unpacked(self.folder / f"{name[:24]}.npz") as file:
-                values, base = file["values"], file["base_logits"]
-                whole = (
-                    str(file["name"]) == name
-                    and values.dtype == base.dtype == np.float32
-                    and values.shape == (2, self.m, *base.shape)
-                )
-        except _DAMAGED:
-            return None
-        return (values, base) if whole else None
 
-    def write(self, vector: ndarray, values: ndarray, base: ndarray) -> None:
-        """Keep an image's effects.
+def _granted(
+    evaluator: Evaluator, s: Tensor, indices: ndarray, shift_range: float, tolerance: float, listener: Listener
+) -> Precision:
+    # Whether bfloat16 is exact enough, seen on moves of one image.
+    some = indices[:: max(1, 2 * len(indices) // _SAMPLE)]
+    exact = _effects_of(evaluator, s, some, shift_range)[0]
+    evaluator.precision = "bfloat16"
+    rough = _effects_of(evaluator, s, some, shift_range)[0]
+    error = float(np.abs(rough - exact).max() / max(np.abs(exact).max(), 1e-12))
+    if error <= tolerance:
+        listener(Found(message=f"Effects are measured in bfloat16, which changes them by {error:.2%} of the largest."))
+        return "bfloat16"
+    listener(
+        Found(
+            message=f"bfloat16 would change effects by {error:.1%} of the largest, more than {tolerance:.1%}: float32 "
+            "is used instead."
+        )
+    )
+    return "float32"
 
-        Raises:
-            StoreError: they cannot be written.
-        """
-        if self.folder is not None:
-            name = self._name(vector)
-            data = _packed(values=values, base_logits=base, name=np.array(name))
-            write_whole(self.folder / f"{name[:24]}.npz", data)
+
+def _in_memory(sharded: ShardedEffects) -> Effects:
+    n, k = sharded.base_logits.shape
+    values = np.empty((n, 2, len(sharded.indices), k), dtype=np.float32)
+    for row, (block, place) in enumerate(sharded.places):
+        values[row] = np.moveaxis(block.values[:, place], 0, -1)
+    return Effects(
+        values=values,
+        base_logits=sharded.base_logits,
+        indices=sharded.indices,
+        image_ids=sharded.image_ids,
+        shift_range=sharded.shift_range,
+    )
 
 
 def _unpacked(path: Path) -> Any:

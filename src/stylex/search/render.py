@@ -36,6 +36,19 @@ class Synthesizer(Protocol):
 
 
 @runtime_checkable
+class Mover(Synthesizer, Protocol):
+    """A synthesis network that draws a single replaced style without repeating what stays the same."""
+
+    def basis(self, s: Tensor, step: int, state: Any, drawn: Tensor) -> Any:
+        """What ``moved`` needs of some images: their styles, a step, the state before it, and their pictures."""
+        ...
+
+    def moved(self, basis: Any, image: Tensor, index: Tensor, value: Tensor) -> Tensor:
+        """Pictures, each of one of the basis's images with one style of its step replaced."""
+        ...
+
+
+@runtime_checkable
 class Judge(Protocol):
     """What the search needs of the explained classifier."""
 

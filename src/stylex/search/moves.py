@@ -1,0 +1,186 @@
+"""Moves: pictures in which one style coordinate is replaced, drawn and judged as cheaply as the network allows."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int64
+from numpy import ndarray
+from torch import Tensor
+
+from stylex.core.stylespace import StyleSpace
+from stylex.search.render import Judge, Mover, Synthesizer
+from stylex.search.shifts import extremes, towards
+
+Precision = Literal["float32", "bfloat16"]
+"""How pictures are drawn and judged."""
+
+CACHED = 2**30
+"""Bytes of features kept to start from, for all the images that are worked on together."""
+
+_FEATURES_AT_ONCE = {"cpu": 2**22, "cuda": 2**30}
+"""Bytes of the largest features in a chunk: what stays in a processor's cache, or fills an accelerator."""
+_SMALLEST_CHUNK, _LARGEST_CHUNK = 4, 1024
+_IMAGES_TOGETHER = 64
+"""Images whose features are kept at once, at most."""
+
+
+class Evaluator:
+    """Draws and judges pictures that differ from a reconstruction in one style coordinate.
+
+    A coordinate changes nothing before its own layer, so synthesis starts there, from features that are computed once
+    for each image. Where the network offers it (``Mover``), the layer itself is not repeated either. Moves of one
+    layer are drawn together, of as many images as it takes to fill a chunk.
+
+    Memory: the networks; at most ``CACHED`` bytes of features (one image's, where those are more); and, for the chunk
+    at work, some times the bytes of its largest features.
+    """
+
+    def __init__(
+        self,
+        synthesis: Synthesizer,
+        classifier: Judge,
+        space: StyleSpace,
+        *,
+        chunk: int | None = None,
+        precision: Precision = "float32",
+    ) -> None:
+        """Prepare.
+
+        Args:
+            synthesis, classifier: the networks, frozen and in eval mode.
+            space: layout of ``s``.
+            chunk: pictures drawn at once (default: from the measured size of one picture's features).
+            precision: ``bfloat16`` draws and judges under autocast.
+        """
+        self.synthesis, self.classifier, self.space = synthesis, classifier, space
+        self.chunk, self.precision = chunk, precision
+        self.step_of = np.empty(space.s_dim, dtype=np.int64)
+        for step, name in enumerate(synthesis.steps):
+            self.step_of[space.slice(name)] = step
+        self._bytes = 0
+
+    @torch.inference_mode()
+    def logits(
+        self,
+        s: Float[Tensor, "n s_dim"],
+        image: Int64[Tensor, " j"],
+        index: Int64[Tensor, " j"],
+        value: Float[Tensor, " j"],
+    ) -> tuple[Float[Tensor, "n k"], Float[Tensor, "j k"]]:
+        """Logits of the reconstructions, and of each move: ``s[image]`` with ``index`` replaced by ``value``."""
+        if self.chunk is None:
+            self._measure(s[:1])
+        order = torch.argsort(image, stable=True)
+        image, index, value = image[order], index[order], value[order]
+        begins = torch.searchsorted(image, torch.arange(len(s) + 1, device=s.device)).tolist()
+        together = self._together(len(image) / len(s))
+        base, moved = [], []
+        for start in range(0, len(s), together):
+            end = min(start + together, len(s))
+            own = slice(begins[start], begins[end])
+            one, many = self._of_group(s[start:end], image[own] - start, index[own], value[own])
+            base.append(one)
+            moved.append(many)
+        out = torch.empty_like(torch.cat(moved))
+        out[order] = torch.cat(moved)
+        return torch.cat(base), out
+
+    def _of_group(self, s: Tensor, image: Tensor, index: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
+        with self._autocast(s):
+            states = self.synthesis.prefix(s, noise="const")
+            last = len(states) - 1
+            drawn = self.synthesis(s, noise="const", start=last, state=states[last])
+            base = self._judge(drawn)
+            out = torch.empty(len(image), base.shape[1], device=s.device)
+            steps = torch.from_numpy(self.step_of).to(s.device)[index]
+            for step in range(len(states)):
+                places = (steps == step).nonzero()[:, 0]
+                if len(places) == 0:
+                    continue
+                drawer = self._drawer(s, step, states[step], drawn)
+                done = 0
+                while done < len(places):
+                    part = places[done : done + self._share(len(places) - done)]
+                    try:
+                        out[part] = self._judge(drawer(image[part], index[part], value[part]))
+                    except torch.OutOfMemoryError:
+                        if self.chunk == 1:
+                            raise
+                        torch.cuda.empty_cache()
+                        self.chunk = max(1, len(part) // 2)
+                        continue
+                    done += len(part)
+        return base, out
+
+    def _drawer(self, s: Tensor, step: int, state: Any, drawn: Tensor) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
+        # What draws moves of one step, given their images, indices and values.
+        if isinstance(self.synthesis, Mover):
+            mover, basis = self.synthesis, self.synthesis.basis(s, step, state, drawn)
+            return lambda image, index, value: mover.moved(basis, image, index, value)
+
+        def draw(image: Tensor, index: Tensor, value: Tensor) -> Tensor:
+            rows = s[image]
+            rows[torch.arange(len(rows), device=s.device), index] = value
+            return self.synthesis(rows, noise="const", start=step, state=_rows(state, image))
+
+        return draw
+
+    def _judge(self, x: Tensor) -> Tensor:
+        return self.classifier.logits(x.clamp(-1, 1)).float()
+
+    def _autocast(self, s: Tensor) -> torch.autocast:
+        return torch.autocast(s.device.type, torch.bfloat16, enabled=self.precision == "bfloat16")
+
+    def _share(self, left: int) -> int:
+        # Even parts of at most a chunk; smaller ones from then on where memory did not suffice.
+        assert self.chunk is not None
+        return math.ceil(left / math.ceil(left / self.chunk))
+
+    def _together(self, moves_an_image: float) -> int:
+        # As many images as it takes for a layer's moves to fill some chunks, as far as memory goes.
+        assert self.chunk is not None
+        wanted = 2 * self.chunk * len(self.synthesis.steps) / max(moves_an_image, 1)
+        room = CACHED // self._bytes if self._bytes else _IMAGES_TOGETHER
+        return max(1, min(math.ceil(wanted), room, _IMAGES_TOGETHER))
+
+    def _measure(self, s: Tensor) -> None:
+        # How many bytes one picture's features have, and so how many fit. No clock is asked: the same search draws the
+        # same chunks wherever it is cut, and its results are the same to the last bit.
+        with self._autocast(s):
+            states = self.synthesis.prefix(s, noise="const")
+        sizes = {id(t): t.nbytes for state in states for t in state if isinstance(t, Tensor)}
+        self._bytes = max(1, sum(sizes.values()))
+        room = _FEATURES_AT_ONCE.get(s.device.type, _FEATURES_AT_ONCE["cpu"]) // max(1, *sizes.values(), 1)
+        self.chunk = max(_SMALLEST_CHUNK, min(_LARGEST_CHUNK, room))
+
+
+def moves_to_extremes(
+    space: StyleSpace, s: Float[Tensor, "n s_dim"], indices: Int64[ndarray, " m"], shift_range: float
+) -> Float[Tensor, "n 2 m"]:
+    """The value of every coordinate moved to its observed minimum (sign index 0) and maximum (1).
+
+    Args:
+        space: layout and observations.
+        s: the images' style vectors.
+        indices: flat indices of the coordinates.
+        shift_range: fraction of the way.
+    """
+    at = torch.from_numpy(indices).to(s.device)
+    own = s[:, None, at].expand(-1, 2, -1)
+    bounds = extremes(space, s)[None, :, at].expand(len(s), -1, -1)
+    return towards(own, bounds, shift_range)
+
+
+def _rows(state: Any, image: Tensor) -> Any:
+    # The states of the images that the moves are about; of a single image without copying.
+    def pick(tensor: Tensor | None) -> Tensor | None:
+        if tensor is None:
+            return None
+        return tensor.expand(len(image), *tensor.shape[1:]) if len(tensor) == 1 else tensor[image]
+
+    return type(state)(*(pick(tensor) for tensor in state))
