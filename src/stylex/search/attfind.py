@@ -13,14 +13,14 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Float, Int64
+from jaxtyping import Float, Float64, Int64
 from numpy import ndarray
 
 from stylex.core.attribute import Attribute, AttributeRanking
 from stylex.core.errors import SearchError
 from stylex.core.stylespace import StyleSpace
 from stylex.search.decision import Output, margin, predicted
-from stylex.search.effects import Effects
+from stylex.search.effects import Effects, EffectTable
 
 Explained = Literal["flip", "effect", "cumulative"]
 """When an image counts as explained; see ``attfind``."""
@@ -31,6 +31,9 @@ EXPLAINED_DEFAULTS: dict[Explained, float] = {"flip": 0.0, "effect": 0.3, "cumul
 NOISE_FLOOR = 0.05
 """Mean effects below this many logits are taken for nothing: they move a probability by about 0.01 at most."""
 
+_AT_ONCE = 2**24
+"""Effects worked on at once."""
+
 FEWEST_TO_TEST = 5
 """With fewer images, no pattern of signs is rare enough (2^-4 > 0.05) to call an effect significant."""
 
@@ -38,7 +41,7 @@ FEWEST_TO_TEST = 5
 @dataclass(frozen=True, kw_only=True)
 class _Task:
     # What every ranking needs beside the effects, in one bundle.
-    effects: Effects
+    effects: EffectTable
     target: int
     space: StyleSpace
     labels: Sequence[str]
@@ -106,7 +109,7 @@ class _Task:
 
 
 def attfind(
-    effects: Effects,
+    effects: EffectTable,
     target: int,
     *,
     space: StyleSpace,
@@ -168,8 +171,8 @@ def attfind(
         whose = "all images are" if source is None else f"no image is predicted {task.source_name!r}, or all are"
         nothing = f"{whose} predicted so already; give images of other classes."
         return task.ranking([], "attfind", images=0, explained=0.0, nothing=nothing)
-    table = searched.values[..., target].reshape(n, 2 * m)
-    overall = table.mean(axis=0, dtype=np.float64)
+    table = searched.table(target).reshape(n, 2 * m)
+    overall = _mean(table)
     p = significance(table, permutations=permutations, seed=seed) if n >= FEWEST_TO_TEST else None
     usable = np.ones(2 * m, dtype=bool) if p is None else p <= alpha
 
@@ -183,7 +186,7 @@ def attfind(
                 break
             remaining[:] = True
             logits, raised = searched.base_logits.astype(np.float64), np.zeros(n)
-        mean = table[remaining].mean(axis=0, dtype=np.float64).reshape(2, m)
+        mean = _mean(table, remaining).reshape(2, m)
         mean[:, (mean > 0).all(axis=0)] = 0
         mean[~usable.reshape(2, m)] = 0
         sign, column = divmod(int(mean.argmax()), m)
@@ -192,7 +195,7 @@ def attfind(
         pick = sign * m + column
         attributes.append(task.attribute(sign, column, float(overall[pick]), None if p is None else float(p[pick])))
         usable[[column, m + column]] = False
-        logits += searched.values[:, sign, column]
+        logits += searched.change(sign, column)
         raised += np.maximum(table[:, pick], 0)
         now = {
             "flip": margin(logits, target, output) >= limit,
@@ -218,21 +221,34 @@ def significance(
 
     Source: Westfall & Young 1993 (single-step maxT); Nichols & Holmes 2002 (sign flips).
     """
-    n = len(table)
-    rms = np.sqrt(np.square(table, dtype=np.float64).mean(axis=0))
-    unit = (table / np.where(rms > 0, rms, 1)).astype(np.float32)
+    n, columns = table.shape
     if exact := 2**n <= permutations:
         flips = 1 - 2 * ((np.arange(2**n)[:, None] >> np.arange(n)) & 1)
     else:
         flips = np.random.default_rng(seed).choice((-1, 1), size=(permutations, n))
+    flips = flips.astype(np.float32)
     largest = np.full(len(flips), -np.inf, dtype=np.float32)
-    for start in range(0, table.shape[1], 4096):
-        sums = flips.astype(np.float32) @ unit[:, start : start + 4096]
-        np.maximum(largest, sums.max(axis=1), out=largest)
-    seen = unit.sum(axis=0, dtype=np.float64)
+    seen = np.empty(columns)
+    together = max(1, min(4096, _AT_ONCE // n))
+    for part in (slice(start, start + together) for start in range(0, columns, together)):
+        effects = table[:, part].astype(np.float64)
+        rms = np.sqrt(np.square(effects).mean(axis=0))
+        unit = (effects / np.where(rms > 0, rms, 1)).astype(np.float32)
+        np.maximum(largest, (flips @ unit).max(axis=1), out=largest)
+        seen[part] = unit.sum(axis=0, dtype=np.float64)
     # The slack forgives rounding: a pattern of signs must not lose against itself.
     reached = len(flips) - np.searchsorted(np.sort(largest), seen - 1e-4 * n, side="left")
     return np.asarray(reached / len(flips) if exact else (reached + 1) / (len(flips) + 1))
+
+
+def _mean(table: ndarray, rows: ndarray | None = None) -> Float64[ndarray, " columns"]:
+    # The mean over (some) rows, a few at a time: the table may be mapped from disk.
+    total, count = np.zeros(table.shape[1]), 0
+    for start in range(0, len(table), step := max(1, _AT_ONCE // table.shape[1])):
+        block = table[start : start + step] if rows is None else table[start : start + step][rows[start : start + step]]
+        total += block.sum(axis=0, dtype=np.float64)
+        count += len(block)
+    return total / max(count, 1)
 
 
 def _why_nothing(overall: ndarray, p: ndarray | None, n: int, floor: float, alpha: float) -> str:
@@ -281,8 +297,12 @@ def notebook_selection(
     """
     if unstable_count > 0:
         effects = filter_unstable(effects, count=unstable_count)
-    n, _, m, _ = effects.shape
-    rise = np.maximum(effects[..., target_class], 0).reshape(n, 2 * m)
+    return _selected(effects[..., target_class], num, max_image_effect)
+
+
+def _selected(table: Float[ndarray, "n 2 m"], num: int, max_image_effect: float) -> Int64[ndarray, "picks 2"]:
+    n, _, m = table.shape
+    rise = np.maximum(table, 0).reshape(n, 2 * m)
     accumulated = np.zeros(n)
     picks: list[tuple[int, int]] = []
     while len(picks) < num and m:
@@ -300,7 +320,7 @@ def notebook_selection(
 
 
 def notebook_ranking(
-    effects: Effects,
+    effects: EffectTable,
     target: int,
     *,
     space: StyleSpace,
@@ -320,13 +340,15 @@ def notebook_ranking(
         SearchError: classes or labels that do not fit the effects.
     """
     task = _Task(effects=effects, target=target, space=space, labels=labels, output=output, source=source)
+    if unstable_count > 0:
+        effects = _stable(effects, unstable_count)
     searched = effects if source is None else effects.of(task.not_target)
-    picks = notebook_selection(searched.values, target, num, max_image_effect, unstable_count)
+    picks = _selected(searched.table(target), num, max_image_effect)
     return _notebook(task, searched, picks, "notebook", max_image_effect)
 
 
 def binary_combined(
-    effects: Effects,
+    effects: EffectTable,
     target: int,
     *,
     space: StyleSpace,
@@ -351,15 +373,16 @@ def binary_combined(
             "use a ranking of one class against the others"
         )
     if unstable_count > 0:
-        effects = replace(effects, values=filter_unstable(effects.values, count=unstable_count))
+        effects = _stable(effects, unstable_count)
     # Directions are written as of driving to class 0 until the end.
     found: dict[int, int] = {}
     for goal in (0, 1):
         others = ~predicted(effects.base_logits, goal, "softmax")
-        for sign, column in notebook_selection(effects.values[others], goal, num, max_image_effect):
+        for sign, column in _selected(effects.of(others).table(goal), num, max_image_effect):
             found.setdefault(int(column), int(sign) if goal == 0 else 1 - int(sign))
-    mean = effects.values.mean(axis=0, dtype=np.float64)
-    order = sorted(found, key=lambda c: mean[found[c], c, 0] + mean[1 - found[c], c, 1], reverse=True)
+    n, m = len(effects), len(effects.indices)
+    mean = [_mean(effects.table(goal).reshape(n, 2 * m)).reshape(2, m) for goal in (0, 1)]
+    order = sorted(found, key=lambda c: mean[0][found[c], c] + mean[1][1 - found[c], c], reverse=True)
     picks = [(found[c] if target == 0 else 1 - found[c], c) for c in order[:num]]
     searched = effects.of(task.not_target)
     return _notebook(
@@ -367,11 +390,16 @@ def binary_combined(
     )
 
 
+def _stable(effects: EffectTable, count: int) -> Effects:
+    assert isinstance(effects, Effects), "unstable images are told by all their effects in memory"
+    return replace(effects, values=filter_unstable(effects.values, count=count))
+
+
 def _notebook(
-    task: _Task, searched: Effects, picks: ndarray, strategy: str, max_image_effect: float
+    task: _Task, searched: EffectTable, picks: ndarray, strategy: str, max_image_effect: float
 ) -> AttributeRanking:
     n = len(searched)
-    columns = searched.values[:, picks[:, 0], picks[:, 1], task.target]
+    columns = searched.table(task.target)[:, picks[:, 0], picks[:, 1]]
     effect = columns.mean(axis=0, dtype=np.float64) if n else np.zeros(len(picks))
     done = np.maximum(columns, 0).sum(axis=1) >= max_image_effect
     attributes = [

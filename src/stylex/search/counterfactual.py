@@ -16,13 +16,13 @@ from stylex.core.errors import SearchError
 from stylex.core.stylespace import StyleSpace
 from stylex.search.attfind import NOISE_FLOOR
 from stylex.search.decision import Output, margin, predicted
-from stylex.search.effects import Effects
+from stylex.search.effects import EffectTable
 from stylex.search.render import Judge, Synthesizer, judge
 from stylex.search.shifts import apply_attributes, extremes, statistics_of, towards
 
 
 def independent(
-    effects: Effects,
+    effects: EffectTable,
     row: int,
     target: int,
     *,
@@ -93,7 +93,7 @@ def subset(
     classifier: Judge,
     space: StyleSpace,
     s: Float[Tensor, "1 s_dim"],
-    effects: Effects,
+    effects: EffectTable,
     row: int,
     target: int,
     *,
@@ -299,10 +299,10 @@ def _flips(
 
 
 def _strongest(
-    effects: Effects, row: int, target: int, space: StyleSpace, labels: Sequence[str], num: int, floor: float
+    effects: EffectTable, row: int, target: int, space: StyleSpace, labels: Sequence[str], num: int, floor: float
 ) -> list[Attribute]:
     # An image's best coordinates for the target, each in its better direction.
-    table = effects.values[row, :, :, target]
+    table = effects.of(np.array([row])).table(target)[0]
     sign = table.argmax(axis=0)
     best = table.max(axis=0)
     order = [int(c) for c in np.argsort(-best, kind="stable")[:num] if best[c] > floor]
@@ -319,6 +319,6 @@ def _strongest(
     ]
 
 
-def _effect(effects: Effects, row: int, attribute: Attribute, space: StyleSpace) -> ndarray:
+def _effect(effects: EffectTable, row: int, attribute: Attribute, space: StyleSpace) -> ndarray:
     column = effects.position(space.index(attribute.coordinate))
-    return np.asarray(effects.values[row, int(attribute.sign > 0), column])
+    return np.asarray(effects.change(int(attribute.sign > 0), column)[row])

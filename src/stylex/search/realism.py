@@ -13,7 +13,7 @@ from torch import Tensor
 from stylex.core.attribute import Attribute, AttributeRanking
 from stylex.core.stylespace import StyleSpace
 from stylex.search.decision import Output
-from stylex.search.effects import Effects
+from stylex.search.effects import EffectTable
 from stylex.search.render import Critic, Judge, Synthesizer, draw
 from stylex.search.shifts import apply_attributes
 
@@ -40,7 +40,7 @@ def keep_realistic(
     discriminator: Critic,
     space: StyleSpace,
     s: Float[Tensor, "n s_dim"],
-    effects: Effects,
+    effects: EffectTable,
     ranking: AttributeRanking,
     *,
     output: Output = "softmax",
@@ -71,7 +71,7 @@ def keep_realistic(
     changes: list[float] = []
     for attribute in ranking:
         column = effects.position(space.index(attribute.coordinate))
-        effect = effects.values[:, int(attribute.sign > 0), column, attribute.target]
+        effect = effects.change(int(attribute.sign > 0), column)[:, attribute.target]
         rows = torch.from_numpy(np.flatnonzero(effect > min_effect)[:images]).to(s.device)
         if len(rows) == 0:
             changes.append(0.0)

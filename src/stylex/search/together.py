@@ -15,7 +15,7 @@ from stylex.core.progress import Done, Listener, Started, Step, silent
 from stylex.core.stylespace import StyleSpace
 from stylex.search.attfind import FEWEST_TO_TEST, NOISE_FLOOR, significance
 from stylex.search.decision import Output, margin, predicted
-from stylex.search.effects import Effects
+from stylex.search.effects import EffectTable
 from stylex.search.render import Judge, Synthesizer, judge
 from stylex.search.shifts import apply_attributes
 
@@ -29,7 +29,7 @@ def together(
     classifier: Judge,
     space: StyleSpace,
     s: Float[Tensor, "n s_dim"],
-    effects: Effects,
+    effects: EffectTable,
     target: int,
     *,
     labels: Sequence[str],
@@ -98,7 +98,7 @@ def together(
 
 
 def _pool(
-    effects: Effects,
+    effects: EffectTable,
     places: ndarray,
     target: int,
     space: StyleSpace,
@@ -110,7 +110,7 @@ def _pool(
     # The strongest single coordinates over the images, each in its better direction; or why there are none.
     if len(places) == 0:
         return [], "there are no images to move; give images of other classes."
-    table = effects.values[places][..., target]
+    table = effects.of(places).table(target)
     mean = table.mean(axis=0, dtype=np.float64)
     n, signs, m = table.shape
     p = np.zeros((signs, m))
