@@ -66,7 +66,7 @@ class MeasuredAttribute:
         shift_range: how far it was moved.
         effect: mean change of the target's logit.
         random_effect: the same of random coordinates moved equally far.
-        change: mean change of the target's probability.
+        change: what it would do to the target's probability of an image on the decision boundary, on average.
         p: of doing no more than a random coordinate moved equally far does.
         q: the same with the false discovery rate controlled over all attributes tested.
         claimed: whether it is said to drive the classifier: q small enough, and a change worth a word.

@@ -1,0 +1,196 @@
+"""Feature extractors for distances of sets of images: each has a name, and names are never mixed up.
+
+- ``classifier``: the explained classifier's own deepest features, nothing to download;
+- a program in a file (TorchScript, or ``.pt2`` of torch.export) that answers with features: Inception as published
+  for the Frechet distance is such a file;
+- ``timm:NAME``: a network of the timm package, where it is installed with its weights;
+- ``package.module:callable`` or a classifier's folder: any other classifier that ``stylex`` opens, by its features.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from stylex.classifiers import Classifier, ClassifierSpec, fingerprint, load_classifier
+from stylex.classifiers.classifier import unwrap
+from stylex.classifiers.programs import load_exported, load_torchscript
+from stylex.core.errors import ClassifierError, EvaluationError, first_line
+from stylex.metrics.features import Features
+
+_BATCH = 64
+_IMAGENET_MEAN, _IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Extractor:
+    """A named way from images to rows of numbers.
+
+    Attributes:
+        name: says what it is, down to its weights.
+        run: images in [-1, 1] to features.
+    """
+
+    name: str
+    run: Callable[[Float[Tensor, "n c h w"]], Float[Tensor, "n d"]]
+
+    @torch.inference_mode()
+    def features(self, x: Float[Tensor, "n c h w"]) -> Features:
+        """The features of a set of images.
+
+        Raises:
+            EvaluationError: they are not finite numbers.
+        """
+        rows = torch.cat([self.run(part).float().cpu() for part in x.split(_BATCH)]).numpy()
+        if not np.isfinite(rows).all():
+            raise EvaluationError(f"the extractor {self.name} gives features that are not finite; use another one")
+        return Features(values=rows, extractor=self.name)
+
+
+def extractor_for(reference: str, explained: Classifier, device: str | torch.device = "cpu") -> Extractor:
+    """The extractor that a reference means.
+
+    Args:
+        reference: ``classifier``, a program's file, ``timm:NAME``, or a reference to another classifier.
+        explained: the classifier under explanation.
+        device: where to run it.
+
+    Raises:
+        EvaluationError: there is no such extractor, or it cannot be used.
+    """
+    if reference == "classifier":
+        return _by_features(explained, f"the explained classifier ({fingerprint(explained)[:8]})")
+    if reference.startswith("timm:"):
+        return _by_features(_timm(reference[5:]).to(device), reference)
+    path = Path(reference)
+    if path.suffix in (".pt2", ".pt", ".pth", ".ts") and path.is_file() and not _described_as_classifier(path):
+        return _program(path, device)
+    try:
+        other = load_classifier(reference).to(device)
+    except ClassifierError as error:
+        raise EvaluationError(
+            f"no extractor {reference!r} ({error}); give classifier, timm:NAME, or a program's file"
+        ) from None
+    return _by_features(other, f"{path.name if path.exists() else reference} ({fingerprint(other)[:8]})")
+
+
+def _by_features(classifier: Classifier, name: str) -> Extractor:
+    """The deepest feature map that can be tapped, averaged over positions; logits where there is none."""
+
+    def run(x: Tensor) -> Tensor:
+        logits, maps = classifier.logits_and_features(_coloured(x, classifier.spec.channels))
+        return maps[-1].mean(dim=(2, 3)) if maps else logits
+
+    return Extractor(name=name, run=run)
+
+
+def _timm(name: str) -> Classifier:
+    try:
+        create = import_module("timm").create_model
+    except ImportError as error:
+        raise EvaluationError(
+            f"the extractor timm:{name} needs the package timm, which cannot be imported ({first_line(error)}); "
+            "install it, or use --extractor classifier"
+        ) from None
+    try:
+        model = create(name, pretrained=True)
+    except Exception as error:  # whatever a package that downloads makes of a missing name, file or network
+        raise EvaluationError(
+            f"timm has no network {name!r} with weights here ({first_line(error)[:120]}); "
+            "put its weights into timm's cache, or use --extractor classifier"
+        ) from error
+    about = getattr(model, "pretrained_cfg", None) or {}
+    size = int(about.get("input_size", (3, 224, 224))[-1])
+    spec = ClassifierSpec(
+        labels=tuple(str(i) for i in range(int(about.get("num_classes", 1000)))),
+        input_size=size,
+        channels=3,
+        mean=tuple(about.get("mean", _IMAGENET_MEAN)),
+        std=tuple(about.get("std", _IMAGENET_STD)),
+    )
+    return Classifier(model, spec)
+
+
+def _program(path: Path, device: str | torch.device) -> Extractor:
+    """A program that answers with features.
+
+    What it takes stands in ``FILE.json``; without one it is what Inception takes: 299 px, 0..255, three channels.
+    """
+    try:
+        module: nn.Module = (load_exported(path) if path.suffix == ".pt2" else load_torchscript(path)).to(device)
+    except ClassifierError as error:
+        raise EvaluationError(f"the extractor {error}") from error
+    takes = _takes(path.with_name(path.name + ".json"))
+    # The published Inception answers with class probabilities unless it is asked for features.
+    asks = "return_features" in _arguments(module)
+    low, high = takes["value_range"]
+
+    def run(x: Tensor) -> Tensor:
+        x = _coloured(x, takes["channels"])
+        if takes["input_size"] and x.shape[2] != takes["input_size"]:
+            shrinks = x.shape[2] > takes["input_size"]
+            size = [takes["input_size"]] * 2
+            x = F.interpolate(x, size=size, mode="bilinear", align_corners=False, antialias=shrinks)
+        x = (x + 1) / 2 * (high - low) + low
+        out = unwrap(module(x, return_features=True) if asks else module(x)).float()
+        if out.dim() == 4:
+            out = out.mean(dim=(2, 3))
+        if out.dim() != 2 or len(out) != len(x):
+            raise EvaluationError(
+                f"the extractor {path} answered with shape {list(out.shape)} for {len(x)} images; expected a row of "
+                "features for each, and a batch of any size"
+            )
+        return out
+
+    return Extractor(name=f"{path.name} ({hashlib.sha256(path.read_bytes()).hexdigest()[:8]})", run=run)
+
+
+def _takes(path: Path) -> dict[str, Any]:
+    takes: dict[str, Any] = {"input_size": 299, "channels": 3, "value_range": [0, 255]}
+    if path.is_file():
+        try:
+            takes |= json.loads(path.read_text())
+            low, high = (float(end) for end in takes["value_range"])
+            known = set(takes) == {"input_size", "channels", "value_range"}
+            if not (known and low < high and takes["channels"] in (1, 3) and 0 <= int(takes["input_size"]) <= 1024):
+                raise ValueError("expected input_size, channels and value_range")
+        except (ValueError, TypeError) as error:
+            raise EvaluationError(
+                f"{path} does not say what the extractor takes ({first_line(error)}); expected e.g. "
+                '{"input_size": 299, "channels": 3, "value_range": [0, 255]}'
+            ) from None
+    return takes
+
+
+def _described_as_classifier(path: Path) -> bool:
+    """Whether the file beside a program describes a classifier: it names labels."""
+    try:
+        return "labels" in json.loads(path.with_name(path.name + ".json").read_text())
+    except (OSError, ValueError, TypeError):
+        return False
+
+
+def _arguments(module: nn.Module) -> set[str]:
+    if isinstance(module, torch.jit.ScriptModule):
+        schema: Any = getattr(module.forward, "schema")  # noqa: B009 (a compiled method has one, its type does not say)
+        return {argument.name for argument in schema.arguments}
+    return set(inspect.signature(module.forward).parameters)
+
+
+def _coloured(x: Tensor, channels: int) -> Tensor:
+    """Grey as three equal channels, colour as its mean, where the extractor takes the other."""
+    if x.shape[1] == channels:
+        return x
+    return x.expand(-1, channels, -1, -1) if x.shape[1] == 1 else x.mean(dim=1, keepdim=True)

@@ -1,0 +1,131 @@
+"""What is evaluated: the networks of a snapshot, and the space that its attributes move in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float, Float32, Int64
+from numpy import ndarray
+from torch import Tensor
+
+from stylex.classifiers.classifier import Classifier
+from stylex.core.attribute import Attribute
+from stylex.core.stylespace import StyleSpace
+from stylex.data.archive import ImageSet
+from stylex.models.snapshot import Snapshot
+from stylex.search.explaining import Encoded, encode
+from stylex.search.render import Synthesizer, draw
+from stylex.search.shifts import apply_attributes, statistics_of
+
+_ROWS = 64
+
+
+class CountedClassifier(Classifier):
+    """The classifier under explanation, which counts the images that it is shown."""
+
+    def __init__(self, classifier: Classifier) -> None:
+        super().__init__(classifier.model, classifier.spec)
+        self.to(next(classifier.buffers()).device)
+        self.calls = 0
+
+    def prepare(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c size size"]:
+        """The image as the model wants it; every answer begins here."""
+        self.calls += len(x)
+        return super().prepare(x)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Subject:
+    """The networks, and the space whose coordinates the attributes move.
+
+    Attributes:
+        snapshot: encoder, generator, discriminator.
+        synthesis: draws style vectors of ``space``.
+        space: layout and observations.
+        classifier: the explained one, counted.
+        indices: the coordinates that are searched, and that random ones are drawn from.
+    """
+
+    snapshot: Snapshot
+    synthesis: Synthesizer
+    space: StyleSpace
+    classifier: CountedClassifier
+    indices: Int64[ndarray, " m"]
+
+    def encode(self, images: ImageSet) -> Encoded:
+        """Images in the space, with their reconstructions and what the classifier says of both."""
+        device = next(self.classifier.buffers()).device
+        x = images.batch(np.arange(len(images))).to(device)
+        return encode(self.snapshot, self.classifier, x, images.names, [None] * len(images))
+
+    def encode_again(self, encoded: Encoded) -> Encoded:
+        """The same images in this subject's space."""
+        return encode(self.snapshot, self.classifier, encoded.x, encoded.ids, encoded.labels)
+
+    @torch.inference_mode()
+    def see(self, s: Float[Tensor, "n s_dim"]) -> Float32[ndarray, "n k"]:
+        """The logits of the pictures of style vectors."""
+        rows = [self.classifier.logits(draw(self.synthesis, part)) for part in s.split(_ROWS)]
+        return np.asarray(torch.cat(rows).cpu().numpy(), dtype=np.float32) if rows else self._nobody()
+
+    @torch.inference_mode()
+    def show(self, s: Float[Tensor, "n s_dim"]) -> tuple[Float32[ndarray, "n c h w"], Float32[ndarray, "n k"]]:
+        """The pictures of style vectors, and their logits."""
+        pictures, logits = [], []
+        for part in s.split(_ROWS):
+            x = draw(self.synthesis, part)
+            pictures.append(x.cpu().numpy())
+            logits.append(self.classifier.logits(x).cpu().numpy())
+        return np.concatenate(pictures), np.concatenate(logits)
+
+    def _nobody(self) -> Float32[ndarray, "n k"]:
+        return np.zeros((0, self.classifier.k), dtype=np.float32)
+
+
+def subject_of(snapshot: Snapshot, classifier: Classifier, *, torgb: bool = False) -> Subject:
+    """A snapshot with its own StyleSpace."""
+    return Subject(
+        snapshot=snapshot,
+        synthesis=snapshot.generator.synthesis,
+        space=snapshot.space,
+        classifier=CountedClassifier(classifier),
+        indices=snapshot.space.indices(include_torgb=torgb),
+    )
+
+
+def random_coordinates(
+    subject: Subject, s: Float[Tensor, "n s_dim"], attributes: Sequence[Attribute], random: np.random.Generator
+) -> Float[Tensor, "n s_dim"]:
+    """Move a random coordinate of each image, another on each, as far as the attributes together move it.
+
+    As far: by the same Euclidean length in standard deviations. The coordinates are of the attributes' own kinds of
+    layer, never their own, never one that does not vary.
+    """
+    space, statistics = subject.space, statistics_of(subject.space)
+    kinds = {space.layer(attribute.coordinate.layer).kind for attribute in attributes}
+    own = {space.index(attribute.coordinate) for attribute in attributes}
+    kind_of = np.concatenate([[layer.kind] * layer.channels for layer in space.layers])
+    pool = np.array(
+        [i for i in subject.indices.tolist() if i not in own and statistics.std[i] > 0 and kind_of[i] in kinds],
+        dtype=np.int64,
+    )
+    if len(pool) == 0:
+        return s.clone()
+    std = torch.tensor(np.where(statistics.std > 0, statistics.std, np.inf)).to(s)
+    length = ((apply_attributes(s, attributes, space) - s) / std).norm(dim=1)
+    columns = torch.from_numpy(random.choice(pool, size=len(s))).to(s.device)
+    signs = torch.from_numpy(random.choice((-1.0, 1.0), size=len(s))).to(s)
+    moved = s.clone()
+    moved[torch.arange(len(s), device=s.device), columns] += signs * length * std[columns]
+    return moved
+
+
+@contextmanager
+def gradients() -> Iterator[None]:
+    """A gradient to the image, also where the caller has switched gradients off."""
+    with torch.inference_mode(False), torch.enable_grad():
+        yield

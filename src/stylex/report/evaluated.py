@@ -1,0 +1,154 @@
+"""An evaluation in plain words, for the report: what was found on images that the search had not seen."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from stylex.core.evaluation import Evaluation, Measure
+from stylex.report.words import Check, share
+
+_GOOD_AGREEMENT = 0.95
+_TOLD_APART = 0.8
+_HALF = 0.5
+
+
+@dataclass(frozen=True)
+class Row:
+    """A measure as the page's table shows it."""
+
+    what: str
+    value: str
+    reach: str
+    images: str
+    remark: str
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """The evaluation as the page shows it.
+
+    Attributes:
+        searched, measured: how many images attributes were found on, and measured on.
+        checks: what it comes to, the gravest first.
+        parts: every number, by part.
+        attributes: of each attribute its name and its numbers in words.
+        notes: sentences to read it by.
+    """
+
+    searched: int
+    measured: int
+    checks: list[Check]
+    parts: list[tuple[str, list[Row]]]
+    attributes: list[tuple[str, str]]
+    notes: list[str]
+
+
+def evaluated(evaluation: Evaluation) -> Evaluated:
+    """The words and numbers for the page."""
+    order = ("warning", "care", "good")
+    return Evaluated(
+        searched=evaluation.searched,
+        measured=evaluation.measured,
+        checks=sorted(_checks(evaluation), key=lambda check: order.index(check.level)),
+        parts=[(part, [_row(measure) for measure in measures]) for part, measures in evaluation.parts()],
+        attributes=[(a.name, "; ".join(_facts(evaluation, i))) for i, a in enumerate(evaluation.attributes)],
+        notes=list(evaluation.notes),
+    )
+
+
+def _checks(evaluation: Evaluation) -> Iterator[Check]:
+    """What the numbers say about trusting the explanation."""
+    known = {measure.name: measure for measure in evaluation.measures if math.isfinite(measure.value)}
+    if agreement := known.get("reconstruction.agreement"):
+        good = agreement.value >= _GOOD_AGREEMENT
+        yield Check(
+            "good" if good else "warning",
+            f"The reconstruction gets the same answer as the photograph for {_about(agreement)} of {agreement.images} "
+            "photographs that were never trained on.",
+        )
+    for label in evaluation.labels:
+        yield from _turned(known, label)
+    claims = [a.claimed for a in evaluation.attributes if a.claimed is not None]
+    if claims:
+        yield Check(
+            "good" if all(claims) else "care" if any(claims) else "warning",
+            f"{sum(claims)} of {len(claims)} attributes do more than a random change of equal size, and enough to "
+            "matter near the decision.",
+        )
+    told = [measure for name, measure in known.items() if name.startswith("observer.accuracy_of_")]
+    if told:
+        best = told[0]
+        yield Check(
+            "good" if best.value >= _TOLD_APART else "care",
+            f"A machine that had learned the attributes from other images named the right one of "
+            f"{best.what.rsplit('_', 1)[1]} in {_about(best)} of the cases.",
+        )
+    if matched := known.get("stability.matched"):
+        beyond = known.get("stability.p")
+        lucky = beyond is not None and beyond.value > 0.05
+        yield Check(
+            "warning" if lucky else "good" if matched.value >= _HALF else "care",
+            f"A second training found {share(matched.value)} of the attributes again"
+            + (", which chance alone explains." if lucky else "."),
+        )
+
+
+def _turned(known: dict[str, Measure], label: str) -> Iterator[Check]:
+    def of(prefix: str) -> list[Measure]:
+        names = [name for name in known if name.startswith(f"sufficiency.{prefix}") and name.endswith(f"_to_{label}")]
+        return [known[name] for name in names]
+
+    tops = [m for m in of("top") if m.what.removeprefix("top").split("_to_")[0].isdecimal()]
+    if not tops:
+        return
+    most = max(tops, key=lambda m: int(m.what.removeprefix("top").split("_to_")[0]))
+    count = int(most.what.removeprefix("top").split("_to_")[0])
+    chance = max((m.value for m in of("random")), default=None)
+    many = "the best attribute turns" if count == 1 else f"the best {count} attributes together turn"
+    beside = "" if chance is None else f"; as many random changes of the same size turn {share(chance)}"
+    hardly = chance is not None and chance >= _HALF * most.value
+    yield Check(
+        "warning" if hardly else "good" if most.value >= _HALF else "care",
+        f"Towards {label}, {many} {_about(most)} of {most.images} images that the search had not seen{beside}.",
+    )
+
+
+def _about(measure: Measure) -> str:
+    if measure.low is None or measure.high is None or not math.isfinite(measure.low + measure.high):
+        return share(measure.value)
+    return f"{share(measure.value)} ({share(measure.low)} to {share(measure.high)})"
+
+
+def _row(measure: Measure) -> Row:
+    low, high = measure.low, measure.high
+    both = low is not None and high is not None and math.isfinite(low + high)
+    return Row(
+        what=measure.what.replace("_", " "),
+        value=_number(measure.value),
+        reach=f"{_number(low)} to {_number(high)}" if both else "",
+        images="" if measure.images is None else str(measure.images),
+        remark="; ".join(text for text in (measure.by, measure.note) if text),
+    )
+
+
+def _facts(evaluation: Evaluation, position: int) -> Iterator[str]:
+    a = evaluation.attributes[position]
+    if a.effect is not None:
+        beside = "" if a.random_effect is None else f", random ones of equal size by {_number(a.random_effect)}"
+        yield f"moves the score of {a.target_label} by {_number(a.effect.value)}{beside}"
+    if a.q is not None:
+        yield ("claimed" if a.claimed else "not claimed") + f" (q = {a.q:.2g})"
+    if a.area is not None and math.isfinite(a.area.value):
+        yield f"changes {share(a.area.value)} of the pixels"
+    if a.recognised is not None:
+        yield f"recognised in {share(a.recognised)} of the cases"
+    if a.counterpart is not None and a.similarity is not None:
+        yield f"most like {a.counterpart} of the second training ({a.similarity:.2f})"
+
+
+def _number(value: float | None) -> str:
+    if value is None or not math.isfinite(value):
+        return "not measured"
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3f}".replace("-", "−")

@@ -1,0 +1,171 @@
+"""The evaluation from end to end: what is measured, on which images, and that the same is measured again."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from stylex.classifiers import Classifier
+from stylex.core.errors import EvaluationError
+from stylex.core.evaluation import Evaluation
+from stylex.core.progress import Event, Step
+from stylex.data.archive import ImageSet
+from stylex.evaluation.attack import attack
+from stylex.evaluation.evaluate import PARTS, Options, evaluate_subject, find
+from stylex.evaluation.extractors import extractor_for
+from stylex.evaluation.subject import Subject, random_coordinates, subject_of
+from stylex.models.snapshot import Snapshot
+from stylex.search.shifts import apply_attributes, statistics_of
+
+OPTIONS = Options(searched=8, measured=16, attributes=3, own=1, observer_steps=20, shift_range=2.0)
+Judge = Callable[..., Classifier]
+
+
+def measure(
+    subject: Subject, images: ImageSet, *, options: Options = OPTIONS, against: Subject | None = None, **more: object
+) -> Evaluation:
+    return evaluate_subject(
+        subject,
+        training=images.split("train"),
+        held_out=images.split("test"),
+        targets=[0, 1],
+        options=options,
+        extractor=extractor_for("classifier", subject.classifier),
+        against=against,
+        settings={"verb": "evaluate"},
+        **more,  # type: ignore[arg-type]
+    )
+
+
+@pytest.fixture(scope="module")
+def evaluation(images: ImageSet, subject: Subject) -> Evaluation:
+    fresh, other = (subject_of(subject.snapshot, subject.classifier) for _ in range(2))
+    return measure(fresh, images, against=other)
+
+
+def test_every_part_is_measured(evaluation: Evaluation) -> None:
+    assert [part for part, _ in evaluation.parts()] == [*PARTS, "cost"]
+    assert (evaluation.searched, evaluation.measured) == (8, 16)
+    assert len({m.name for m in evaluation.measures}) == len(evaluation.measures)
+    for m in evaluation.measures:
+        if m.low is not None and m.high is not None and math.isfinite(m.low):
+            assert m.low <= m.high
+    assert all(a.effect is not None and a.area is not None and a.q is not None for a in evaluation.attributes)
+    assert all(m.by for m in evaluation.measures if m.part == "realism")
+    assert evaluation["cost.classifier_calls"] > evaluation["cost.classifier_calls_of_search"] > 0
+
+
+def test_a_training_is_as_stable_as_can_be_beside_itself(evaluation: Evaluation) -> None:
+    assert evaluation["stability.matched"] == 1
+    assert evaluation["stability.similarity"] == pytest.approx(1, abs=1e-4)
+    assert all(a.counterpart == a.name for a in evaluation.attributes)
+
+
+def test_it_is_read_as_it_was_written(evaluation: Evaluation) -> None:
+    text = json.dumps(evaluation.to_json(), allow_nan=False)
+    assert json.dumps(Evaluation.from_json(json.loads(text)).to_json()) == text
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"schema": "else"}, "schema"),
+        ({"version": 9}, "version 9"),
+        ({"measures": [{"name": 1}]}, "damaged"),
+        ({"attributes": 3}, "damaged"),
+    ],
+)
+def test_what_is_no_evaluation_is_not_read(evaluation: Evaluation, change: dict[str, object], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        Evaluation.from_json(evaluation.to_json() | change)
+
+
+def test_the_same_seed_measures_the_same(subject: Subject, images: ImageSet, evaluation: Evaluation) -> None:
+    again = measure(subject, images, options=replace(OPTIONS, without=frozenset({"own", "observer"})))
+    kept = [m for m in again.measures if m.part != "cost"]
+    assert kept == [m for m in evaluation.measures if m.part not in ("cost", "own", "observer", "stability")]
+
+
+def test_parts_are_left_out_and_progress_is_told(subject: Subject, images: ImageSet) -> None:
+    heard: list[Event] = []
+    left = frozenset(PARTS) - {"reconstruction", "sparsity"}
+    found = measure(subject, images, options=replace(OPTIONS, without=left), listener=heard.append)
+    assert [part for part, _ in found.parts()] == ["reconstruction", "sparsity", "cost"]
+    assert [e.done for e in heard if isinstance(e, Step) and e.task == "evaluate"] == [1, 2, 3]
+
+
+def test_images_are_searched_or_measured_never_both(subject: Subject, images: ImageSet) -> None:
+    held_out = images.split("test")
+    found = find(subject, held_out.subset(np.arange(0, len(held_out), 2)), [0, 1], OPTIONS)
+    without = frozenset(PARTS) - {"sufficiency"}
+    few = measure(subject, images, options=replace(OPTIONS, measured=500, without=without), found=found)
+    assert few.measured == len(held_out) - 8
+    everything = replace(found, images=frozenset(held_out.names))
+    with pytest.raises(EvaluationError, match="0 held-out images are left"):
+        measure(subject, images, found=everything)
+
+
+def test_nothing_found_is_a_result(subject: Subject, images: ImageSet) -> None:
+    nothing = find(subject, images.split("test"), [1], OPTIONS)
+    nothing = replace(nothing, rankings={1: ()}, shown=())
+    found = measure(subject, images, found=nothing)
+    assert [part for part, _ in found.parts()] == ["reconstruction", "realism", "cost"]
+    assert "Nothing was found" in found.notes[0]
+
+
+def test_a_black_box_is_not_attacked_but_all_else_is_measured(
+    halves: Judge, snapshot: Snapshot, images: ImageSet
+) -> None:
+    box = subject_of(snapshot, halves(gradient=False))
+    found = measure(box, images, options=replace(OPTIONS, without=frozenset(PARTS) - {"attack", "sufficiency"}))
+    assert [part for part, _ in found.parts()] == ["sufficiency", "cost"]
+    assert any("no gradient" in note for note in found.notes)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"without": frozenset({"pictures"})}, "no part 'pictures'"),
+        ({"measured": 3}, "measured is 3"),
+        ({"shift_range": 0.0}, "shift_range is 0"),
+    ],
+)
+def test_options_that_cannot_be_meant_are_refused(wrong: dict[str, object], said: str) -> None:
+    with pytest.raises(EvaluationError, match=said):
+        Options(**wrong)  # type: ignore[arg-type]
+
+
+def test_random_coordinates_move_one_value_equally_far(subject: Subject, images: ImageSet) -> None:
+    held_out = images.split("test")
+    found = find(subject, held_out, [1], OPTIONS)
+    s = subject.encode(held_out).s
+    std = torch.from_numpy(statistics_of(subject.space).std)
+    ranking = found.rankings[1][:2]
+    moved = random_coordinates(subject, s, ranking, np.random.default_rng(0))
+    own = [subject.space.index(a.coordinate) for a in ranking]
+    assert ((moved != s).sum(dim=1) <= 1).all()
+    assert not (moved != s)[:, own].any()
+    length = ((apply_attributes(s, ranking, subject.space) - s) / std).nan_to_num(posinf=0, neginf=0).norm(dim=1)
+    torch.testing.assert_close(
+        ((moved - s) / std).nan_to_num(posinf=0, neginf=0).norm(dim=1), length, rtol=1e-3, atol=1e-4
+    )
+
+
+def test_the_attack_climbs_and_stays_within_its_length(halves: Judge) -> None:
+    x = torch.rand(5, 1, 16, 16) - 0.5
+    classifier, length = halves(), torch.linspace(0.1, 2, 5)
+
+    def height(x: torch.Tensor) -> torch.Tensor:
+        return classifier.logits(x)[:, 1]
+
+    with torch.inference_mode():  # as the evaluation runs
+        attacked = attack(height, x, length)
+        assert (height(attacked) > height(x)).all()
+    assert ((attacked - x).flatten(1).norm(dim=1) <= length + 1e-4).all()
+    assert attacked.abs().max() <= 1

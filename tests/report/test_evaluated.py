@@ -1,0 +1,92 @@
+"""An evaluation in the report: in words, with every number, and only where there is one."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from stylex.core.evaluation import Evaluation, Interval, Measure, MeasuredAttribute
+from stylex.core.explanation import Explanation
+from stylex.report import write_report
+from stylex.report.evaluated import evaluated
+from stylex.report.page import render_report
+from stylex.store.evaluation import write_evaluation
+from stylex.store.folder import EVALUATION
+
+FOLDER = Path(__file__).parents[1] / "data_files" / "explanation"
+
+
+def measure(name: str, value: float, images: int = 40, **more: str) -> Measure:
+    return Measure(name=name, value=value, low=value - 0.05, high=min(value + 0.05, 1.0), images=images, **more)
+
+
+def evaluation(**changes: float) -> Evaluation:
+    values = {
+        "reconstruction.agreement": 0.97,
+        "sufficiency.top1_to_boot": 0.2,
+        "sufficiency.top10_to_boot": 0.9,
+        "sufficiency.random10_equal_length_to_boot": 0.05,
+        "observer.accuracy_of_4": 0.95,
+        "stability.matched": 0.8,
+        "stability.p": 0.005,
+    } | {name.replace("__", "."): value for name, value in changes.items()}
+    return Evaluation(
+        title="How far",
+        labels=("shoe", "boot"),
+        searched=30,
+        measured=50,
+        measures=tuple(measure(name, value) for name, value in values.items()),
+        attributes=(
+            MeasuredAttribute(
+                name="<b>heel</b>", target_label="boot", shift_range=1.0, q=0.01, p=0.01, claimed=True,
+                effect=Interval(value=1.2, low=1.0, high=1.4), random_effect=-0.02,
+            ),
+        ),
+        settings={},
+        snapshot={},
+        notes=("A note on it.",),
+    )  # fmt: skip
+
+
+def test_good_numbers_are_good_news() -> None:
+    checks = evaluated(evaluation()).checks
+    assert {check.level for check in checks} == {"good"}
+    (towards,) = [check.text for check in checks if check.text.startswith("Towards boot")]
+    assert "the best 10 attributes together turn 90% (85% to 95%) of 40 images" in towards
+    assert "turn 5%" in towards
+
+
+@pytest.mark.parametrize(
+    ("changes", "level", "said"),
+    [
+        ({"reconstruction__agreement": 0.8}, "warning", "same answer"),
+        ({"sufficiency__top10_to_boot": 0.08}, "warning", "Towards boot"),
+        ({"sufficiency__top10_to_boot": 0.3}, "care", "Towards boot"),
+        ({"observer__accuracy_of_4": 0.3}, "care", "named the right one of 4"),
+        ({"stability__p": 0.4}, "warning", "chance alone explains"),
+    ],
+)
+def test_bad_numbers_come_first(changes: dict[str, float], level: str, said: str) -> None:
+    first = evaluated(evaluation(**changes)).checks[0]
+    assert first.level == level
+    assert said in first.text
+
+
+def test_the_report_shows_what_lies_in_the_folder(tmp_path: Path) -> None:
+    folder = tmp_path / "explanation"
+    shutil.copytree(FOLDER, folder)
+    without = write_report(folder).read_text()
+    assert "Does it hold on other images?" not in without
+    write_evaluation(evaluation(), folder / EVALUATION)
+    page = write_report(folder).read_text()
+    assert "Does it hold on other images?" in page
+    assert "Found on 30 images, measured on 50 others" in page
+    assert "&lt;b&gt;heel&lt;/b&gt;" in page
+    assert "<b>heel</b>" not in page
+    assert "A note on it." in page
+
+
+def test_an_explanation_without_an_evaluation_is_a_report_as_before(explanation: Explanation) -> None:
+    assert render_report(explanation) == render_report(explanation, None)
