@@ -255,7 +255,8 @@ def find(
         run: a run's folder (its newest snapshot is used) or one snapshot.
         data: the archive; its test images are searched, never those of the training.
         out: the explanation folder to write.
-        target: the class to explain, by name or number; not given with two classes: both together.
+        target: the class to explain, by name or number; of several labels also ``not NAME``, what takes it away;
+            not given with two classes: both together.
         source: start only from images of this class (one class against one).
         classifier: where the classifier is now, if it has moved since the training.
         images: how many images to search on.
@@ -284,11 +285,12 @@ def find(
     place, folder = _device(device), Path(out)
     check_place(folder, overwrite=overwrite)
     snapshot, judge = _trained(run, classifier, classifier_spec, place, listener)
-    to, start = (_label(name, judge.spec.labels) for name in (target, source))
+    judge, to = _aim(judge, target)
+    start = _label(source, judge.spec.labels)
     archive = open_images(data)
     _fits(archive, snapshot, data)
     held_out = archive.split("test")
-    chosen = choose_to_search(judge, held_out, images, target=to)
+    chosen = choose_to_search(judge, held_out, images, target=to, source=start)
     encoded = encode(snapshot, judge, chosen.batch(range(len(chosen))).to(place), chosen.names, _names_of(chosen))
     explanation = explain_class(
         snapshot,
@@ -345,7 +347,8 @@ def explain(
         run: a run's folder (its newest snapshot is used) or one snapshot.
         image: a photograph; or, with ``data``, the name of one of its images.
         out: the explanation folder to write.
-        target: the class to explain, by name or number; not given: the one the classifier chooses.
+        target: the class to explain, by name or number; of several labels also ``not NAME``, what takes it away;
+            not given: the nearest other decision.
         classifier: where the classifier is now, if it has moved since the training.
         data: the archive that ``image`` is one of.
         attributes: how many attributes to look for.
@@ -372,7 +375,7 @@ def explain(
     place, folder = _device(device), Path(out)
     check_place(folder, overwrite=overwrite)
     snapshot, judge = _trained(run, classifier, classifier_spec, place, listener)
-    goal = _label(target, judge.spec.labels)
+    judge, goal = _aim(judge, target)
     label = None
     if data is None:
         size, channels = snapshot.generator.config.resolution, snapshot.generator.config.channels
@@ -547,6 +550,21 @@ def _trained(
     if fingerprint(judge) != snapshot.classifier_fingerprint:
         listener(Alarm(message="this is not the very classifier of the training: what is found may fit it less well"))
     return snapshot, judge
+
+
+def _aim(judge: Classifier, name: str | None) -> tuple[Classifier, int | None]:
+    """The class meant by a name; ``not NAME`` of several labels is one more, which is added to the classifier.
+
+    Raises:
+        SearchError: there is no such label.
+    """
+    from stylex.classifiers.classifier import WithOpposite, opposite_name
+
+    labels = judge.spec.labels
+    opposites = [opposite_name(label) for label in labels] if judge.activation == "sigmoid" else []
+    if name in opposites and name not in labels:
+        return WithOpposite(judge, opposites.index(name)), len(labels)
+    return judge, _label(name, labels)
 
 
 def _label(name: str | None, labels: tuple[str, ...]) -> int | None:

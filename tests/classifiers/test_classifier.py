@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from stylex.classifiers import Classifier, ClassifierSpec
+from stylex.classifiers.classifier import WithOpposite
 from stylex.core.errors import ClassifierError
 
 Spec = Callable[..., ClassifierSpec]
@@ -145,3 +146,16 @@ def test_an_image_in_bfloat16_is_taken(conv: nn.Module, make_spec: Spec, x: Tens
 def test_wrong_channels_are_told(conv: nn.Module, make_spec: Spec) -> None:
     with pytest.raises(ClassifierError, match="takes 3"):
         Classifier(conv, make_spec()).logits(torch.zeros(1, 1, 16, 16))
+
+
+def test_the_absence_of_a_label_is_one_more_label(make_spec: Spec) -> None:
+    spec = make_spec(output="multi-label", labels=("hat", "scarf"))
+    classifier = Classifier(lambda x: x.mean(dim=(2, 3))[:, :2] * 3, spec)
+    opposite = WithOpposite(classifier, 1)
+    x = torch.rand(4, spec.channels, spec.input_size, spec.input_size) * 2 - 1
+    logits = opposite.logits(x)
+    assert torch.equal(logits[:, :2], classifier.logits(x))
+    assert torch.equal(logits[:, 2], -logits[:, 1])
+    assert torch.equal(opposite.logits_and_features(x)[0], logits)
+    assert torch.allclose(opposite.probabilities(logits)[:, 1:].sum(dim=1), torch.ones(4))
+    assert (opposite.spec.labels, opposite.k, opposite.own) == (("hat", "scarf", "not scarf"), 3, 2)

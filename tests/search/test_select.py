@@ -80,6 +80,23 @@ def test_where_few_change_less_is_asked_and_said(make_effects, flat_space) -> No
     assert (len(none.rows), none.note) == (0, "only 0 of 1 images show it")
 
 
+@pytest.mark.parametrize("output", ["softmax", "sigmoid"])
+@pytest.mark.parametrize("turned", [False, True])
+def test_images_of_a_saturated_classifier_are_not_lost(make_effects, flat_space, output, turned) -> None:
+    values = np.zeros((6, 2, 1, 3))
+    values[:, 1, 0, 1], values[:, 0, 0, 1] = 9.0, -9.0  # no probability changes by a digit
+    base = np.tile([0.0, 90.0 if turned else -90.0, 0.0], (6, 1))
+    effects = make_effects(values, base)
+    s = np.linspace(-1, 1, 6, dtype=np.float32)[:, None]
+    others = make_effects(values, np.tile([0.0, -90.0, 0.0], (6, 1)))
+    attribute = attfind(others, 1, space=flat_space(1), labels=["a", "b", "c"], output=output, alpha=1.0)[0]
+    shown = choose_images(
+        effects, s, flat_space(1), attribute, output=output, images=6, turned=turned, min_distance=0.0
+    )
+    assert len(shown.rows) == 6
+    assert "changes at all" in shown.note
+
+
 def test_effects_of_another_shift_are_refused(easy) -> None:
     effects, attribute = found(easy)
     with pytest.raises(SearchError, match=r"moves by 0.5 of the range, but effects were measured at 1"):

@@ -74,6 +74,19 @@ def test_classifier_consistency_is_the_divergence_of_the_distributions(rng: torc
     )
 
 
+@pytest.mark.parametrize("activation", ["softmax", "sigmoid"])
+@pytest.mark.parametrize("size", [30.0, 100.0])
+def test_a_saturated_classifier_still_shows_the_way(activation: str, size: float) -> None:
+    a = torch.tensor([[size, -size, -size]])
+    wrong = (-a).requires_grad_(True)
+    loss = losses.classifier_kl(a, wrong, activation)  # type: ignore[arg-type]
+    loss.backward()
+    assert wrong.grad is not None
+    assert loss.item() > size
+    assert wrong.grad[0, 0] < -0.9  # the logit that should be high is raised, as hard as anywhere
+    assert (wrong.grad[0, 1:].sum() > 0.9).item()
+
+
 def test_images_that_do_not_count_add_nothing(rng: torch.Generator) -> None:
     a, b = torch.randn(6, 3, generator=rng), torch.randn(6, 3, generator=rng)
     counts = torch.arange(6) < 2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any, Literal
 
 import torch
@@ -47,6 +48,11 @@ class Classifier(nn.Module):
     def k(self) -> int:
         """How many labels, and so how many logits."""
         return self.spec.k
+
+    @property
+    def own(self) -> int:
+        """How many of the labels the model answers itself: the first so many."""
+        return self.k
 
     @property
     def activation(self) -> Literal["softmax", "sigmoid"]:
@@ -134,6 +140,42 @@ class Classifier(nn.Module):
                 raw = torch.cat([1 - raw, raw], dim=1)
             return raw.clamp(min=_SMALLEST_PROBABILITY).log()
         return raw
+
+
+class WithOpposite(Classifier):
+    """A classifier of several labels with one more, the last: that one of them is absent.
+
+    What takes the classifier away from a label is then searched for as all else is, in logits of the same size.
+    """
+
+    def __init__(self, whole: Classifier, label: int) -> None:
+        assert whole.activation == "sigmoid", "of exclusive labels, the others are the opposite"
+        labels = whole.spec.labels
+        super().__init__(whole.model, replace(whole.spec, labels=(*labels, opposite_name(labels[label]))))
+        self.whole, self.label = whole, label
+
+    @property
+    def own(self) -> int:
+        """How many of the labels the model answers itself: all but the opposite."""
+        return self.whole.k
+
+    def logits(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n k"]:
+        """What the classifier says, and the negative of what it says of the label."""
+        return self.extended(self.whole.logits(x))
+
+    def logits_and_features(self, x: Float[Tensor, "n c h w"]) -> tuple[Float[Tensor, "n k"], list[Tensor]]:
+        """Logits with the opposite's, and the feature maps."""
+        logits, features = self.whole.logits_and_features(x)
+        return self.extended(logits), features
+
+    def extended(self, logits: Float[Tensor, "n own"]) -> Float[Tensor, "n k"]:
+        """The whole classifier's logits with the opposite's."""
+        return torch.cat([logits, -logits[:, self.label : self.label + 1]], dim=1)
+
+
+def opposite_name(label: str) -> str:
+    """How the absence of a label is called."""
+    return f"not {label}"
 
 
 def unwrap(output: Any) -> Tensor:

@@ -25,9 +25,17 @@ def margin(logits: Float[ndarray, "*n k"], target: int, output: Output) -> Float
     return np.asarray(logits[..., target] - np.delete(logits, target, axis=-1).max(axis=-1))
 
 
+def log_odds(logits: Float[ndarray, "*n k"], target: int, output: Output) -> Float[ndarray, "*n"]:
+    """Logarithm of the target's probability over that of the opposite, however close to 0 or 1 that is."""
+    if output == "sigmoid":
+        return np.asarray(logits[..., target])
+    return np.asarray(logits[..., target] - np.logaddexp.reduce(np.delete(logits, target, axis=-1), axis=-1))
+
+
 def probabilities(logits: Float[ndarray, "*n k"], output: Output) -> Float[ndarray, "*n k"]:
     """Softmax or sigmoid of logits, without overflow."""
     if output == "sigmoid":
-        return np.asarray(0.5 * (1 + np.tanh(0.5 * logits)))
+        # Not by tanh, which is -1 below -40: small probabilities keep their order.
+        return np.asarray(np.exp(-np.logaddexp(0, -logits)))
     odds = np.exp(logits - logits.max(axis=-1, keepdims=True))
     return np.asarray(odds / odds.sum(axis=-1, keepdims=True))

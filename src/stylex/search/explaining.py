@@ -14,7 +14,7 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 from torch import Tensor
 
-from stylex.classifiers.classifier import Classifier
+from stylex.classifiers.classifier import Classifier, WithOpposite
 from stylex.core.attribute import Attribute, AttributeRanking
 from stylex.core.errors import SearchError
 from stylex.core.explanation import Counterfactual, ExplainedImage, Explanation
@@ -63,8 +63,12 @@ class Encoded:
 
 
 @torch.inference_mode()
-def choose_to_search(classifier: Classifier, images: ImageSet, num: int, *, target: int | None) -> ImageSet:
+def choose_to_search(
+    classifier: Classifier, images: ImageSet, num: int, *, target: int | None, source: int | None = None
+) -> ImageSet:
     """Images to search on: spread over what the classifier predicts, a third of them predicted the target.
+
+    With a source they are only images predicted that or the target, if there are any; as many of each.
 
     Raises:
         SearchError: there are no images.
@@ -75,9 +79,14 @@ def choose_to_search(classifier: Classifier, images: ImageSet, num: int, *, targ
     device = next(classifier.buffers()).device
     logits = torch.cat([classifier.logits(images.batch(part).to(device)) for part in np.array_split(looked_at, 10)])
     named = logits.argmax(dim=1) if classifier.activation == "softmax" else (logits[:, target or 0] > 0).long()
+    if source is not None:
+        starts = named == source if classifier.activation == "softmax" else logits[:, source] > 0
+        fits = starts | (named == (target if classifier.activation == "softmax" else 1))
+        if starts.any():
+            looked_at, named = looked_at[fits.cpu().numpy()], named[fits]
     classes = named.cpu().numpy()
     weight = np.ones(classifier.k if classifier.activation == "softmax" else 2)
-    if target is not None and classifier.activation == "softmax" and classifier.k > 2:
+    if target is not None and source is None and classifier.activation == "softmax" and classifier.k > 2:
         weight[target] = max(1.0, (classifier.k - 1) / 2)
     # The k-th image of a class comes after k / weight rounds: classes alternate until their images run out.
     groups = [np.flatnonzero(classes == value) for value in np.unique(classes)]
@@ -105,7 +114,7 @@ def encode(
     rows: list[tuple[Tensor, Tensor, Tensor, Tensor]] = []
     for part in x.split(64):
         logits = classifier.logits(part)
-        told = snapshot.generator.told(classifier.probabilities(logits))
+        told = snapshot.generator.told(classifier.probabilities(logits[:, : classifier.own]))
         s = snapshot.generator.synthesis.styles(snapshot.encoder(part), told)
         x_rec = draw(snapshot.generator.synthesis, s)
         rows.append((x_rec, logits, classifier.logits(x_rec), s))
@@ -169,7 +178,7 @@ def explain_class(
         indices=indices,
         shift_range=shift_range,
         folder=folder,
-        key=snapshot.sha256,
+        key=_key(snapshot, classifier),
         listener=listener,
     )
     goals = (0, 1) if target is None else (goal,)
@@ -199,7 +208,7 @@ def explain_class(
             keep_realistic(
                 synthesis,
                 classifier,
-                snapshot.discriminator,
+                lambda x, c: snapshot.discriminator(x, c[:, : classifier.own]),
                 space,
                 encoded.s,
                 effects,
@@ -250,18 +259,27 @@ def explain_image(
     Args:
         encoded: the image, alone.
         target: class to drive to; None: the most probable one that it is not predicted (of several labels: the
-            least certain one, turned over).
+            least certain one, turned over, which may be the absence of one that is predicted).
         snapshot, classifier, attributes, torgb, shift_range, folder, settings, listener: as of ``explain_class``.
 
     Raises:
         SearchError: a class that cannot be searched for.
     """
     assert len(encoded.ids) == 1
-    labels, output = classifier.spec.labels, classifier.activation
+    output = classifier.activation
     before = encoded.logits_rec[0].cpu().numpy()
     if target is None:
         order = np.argsort(-before)
         target = int(order[1]) if output == "softmax" else int(np.abs(before).argmin())
+        if output == "sigmoid" and before[target] >= 0:
+            classifier = WithOpposite(classifier, target)
+            encoded = replace(
+                encoded,
+                logits=classifier.extended(encoded.logits),
+                logits_rec=classifier.extended(encoded.logits_rec),
+            )
+            target = classifier.own
+    labels = classifier.spec.labels
     synthesis, space = snapshot.generator.synthesis, snapshot.space
     effects = measure_effects(
         synthesis,
@@ -272,7 +290,7 @@ def explain_image(
         indices=space.indices(include_torgb=torgb),
         shift_range=shift_range,
         folder=folder,
-        key=snapshot.sha256,
+        key=_key(snapshot, classifier),
         listener=listener,
     )
     alone = independent(effects, 0, target, space=space, labels=labels, output=output, num=attributes)
@@ -293,8 +311,7 @@ def explain_image(
     steps = [places[:n] for n in range(1, len(places) + 1)]
     jobs += [("subset", 0, [knobs[i] for i in step], tuple(step), target) for step in steps]
     counterfactuals = _render(snapshot, classifier, encoded, jobs)
-    figures = {"pixel_l1": (encoded.x_rec - encoded.x).abs().mean().item()}
-    figures |= agreement(encoded.logits, encoded.logits_rec, output)
+    figures = _quality(encoded, classifier)
     return Explanation(
         scope="image",
         title=f"What decides between this image and {labels[target]}",
@@ -365,9 +382,15 @@ def _joined(rankings: Sequence[AttributeRanking], num: int) -> AttributeRanking:
     )
 
 
+def _key(snapshot: Snapshot, classifier: Classifier) -> str:
+    """What effects belong to: the networks, and the labels that the classifier was given besides its own."""
+    return " ".join([snapshot.sha256, *classifier.spec.labels[classifier.own :]])
+
+
 def _quality(encoded: Encoded, classifier: Classifier) -> dict[str, float]:
     figures = {"pixel_l1": (encoded.x_rec - encoded.x).abs().mean().item()}
-    return figures | agreement(encoded.logits, encoded.logits_rec, classifier.activation)
+    own = slice(classifier.own)
+    return figures | agreement(encoded.logits[:, own], encoded.logits_rec[:, own], classifier.activation)
 
 
 def _sufficiency(

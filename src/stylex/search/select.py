@@ -11,8 +11,8 @@ from numpy import ndarray
 from stylex.core.attribute import Attribute
 from stylex.core.errors import SearchError
 from stylex.core.stylespace import StyleSpace
-from stylex.search.decision import Output, predicted, probabilities
-from stylex.search.effects import Effects
+from stylex.search.decision import Output, log_odds, predicted, probabilities
+from stylex.search.effects import EffectTable
 from stylex.search.shifts import reversed_attribute, statistics_of
 
 RELAXED = (0.2, 0.1, 0.05, 0.02, 0.0)
@@ -45,7 +45,7 @@ class Showing:
 
 
 def choose_images(
-    effects: Effects,
+    effects: EffectTable,
     s: Float[ndarray, "n s_dim"],
     space: StyleSpace,
     attribute: Attribute,
@@ -89,19 +89,22 @@ def choose_images(
     home = predicted(effects.base_logits, attribute.target, output)
     rows = np.flatnonzero(home if turned else ~home)
     if turned:
-        back = effects.values[rows, 0 if attribute.sign > 0 else 1, column, attribute.target]
+        back = effects.change(0 if attribute.sign > 0 else 1, column)[rows, attribute.target]
         attribute = reversed_attribute(attribute, effect=float(back.mean()) if len(rows) else 0.0)
     sign = int(attribute.sign > 0)
 
     extreme = (statistics.maximum if sign else statistics.minimum)[index]
     rows = rows[np.argsort(-np.abs(extreme - s[rows, index]), kind="stable")][: CANDIDATES_PER_IMAGE * images]
     base = effects.base_logits[rows].astype(np.float64)
-    after = probabilities(base + effects.values[rows, sign, column], output)
-    change = after[:, attribute.target] - probabilities(base, output)[:, attribute.target]
+    after = base + effects.change(sign, column)[rows]
+    change = (probabilities(after, output) - probabilities(base, output))[:, attribute.target]
     wanted = -change if turned else change
 
     enough = min(FEWEST_TO_SHOW, images)
     required = next((r for r in RELAXED if (wanted > r).sum() >= enough), RELAXED[-1])
+    if required == 0:  # by odds, which still tell where a probability is 0 or 1 to the last digit before and after
+        odds = log_odds(after, attribute.target, output) - log_odds(base, attribute.target, output)
+        wanted = -odds if turned else odds
     able = np.flatnonzero(wanted > required)
     kept = _unlike(_standardized(s, space)[rows[able]], images, enough, min_distance)
     able = able[kept]
