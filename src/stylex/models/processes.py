@@ -75,6 +75,13 @@ class Processes:
             value /= self.size
         return value
 
+    def device(self, device: str) -> str:
+        """Where this process works: of several on GPUs, each has its own."""
+        if self.size > 1 and device == "cuda":
+            device = f"cuda:{os.environ.get('LOCAL_RANK', '0')}"
+            torch.cuda.set_device(device)
+        return device
+
     def wait(self) -> None:
         """Wait until all processes are here."""
         if self.size > 1:

@@ -19,6 +19,9 @@ from stylex.search.effects import EffectTable
 from stylex.search.render import Judge, Synthesizer, judge
 from stylex.search.shifts import apply_attributes
 
+CANDIDATES = 64
+"""How many of the strongest single coordinates are tried at each step."""
+
 _ENOUGH = 1.0
 """Logits beyond the decision boundary above which an image gains nothing more."""
 
@@ -36,7 +39,7 @@ def together(
     output: Output = "softmax",
     source: int | None = None,
     num: int = 10,
-    candidates: int = 64,
+    candidates: int = CANDIDATES,
     images: int = 32,
     alpha: float = 0.05,
     listener: Listener = silent,

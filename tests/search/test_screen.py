@@ -1,0 +1,97 @@
+"""The screen: what it keeps, what it states, and what that costs."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from stylex.core.progress import Event, Step
+from stylex.search.effects import measure_effects
+from stylex.search.screen import Screened, first_order, screen
+
+
+class Bent:
+    """A classifier whose logits saturate, so that gradients tell only a part."""
+
+    def __init__(self, classifier, bend: float) -> None:
+        self.classifier, self.bend, self.judged = classifier, bend, 0
+
+    def logits(self, x):
+        self.judged += len(x)
+        return torch.tanh(self.bend * self.classifier.logits(x)) / self.bend
+
+
+def strongest(effects, target: int, top: int) -> set[tuple[int, int]]:
+    rows = effects.base_logits.argmax(axis=1) != target
+    mean = effects.values[rows, ..., target].mean(axis=0)
+    return {divmod(int(i), mean.shape[1]) for i in np.argsort(-mean.ravel())[:top]}
+
+
+def run(world, **options) -> Screened:
+    return screen(world.synthesis, world.classifier, world.space, world.s, (0, 1), **options)
+
+
+def test_first_order_effects_of_a_linear_world_are_the_effects(make_world) -> None:
+    world = make_world(n=20, k=3)
+    effects = measure_effects(world.synthesis, world.classifier, world.space, world.s, image_ids=world.ids)
+    for target in range(3):
+        guess = first_order(world.synthesis, world.classifier, world.space, world.s, target, effects.indices)
+        np.testing.assert_allclose(guess, effects.values[..., target], atol=1e-5)
+
+
+def test_where_gradients_tell_all_little_is_drawn(make_world) -> None:
+    world = make_world(n=100, channels=(8, 4), torgb=2)
+    effects = measure_effects(world.synthesis, world.classifier, world.space, world.s, image_ids=world.ids)
+    world.synthesis.rows_drawn = 0
+    kept = run(world, top=3)
+    wanted = {effects.indices[c] for target in (0, 1) for _, c in strongest(effects, target, 3)}
+    assert wanted <= set(kept.indices.tolist())
+    assert len(kept.indices) < len(effects.indices)
+    assert kept.recall >= 0.99
+    assert kept.pictures < 0.6 * 100 * 2 * len(effects.indices)
+
+
+@pytest.mark.parametrize("bend", [0.3, 1.0])
+def test_the_stated_recall_is_met_where_gradients_mislead(make_world, bend) -> None:
+    found = []
+    for seed in range(8):
+        world = make_world(n=60, channels=(8, 4), torgb=2, seed=seed)
+        world.classifier = Bent(world.classifier, bend)
+        effects = measure_effects(world.synthesis, world.classifier, world.space, world.s, image_ids=world.ids)
+        kept = run(world, top=4, recall=0.95)
+        assert kept.recall >= 0.95
+        for target in (0, 1):
+            found += [effects.indices[c] in kept.indices for _, c in strongest(effects, target, 4)]
+    assert np.mean(found) >= 0.95
+
+
+def test_a_lower_recall_keeps_fewer_coordinates(make_world) -> None:
+    world = make_world(n=60, channels=(8, 4), torgb=2)
+    world.classifier = Bent(world.classifier, 1.0)
+    many, few = run(world, top=3, recall=0.999), run(world, top=3, recall=0.5)
+    assert len(few.indices) <= len(many.indices)
+    assert few.pictures <= many.pictures
+    assert few.recall <= many.recall
+
+
+def test_all_is_kept_when_all_is_wanted_and_nothing_when_nobody_is_to_be_moved(make_world) -> None:
+    world = make_world(n=8)
+    everything = run(world, top=1000)
+    assert everything.indices.tolist() == world.space.indices(include_torgb=False).tolist()
+    assert everything.recall == 1
+    world.classifier.bias = torch.tensor([100.0, 0.0])
+    nobody = screen(world.synthesis, world.classifier, world.space, world.s, (0,))
+    assert (len(nobody.indices), nobody.recall, nobody.pictures) == (0, 1.0, 0)
+
+
+def test_the_same_call_keeps_the_same_and_says_so(make_world) -> None:
+    world = make_world(n=30)
+    world.classifier = Bent(world.classifier, 1.0)
+    heard: list[Event] = []
+    first = run(world, top=2, listener=heard.append)
+    again = run(world, top=2)
+    np.testing.assert_array_equal(first.indices, again.indices)
+    assert (first.recall, first.pictures) == (again.recall, again.pictures)
+    assert f"{len(first.indices)} coordinates were measured on all images" in first.note
+    assert any(isinstance(event, Step) for event in heard)
