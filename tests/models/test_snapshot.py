@@ -233,3 +233,20 @@ def test_every_damage_is_one_line_with_a_remedy(folder: Path, damage: Callable[[
     assert str(folder) in message
     assert len(message) < 500
     assert any(word in message for word in ("copy", "use ", "give ")), "the remedy"
+
+
+def test_latents_come_back_in_half_precision(tmp_path: Path, networks: Networks) -> None:
+    latents = np.random.default_rng(0).normal(size=(20, 7)).astype(np.float32)
+    snapshot = load_snapshot(write(tmp_path / "kept", networks, latents=latents))
+    assert snapshot.latents is not None
+    np.testing.assert_allclose(snapshot.latents, latents, rtol=1e-3, atol=1e-6)
+    assert load_snapshot(write(tmp_path / "none", networks)).latents is None
+
+
+@pytest.mark.parametrize("wrong", [torch.zeros(3, 6).half(), torch.zeros(3, 7), torch.full((3, 7), torch.nan).half()])
+def test_foreign_latents_are_refused(tmp_path: Path, networks: Networks, wrong: Tensor) -> None:
+    folder = write(tmp_path / "run", networks, latents=np.zeros((3, 7), np.float32))
+    path = folder / "weights.safetensors"
+    save_file(load_file(path) | {"latents": wrong}, path)
+    with pytest.raises(SnapshotError, match=r"its latents are .* expected finite float16"):
+        load_snapshot(folder)

@@ -6,17 +6,21 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-StyleKind = Literal["conv", "torgb"]
+StyleKind = Literal["conv", "torgb", "direction"]
+_ORDER = get_args(StyleKind)
 
 
 @dataclass(frozen=True, kw_only=True)
 class StyleLayer:
-    """One affine layer's outputs: ``channels`` style values that scale the input of one convolution."""
+    """One affine layer's outputs: ``channels`` style values that scale the input of one convolution.
+
+    Of kind ``direction``: places along ``channels`` directions in w, which act on all resolutions (written 0).
+    """
 
     name: str
     kind: StyleKind
@@ -68,15 +72,16 @@ class StyleStatistics:
 
 
 class StyleSpace:
-    """The layout of ``s``: all convolution layers in synthesis order, then all ToRGB layers.
+    """The layout of ``s``: all convolution layers in synthesis order, then all ToRGB layers, then directions if any.
 
     The convolutions' part is the published search space (``conv_dim`` values); ToRGB styles follow it,
-    so that they can be searched by option without changing any index.
+    so that they can be searched by option without changing any index. A space with directions is searched along
+    those of its first layer of them; further ones are there for comparison.
     """
 
     def __init__(self, layers: Sequence[StyleLayer], statistics: StyleStatistics | None = None) -> None:
         kinds = [layer.kind for layer in layers]
-        assert kinds == sorted(kinds), "convolution layers come before ToRGB layers"
+        assert kinds == sorted(kinds, key=_ORDER.index), "convolution layers come before ToRGB layers, then directions"
         self.layers = tuple(layers)
         self.statistics = statistics
         if statistics is not None:
@@ -131,7 +136,18 @@ class StyleSpace:
 
     def indices(self, *, include_torgb: bool) -> NDArray[np.int64]:
         """The flat indices to search."""
+        directions = [layer for layer in self.layers if layer.kind == "direction"]
+        if directions:
+            searched = self.slice(directions[0].name)
+            return np.arange(searched.start, searched.stop)
         return np.arange(self.s_dim if include_torgb else self.conv_dim)
+
+    def control(self, *, include_torgb: bool) -> NDArray[np.int64]:
+        """The flat indices to compare with: the same coordinates, or the directions that are there for comparison."""
+        directions = [layer for layer in self.layers if layer.kind == "direction"]
+        if len(directions) < 2:
+            return self.indices(include_torgb=include_torgb)
+        return np.arange(self.offsets[directions[1].name], self.s_dim)
 
     def observed(self, statistics: StyleStatistics) -> StyleSpace:
         """The same layout with these observations."""

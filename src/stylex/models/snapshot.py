@@ -8,12 +8,15 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from jaxtyping import Float
+from numpy import ndarray
 from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
@@ -27,11 +30,13 @@ from stylex.models.discriminator import Discriminator
 from stylex.models.encoder import Encoder
 from stylex.models.generator import Generator
 from stylex.models.ops import channels_last
+from stylex.models.steered import Directions, SteeredSynthesis
 
 FORMAT = "stylex-snapshot"
 VERSION = 1
 _JSON = "snapshot.json"
 _WEIGHTS = "weights.safetensors"
+_LATENTS = "latents"
 _FIELDS: Mapping[str, type | tuple[type, ...]] = {
     "generator": dict,
     "encoder": dict,
@@ -53,6 +58,8 @@ class Snapshot:
     Attributes:
         generator, encoder, discriminator: the networks.
         space: StyleSpace with the statistics observed over the training images' style vectors.
+        latents: ``[n, w_dim]``, the encoder's for some training images, from which directions are found; None in a
+            snapshot that keeps none.
         classifier: JSON of the explained classifier's spec.
         classifier_reference: how the classifier was given at training (``pkg.module:callable`` or a path), if it can be
             given by text.
@@ -68,6 +75,7 @@ class Snapshot:
     encoder: Encoder
     discriminator: Discriminator
     space: StyleSpace
+    latents: Float[ndarray, "n w_dim"] | None
     classifier: Mapping[str, Any]
     classifier_reference: str | None
     classifier_fingerprint: str
@@ -83,6 +91,12 @@ class Snapshot:
             network.to(device)
         return self
 
+    def steered(self, directions: Sequence[Directions]) -> Snapshot:
+        """The same networks, with directions in w as further style values, which are then what is searched."""
+        synthesis = SteeredSynthesis(self.generator.synthesis, self.space, directions)
+        synthesis.to(next(self.generator.parameters()).device).eval().requires_grad_(False)
+        return dataclasses.replace(self, generator=self.generator.with_synthesis(synthesis), space=synthesis.space)
+
 
 def save_snapshot(
     path: Path,
@@ -91,6 +105,7 @@ def save_snapshot(
     encoder: Encoder,
     discriminator: Discriminator,
     statistics: StyleStatistics,
+    latents: Float[ndarray, "n w_dim"] | None = None,
     classifier: Mapping[str, Any],
     classifier_reference: str | None,
     classifier_fingerprint: str,
@@ -102,6 +117,7 @@ def save_snapshot(
     """Write a snapshot folder, whole or not at all; an older one in its place is replaced.
 
     Args:
+        latents: the encoder's for some training images (kept in half precision).
         files: more files for the folder (a panel, say), by name.
 
     Raises:
@@ -113,6 +129,8 @@ def save_snapshot(
             weights[f"{name}.{key}"] = value.detach().cpu().contiguous()
     for field in dataclasses.fields(statistics):
         weights[f"space.{field.name}"] = torch.from_numpy(getattr(statistics, field.name))
+    if latents is not None:
+        weights[_LATENTS] = torch.from_numpy(latents.astype(np.float16))
     description = {
         "format": FORMAT,
         "version": VERSION,
@@ -196,6 +214,7 @@ def load_snapshot(path: str | Path) -> Snapshot:
             encoder=encoder,
             discriminator=discriminator,
             space=space.observed(statistics),
+            latents=_latents(weights, encoder.config.w_dim),
             classifier=description["classifier"],
             classifier_reference=description["classifier_reference"],
             classifier_fingerprint=description["classifier_fingerprint"],
@@ -241,6 +260,17 @@ def _fill(network: nn.Module, name: str, weights: Mapping[str, Tensor]) -> None:
     network.load_state_dict(state, assign=True)
     channels_last(network)
     network.eval().requires_grad_(False)
+
+
+def _latents(weights: Mapping[str, Tensor], w_dim: int) -> Float[ndarray, "n w_dim"] | None:
+    given = weights.get(_LATENTS)
+    if given is None:
+        return None
+    if given.ndim != 2 or given.shape[1] != w_dim or given.dtype != torch.float16 or not given.isfinite().all():
+        raise SnapshotError(
+            f"its latents are {given.dtype} of shape {list(given.shape)}, expected finite float16 of shape [n, {w_dim}]"
+        )
+    return given.float().numpy()
 
 
 def _weight(weights: Mapping[str, Tensor], name: str, shape: torch.Size) -> Tensor:

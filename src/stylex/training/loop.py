@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from stylex.classifiers.classifier import Classifier
@@ -42,6 +43,8 @@ from stylex.training.tensorboard import scalars_in
 
 _STATISTICS_IMAGES = 20_000
 """Training images over which the StyleSpace's minimum and maximum are taken."""
+_LATENTS = 8_192
+"""Latents of training images that a snapshot keeps, to find directions in."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -276,13 +279,14 @@ def train_networks(
                 newest = out / "snapshots" / f"{nimg:09d}"
                 with torch.no_grad():
                     measured, panel, alarms = measure(watch, nets.generator_ema, nets.encoder_ema, classifier)
-                    statistics = _observe(nets, images, classifier, place)
+                    statistics, latents = _observe(nets, images, classifier, place)
                 save_snapshot(
                     newest,
                     generator=nets.generator_ema,
                     encoder=nets.encoder_ema,
                     discriminator=discriminator,
                     statistics=statistics,
+                    latents=latents,
                     classifier=classifier.spec.to_json(),
                     classifier_reference=classifier_reference,
                     classifier_fingerprint=classifier_fingerprint,
@@ -381,15 +385,20 @@ def has_fast_bf16(place: torch.device) -> bool:
     return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
 
 
-def _observe(nets: Networks, images: ImageSet, classifier: Classifier, place: torch.device) -> StyleStatistics:
-    """Statistics of the style vectors of training images, spread evenly over the set."""
+def _observe(
+    nets: Networks, images: ImageSet, classifier: Classifier, place: torch.device
+) -> tuple[StyleStatistics, Float[np.ndarray, "n w_dim"]]:
+    """Statistics of the style vectors of training images, spread evenly over the set, and some of their latents."""
     chosen = np.linspace(0, len(images) - 1, min(len(images), _STATISTICS_IMAGES)).round().astype(int)
-    rows = []
+    rows, latents = [], []
     for part in np.array_split(chosen, math.ceil(len(chosen) / 64)):
         x = images.batch(part).to(place)
         c = classifier.probabilities(classifier.logits(x))
-        rows.append(nets.generator_ema.synthesis.styles(nets.encoder_ema(x), nets.generator_ema.told(c)).cpu())
-    return StyleStatistics.observe(torch.cat(rows).numpy())
+        w = nets.encoder_ema(x)
+        rows.append(nets.generator_ema.synthesis.styles(w, nets.generator_ema.told(c)).cpu())
+        latents.append(w.cpu())
+    kept = np.linspace(0, len(chosen) - 1, min(len(chosen), _LATENTS)).round().astype(int)
+    return StyleStatistics.observe(torch.cat(rows).numpy()), torch.cat(latents).numpy()[kept]
 
 
 def _stop_unless_finite(means: Mapping[str, float], nets: Networks, out: Path, nimg: int) -> None:

@@ -1,0 +1,146 @@
+"""Directions in w as knobs: a synthesis network whose style vector has extra values, one for each direction.
+
+The extra values stand beside the style values like those of one more layer, so whatever moves style coordinates
+(the search, counterfactuals, an editor) moves directions too, and need not know.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int64
+from numpy import ndarray
+from torch import Tensor, nn
+
+from stylex.core.stylespace import StyleLayer, StyleSpace, StyleStatistics
+from stylex.models.generator import Basis, Noise, Synthesis, SynthesisState
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Directions:
+    """Directions in w, with how to read an image's place along each of them.
+
+    Attributes:
+        name: of the layer that they make.
+        centre: ``[w_dim]``, where all places are 0.
+        read: ``[m, w_dim]``; the place of a latent along a direction is its product with ``w - centre``.
+        write: ``[m, w_dim]``, what is added to w for a step of 1; ``read @ write.T`` is the identity.
+        statistics: observed places; the extremes are those that 99% of the images keep within.
+    """
+
+    name: str
+    centre: Float[ndarray, " w_dim"]
+    read: Float[ndarray, "m w_dim"]
+    write: Float[ndarray, "m w_dim"]
+    statistics: StyleStatistics
+
+    def __len__(self) -> int:
+        return len(self.read)
+
+    @classmethod
+    def observed(
+        cls,
+        name: str,
+        w: Float[ndarray, "n w_dim"],
+        *,
+        read: Float[ndarray, "m w_dim"],
+        write: Float[ndarray, "m w_dim"],
+    ) -> Directions:
+        """Directions with the range that the latents ``w`` cover along them."""
+        centre = w.mean(axis=0)
+        places = (w - centre) @ read.T
+        low, high = np.quantile(places, [0.005, 0.995], axis=0)
+        columns = (low, high, places.mean(axis=0), places.std(axis=0))
+        statistics = StyleStatistics(*(column.astype(np.float32) for column in columns))
+        return cls(name=name, centre=centre, read=read, write=write, statistics=statistics)
+
+
+class SteeredSynthesis(Synthesis):
+    """A synthesis network whose style vectors end in the images' places along directions in w.
+
+    The style values before them are what is left without the directions' part, so that the picture follows from both
+    together: ``s = rest + places @ styles of the directions``.
+
+    Attributes:
+        space: the network's layout, and a layer for each set of directions. Observations of the style values are
+            those of the network itself.
+    """
+
+    read: Tensor
+    centre: Tensor
+    style: Tensor
+
+    def __init__(self, synthesis: Synthesis, space: StyleSpace, directions: Sequence[Directions]) -> None:
+        nn.Module.__init__(self)
+        assert space.statistics is not None
+        self.network = synthesis
+        self.c_dim = synthesis.c_dim
+        layers = [StyleLayer(name=d.name, kind="direction", resolution=0, channels=len(d)) for d in directions]
+        observed = [space.statistics, *(d.statistics for d in directions)]
+        names = ("minimum", "maximum", "mean", "std")
+        statistics = StyleStatistics(*(np.concatenate([getattr(o, name) for o in observed]) for name in names))
+        self.space = StyleSpace([*space.layers, *layers], statistics)
+        self.steps = (*(d.name for d in directions), *synthesis.steps)
+        self._extra = len(directions)
+        self.register_buffer("read", _tensor([d.read for d in directions]))
+        self.register_buffer("centre", torch.from_numpy(directions[0].centre.astype(np.float32)))
+        write = _tensor([d.write for d in directions])
+        told = torch.zeros(1, self.c_dim) if self.c_dim else None
+        zero, some = torch.zeros(1, write.shape[1]), None if told is None else told.expand(len(write), -1)
+        with torch.no_grad():
+            self.register_buffer("style", synthesis.styles(write, some) - synthesis.styles(zero, told))
+
+    def styles(
+        self, w: Float[Tensor, "n w_dim"], c: Float[Tensor, "n c_dim"] | None = None
+    ) -> Float[Tensor, "n s_dim"]:
+        """The style vector of latents w, told c, and their places along the directions."""
+        places = (w.float() - self.centre) @ self.read.T
+        return torch.cat([self.network.styles(w, c) - places @ self.style, places], dim=1)
+
+    def forward(
+        self,
+        s: Float[Tensor, "n s_dim"],
+        *,
+        noise: Noise = "const",
+        start: int = 0,
+        state: SynthesisState | None = None,
+    ) -> Float[Tensor, "n c h w"]:
+        """As of ``Synthesis``; the directions are its first steps."""
+        begun = max(start - self._extra, 0)
+        image: Tensor = self.network(self._own(s), noise=noise, start=begun, state=state if begun else None)
+        return image
+
+    def prefix(self, s: Float[Tensor, "n s_dim"], *, noise: Noise = "const") -> list[SynthesisState]:
+        """As of ``Synthesis``."""
+        return [SynthesisState(None, None)] * self._extra + self.network.prefix(self._own(s), noise=noise)
+
+    def basis(
+        self, s: Float[Tensor, "n s_dim"], step: int, state: SynthesisState, drawn: Float[Tensor, "n c h w"]
+    ) -> Basis:
+        """As of ``Synthesis``; a direction moves every layer, so there is nothing to prepare."""
+        return Basis(step, s, drawn, None, None)
+
+    def moved(
+        self, basis: Basis, image: Int64[Tensor, " j"], index: Int64[Tensor, " j"], value: Float[Tensor, " j"]
+    ) -> Float[Tensor, "j c h w"]:
+        """As of ``Synthesis``."""
+        rows = basis.s.expand(len(image), -1).clone() if len(basis.s) == 1 else basis.s[image]
+        rows[torch.arange(len(rows), device=rows.device), index] = value
+        drawn: Tensor = self(rows)
+        return drawn
+
+    def draw_noise(self, n: int, generator: torch.Generator) -> list[Tensor]:
+        """As of ``Synthesis``."""
+        return self.network.draw_noise(n, generator)
+
+    def _own(self, s: Tensor) -> Tensor:
+        # The network's style vectors.
+        split = s.shape[1] - len(self.style)
+        return torch.addmm(s[:, :split], s[:, split:], self.style)
+
+
+def _tensor(parts: Sequence[ndarray]) -> Tensor:
+    return torch.from_numpy(np.concatenate(parts).astype(np.float32))

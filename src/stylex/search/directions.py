@@ -1,0 +1,118 @@
+"""Directions in w that change one thing each: independent components of the encoder's latents.
+
+Single style coordinates of a briefly trained generator move several things at once and each of them little, while w
+holds what varies between images almost linearly. Things that vary independently of each other are found there as
+independent components, without labels and without the classifier.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Float
+from numpy import ndarray
+
+from stylex.core.errors import SearchError
+from stylex.models.snapshot import Snapshot
+from stylex.models.steered import Directions
+
+INDEPENDENT, RANDOM = "independent", "random"
+"""Names of the two sets of directions: those that are searched, and those to compare with."""
+
+_MOST = 32
+"""Components looked for at most."""
+_FAINT = 0.05
+"""Principal directions of w with less than this share of the first one's deviation are not looked at."""
+_AGAIN = 0.9
+"""Two components are the same one when their correlation is this or more."""
+_RANDOM = 64
+_STEPS = 200
+
+
+def independent(snapshot: Snapshot, *, seed: int = 0) -> Snapshot:
+    """The snapshot with independent directions in w as its knobs, and random ones to compare with.
+
+    Raises:
+        SearchError: the snapshot keeps no latents, or too few.
+    """
+    if snapshot.latents is None:
+        raise SearchError(
+            f"{snapshot.path} keeps no latents to find directions in (an older or imported snapshot); search single "
+            "coordinates (--knobs coordinates), or train to a new snapshot"
+        )
+    found = independent_directions(snapshot.latents, seed=seed)
+    return snapshot.steered([found, random_directions(snapshot.latents, found, seed=seed)])
+
+
+def independent_directions(w: Float[ndarray, "n w_dim"], *, seed: int = 0) -> Directions:
+    """Independent components of latents.
+
+    The latents' principal directions are made equally long and turned until they depend on each other as little as
+    can be (fourth moments). How many principal directions to take is decided by what can be found again: the number
+    at which most components come out alike of either half of the images.
+
+    Args:
+        w: latents of images.
+        seed: of the start and the halves; the same numbers give the same directions.
+
+    Returns:
+        As many directions as there are components, the most varied pictures' first. A step of 1 is a standard
+        deviation of the component.
+
+    Raises:
+        SearchError: too few latents.
+
+    Source: Hyvarinen & Oja 2000 (FastICA, symmetric, kurtosis); finding components again: Himberg et al. 2004.
+    """
+    n, w_dim = w.shape
+    if n < 10 * min(w_dim, _MOST):
+        raise SearchError(
+            f"{n} latents are too few to find independent directions in {w_dim} dimensions; expected "
+            f"{10 * min(w_dim, _MOST)} or more: train on more images, or search single coordinates"
+        )
+    white, read, write = _whitened(w.astype(np.float64))
+    halves = np.array_split(np.random.default_rng(seed).permutation(n), 2)
+    best, most = _rotation(white[:, :1], seed), -1
+    for m in range(2, white.shape[1] + 1):
+        turned = _rotation(white[:, :m], seed)
+        again = np.min([np.abs(turned @ _rotation(white[half, :m], seed + 1).T).max(axis=1) for half in halves], axis=0)
+        if (again >= _AGAIN).sum() >= most:
+            best, most = turned, int((again >= _AGAIN).sum())
+    m = len(best)
+    read, write = best @ read[:m], best @ write[:m]
+    order = np.argsort(-np.linalg.norm(write, axis=1), kind="stable")
+    return Directions.observed(INDEPENDENT, w.astype(np.float64), read=read[order], write=write[order])
+
+
+def random_directions(w: Float[ndarray, "n w_dim"], among: Directions, *, seed: int = 0) -> Directions:
+    """Directions turned at random in the same part of w, to compare with."""
+    turns = np.random.default_rng([seed, 1]).standard_normal((_RANDOM, len(among)))
+    turns /= np.linalg.norm(turns, axis=1, keepdims=True)
+    return Directions.observed(RANDOM, w.astype(np.float64), read=turns @ among.read, write=turns @ among.write)
+
+
+def _whitened(w: Float[ndarray, "n w_dim"]) -> tuple[ndarray, ndarray, ndarray]:
+    """Principal components of unit variance ``[n, m]``, and how to get there and back ``[m, w_dim]``."""
+    centred = w - w.mean(axis=0)
+    variance, vectors = np.linalg.eigh(centred.T @ centred / len(w))
+    deviation = np.sqrt(variance.clip(0))[::-1]
+    m = min(_MOST, max(1, int((deviation > _FAINT * deviation[0]).sum())))
+    vectors, deviation = vectors.T[::-1][:m], deviation[:m, None]
+    # The sign of an eigenvector is the library's choice: make its largest entry positive.
+    largest = np.abs(vectors).argmax(axis=1)
+    vectors = vectors * np.sign(vectors[np.arange(m), largest])[:, None]
+    read = vectors / deviation
+    return centred @ read.T, read, vectors * deviation
+
+
+def _rotation(white: Float[ndarray, "n m"], seed: int) -> Float[ndarray, "m m"]:
+    """The rotation under which the columns are most independent."""
+    n, m = white.shape
+    start, _ = np.linalg.qr(np.random.default_rng([seed, m]).standard_normal((m, m)))
+    turned: ndarray = start
+    for _ in range(_STEPS):
+        y = white @ turned.T
+        u, _, v = np.linalg.svd((y * y * y).T @ white / n - 3 * turned)
+        before, turned = turned, u @ v
+        if np.abs((turned * before).sum(axis=1)).min() > 1 - 1e-5:
+            break
+    return turned

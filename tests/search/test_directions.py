@@ -1,0 +1,65 @@
+"""Independent directions: what varies independently is found, whatever way it was mixed."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from stylex.core.errors import SearchError
+from stylex.search.directions import independent_directions, random_directions
+
+
+def mixed(n: int = 3000, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Four uniform sources and faint noise, mixed into seven dimensions."""
+    random = np.random.default_rng(seed)
+    sources = random.uniform(-1, 1, size=(n, 4))
+    mixture = random.normal(size=(4, 7)) * np.array([1, 0.6, 1.4, 0.8])[:, None]
+    return sources, sources @ mixture + 0.01 * random.normal(size=(n, 7)) + 3
+
+
+def test_independent_sources_are_found() -> None:
+    sources, w = mixed()
+    found = independent_directions(w.astype(np.float32))
+    places = (w - found.centre) @ found.read.T
+    correlation = np.abs(np.corrcoef(places.T, sources.T)[: len(found), len(found) :])
+    assert len(found) == 4
+    np.testing.assert_allclose(correlation.max(axis=0), 1, atol=0.01)
+    np.testing.assert_allclose(places.std(axis=0), 1, atol=1e-6)
+    np.testing.assert_allclose(found.read @ found.write.T, np.eye(4), atol=1e-8)
+
+
+def test_moving_along_one_leaves_the_others() -> None:
+    sources, w = mixed()
+    found = independent_directions(w)
+    solve = np.linalg.lstsq(np.c_[w, np.ones(len(w))], sources, rcond=None)[0]
+    for step in found.write:
+        change = np.abs(step @ solve[:-1])
+        assert change.max() / change.sum() > 0.9
+
+
+def test_the_same_latents_give_the_same_directions() -> None:
+    _, w = mixed(1000)
+    a, b = independent_directions(w), independent_directions(w)
+    np.testing.assert_array_equal(a.read, b.read)
+    np.testing.assert_array_equal(a.write, b.write)
+
+
+def test_directions_do_not_depend_on_how_w_is_turned() -> None:
+    _, w = mixed()
+    turn, _ = np.linalg.qr(np.random.default_rng(9).normal(size=(7, 7)))
+    a, b = independent_directions(w), independent_directions(w @ turn)
+    same = np.abs(np.corrcoef(((w - a.centre) @ a.read.T).T, ((w @ turn - b.centre) @ b.read.T).T)[:4, 4:])
+    np.testing.assert_allclose(same.max(axis=1), 1, atol=1e-3)
+
+
+def test_random_directions_are_unit_mixtures_of_the_found_ones() -> None:
+    _, w = mixed()
+    found = independent_directions(w)
+    random = random_directions(w, found)
+    np.testing.assert_allclose(((w - random.centre) @ random.read.T).std(axis=0), 1, atol=1e-6)
+    np.testing.assert_allclose((random.read * random.write).sum(axis=1), 1, atol=1e-8)
+
+
+def test_too_few_latents_are_refused() -> None:
+    with pytest.raises(SearchError, match=r"30 latents are too few .* 7 dimensions; expected 70 or more"):
+        independent_directions(np.zeros((30, 7)))
