@@ -96,6 +96,10 @@ class World:
     def find(self, *more: str, run: str = "run", data: str = "two.zip", out: str = "new") -> list[str]:
         return ["find", self / run, "--data", self / data, "--out", self / out, "--images", "6", *more]
 
+    def evaluate(self, *more: str, run: str = "run", out: str = "new.json") -> list[str]:
+        small = ["--images", "4", "--measured", "8", "--attributes", "2", "--without", "own,observer,attack"]
+        return ["evaluate", self / run, "--data", self / "even.zip", "--out", self / out, *small, *more]
+
     def explain(self, *more: str, run: str = "run", image: str = "photo.png", out: str = "new") -> list[str]:
         return ["explain", self / run, self / image, "--out", self / out, *more]
 
@@ -110,8 +114,8 @@ def disc(i: int, kinds: int, channels: int = 1) -> Image.Image:
     return grey if channels == 1 else grey.convert("RGB")
 
 
-def draw_folder(folder: Path, kinds: tuple[str, ...], channels: int = 1) -> None:
-    for i in range(60):
+def draw_folder(folder: Path, kinds: tuple[str, ...], channels: int = 1, first: int = 0) -> None:
+    for i in range(first, first + 60):
         place = folder / kinds[i % len(kinds)]
         place.mkdir(parents=True, exist_ok=True)
         disc(i, len(kinds), channels).save(place / f"{i}.png")
@@ -141,6 +145,12 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> World:
         ):
             given = [str(root / source), "--out", str(root / out), "--resolution", "16", *more]
             assert main(["prepare", *given, "-q"]) == 0
+        for first, part in ((0, "train"), (60, "test")):  # an archive with as many images held out
+            draw_folder(root / "photos-even" / part, ("small", "large"), first=first)
+        assert (
+            main(["prepare", str(root / "photos-even"), "--out", str(root / "even.zip"), "--resolution", "16", "-q"])
+            == 0
+        )
         disc(3, 2).save(root / "photo.png")
         world = World(root)
         assert main(world.train("-q", out="run")) == 0
@@ -205,6 +215,24 @@ def test_a_training_is_rehearsed_without_a_trace(world: World, capsys: pytest.Ca
     assert main(world.train("--dry-run", out="run")) == 0
     assert "go on" in capsys.readouterr().err
     assert listing(world.root) == before
+
+
+def test_an_explanation_is_evaluated_on_other_images(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*world.find("--overwrite", data="even.zip", out="explained"), "-q"]) == 0
+    assert main(["report", world / "explained", "-q"]) == 0
+    again = ["--explanation", world / "explained", "--report", "--against", world / "run"]
+    assert main(world.evaluate(*again)) == 0
+    told = capsys.readouterr()
+    assert "reconstruction" in told.out
+    assert f"evaluation: {world / 'new.json'}" in told.out
+    evaluation = json.loads((world.root / "new.json").read_text())
+    assert evaluation == json.loads((world.root / "explained" / "evaluation.json").read_text())
+    assert (evaluation["searched"], evaluation["measured"]) == (6, 8)
+    measures = {row["name"]: row["value"] for row in evaluation["measures"]}
+    assert 0 <= measures["reconstruction.agreement"] <= 1
+    assert "Does it hold on other images?" in (world.root / "explained" / "report.html").read_text()
+    assert main(world.evaluate("--overwrite", "--without", "own,observer,attack,stability,significance")) == 0
+    assert json.loads((world.root / "new.json").read_text())["searched"] == 4
 
 
 # What does not.
@@ -379,6 +407,19 @@ BAD: dict[str, tuple[Harm, Callable[[World], list[str]], str]] = {
     "image cut short": (change("photo.png", lambda b: b[:100]), lambda w: w.explain(), "photo.png"),
     "empty image": (write("photo.png", b""), lambda w: w.explain(), "photo.png"),
     "no such image in the archive": (nothing, lambda w: w.explain("--data", w / "two.zip"), "has no image"),
+    # evaluation
+    "no such part": (nothing, lambda w: w.evaluate("--without", "own,pictures"), "no part 'pictures'"),
+    "no such extractor": (nothing, lambda w: w.evaluate("--extractor", "inception"), "no extractor 'inception'"),
+    "evaluation of a run without a snapshot": (nothing, lambda w: w.evaluate(run="photo.png"), "holds no snapshot"),
+    "evaluation of no explanation": (nothing, lambda w: w.evaluate("--explanation", w / "run"), "no manifest.json"),
+    "report of no explanation": (nothing, lambda w: w.evaluate("--report"), "--explanation"),
+    "too few images to measure": (nothing, lambda w: w.evaluate("--measured", "3"), "measured is 3"),
+    "evaluation in the place of something else": (
+        write("new.json", "{}"), lambda w: w.evaluate("--overwrite"), "holds something else",
+    ),
+    "evaluation in the place of a folder": (
+        write("new.json/mine.txt", "x"), lambda w: w.evaluate(), "is not a file",
+    ),
     # report
     "no explanation": (nothing, lambda w: ["report", w / "void"], "not a folder"),
     "report of a run": (nothing, lambda w: ["report", w / "run"], "not an explanation folder"),
@@ -425,6 +466,7 @@ WRITING: dict[str, Callable[[World], list[str]]] = {
     "train": lambda w: w.train(),
     "find": lambda w: w.find(),
     "explain": lambda w: w.explain(),
+    "evaluate": lambda w: w.evaluate("--without", "realism,own,observer,attack,significance,sparsity"),
     "report": lambda w: ["report", w / "explained"],
 }
 

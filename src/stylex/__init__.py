@@ -16,10 +16,11 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from stylex.api import demo, explain, find, fit_classifier, prepare, report, train
+    from stylex.api import demo, evaluate, explain, find, fit_classifier, open_studio, prepare, report, serve, train
     from stylex.classifiers import Classifier, ClassifierSpec, load_classifier
     from stylex.core.attribute import Attribute, AttributeRanking
     from stylex.core.errors import StylexError
+    from stylex.core.evaluation import Evaluation
     from stylex.core.explanation import Counterfactual, ExplainedImage, Explanation
     from stylex.core.progress import Listener
     from stylex.core.stylespace import StyleCoordinate, StyleSpace
@@ -31,10 +32,22 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
-    "stylex.api": ("prepare", "fit_classifier", "train", "find", "explain", "report", "demo"),
+    "stylex.api": (
+        "prepare",
+        "fit_classifier",
+        "train",
+        "find",
+        "explain",
+        "evaluate",
+        "report",
+        "demo",
+        "serve",
+        "open_studio",
+    ),
     "stylex.classifiers": ("Classifier", "ClassifierSpec", "load_classifier"),
     "stylex.core.attribute": ("Attribute", "AttributeRanking"),
     "stylex.core.errors": ("StylexError",),
+    "stylex.core.evaluation": ("Evaluation",),
     "stylex.core.explanation": ("Counterfactual", "ExplainedImage", "Explanation"),
     "stylex.core.progress": ("Listener",),
     "stylex.core.stylespace": ("StyleCoordinate", "StyleSpace"),
@@ -46,12 +59,13 @@ _HOMES = {
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [  # noqa: RUF022 (the order a person meets them)
-    "prepare", "fit_classifier", "train", "find", "explain", "report", "demo",
+    "prepare", "fit_classifier", "train", "find", "explain", "evaluate", "report", "serve", "open_studio", "demo",
     "PRESETS", "TrainConfig",
     "Classifier", "ClassifierSpec", "load_classifier",
     "ImageSet", "open_images",
     "Snapshot", "load_snapshot",
     "Attribute", "AttributeRanking", "Counterfactual", "ExplainedImage", "Explanation",
+    "Evaluation",
     "StyleCoordinate", "StyleSpace",
     "read_explanation", "write_explanation",
     "Listener", "StylexError",

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from stylex.core.errors import ClassifierError, ConfigError, DataError, SearchError
+from stylex.core.errors import ClassifierError, ConfigError, DataError, EvaluationError, SearchError
 from stylex.core.progress import Alarm, Found, Listener, silent
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from stylex.classifiers import Classifier, ClassifierSpec
+    from stylex.core.evaluation import Evaluation
     from stylex.core.explanation import Explanation
     from stylex.data import ImageSet
     from stylex.data.prepare import PrepareSummary
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     ClassifierLike = str | Path | nn.Module | Callable[..., Any]
     ClassifierSpecLike = ClassifierSpec | str | Path
 else:  # names for those who read the signatures at run time, without what they would import
-    ClassifierLike = ClassifierSpecLike = Explanation = PrepareSummary = TrainConfig = Any
+    ClassifierLike = ClassifierSpecLike = Evaluation = Explanation = PrepareSummary = Studio = TrainConfig = Any
 
 
 def prepare(
@@ -413,6 +414,145 @@ def explain(
     return explanation
 
 
+def evaluate(
+    run: str | Path,
+    *,
+    data: str | Path,
+    explanation: str | Path | None = None,
+    against: str | Path | None = None,
+    out: str | Path | None = None,
+    report: bool = False,
+    target: str | None = None,
+    classifier: ClassifierLike | None = None,
+    images: int = 100,
+    measured: int = 200,
+    attributes: int = 10,
+    selection: Literal["attfind", "together"] = "attfind",
+    torgb: bool = False,
+    shift_range: float = 1.0,
+    extractor: str = "classifier",
+    without: str = "",
+    seed: int = 0,
+    classifier_spec: ClassifierSpecLike | None = None,
+    device: str = "auto",
+    overwrite: bool = False,
+    listener: Listener = silent,
+) -> Evaluation:
+    """Measure how far an explanation can be trusted: faithful, sufficient, distinct, stable, more than chance.
+
+    Attributes are found on some test images and everything is measured on others, with 95% intervals over images.
+
+    Args:
+        run: a run's folder (its newest snapshot is used) or one snapshot.
+        data: the archive; its test images are used, and its training images as a reference.
+        explanation: the explanation folder to evaluate; not given: search for attributes first. The evaluation is
+            written into it, where the report finds it.
+        against: a second run, trained alike with another seed: does it find the same attributes?
+        out: a JSON file to write.
+        report: write the report of the explanation anew, with the evaluation in it.
+        target: where it searches itself, the class to explain; not given: all, one after another.
+        classifier: where the classifier is now, if it has moved since the training.
+        images: where it searches itself, how many images to search on.
+        measured: how many other images to measure on.
+        attributes: where it searches itself, how many attributes to look for towards each class.
+        selection: where it searches itself, how attributes are chosen, as of ``find``.
+        torgb: search the styles of the ToRGB layers too, and draw random coordinates from them.
+        shift_range: where it searches itself, how far each coordinate is moved.
+        extractor: what images are compared with: ``classifier`` (its own features), a program's file such as
+            Inception, or ``timm:NAME``.
+        without: parts to leave out, with commas: reconstruction, realism, sufficiency, own, attack, significance,
+            sparsity, observer, stability.
+        seed: of everything random.
+        classifier_spec: a JSON file that describes the classifier, as of ``train``.
+        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:1``.
+        overwrite: replace an evaluation that is already in ``out``.
+        listener: hears the progress.
+
+    Returns:
+        The evaluation, as written.
+
+    Raises:
+        EvaluationError: too few images, an unknown part or extractor, or an explanation that is not the snapshot's.
+        SnapshotError: no snapshot there, or a damaged one.
+    """
+    from stylex.data import open_images
+    from stylex.evaluation.evaluate import Options, evaluate_subject, found_in, searched_images
+    from stylex.evaluation.extractors import extractor_for
+    from stylex.evaluation.subject import subject_of
+    from stylex.report import write_report
+    from stylex.store.evaluation import check_file, write_evaluation
+    from stylex.store.folder import EVALUATION, read_explanation
+
+    options = Options(
+        searched=images,
+        measured=measured,
+        attributes=attributes,
+        selection=selection,
+        shift_range=shift_range,
+        without=frozenset(part.strip() for part in without.split(",") if part.strip()),
+        seed=seed,
+    )
+    if report and explanation is None:
+        raise ConfigError("--report writes an explanation's report anew; give that explanation with --explanation")
+    if out is not None:
+        check_file(Path(out), overwrite=overwrite)
+    place = _device(device)
+    known = None if explanation is None else read_explanation(explanation)
+    snapshot, judge = _trained(run, classifier, classifier_spec, place, listener)
+    if known is not None and known.snapshot.get("sha256") != snapshot.sha256:
+        raise EvaluationError(
+            f"{explanation} was made with another snapshot than {snapshot.path}; give the run that it was made with"
+        )
+    other = None if against is None else _trained(against, judge, classifier_spec, place, listener)[0]
+    judge, goal = _aim(judge, target if known is None else known.settings.get("target"))
+    archive = open_images(data)
+    for each in (snapshot, other):
+        if each is not None:
+            _fits(archive, each, data)
+    instrument = extractor_for(extractor, judge, place)
+    held_out = archive.split("test")
+    found = None
+    if known is not None:
+        found = found_in(known, searched_images(known, judge, held_out, archive.fingerprint, listener))
+        torgb = torgb or any(known.space.layer(a.coordinate.layer).kind == "torgb" for a in known.ranking)
+    evaluation = evaluate_subject(
+        subject_of(snapshot, judge, torgb=torgb),
+        training=_training_part(archive),
+        held_out=held_out,
+        targets=range(judge.k) if goal is None else [goal],
+        options=options,
+        extractor=instrument,
+        found=found,
+        against=None if other is None else subject_of(other, judge, torgb=torgb),
+        settings={
+            "verb": "evaluate",
+            "run": str(run),
+            "data": str(data),
+            "data_fingerprint": archive.fingerprint,
+            "explanation": None if explanation is None else str(explanation),
+            "against": None if against is None else str(against),
+            "target": target,
+            "images": images,
+            "measured": measured,
+            "attributes": attributes,
+            "selection": selection,
+            "torgb": torgb,
+            "shift_range": shift_range,
+            "extractor": extractor,
+            "without": without,
+            "seed": seed,
+        },
+        listener=listener,
+    )
+    if out is not None:
+        write_evaluation(evaluation, out)
+    if explanation is not None:
+        write_evaluation(evaluation, Path(explanation) / EVALUATION)
+    if report and explanation is not None:
+        write_report(explanation)
+    return evaluation
+
+
 def report(
     explanation_folder: str | Path,
     *,
@@ -436,11 +576,12 @@ def report(
     """
     from stylex.report import write_report
     from stylex.report.media import write_flickers, write_strips
+    from stylex.store.evaluation import evaluation_in
     from stylex.store.folder import read_explanation
 
     explanation = read_explanation(explanation_folder)
     path = Path(explanation_folder) / "report.html" if out is None else Path(out)
-    write_report(explanation, path)
+    write_report(explanation, path, evaluation=evaluation_in(explanation_folder))
     if strips:
         write_strips(explanation, path.parent / "pictures")
     if flicker is not None:
@@ -594,6 +735,14 @@ def _fits(images: ImageSet, snapshot: Snapshot, data: str | Path) -> None:
             f"trained on {config.resolution} px with {config.channels}; prepare the data with "
             f"--resolution {config.resolution} --channels {config.channels}"
         )
+
+
+def _training_part(images: ImageSet) -> ImageSet | None:
+    """The training images of an archive; None where it holds only test images."""
+    try:
+        return images.split("train")
+    except DataError:
+        return None
 
 
 def _names_of(images: ImageSet) -> list[str | None]:

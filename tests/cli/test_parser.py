@@ -26,6 +26,7 @@ LINES = {
     "train": TRAIN,
     "find": FIND,
     "explain": ["explain", "runs/a", "photo.jpg", "--out", "e"],
+    "evaluate": ["evaluate", "runs/a", "--data", "a.zip"],
     "report": ["report", "e"],
     "demo": ["demo", "--out", "d"],
 }

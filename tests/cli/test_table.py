@@ -20,7 +20,8 @@ def test_every_measure_has_its_line() -> None:
         ),
         attributes=(
             MeasuredAttribute(
-                name="b4.conv1:3+", target_label="[red]b", shift_range=1.0, random_effect=-0.011, q=0.002, claimed=False,
+                name="b4.conv1:3+", target_label="[red]b", shift_range=1.0, random_effect=-0.011, q=0.002,
+                claimed=False,
                 effect=Interval(value=1.5, low=1.0, high=2.0), recognised=0.975,
             ),
         ),

@@ -68,3 +68,9 @@ def test_the_false_discovery_rate_is_held() -> None:
         found.append(claimed[:100].mean())
     assert np.mean(shares) <= 0.05  # of what is claimed, at most so much is false
     assert np.mean(found) > 0.5
+
+
+def test_the_mean_is_a_statistic_like_others() -> None:
+    values = np.random.default_rng(4).standard_normal(30)
+    found, general = mean_interval(values, seed=7), bootstrap(lambda rows: float(values[rows].mean()), 30, seed=7)
+    assert (found.value, found.low, found.high) == pytest.approx((general.value, general.low, general.high))

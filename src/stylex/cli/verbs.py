@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from stylex import api
 
 if TYPE_CHECKING:
+    from stylex.core.evaluation import Evaluation
     from stylex.core.explanation import Explanation
     from stylex.data.prepare import PrepareSummary
 
@@ -48,6 +49,14 @@ def _explained(options: Mapping[str, Any], explanation: Explanation) -> list[str
     ]
 
 
+def _evaluated(options: Mapping[str, Any], evaluation: Evaluation) -> list[str]:
+    from stylex.cli.table import table_of
+
+    places = [options["out"], options["explanation"] and f"{options['explanation']}/evaluation.json"]
+    written = [f"evaluation: {place}" for place in places if place]
+    return [*table_of(evaluation), *written]
+
+
 def _path(name: str) -> Callable[[Mapping[str, Any], Path], list[str]]:
     return lambda options, path: [f"{name}: {path}"]
 
@@ -69,6 +78,7 @@ VERBS: Mapping[str, Verb] = {
         interrupted="the same command again goes on with the effects measured so far",
     ),
     "explain": Verb(function="explain", positional=("run", "image"), closing=_explained, interrupted=NOTHING_WRITTEN),
+    "evaluate": Verb(function="evaluate", positional=("run",), closing=_evaluated, interrupted=NOTHING_WRITTEN),
     "report": Verb(
         function="report", positional=("explanation_folder",), closing=_path("report"), interrupted=NOTHING_WRITTEN
     ),

@@ -170,11 +170,16 @@ def searched_images(
         return frozenset()
     if settings.get("data_fingerprint") != fingerprint:
         return frozenset()  # found on other images altogether
-    target, labels = settings.get("target"), classifier.spec.labels
-    goal = None
-    if isinstance(target, str):
-        goal = labels.index(target) if target in labels else int(target)
-    return frozenset(choose_to_search(classifier, held_out, settings["images"], target=goal).names)
+    labels = classifier.spec.labels
+    to, start = (_position(settings.get(name), labels) for name in ("target", "source"))
+    return frozenset(choose_to_search(classifier, held_out, settings["images"], target=to, source=start).names)
+
+
+def _position(name: Any, labels: Sequence[str]) -> int | None:
+    """A label by its name or number, as ``find`` takes it."""
+    if not isinstance(name, str):
+        return None
+    return labels.index(name) if name in labels else int(name)
 
 
 def find(
@@ -396,15 +401,16 @@ class _Sheet:
         perceived: list[Tensor] = []
         for part in np.array_split(np.arange(len(images)), -(-len(images) // 256)):
             e = self.subject.encode(images.subset(part))
-            p, p_rec = classifier.probabilities(e.logits), classifier.probabilities(e.logits_rec)
+            said, said_rec = e.logits[:, : classifier.own], e.logits_rec[:, : classifier.own]
+            p, p_rec = classifier.probabilities(said), classifier.probabilities(said_rec)
             if self.output == "softmax":
-                named = e.logits.argmax(dim=1)
-                rows["agreement"].append((named == e.logits_rec.argmax(dim=1)).float())
+                named = said.argmax(dim=1)
+                rows["agreement"].append((named == said_rec.argmax(dim=1)).float())
                 rows["probability_error"].append((p - p_rec).abs().gather(1, named[:, None])[:, 0])
             else:
-                rows["agreement"].append(((e.logits >= 0) == (e.logits_rec >= 0)).float().mean(dim=1))
+                rows["agreement"].append(((said >= 0) == (said_rec >= 0)).float().mean(dim=1))
                 rows["probability_error"].append((p - p_rec).abs().mean(dim=1))
-            rows["kl"].append(divergence(e.logits, e.logits_rec, self.output))
+            rows["kl"].append(divergence(said, said_rec, self.output))
             rows["pixel_l1"].append((e.x_rec - e.x).abs().mean(dim=(1, 2, 3)))
             with torch.inference_mode():
                 for x, x_rec in zip(e.x.split(64), e.x_rec.split(64), strict=True):
@@ -433,7 +439,7 @@ class _Sheet:
         random = torch.Generator().manual_seed(self.options.seed)
         sampled = []
         with torch.inference_mode():
-            for told in self.subject.classifier.probabilities(e.logits).split(64):
+            for told in self.subject.told(e.logits).split(64):
                 z = torch.randn(len(told), generator.config.z_dim, generator=random).to(told)
                 sampled.append(generator(generator.mapping(z, told), told).clamp(-1, 1))
         for name, x in (("real", e.x), ("reconstructed", e.x_rec), ("sampled", torch.cat(sampled))):
@@ -526,8 +532,7 @@ class _Sheet:
             if len(s) == 0 or not ranking:
                 continue
             picked = torch.from_numpy(rows).to(s.device)
-            before, c = self.measured.x_rec[picked], self.measured.logits_rec[picked]
-            told = self.subject.classifier.probabilities(c)
+            before, told = self.measured.x_rec[picked], self.subject.told(self.measured.logits_rec[picked])
             pictures, logits = self.subject.show(apply_attributes(s, ranking, self.subject.space))
             changed = torch.from_numpy(pictures).to(before)
             length = (changed - before).flatten(1).norm(dim=1)
@@ -547,7 +552,7 @@ class _Sheet:
                 turned = predicted(said, target, self.output)
                 flips = mean_interval(turned.astype(np.float64), seed=self.options.seed)
                 self.add(f"attack.{name}_turn_to_{label}", flips, images=len(s), note=size)
-                new_answer = self.subject.classifier.probabilities(torch.from_numpy(said).to(told))
+                new_answer = self.subject.told(torch.from_numpy(said).to(told))
                 still = predicted(self._again(x, new_answer), target, self.output)[turned].astype(np.float64)
                 self.add(
                     f"attack.{name}_survive_to_{label}",

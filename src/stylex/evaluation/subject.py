@@ -27,15 +27,26 @@ _ROWS = 64
 class CountedClassifier(Classifier):
     """The classifier under explanation, which counts the images that it is shown."""
 
-    def __init__(self, classifier: Classifier) -> None:
-        super().__init__(classifier.model, classifier.spec)
-        self.to(next(classifier.buffers()).device)
+    def __init__(self, counted: Classifier) -> None:
+        super().__init__(counted.model, counted.spec)
+        self.counted = counted
         self.calls = 0
+        self.to(next(counted.buffers()).device)
 
-    def prepare(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c size size"]:
-        """The image as the model wants it; every answer begins here."""
+    @property
+    def own(self) -> int:
+        """How many of the labels the model answers itself."""
+        return self.counted.own
+
+    def logits(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n k"]:
+        """What the classifier says."""
         self.calls += len(x)
-        return super().prepare(x)
+        return self.counted.logits(x)
+
+    def logits_and_features(self, x: Float[Tensor, "n c h w"]) -> tuple[Float[Tensor, "n k"], list[Tensor]]:
+        """Logits and feature maps."""
+        self.calls += len(x)
+        return self.counted.logits_and_features(x)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -55,6 +66,10 @@ class Subject:
     space: StyleSpace
     classifier: CountedClassifier
     indices: Int64[ndarray, " m"]
+
+    def told(self, logits: Float[Tensor, "n k"]) -> Float[Tensor, "n own"]:
+        """What the generator is told of logits: the probabilities of the labels that the model answers itself."""
+        return self.classifier.probabilities(logits)[:, : self.classifier.own]
 
     def encode(self, images: ImageSet) -> Encoded:
         """Images in the space, with their reconstructions and what the classifier says of both."""

@@ -30,17 +30,24 @@ def bootstrap(
     """
     if n == 0:
         return Interval.nothing()
-    random = np.random.default_rng(seed)
-    values = np.array([statistic(random.integers(n, size=n)) for _ in range(draws)], dtype=np.float64)
-    values = values[np.isfinite(values)]
-    value = float(statistic(np.arange(n)))
-    if not np.isfinite(value) or len(values) == 0:
-        return Interval(value=value, low=float("nan"), high=float("nan"))
-    low, high = np.quantile(values, (0.025, 0.975))
-    return Interval(value=value, low=float(low), high=float(high))
+    return _interval(float(statistic(np.arange(n))), np.array([statistic(rows) for rows in _samples(n, draws, seed)]))
 
 
-def mean_interval(values: Float[ndarray, " n"], *, seed: int = 0) -> Interval:
-    """The mean of a number for each image, with its bootstrap interval; images of which it is nan do not count."""
+def mean_interval(values: Float[ndarray, " n"], *, draws: int = DRAWS, seed: int = 0) -> Interval:
+    """``bootstrap`` of the mean of a number for each image; images of which it is nan do not count."""
     known = values[np.isfinite(values)].astype(np.float64)
-    return bootstrap(lambda rows: float(known[rows].mean()), len(known), seed=seed)
+    if len(known) == 0:
+        return Interval.nothing()
+    return _interval(float(known.mean()), known[_samples(len(known), draws, seed)].mean(axis=1))
+
+
+def _samples(n: int, draws: int, seed: int) -> Int[ndarray, "draws n"]:
+    return np.random.default_rng(seed).integers(n, size=(draws, n))
+
+
+def _interval(value: float, sampled: Float[ndarray, " draws"]) -> Interval:
+    known = sampled[np.isfinite(sampled)]
+    if not np.isfinite(value) or len(known) == 0:
+        return Interval(value=value, low=float("nan"), high=float("nan"))
+    low, high = np.quantile(known, (0.025, 0.975))
+    return Interval(value=value, low=float(low), high=float(high))

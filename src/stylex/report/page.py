@@ -15,10 +15,13 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from stylex.core.evaluation import Evaluation
 from stylex.core.explanation import Counterfactual, ExplainedImage, Explanation, Picture
 from stylex.core.files import write_whole
 from stylex.report import words
+from stylex.report.evaluated import Evaluated, evaluated
 from stylex.report.figures import changed_box, difference_map, difference_scale, encode, enlarge
+from stylex.store.evaluation import evaluation_in
 from stylex.store.folder import REPORT, read_explanation
 
 MAX_BYTES = 8_000_000
@@ -49,7 +52,9 @@ _SIZES = (
 )
 
 
-def write_report(explanation: Explanation | str | Path, out: str | Path | None = None) -> Path:
+def write_report(
+    explanation: Explanation | str | Path, out: str | Path | None = None, *, evaluation: Evaluation | None = None
+) -> Path:
     """Write the report and return its path.
 
     One HTML file with everything in it, below 8 MB; pictures get smaller, then fewer, where there are very many.
@@ -57,6 +62,7 @@ def write_report(explanation: Explanation | str | Path, out: str | Path | None =
     Args:
         explanation: an explanation, or the folder of one.
         out: the file to write; not given: ``report.html`` in the explanation's folder.
+        evaluation: what was measured of it; not given: what lies in the explanation's folder.
 
     Raises:
         StoreError: the folder cannot be read, or the file cannot be written.
@@ -67,16 +73,17 @@ def write_report(explanation: Explanation | str | Path, out: str | Path | None =
         folder = Path(explanation)
         out = out if out is not None else folder / REPORT
         explanation = read_explanation(folder)
+        evaluation = evaluation if evaluation is not None else evaluation_in(folder)
     path = Path(out)
-    write_whole(path, render_report(explanation).encode())
+    write_whole(path, render_report(explanation, evaluation).encode())
     return path
 
 
-def render_report(explanation: Explanation, *, max_bytes: int = MAX_BYTES) -> str:
+def render_report(explanation: Explanation, evaluation: Evaluation | None = None, *, max_bytes: int = MAX_BYTES) -> str:
     """The report's HTML; pictures as large as ``max_bytes`` allows."""
     html = ""
     for size in _SIZES:
-        html = _render(_Drawing(explanation, size).page())
+        html = _render(_Drawing(explanation, size).page(evaluation))
         if len(html.encode()) <= max_bytes:
             break
     return html
@@ -194,6 +201,7 @@ class _Page:
     notes: list[str]
     settings: str
     in_colour: bool
+    evaluated: Evaluated | None
     pictures: list[_Shot] = field(default_factory=list)
 
 
@@ -206,7 +214,7 @@ class _Drawing:
         self.images = {image.id: image for image in explanation.images}
         self.drawn: dict[tuple[int, int], str] = {}
 
-    def page(self) -> _Page:
+    def page(self, evaluation: Evaluation | None = None) -> _Page:
         e = self.e
         cards = list(self.cards())
         on_cards = {note for card in cards for note in card.notes}
@@ -236,6 +244,7 @@ class _Drawing:
             notes=[note for note in notes if note not in on_cards],
             settings=settings,
             in_colour=any(image.reconstruction.shape[2] == 3 for image in e.images),
+            evaluated=None if evaluation is None else evaluated(evaluation),
             pictures=[] if cards or e.scope == "image" else [self.plain(image) for image in e.images[:12]],
         )
 
