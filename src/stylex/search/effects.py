@@ -325,7 +325,9 @@ def stream_effects(
         precision = _granted(evaluator, s[:1].float(), indices, shift_range, tolerance, listener)
     evaluator.precision = precision
     vectors = s.float().cpu().numpy()
-    settings = [key, space.to_json(), shift_range, precision, kept, "float16" if large else "float32", list(classes)]
+    settings = [key, space.to_json(), shift_range, precision, kept, "float16" if large else "float32"]
+    if kept < k:
+        settings.append(list(classes))
     shards = None
     if folder is not None:
         shards = Shards(folder, settings, [indices, statistics.minimum, statistics.maximum])

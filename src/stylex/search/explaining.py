@@ -22,18 +22,26 @@ from stylex.core.progress import Done, Found, Listener, Started, Step, silent
 from stylex.data.archive import ImageSet
 from stylex.data.images import to_pictures
 from stylex.metrics.agreement import agreement
+from stylex.models.processes import Processes
 from stylex.models.snapshot import Snapshot
 from stylex.search.attfind import attfind, binary_combined, notebook_ranking
 from stylex.search.counterfactual import flip_rate, independent, random_control, subset
 from stylex.search.decision import predicted
-from stylex.search.effects import Effects, measure_effects
+from stylex.search.effects import EffectTable, measure_effects, stream_effects
+from stylex.search.eigenfind import eigenfind
 from stylex.search.realism import keep_realistic
 from stylex.search.render import draw
+from stylex.search.screen import screen
 from stylex.search.select import choose_images
 from stylex.search.shifts import apply_attributes
-from stylex.search.together import together
+from stylex.search.together import CANDIDATES, together
 
-Selection = Literal["attfind", "together", "notebook"]
+Selection = Literal["attfind", "together", "notebook", "eigenfind"]
+Search = Literal["auto", "exact", "screened"]
+"""Whether every coordinate is measured on every image, or those that a screen keeps."""
+
+_EXACT_PICTURES = 500_000
+"""A search is exact, unless asked, while it draws no more pictures than this: some minutes on two cores at 32 px."""
 
 _TOGETHER = 10
 """Attributes moved together to test whether they suffice."""
@@ -124,6 +132,14 @@ def encode(
     )
 
 
+@torch.inference_mode()
+def latents_of(snapshot: Snapshot, x: Float[Tensor, "n c h w"]) -> Float[NDArray[Any], "n w_dim"]:
+    """Latents to tell the range of directions by: those that the snapshot keeps, or these images'."""
+    if snapshot.latents is not None:
+        return snapshot.latents
+    return torch.cat([snapshot.encoder(part) for part in x.split(64)]).cpu().numpy()
+
+
 def explain_class(
     snapshot: Snapshot,
     classifier: Classifier,
@@ -136,8 +152,11 @@ def explain_class(
     torgb: bool = False,
     shift_range: float = 1.0,
     realism: float | None = None,
+    search: Search = "auto",
+    recall: float = 0.99,
     shown: int = 6,
     folder: Path | None = None,
+    processes: Processes | None = None,
     settings: Mapping[str, Any],
     listener: Listener = silent,
 ) -> Explanation:
@@ -149,12 +168,16 @@ def explain_class(
         target: class to drive to; None with two classes: both, the best attributes of each in turn.
         source: start only from images predicted this class.
         attributes: how many to look for.
-        selection: the paper's Algorithm 1, attributes chosen for what they do together, or the notebook's choice.
+        selection: the paper's Algorithm 1, attributes chosen for what they do together, the notebook's choice, or
+            EigenFind's (of a snapshot with directions).
         torgb: search the ToRGB layers' styles too.
         shift_range: how far to move, as a fraction of the way to the observed extreme.
         realism: reject attributes that move the discriminator's logit by more than this.
+        search: measure everything (``exact``), or screen and verify; ``auto`` is exact where that takes minutes.
+        recall: share of the strongest moves that a screen must hold, as estimated.
         shown: images to show each attribute on.
         folder: keep measured effects here, to go on after an interruption.
+        processes: who else measures effects (into the same ``folder``).
         settings: to be written into the explanation.
         listener: hears the progress.
 
@@ -168,21 +191,40 @@ def explain_class(
         )
     goal = 0 if target is None else target
     synthesis, space = snapshot.generator.synthesis, snapshot.space
+    goals = (0, 1) if target is None else (goal,)
+    num = max(attributes, _TOGETHER)
     indices = space.indices(include_torgb=torgb)
-    effects = measure_effects(
+    screened = None
+    if search == "screened" or (search == "auto" and 2 * len(indices) * len(encoded.s) > _EXACT_PICTURES):
+        screened = screen(
+            synthesis,
+            classifier,
+            space,
+            encoded.s,
+            goals,
+            output=output,
+            source=source,
+            indices=indices,
+            shift_range=shift_range,
+            top=CANDIDATES if selection == "together" else num,
+            recall=recall,
+            listener=listener,
+        )
+        listener(Found(message=f"{screened.note}."))
+    effects = stream_effects(
         synthesis,
         classifier,
         space,
         encoded.s,
         image_ids=encoded.ids,
-        indices=indices,
+        indices=indices if screened is None else screened.indices,
         shift_range=shift_range,
+        classes=sorted({*goals, *(() if source is None else (source,))}),
         folder=folder,
         key=_key(snapshot, classifier),
+        processes=processes,
         listener=listener,
     )
-    goals = (0, 1) if target is None else (goal,)
-    num = max(attributes, _TOGETHER)
     if selection == "together":
         rankings = [
             together(
@@ -201,8 +243,7 @@ def explain_class(
             for to in goals
         ]
     else:
-        notebook = selection == "notebook"
-        rankings = [_rank(effects, to, snapshot, classifier, source=source, num=num, notebook=notebook) for to in goals]
+        rankings = [_rank(effects, to, snapshot, classifier, source=source, num=num, how=selection) for to in goals]
     if realism is not None:
         rankings = [
             keep_realistic(
@@ -237,7 +278,7 @@ def explain_class(
         settings=dict(settings),
         snapshot={"path": str(snapshot.path), "sha256": snapshot.sha256},
         space=space,
-        notes=(*_warnings(figures), *notes),
+        notes=(*_warnings(figures), *([] if screened is None else [f"{screened.note}."]), *notes),
     )
 
 
@@ -341,17 +382,19 @@ _UNFAITHFUL = (
 
 
 def _rank(
-    effects: Effects,
+    effects: EffectTable,
     target: int,
     snapshot: Snapshot,
     classifier: Classifier,
     *,
     source: int | None,
     num: int,
-    notebook: bool,
+    how: Selection,
 ) -> AttributeRanking:
     labels, output, space = classifier.spec.labels, classifier.activation, snapshot.space
-    if not notebook:
+    if how == "eigenfind":
+        return eigenfind(effects, target, space=space, labels=labels, output=output, source=source, num=num)
+    if how == "attfind":
         return attfind(effects, target, space=space, labels=labels, output=output, source=source, num=num, restart=True)
     if len(labels) == 2 and output == "softmax":
         return binary_combined(effects, target, space=space, labels=labels, num=num)
@@ -428,7 +471,7 @@ def _shows(
     snapshot: Snapshot,
     classifier: Classifier,
     encoded: Encoded,
-    effects: Effects,
+    effects: EffectTable,
     ranking: AttributeRanking,
     shown: int,
     listener: Listener,
