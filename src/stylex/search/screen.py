@@ -33,6 +33,8 @@ _SHARE = 1 / 64
 """Share of the images that are measured in full."""
 _PRIOR = 4.0
 """How many images' worth the errors of similar moves count beside a move's own."""
+_CAUTION = 1.0
+"""Standard errors that the strongest moves' estimates are lowered by."""
 _GROUPS = 12
 """Groups of similar moves, by the size of their first-order effects."""
 _GRADIENT_ROWS = 16
@@ -230,7 +232,8 @@ class _Race:
     def give_up(self, budget: float) -> None:
         """Let go of the least promising moves, while few strong ones are to be expected among them."""
         estimate, error, freedom = self.estimates()
-        inside = np.where(self.alive, estimate, -np.inf).ravel()
+        # The largest of many estimates are too large, on the whole: what they surely reach is the line to pass.
+        inside = np.where(self.alive, estimate - _CAUTION * error, -np.inf).ravel()
         line = np.sort(inside)[-self.top]
         if not np.isfinite(line):
             return
