@@ -48,7 +48,7 @@ def independent_directions(w: Float[ndarray, "n w_dim"], *, seed: int = 0) -> Di
 
     The latents' principal directions are made equally long and turned until they depend on each other as little as
     can be (fourth moments). How many principal directions to take is decided by what can be found again: the number
-    at which most components come out alike of either half of the images.
+    at which the most components come out alike of either half of the images, less those that do not.
 
     Args:
         w: latents of images.
@@ -71,12 +71,13 @@ def independent_directions(w: Float[ndarray, "n w_dim"], *, seed: int = 0) -> Di
         )
     white, read, write = _whitened(w.astype(np.float64))
     halves = np.array_split(np.random.default_rng(seed).permutation(n), 2)
-    best, most = _rotation(white[:, :1], seed), -1
+    best, most = _rotation(white[:, :1], seed), 0
     for m in range(2, white.shape[1] + 1):
         turned = _rotation(white[:, :m], seed)
         again = np.min([np.abs(turned @ _rotation(white[half, :m], seed + 1).T).max(axis=1) for half in halves], axis=0)
-        if (again >= _AGAIN).sum() >= most:
-            best, most = turned, int((again >= _AGAIN).sum())
+        lead = int((again >= _AGAIN).sum() - (again < _AGAIN).sum())
+        if lead > most:
+            best, most = turned, lead
     m = len(best)
     read, write = best @ read[:m], best @ write[:m]
     order = np.argsort(-np.linalg.norm(write, axis=1), kind="stable")
