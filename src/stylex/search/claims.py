@@ -1,0 +1,103 @@
+"""Which directions an explanation may claim: those whose effect is no accident and no trifle. The others are silent."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Float
+from numpy import ndarray
+
+from stylex.core.attribute import Attribute, AttributeRanking
+from stylex.core.errors import SearchError
+from stylex.core.stylespace import StyleSpace
+from stylex.metrics.significance import benjamini_hochberg, sign_flip
+from stylex.search.decision import Output, log_odds, predicted
+from stylex.search.effects import EffectTable
+
+FALSE_DISCOVERIES = 0.05
+"""Expected share of accidents among what is claimed."""
+SMALL = 0.2
+"""A smaller effect than this share of the log odds' deviation over the images is a trifle (Cohen's "small")."""
+LEAST = 0.25
+"""So is one of fewer log odds: a classifier that hardly tells images apart is driven by nothing."""
+
+
+def claim(
+    effects: EffectTable,
+    target: int,
+    *,
+    space: StyleSpace,
+    labels: Sequence[str],
+    output: Output = "softmax",
+    source: int | None = None,
+    num: int | None = None,
+) -> AttributeRanking:
+    """Rank the directions that drive the classifier towards a class, strongest first, and leave out all others.
+
+    Each direction, each way, is tested on the images not predicted the target: is the mean change of the target's log
+    odds above zero (sign flips; false discovery rate over all tests), is it more than a trifle, and does the opposite
+    way not raise the target as well?
+
+    Args:
+        effects: of the directions.
+        target, space, labels, output, source: as of ``attfind.attfind``.
+        num: attributes wanted at most (default: all that can be claimed).
+
+    Returns:
+        Attributes with ``significance``, the q-value. An image counts as explained if one of them alone turns it.
+
+    Raises:
+        SearchError: classes or labels that do not fit the effects.
+
+    Source: Benjamini & Hochberg 1995 (false discovery rate); Cohen 1988 (effect sizes).
+    """
+    k = effects.base_logits.shape[1]
+    if len(labels) != k or not 0 <= target < k:
+        raise SearchError(f"class {target} of {len(labels)} labels does not fit effects on {k} classes")
+    rows = ~predicted(effects.base_logits, target, output)
+    if source is not None:
+        rows &= predicted(effects.base_logits, source, output)
+    searched, m, name = effects.of(rows), len(effects.indices), labels[target]
+    n = len(searched)
+    least = max(LEAST, SMALL * float(log_odds(effects.base_logits, target, output).std())) if n else LEAST
+    changes = np.array([[_change(searched, sign, i, target, output) for i in range(m)] for sign in (0, 1)])
+    mean = changes.mean(axis=2) if n else np.zeros((2, m))
+    p = np.array([[sign_flip(changes[sign, i]) if mean[sign, i] > 0 else 1.0 for i in range(m)] for sign in (0, 1)])
+    q = benjamini_hochberg(p.ravel()).reshape(2, m)
+    claimed = (q <= FALSE_DISCOVERIES) & (mean >= least) & (mean[::-1] <= 0)
+    order = [place for place in np.argsort(-mean.ravel(), kind="stable") if claimed.ravel()[place]]
+    attributes: list[Attribute] = []
+    turned = np.zeros(n, dtype=bool)
+    for place in order[:num]:
+        sign, column = divmod(int(place), m)
+        change = searched.change(sign, column)
+        turned |= predicted(searched.base_logits + change, target, output)
+        attributes.append(
+            Attribute(
+                coordinate=space.coordinate(int(effects.indices[column])),
+                sign=1 if sign else -1,
+                shift_range=effects.shift_range,
+                target=target,
+                target_label=name,
+                effect=float(change[:, target].mean(dtype=np.float64)),
+                source_label=None if source is None else labels[source],
+                significance=float(q[sign, column]),
+            )
+        )
+    share = float(turned.mean()) if n else 0.0
+    finding = (
+        f"{len(attributes)} of {m} directions drive the classifier towards {name!r}, {attributes[0].name} most; "
+        f"one of them alone turns {share:.0%} of {n} images."
+        if attributes
+        else f"Nothing found: none of {m} directions drives the classifier towards {name!r} on {n} images "
+        f"(none raises its log odds by {least:.2g} or more on average)."
+    )
+    return AttributeRanking(
+        attributes=tuple(attributes), strategy="directions", images=n, explained=share, finding=finding
+    )
+
+
+def _change(effects: EffectTable, sign: int, column: int, target: int, output: Output) -> Float[ndarray, " n"]:
+    after = log_odds(effects.base_logits + effects.change(sign, column), target, output)
+    return np.asarray(after - log_odds(effects.base_logits, target, output), dtype=np.float64)
