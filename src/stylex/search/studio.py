@@ -12,6 +12,7 @@ from typing import Literal
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from stylex.classifiers.classifier import Classifier
 from stylex.core.attribute import Attribute, AttributeRanking
@@ -23,12 +24,14 @@ from stylex.core.stylespace import StyleSpace
 from stylex.data.archive import ImageSet
 from stylex.data.images import read_picture, to_pictures, to_tensor
 from stylex.models.snapshot import Snapshot
+from stylex.search import directions, eigenfind
 from stylex.search.counterfactual import independent, subset
 from stylex.search.decision import Output, margin, predicted, probabilities
 from stylex.search.editor import StyleEditor
 from stylex.search.effects import Effects, measure_effects
 from stylex.search.explaining import encode
 from stylex.search.render import Synthesizer
+from stylex.search.screen import first_order
 from stylex.store.folder import save_hidden, save_labels
 
 MAX_PIXELS = 40_000_000
@@ -39,6 +42,8 @@ MAX_OWN = 32
 _BATCH = 16
 _PIECE = 48
 """Style values measured between two reports of progress: a search is cancelled within about a second."""
+_MEASURED = 384
+"""Of more style values than this, those are measured on one image whose gradients promise most."""
 
 
 class LiveStudio:
@@ -67,6 +72,8 @@ class LiveStudio:
                 f"{folder or 'the explanation'} was made with another snapshot than {snapshot.path}; "
                 "open it with the snapshot that it names"
             )
+        if explanation is not None:
+            snapshot = in_space_of(explanation, snapshot)
         self.snapshot, self.classifier = snapshot, classifier
         self.labels, self.output = classifier.spec.labels, classifier.activation
         config = snapshot.generator.config
@@ -153,7 +160,7 @@ class LiveStudio:
             while own in self._images:
                 self._own += 1
                 own = f"own-{self._own}"
-            self._take(read.pixels[None], [name], [None], ids=[own], own=True, notes=read.notes)
+            self._take(read.pixels[None].copy(), [name], [None], ids=[own], own=True, notes=read.notes)
             mine = [image.id for image in self._images.values() if image.own]
             for old in mine[:-MAX_OWN]:
                 del self._images[old]
@@ -169,7 +176,7 @@ class LiveStudio:
         """
         s = self._editor.style(image)
         goal = self._goal(image, target)
-        indices = self._space.indices(include_torgb=False)
+        indices = self._promising(s, goal, self._space.indices(include_torgb=False))
         pieces = np.array_split(indices, max(1, round(len(indices) / _PIECE)))
         parts: list[Effects] = []
         done = 0
@@ -400,6 +407,16 @@ class LiveStudio:
         self._editor.style(image)  # says what is wrong with a name
         return self._images[image]
 
+    def _promising(self, s: Tensor, goal: int, indices: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The style values to measure on one image, in ascending order."""
+        if len(indices) <= _MEASURED:
+            return indices
+        try:
+            guess = first_order(self._synthesis, self.classifier, self._space, s, goal, indices)[0]
+        except RuntimeError:  # a classifier without gradients
+            return indices
+        return np.sort(indices[np.argsort(-guess.max(axis=0), kind="stable")[:_MEASURED]])
+
     def _knob(self, knob: int) -> Knob:
         if not 0 <= knob < len(self._knobs):
             raise SearchError(f"there is no knob {knob}; expected 0 to {len(self._knobs) - 1}")
@@ -449,6 +466,31 @@ class LiveStudio:
         return (
             f"Even {'this knob does' if count == 1 else f'{count} knobs together do'} not turn the answer to {label}."
         )
+
+
+def in_space_of(explanation: Explanation, snapshot: Snapshot) -> Snapshot:
+    """The snapshot with the directions as knobs that an explanation was made with; itself if there are none.
+
+    Raises:
+        SearchError: the directions are of a kind that cannot be found again, or differ.
+    """
+    names = [layer.name for layer in explanation.space.layers if layer.kind == "direction"]
+    if not names:
+        return snapshot
+    if directions.INDEPENDENT in names:
+        steered = directions.independent(snapshot)
+    elif eigenfind.EIGEN in names and snapshot.latents is not None:
+        steered = eigenfind.along_eigenvectors(snapshot, snapshot.latents)
+    else:
+        raise SearchError(
+            f"the explanation moves along {', '.join(names)}, which cannot be found again from {snapshot.path}; "
+            "look at its report, or find again with single coordinates"
+        )
+    if steered.space.to_json() != explanation.space.to_json():
+        raise SearchError(
+            f"the explanation's directions are not those that {snapshot.path} gives; find again with this stylex"
+        )
+    return steered
 
 
 def _first(explanation: Explanation) -> str | None:

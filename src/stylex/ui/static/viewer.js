@@ -434,6 +434,7 @@ class Viewer {
   pick(on) {
     this.picking = on;
     this.picker.hidden = !on;
+    this.compareButton.setAttribute("aria-pressed", String(on));
     this.element.querySelector(".gallery").classList.toggle("picking", on);
     if (on) {
       this.picker.scrollIntoView({ block: "nearest" });
@@ -475,7 +476,7 @@ class Viewer {
     for (const file of [...files].slice(0, 8)) {
       const most = this.can.upload.bytes;
       if (file.size > most) {
-        this.tell(`${file.name || "This picture"} is larger than ${Math.round(most / 2 ** 20)} MiB; make it smaller first.`, "error");
+        this.tell(`${file.name || "This picture"} is larger than ${(most / 2 ** 20).toPrecision(2)} MiB; make it smaller first.`, "error");
         continue;
       }
       this.say(`Reading ${file.name || "picture"}`);
@@ -687,10 +688,11 @@ class Viewer {
     if (this.photoBitmap) show(this.photo.canvas, this.photoBitmap);
     const single = this.other === null && this.mode !== "side";
     this.stage.classList.toggle("two", !single);
+    this.stage.classList.toggle("comparing", this.other !== null);
     this.secondFigure.hidden = single;
     this.legend.hidden = this.mode !== "difference";
     const chips = { changed: resting ? "rebuilt" : "changed", side: resting ? "rebuilt" : "changed", wipe: "rebuilt | changed", difference: "difference", flicker: this.showsChanged ? "changed" : "rebuilt" };
-    this.chip.textContent = chips[this.mode];
+    this.chip.textContent = this.other === null ? chips[this.mode] : `${this.images.get(this.image).name}: ${chips[this.mode]}`;
     this.big.setAttribute("aria-label", `${this.images.get(this.image)?.name}: ${chips[this.mode]}; the classifier says ${this.answer(this.now.probabilities)}`);
     this.compose(this.big, show, this.before, this.now);
     this.caption.replaceChildren(...this.said(this.before, this.now, resting));
@@ -887,7 +889,8 @@ class Viewer {
     if (hide) {
       hide.title = knob.hidden ? "Show it again" : "Hide it: it is not worth showing";
       hide.setAttribute("aria-label", `${knob.hidden ? "Show" : "Hide"} ${knob.name}`);
-      hide.replaceChildren(icon(knob.hidden ? "eye" : "off"));
+      const drawn = knob.hidden ? "eye" : "off"; // anew only when it changes: what is pressed must not be replaced
+      if (hide.dataset.icon !== drawn) hide.replaceChildren(icon((hide.dataset.icon = drawn)));
     }
   }
 
@@ -1045,7 +1048,7 @@ class Viewer {
     this.searching = h("div.searching", { hidden: true }, this.progress, this.progressText, h("button", { type: "button", onclick: () => this.cancelling?.abort() }, "Cancel"));
     this.searchForm = h("div.searchform", {}, h("label", {}, "towards ", this.goal), this.searchButton);
     this.found = h("p.finding", { role: "status", hidden: true });
-    return h("div.own", {}, h("h3", {}, "What matters for this image?"), h("p.fine", {}, "Tries every style value of the generator on it."), this.searchForm, this.searching, this.found);
+    return h("div.own", {}, h("h3", {}, "What matters for this image?"), h("p.fine", {}, "Moves the generator’s style values on this image, one by one."), this.searchForm, this.searching, this.found);
   }
 
   async search() {
@@ -1119,8 +1122,8 @@ class Viewer {
     const u = share * knob.full, p = frame.probabilities[knob.target];
     const text = share === 0 ? "as is" : `${u > 0 ? "+" : "−"}${Math.round(Math.abs(100 * u))}%`;
     const bar = svg("svg", { viewBox: "0 0 100 6", preserveAspectRatio: "none", "aria-hidden": "true", class: "minibar" }, svg("rect", { class: "rail", width: 100, height: 6 }), svg("rect", { class: "now", width: 100 * p, height: 6 }));
-    return h("li", {}, h(Math.abs(u) > 1.001 ? "button.beyond" : "button", { type: "button", "aria-label": `Turn ${knob.name} to ${text}; probability of ${this.labels[knob.target]} ${percent(p)}`, onclick: () => { this.turnTo(knob.id, share); this.commit(); } },
-      h("canvas", { role: "img", "aria-label": text }), bar, h("span.p", {}, percent(p)), h("span.at", {}, text)));
+    return h("li", {}, h(Math.abs(u) > 1.001 ? "button.beyond" : "button", { type: "button", title: `Turn ${knob.name} to ${text}`, onclick: () => { this.turnTo(knob.id, share); this.commit(); } },
+      h("canvas", { "aria-hidden": "true" }), bar, h("span.hidden", {}, `${knob.name}, probability of ${this.labels[knob.target]} and turn: `), h("span.p", {}, percent(p)), " ", h("span.at", {}, text)));
   }
 
   // Other images with the same knobs.
@@ -1152,8 +1155,9 @@ class Viewer {
     this.othersList.replaceChildren(...this.othersShown.map(({ id, before, now }) => {
       const from = before.probabilities[target], to = now.probabilities[target], flips = this.answer(before.probabilities) !== this.answer(now.probabilities);
       const name = this.images.get(id)?.name ?? id;
-      return h("li", {}, h("button", { type: "button", "aria-label": `Show ${name}; probability of ${this.labels[target]} from ${percent(from)} to ${percent(to)}${flips ? "; the answer flips" : ""}`, onclick: () => this.show(id) },
-        h("canvas", { role: "img", "aria-label": name }), h("span.p", {}, Object.keys(turned).length ? `${percent(from)} → ${percent(to)}` : percent(from)), flips ? h("span.flipped", {}, this.answer(now.probabilities)) : ""));
+      return h("li", {}, h("button", { type: "button", title: `Show ${name}`, onclick: () => this.show(id) },
+        h("canvas", { "aria-hidden": "true" }), h("span.hidden", {}, `Show ${name}; probability of ${this.labels[target]}: `),
+        h("span.p", {}, Object.keys(turned).length ? `${percent(from)} → ${percent(to)}` : percent(from)), " ", flips ? h("span.flipped", {}, this.answer(now.probabilities)) : ""));
     }));
     this.drawOthers();
   }
@@ -1173,7 +1177,7 @@ class Viewer {
     const items = (this.can.export ?? []).map((kind) => item(kinds[kind][0], kinds[kind][1], async () => save(await this.source.export(kind, this.turn(this.image)), `stylex.${kind}`)));
     items.push(item("Settings", "JSON: image, knobs, probabilities", async () => save(new Blob([JSON.stringify(this.settings(), null, 1)], { type: "application/json" }), "stylex.json")));
     if (this.about.repeat) items.push(item("Python", "the lines that repeat it", async () => this.showPython()));
-    const menu = h("details.menu", {}, h("summary", {}, icon("save"), h("span", {}, "Save")), h("div.items", {}, items));
+    const menu = h("details.menu", {}, h("summary", { "aria-label": "Save" }, icon("save"), h("span", {}, "Save")), h("div.items", {}, items));
     this.listen(document, "click", (event) => { if (menu.open && !menu.contains(event.target)) menu.open = false; });
     this.listen(menu, "keydown", (event) => { if (event.key === "Escape") { menu.open = false; menu.querySelector("summary").focus(); } });
     return menu;

@@ -1,0 +1,185 @@
+"""How long a turned knob takes to become a picture, through the explorer's real server, per resolution.
+
+Turns random knobs step by step, as a person dragging a slider does: the next request leaves when the answer is there.
+Without a snapshot the networks have random weights, which are as fast as trained ones. The last line with --json is
+one JSON object: p50_ms and p95_ms per resolution, and for several people at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+import httpx2
+import numpy as np
+import torch
+import uvicorn
+
+import stylex
+from stylex.classifiers import Classifier, ClassifierSpec, fingerprint
+from stylex.core.attribute import Attribute
+from stylex.core.stylespace import StyleStatistics
+from stylex.models.discriminator import Discriminator
+from stylex.models.encoder import Encoder
+from stylex.models.generator import Generator
+from stylex.models.snapshot import load_snapshot, save_snapshot
+from stylex.search.studio import LiveStudio
+from stylex.training.config import PRESETS
+from stylex.ui.server import build_app
+
+PRESET_OF = {32: "small-32", 64: "medium-64", 256: "paper-256"}
+
+
+def main() -> None:
+    """Measure."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "--snapshot", help="a run or snapshot ('demo': what comes with the package); else random weights"
+    )
+    parser.add_argument("--resolutions", type=int, nargs="+", default=[64, 256])
+    parser.add_argument("--turns", type=int, default=120, help="knob turns of one person")
+    parser.add_argument("--people", type=int, default=32, help="people at once, in the second part")
+    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    result: dict[str, dict[str, float]] = {}
+    for resolution in [None] if options.snapshot else options.resolutions:
+        studio = _given(options.snapshot) if resolution is None else _random(resolution)
+        name = f"{studio.resolution}px"
+        with _Server(studio) as url:
+            result[name] = asyncio.run(_measure(url, studio, options.turns, options.people))
+        print(name, "  ".join(f"{key} {value:.1f}" for key, value in result[name].items()), flush=True)
+    if options.json:
+        print(json.dumps({"threads": options.threads, "cpus": os.cpu_count(), **result}))
+
+
+async def _measure(url: str, studio: LiveStudio, turns: int, people: int) -> dict[str, float]:
+    images, random = list(studio.images), np.random.default_rng(0)
+    async with httpx2.AsyncClient(base_url=url, timeout=120, limits=httpx2.Limits(max_connections=people)) as client:
+        began = time.perf_counter()
+        for path in (
+            "/",
+            "/viewer.css",
+            "/viewer.js",
+            "/explore.js",
+            "/http_source.js",
+            "/api/describe",
+            "/api/images",
+        ):
+            (await client.get(path)).raise_for_status()
+        page = time.perf_counter() - began
+
+        async def drag(person: int, steps: int) -> list[float]:
+            image, spent = images[person % len(images)], []
+            for step in range(steps):
+                # A slider is moved ten times before the next one is taken.
+                knob = (person + step // 10) % len(studio.knobs)
+                knobs = {str(knob): round(float(random.uniform(-1, 1)), 3)}
+                body = {"viewer": f"p{person}", "lane": "knob", "turns": [{"image": image, "knobs": knobs}]}
+                start = time.perf_counter()
+                answer = await client.post("/api/frames", json=body)
+                answer.raise_for_status()
+                spent.append(1000 * (time.perf_counter() - start))
+            return spent
+
+        await drag(0, 10)
+        alone = np.array(await drag(0, turns))
+        together = np.concatenate(await asyncio.gather(*(drag(person, 4) for person in range(people))))
+    return {
+        "p50_ms": float(np.quantile(alone, 0.5)),
+        "p95_ms": float(np.quantile(alone, 0.95)),
+        "page_ms": 1000 * page,
+        f"p50_ms_{people}_people": float(np.quantile(together, 0.5)),
+        f"p95_ms_{people}_people": float(np.quantile(together, 0.95)),
+    }
+
+
+def _given(snapshot: str) -> LiveStudio:
+    studio = stylex.open_studio(snapshot, images=32, device="cpu")
+    assert isinstance(studio, LiveStudio)
+    while studio.load_more():
+        pass
+    return _with_knobs(studio)
+
+
+def _random(resolution: int) -> LiveStudio:
+    """Networks of a preset's size with random weights, and eight pictures of noise."""
+    model = PRESETS[PRESET_OF[resolution]].model
+    torch.manual_seed(0)
+    generator = Generator(model.generator(3, 2)).eval()
+    encoder, discriminator = Encoder(model.encoder(3)), Discriminator(model.discriminator(3, 2))
+    judge = Classifier(
+        torch.nn.Sequential(
+            torch.nn.Conv2d(3, 16, 3, stride=2),
+            torch.nn.ReLU(),
+            torch.nn.Conv2d(16, 32, 3, stride=2),
+            torch.nn.ReLU(),
+            torch.nn.AdaptiveAvgPool2d(1),
+            torch.nn.Flatten(),
+            torch.nn.Linear(32, 2),
+        ),
+        ClassifierSpec(labels=("a", "b"), input_size=resolution, channels=3),
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        with torch.inference_mode():
+            w = torch.randn(64, model.w_dim)
+            s = generator.synthesis.styles(w, torch.full((64, 2), 0.5) if generator.synthesis.c_dim else None).numpy()
+        save_snapshot(
+            Path(folder) / "snapshot",
+            generator=generator,
+            encoder=encoder,
+            discriminator=discriminator,
+            statistics=StyleStatistics.observe(s),
+            classifier=judge.spec.to_json(),
+            classifier_reference=None,
+            classifier_fingerprint=fingerprint(judge),
+            nimg=0,
+            training={},
+            figures={},
+        )
+        studio = LiveStudio(load_snapshot(Path(folder) / "snapshot"), judge)
+    random = np.random.default_rng(0)
+    for i in range(8):
+        studio._take(random.integers(0, 255, (1, resolution, resolution, 3), dtype=np.uint8), [f"image {i}"], [None])
+    return _with_knobs(studio)
+
+
+def _with_knobs(studio: LiveStudio) -> LiveStudio:
+    """Sixteen style values of the convolutions, drawn evenly: most lie in the early, broad layers, as attributes do."""
+    space = studio.snapshot.space
+    for index in np.linspace(0, space.conv_dim - 1, 16).astype(int):
+        attribute = Attribute(
+            coordinate=space.coordinate(int(index)), sign=1, shift_range=1.0, target=1, target_label="b", effect=1.0
+        )
+        studio._knob_for(attribute, next(iter(studio.images)))
+    return studio
+
+
+class _Server:
+    """The real server, on a free port of this machine."""
+
+    def __init__(self, studio: LiveStudio) -> None:
+        config = uvicorn.Config(build_app(studio), port=0, log_level="warning", access_log=False, ws="none")
+        self.server = uvicorn.Server(config)
+        self.thread = threading.Thread(target=self.server.run, daemon=True)
+
+    def __enter__(self) -> str:
+        self.thread.start()
+        while not self.server.started:
+            time.sleep(0.01)
+        return f"http://127.0.0.1:{self.server.servers[0].sockets[0].getsockname()[1]}"
+
+    def __exit__(self, *error: object) -> None:
+        self.server.should_exit = True
+        self.thread.join(timeout=20)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,222 @@
+"""The live studio over the networks that come with the package: what the explorer does, without a browser."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import stylex
+from stylex.core.errors import DataError, SearchError, StylexError
+from stylex.core.progress import Event, Step, silent
+from stylex.core.studio import Studio, Turn
+from stylex.search import studio as room
+from stylex.search.editor import StyleEditor
+from stylex.search.studio import MAX_OWN, LiveStudio
+from stylex.store.folder import read_explanation, write_explanation
+
+
+@pytest.fixture(scope="module")
+def opened() -> LiveStudio:
+    """Twelve images, and what was found to drive the first of them."""
+    studio = stylex.open_studio("demo", images=12, device="cpu")
+    assert isinstance(studio, LiveStudio)
+    assert studio.coming == 12
+    while studio.load_more():
+        pass
+    return studio
+
+
+@pytest.fixture(scope="module")
+def searched(opened: LiveStudio) -> tuple[LiveStudio, str, stylex.core.studio.OwnKnobs]:
+    image = next(iter(opened.images))
+    return opened, image, opened.search(image, None, silent)
+
+
+def png(width: int = 40, height: int = 30, kind: str = "PNG") -> bytes:
+    buffer = io.BytesIO()
+    Image.new("RGB", (width, height), (200, 30, 30)).save(buffer, kind)
+    return buffer.getvalue()
+
+
+def test_images_are_what_the_networks_make_of_them(opened) -> None:
+    live: Studio = opened
+    assert isinstance(opened, Studio)
+    assert (len(live.images), live.coming) == (12, 0)
+    assert {image.label for image in live.images.values()} == {"sneaker", "ankle boot"}
+    for image_id, image in live.images.items():
+        (frame,) = live.render([Turn(image=image_id, knobs={})])
+        np.testing.assert_array_equal(frame.picture, image.rebuilt.picture)
+        np.testing.assert_allclose(frame.probabilities, image.rebuilt.probabilities, atol=1e-5)
+        assert image.original is not None
+        assert image.original.shape == frame.picture.shape == (32, 32, 1)
+
+
+def test_a_search_finds_knobs_that_do_what_it_says(searched) -> None:
+    studio, image, found = searched
+    target = found.flip.target
+    still = studio.render([Turn(image=image, knobs={})])[0].probabilities
+    assert int(still.argmax()) != target
+    for knob in found.knobs:
+        assert studio.knobs[knob].image == image
+        turned = studio.render([Turn(image=image, knobs={knob: 1.0})])[0].probabilities
+        assert turned[target] > still[target] or knob in found.flip.knobs
+    together = studio.render([Turn(image=image, knobs=found.flip.knobs)])[0].probabilities
+    assert (int(together.argmax()) == target) == found.flip.flipped
+    # To search again adds no knob twice.
+    again = studio.search(image, target, silent)
+    assert again.knobs == found.knobs
+
+
+def test_flip_takes_the_fewest_knobs(searched) -> None:
+    studio, image, found = searched
+    flip = studio.flip(image, None, found.knobs)
+    after = studio.render([Turn(image=image, knobs=flip.knobs)])[0].probabilities
+    assert (int(after.argmax()) == flip.target) == flip.flipped
+    for knob in flip.knobs if flip.flipped else ():
+        rest = {other: share for other, share in flip.knobs.items() if other != knob}
+        without = studio.render([Turn(image=image, knobs=rest)])[0].probabilities
+        assert int(without.argmax()) != flip.target
+    said = int(studio.images[image].rebuilt.probabilities.argmax())
+    assert studio.flip(image, said, found.knobs).sentence.endswith("already.")
+    assert not studio.flip(image, None, []).flipped
+
+
+def test_a_cancelled_search_leaves_nothing(opened) -> None:
+    before, heard = opened.knobs, []
+
+    class Enough(Exception):
+        pass
+
+    def listener(event: Event) -> None:
+        heard.append(event)
+        if isinstance(event, Step) and len(heard) > 2:
+            raise Enough
+
+    with pytest.raises(Enough):
+        opened.search(list(opened.images)[1], None, listener)
+    assert opened.knobs == before
+    assert heard[-1].done < heard[0].total
+
+
+def test_names_and_hidden_knobs_are_kept_in_the_folder(searched, tmp_path: Path) -> None:
+    studio, image, found = searched
+    folder = tmp_path / "explanation"
+    knobs = dict.fromkeys(found.knobs[:2], 0.8)
+    written = studio.explanation(Turn(image=image, knobs=knobs))
+    write_explanation(written, folder)
+    assert len(written.counterfactuals) == 4
+    second = stylex.open_studio("demo", explanation=folder, images=3, device="cpu")
+    while second.load_more():
+        pass
+    assert second.first == image
+    assert len(second.images) == 3  # the explanation's image is one of the archive's
+    assert [knob.kept for knob in second.knobs] == [True, True]
+    whole = second.render([Turn(image=image, knobs={0: 1.0, 1: 1.0})])[0]
+    np.testing.assert_allclose(whole.probabilities, written.counterfactuals[-1].probabilities, atol=1e-4)
+    second.rename(1, "  shaft   height ")
+    second.hide(0, True)
+    kept = read_explanation(folder).ranking
+    assert (kept[1].label, kept[0].hidden, kept[1].hidden) == ("shaft height", True, False)
+    assert second.knobs[1].attribute.name == "shaft height"
+    second.rename(1, " ")
+    assert read_explanation(folder).ranking[1].label is None
+    for wrong, words in ((9, "no knob 9"), (-1, "no knob -1")):
+        with pytest.raises(SearchError, match=words):
+            second.rename(wrong, "x")
+    with pytest.raises(StylexError, match="at most 120"):
+        second.rename(0, "x" * 121)
+    assert stylex.report(folder).read_text().count('class="head"') == 1
+
+
+def test_own_pictures_are_bounded_and_re_encoded(opened, monkeypatch) -> None:
+    added = opened.add("  my shoe.jpg\n", png(50, 90, "JPEG"))
+    assert (added.name, added.own, added.label) == ("my shoe.jpg", True, None)
+    assert added.original is not None
+    assert added.original.shape == (32, 32, 1)
+    assert opened.render([Turn(image=added.id, knobs={})])[0].picture.shape == (32, 32, 1)
+    for data in (b"", b"GIF89a", png()[:50], b"<svg/>", b"%PDF-1.4"):
+        with pytest.raises(DataError):
+            opened.add("bad", data)
+    monkeypatch.setattr(room, "MAX_PIXELS", 1000)
+    with pytest.raises(DataError, match="refused"):
+        opened.add("bomb", png(50, 50))
+    for i in range(MAX_OWN + 3):
+        opened.add(f"picture {i}", png(20, 20))
+    assert sum(image.own for image in opened.images.values()) == MAX_OWN
+    with pytest.raises(SearchError, match="no image"):
+        opened.render([Turn(image=added.id, knobs={})])
+
+
+def test_what_does_not_fit_is_said(opened, searched, tmp_path: Path) -> None:
+    _, image, found = searched
+    other = replace(opened.explanation(Turn(image=image, knobs={found.knobs[0]: 1.0})), snapshot={"sha256": "00" * 32})
+    write_explanation(other, tmp_path / "other")
+    with pytest.raises(SearchError, match="made with another snapshot"):
+        stylex.open_studio("demo", explanation=tmp_path / "other", device="cpu")
+    write_explanation(replace(other, labels=("cat", "dog")), tmp_path / "cats")
+    with pytest.raises(SearchError, match="explains a classifier of cat, dog"):
+        stylex.open_studio("demo", explanation=tmp_path / "cats", device="cpu")
+    with pytest.raises(SearchError, match="no knob is turned"):
+        opened.explanation(Turn(image=image, knobs={0: 0.0}))
+    with pytest.raises(SearchError, match="no class 7"):
+        opened.search(image, 7, silent)
+    with pytest.raises(SearchError, match="no image 'none'"):
+        opened.flip("none", None, [0])
+
+
+def test_kept_features_change_nothing(searched) -> None:
+    studio, _, found = searched
+    editor = studio._editor
+    images = list(studio.images)[:3]
+    a, b = found.knobs[:2]
+    walks = [
+        [Turn(image=image, knobs=knobs) for image in images]
+        for knobs in ({}, {a: 0.3}, {a: 0.6}, {a: 0.6, b: 0.2}, {a: 0.6, b: 0.9}, {b: 0.9}, {a: -1.0, b: 2.0}, {})
+    ]
+    walks.append([Turn(image=images[0], knobs={a: share / 4}) for share in range(-4, 5)])
+
+    def fresh(cache_bytes: int) -> StyleEditor:
+        return StyleEditor(
+            editor.synthesis,
+            editor.classifier,
+            editor.space,
+            torch.cat([editor.style(image) for image in images]),
+            images,
+            editor.attributes,
+            cache_bytes=cache_bytes,
+        )
+
+    kept, forgetful = fresh(2**28), fresh(0)
+    for turns in walks:
+        one, other = kept.render_all(turns), forgetful.render_all(turns)
+        np.testing.assert_allclose(one[1], other[1], atol=2e-4)
+        assert max(np.abs(x.astype(int) - y).max() for x, y in zip(one[0], other[0], strict=True)) <= 1
+    assert len(kept._anchors) == 3
+    assert len(forgetful._anchors) == 0
+
+
+def test_only_what_lies_behind_a_knob_is_drawn_again(searched, monkeypatch) -> None:
+    studio, image, found = searched
+    editor, starts = studio._editor, []
+    synthesis = editor.synthesis
+    forward: Callable[..., object] = type(synthesis).forward
+
+    def counted(self, s, *, noise="const", start=0, state=None):
+        starts.append(start)
+        return forward(self, s, noise=noise, start=start, state=state)
+
+    monkeypatch.setattr(type(synthesis), "forward", counted)
+    late = max(found.knobs, key=lambda k: editor._step_of[editor.space.index(editor.attributes[k].coordinate)])
+    step = int(editor._step_of[editor.space.index(editor.attributes[late].coordinate)])
+    editor.render(image, {})
+    starts.clear()
+    for share in (0.2, 0.4, 0.6):
+        editor.render(image, {late: share})
+    assert starts == [step] * 3

@@ -1,0 +1,94 @@
+"""One thread draws for everybody: batches, order, stale requests, other people's mistakes."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from stylex.core.errors import SearchError
+from stylex.core.studio import Turn
+from stylex.ui import drawing
+from stylex.ui.drawing import Busy, Drawing
+
+
+def turns(*shares: float, image: str = "shoe-1") -> list[Turn]:
+    return [Turn(image=image, knobs={0: share}) for share in shares]
+
+
+@pytest.fixture
+def held(read_studio, monkeypatch):
+    """A drawing thread that is held at its first picture until told to go on."""
+    go, begun = threading.Event(), threading.Event()
+    render = read_studio.render
+
+    def waiting(turns):
+        begun.set()
+        assert go.wait(10)
+        return render(turns)
+
+    monkeypatch.setattr(read_studio, "render", waiting)
+    drawing = Drawing(read_studio)
+    first = drawing.ask("somebody", "knob", turns(0.0))
+    assert begun.wait(10)
+    yield read_studio, drawing, first, go
+    go.set()
+    drawing.close()
+
+
+def test_what_waits_together_is_drawn_together_and_knobs_come_first(held) -> None:
+    studio, drawing, first, go = held
+    strip = drawing.ask("a", "strip", turns(0.1, 0.2))
+    knobs = [drawing.ask(name, "knob", turns(share)) for name, share in (("a", 0.3), ("b", 0.4))]
+    go.set()
+    assert [len(future.result(10)) for future in (first, strip, *knobs)] == [1, 2, 1, 1]
+    assert studio.drawn[1] == turns(0.3, 0.4)
+    assert [turn for batch in studio.drawn[2:] for turn in batch] == turns(0.1, 0.2)
+    assert knobs[0].result()[0].probabilities[1] < knobs[1].result()[0].probabilities[1]
+
+
+def test_a_newer_request_of_the_same_viewer_and_lane_takes_the_place_of_an_older_one(held) -> None:
+    studio, drawing, first, go = held
+    old, other, strip, new = (
+        drawing.ask("a", "knob", turns(0.1)),
+        drawing.ask("b", "knob", turns(0.2)),
+        drawing.ask("a", "strip", turns(0.3)),
+        drawing.ask("a", "knob", turns(0.4)),
+    )
+    assert old.result(10) is None
+    go.set()
+    assert all(future.result(10) is not None for future in (first, other, strip, new))
+    assert turns(0.1)[0] not in [turn for batch in studio.drawn for turn in batch]
+
+
+def test_one_viewers_mistake_is_not_the_others(held) -> None:
+    _, drawing, _, go = held
+    bad, good = drawing.ask("a", "knob", turns(1.0, image="none")), drawing.ask("b", "knob", turns(1.0))
+    go.set()
+    assert len(good.result(10)) == 1
+    with pytest.raises(SearchError, match="no image 'none'"):
+        bad.result(10)
+
+
+def test_who_has_gone_and_who_are_too_many(held, monkeypatch) -> None:
+    _, drawing_, _, go = held
+    gone = drawing_.ask("gone", "knob", turns(0.7))
+    assert gone.cancel()
+    monkeypatch.setattr(drawing, "MOST_WAITING", 3)
+    kept = [drawing_.ask(f"viewer {i}", "knob", turns(0.1 * i)) for i in range(2)]
+    with pytest.raises(Busy):
+        drawing_.ask("one more", "knob", turns(0.9))
+    go.set()
+    assert all(future.result(10) for future in kept)
+    last = drawing_.ask("later", "knob", turns(0.5))
+    assert len(last.result(10)) == 1
+
+
+def test_long_strips_are_drawn_in_pieces(read_studio) -> None:
+    read_studio.seconds_each = 0.03
+    drawing = Drawing(read_studio)
+    drawing.ask("a", "knob", turns(0.0)).result(10)
+    assert len(drawing.ask("a", "strip", turns(*[0.1] * 12)).result(10)) == 12
+    assert 1 < len(read_studio.drawn) - 1 <= 12
+    drawing.close()
+    read_studio.seconds_each = 0.0
