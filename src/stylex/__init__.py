@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from stylex.core.evaluation import Evaluation
     from stylex.core.explanation import Counterfactual, ExplainedImage, Explanation
     from stylex.core.progress import Listener
+    from stylex.core.studio import Frame, Studio, Turn
     from stylex.core.stylespace import StyleCoordinate, StyleSpace
     from stylex.data import ImageSet, open_images
     from stylex.models.snapshot import Snapshot, load_snapshot
@@ -50,6 +51,7 @@ _HOMES = {
     "stylex.core.evaluation": ("Evaluation",),
     "stylex.core.explanation": ("Counterfactual", "ExplainedImage", "Explanation"),
     "stylex.core.progress": ("Listener",),
+    "stylex.core.studio": ("Studio", "Turn", "Frame"),
     "stylex.core.stylespace": ("StyleCoordinate", "StyleSpace"),
     "stylex.data": ("ImageSet", "open_images"),
     "stylex.models.snapshot": ("Snapshot", "load_snapshot"),
@@ -67,6 +69,7 @@ __all__ = [  # noqa: RUF022 (the order a person meets them)
     "Attribute", "AttributeRanking", "Counterfactual", "ExplainedImage", "Explanation",
     "Evaluation",
     "StyleCoordinate", "StyleSpace",
+    "Studio", "Turn", "Frame",
     "read_explanation", "write_explanation",
     "Listener", "StylexError",
     "__version__",

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from stylex.classifiers import Classifier, ClassifierSpec
     from stylex.core.evaluation import Evaluation
     from stylex.core.explanation import Explanation
+    from stylex.core.studio import Studio
     from stylex.data import ImageSet
     from stylex.data.prepare import PrepareSummary
     from stylex.models.snapshot import Snapshot
@@ -587,6 +588,133 @@ def report(
     if flicker is not None:
         write_flickers(explanation, path.parent / "pictures", flicker)
     return path
+
+
+def open_studio(
+    run: str | Path,
+    *,
+    data: str | Path | None = None,
+    explanation: str | Path | None = None,
+    classifier: ClassifierLike | None = None,
+    images: int = 240,
+    classifier_spec: ClassifierSpecLike | None = None,
+    device: str = "auto",
+    listener: Listener = silent,
+) -> Studio:
+    """Open the networks of a run for turning knobs live: what ``serve`` shows, for scripts and notebooks.
+
+    Args:
+        run: a run's folder (its newest snapshot is used) or one snapshot; ``demo``: what comes with the package.
+        data: the archive; images of its test part can be chosen.
+        explanation: an explanation folder; its attributes are the knobs, and names are kept in it.
+        classifier: where the classifier is now, if it has moved since the training.
+        images: how many images of ``data`` to choose from, spread over its test part.
+        classifier_spec: a JSON file that describes the classifier, as of ``train``.
+        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:1``.
+        listener: hears warnings.
+
+    Returns:
+        The studio. Its images are read by ``load_more``, a few at a time; knobs are turned by ``render``.
+
+    Raises:
+        SnapshotError: no snapshot there, or a damaged one.
+        SearchError: the explanation was made with another snapshot.
+    """
+    from stylex.data import open_images
+    from stylex.search.studio import LiveStudio
+    from stylex.store.folder import read_explanation
+
+    if str(run) == "demo" and not Path(run).exists():
+        shipped = Path(__file__).parent / "demo_data"
+        run, data = shipped / "snapshot", data or shipped / "shoes.zip"
+        classifier = classifier or shipped / "classifier"
+    found = None if explanation is None else read_explanation(explanation)
+    place = _device(device)
+    snapshot, judge = _trained(run, classifier, classifier_spec, place, listener)
+    if found is not None and found.labels != judge.spec.labels:
+        if found.labels[:-1] == judge.spec.labels:
+            judge = _aim(judge, found.labels[-1])[0]  # one of several labels, turned round
+        if found.labels != judge.spec.labels:
+            raise SearchError(
+                f"{explanation} explains a classifier of {', '.join(found.labels[:5])}, this one knows "
+                f"{', '.join(judge.spec.labels[:5])}; open it with the run that it was found with"
+            )
+    chosen = None
+    if data is not None:
+        if images < 1:
+            raise SearchError(f"{images} images were to choose from; give at least 1")
+        archive = open_images(data)
+        _fits(archive, snapshot, data)
+        held_out = archive.split("test")
+        held_out = held_out if len(held_out) else archive
+        count = min(images, len(held_out))
+        part = held_out.subset([i * len(held_out) // count for i in range(count)])
+        chosen = (part, _names_of(part))
+    return LiveStudio(
+        snapshot,
+        judge,
+        explanation=found,
+        folder=None if explanation is None else Path(explanation),
+        images=chosen,
+        repeat={
+            "run": str(run),
+            "data": None if data is None else str(data),
+            "explanation": None if explanation is None else str(explanation),
+            "classifier": str(classifier) if isinstance(classifier, str | Path) else None,
+        },
+    )
+
+
+def serve(
+    run: str | Path,
+    *,
+    data: str | Path | None = None,
+    explanation: str | Path | None = None,
+    classifier: ClassifierLike | None = None,
+    images: int = 240,
+    host: str = "127.0.0.1",
+    port: int = 8600,
+    no_browser: bool = False,
+    classifier_spec: ClassifierSpecLike | None = None,
+    device: str = "auto",
+    listener: Listener = silent,
+) -> None:
+    """Turn knobs in the browser: a page on this machine, until Ctrl-C.
+
+    Images of the archive, of the explanation and one's own photographs can be chosen; the explanation's attributes
+    are knobs, and an image's own are found on request. Needs ``pip install 'stylex[ui]'``.
+
+    Args:
+        run: a run's folder (its newest snapshot is used) or one snapshot; ``demo``: what comes with the package.
+        data: the archive; images of its test part can be chosen.
+        explanation: an explanation folder; its attributes are the knobs, and names are kept in it.
+        classifier: where the classifier is now, if it has moved since the training.
+        images: how many images of ``data`` to choose from, spread over its test part.
+        host: the address to listen at; another than this machine's own asks everybody for a token.
+        port: the port to listen at; taken by something else: the next free one. 0: any.
+        no_browser: only say the address; do not open a browser.
+        classifier_spec: a JSON file that describes the classifier, as of ``train``.
+        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:1``.
+        listener: hears the address.
+
+    Raises:
+        SnapshotError: no snapshot there, or a damaged one.
+        ConfigError: starlette and uvicorn are not installed, or the address cannot be used.
+    """
+    from stylex.ui.serving import check_installed, serve_studio
+
+    check_installed()
+    studio = open_studio(
+        run,
+        data=data,
+        explanation=explanation,
+        classifier=classifier,
+        images=images,
+        classifier_spec=classifier_spec,
+        device=device,
+        listener=listener,
+    )
+    serve_studio(studio, host=host, port=port, open_browser=not no_browser, listener=listener)
 
 
 def demo(out: str | Path, *, images: int = 80, listener: Listener = silent) -> Path:

@@ -82,6 +82,9 @@ VERBS: Mapping[str, Verb] = {
     "report": Verb(
         function="report", positional=("explanation_folder",), closing=_path("report"), interrupted=NOTHING_WRITTEN
     ),
+    "explore": Verb(
+        function="serve", positional=("run",), closing=lambda options, nothing: [], interrupted="the explorer has ended"
+    ),
     "demo": Verb(function="demo", closing=_path("report"), interrupted="the same command again starts over"),
 }
 
