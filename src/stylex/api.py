@@ -246,6 +246,9 @@ def find(
     torgb: bool = False,
     shift_range: float = 1.0,
     realism: float | None = None,
+    method: Literal["attfind", "eigenfind"] = "attfind",
+    search: Literal["auto", "exact", "screened"] = "auto",
+    recall: float = 0.99,
     classifier_spec: ClassifierSpecLike | None = None,
     device: str = "auto",
     overwrite: bool = False,
@@ -268,6 +271,11 @@ def find(
         torgb: search the styles of the ToRGB layers too.
         shift_range: how far each coordinate is moved: 1 is to the observed extreme.
         realism: reject attributes that move the discriminator's logit by more than this (not given: reject none).
+        method: ``attfind`` searches single coordinates; ``eigenfind`` the 20 directions that change the generator's
+            styles most, in seconds, and ranks them by itself.
+        search: ``exact`` moves every coordinate on every image; ``screened`` only those that a screen by gradients
+            keeps, and says how many of the strongest it holds; ``auto`` is exact where that takes minutes.
+        recall: the share of the strongest moves that a screen must hold, as estimated on images searched in full.
         classifier_spec: a JSON file that describes the classifier, as of ``train``.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:1``.
         overwrite: replace an explanation folder that is already there.
@@ -281,11 +289,19 @@ def find(
         SnapshotError: no snapshot there, or a damaged one.
     """
     from stylex.data import open_images
-    from stylex.search.explaining import choose_to_search, encode, explain_class
+    from stylex.models.processes import join
+    from stylex.search.eigenfind import along_eigenvectors
+    from stylex.search.explaining import choose_to_search, encode, explain_class, latents_of
     from stylex.store.folder import check_place, write_explanation
 
     place, folder = _device(device), Path(out)
     check_place(folder, overwrite=overwrite)
+    if method == "eigenfind" and selection != "attfind":
+        raise ConfigError(f"eigenfind ranks directions by itself; leave out --selection {selection}, or --method")
+    if not 0 < recall < 1:
+        raise ConfigError(f"--recall is {recall:g}, but must be between 0 and 1, like 0.99")
+    processes = join(place)
+    place = processes.device(place)
     snapshot, judge = _trained(run, classifier, classifier_spec, place, listener)
     judge, to = _aim(judge, target)
     start = _label(source, judge.spec.labels)
@@ -293,7 +309,10 @@ def find(
     _fits(archive, snapshot, data)
     held_out = archive.split("test")
     chosen = choose_to_search(judge, held_out, images, target=to, source=start)
-    encoded = encode(snapshot, judge, chosen.batch(range(len(chosen))).to(place), chosen.names, _names_of(chosen))
+    x = chosen.batch(range(len(chosen))).to(place)
+    if method == "eigenfind":
+        snapshot = along_eigenvectors(snapshot, latents_of(snapshot, x))
+    encoded = encode(snapshot, judge, x, chosen.names, _names_of(chosen))
     explanation = explain_class(
         snapshot,
         judge,
@@ -301,11 +320,14 @@ def find(
         target=to,
         source=start,
         attributes=attributes,
-        selection=selection,
+        selection="eigenfind" if method == "eigenfind" else selection,
         torgb=torgb,
         shift_range=shift_range,
         realism=realism,
+        search=search,
+        recall=recall,
         folder=_effects_folder(Path(run)),
+        processes=processes,
         settings={
             "verb": "find",
             "run": str(run),
@@ -319,10 +341,16 @@ def find(
             "torgb": torgb,
             "shift_range": shift_range,
             "realism": realism,
+            "method": method,
+            "search": search,
+            "recall": recall,
         },
         listener=listener,
     )
-    write_explanation(explanation, folder, overwrite=overwrite)
+    if processes.first:
+        write_explanation(explanation, folder, overwrite=overwrite)
+    processes.wait()
+    processes.leave()
     return explanation
 
 
