@@ -89,13 +89,14 @@ def snapshot(images: ImageSet) -> Snapshot:
         network.eval().requires_grad_(False)
     x = images.batch(np.arange(len(images)))
     classifier = make_classifier()
-    s = generator.synthesis.styles(3 * encoder(x), generator.told(classifier.probabilities(classifier.logits(x))))
+    w = 3 * encoder(x)
+    s = generator.synthesis.styles(w, generator.told(classifier.probabilities(classifier.logits(x))))
     return Snapshot(
         generator=generator,
         encoder=encoder,
         discriminator=discriminator,
         space=generator.synthesis.space.observed(StyleStatistics.observe(s.numpy())),
-        latents=None,
+        latents=w.numpy(),
         classifier=classifier.spec.to_json(),
         classifier_reference=None,
         classifier_fingerprint="halves",

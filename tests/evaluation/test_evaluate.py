@@ -19,8 +19,9 @@ from stylex.data.archive import ImageSet
 from stylex.evaluation.attack import attack
 from stylex.evaluation.evaluate import PARTS, Options, evaluate_subject, find
 from stylex.evaluation.extractors import extractor_for
-from stylex.evaluation.subject import Subject, random_coordinates, subject_of
+from stylex.evaluation.subject import Subject, random_coordinates, steered_alike, subject_of
 from stylex.models.snapshot import Snapshot
+from stylex.search.directions import INDEPENDENT, independent
 from stylex.search.shifts import apply_attributes, statistics_of
 
 OPTIONS = Options(searched=8, measured=16, attributes=3, own=1, observer_steps=20, shift_range=2.0)
@@ -139,6 +140,20 @@ def test_a_black_box_is_not_attacked_but_all_else_is_measured(
 def test_options_that_cannot_be_meant_are_refused(wrong: dict[str, object], said: str) -> None:
     with pytest.raises(EvaluationError, match=said):
         Options(**wrong)  # type: ignore[arg-type]
+
+
+def test_directions_in_w_are_evaluated_as_coordinates_are(snapshot: Snapshot, halves: Judge, images: ImageSet) -> None:
+    steered = independent(snapshot)
+    directions = subject_of(steered, halves())
+    again = subject_of(steered_alike(snapshot, steered), halves())
+    without = frozenset({"own", "observer", "attack", "reconstruction", "realism"})
+    options = replace(OPTIONS, searched=24, shift_range=8.0, selection="together", without=without)
+    found = measure(directions, images, options=options, against=again)
+    assert found.attributes
+    assert all(a.name.startswith(INDEPENDENT) for a in found.attributes)
+    assert all(a.counterpart == a.name for a in found.attributes)
+    assert any(m.what.startswith("random") for m in found.measures if m.part == "sufficiency")
+    assert steered_alike(snapshot, snapshot) is snapshot
 
 
 def test_random_coordinates_move_one_value_equally_far(subject: Subject, images: ImageSet) -> None:

@@ -28,9 +28,14 @@ def test_an_interval_is_the_same_for_the_same_seed_and_leaves_out_what_is_unknow
     assert math.isnan(bootstrap(lambda rows: float("nan"), 5).low)
 
 
-def test_equal_values_have_no_width() -> None:
-    found = mean_interval(np.ones(9))
-    assert (found.value, found.low, found.high) == (1, 1, 1)
+def test_equal_values_have_no_width_but_a_share_of_all_or_none_is_never_sure() -> None:
+    found = mean_interval(np.full(9, 0.3))
+    assert (found.value, found.low, found.high) == pytest.approx((0.3, 0.3, 0.3))
+    every, none = mean_interval(np.ones(100)), mean_interval(np.zeros(100))
+    # With a true share at the end of the interval, all 100 say yes in one of 40 cases.
+    assert (every.value, every.high) == (1, 1)
+    assert every.low**100 == pytest.approx(0.025)
+    assert (none.value, none.low, none.high) == (0, 0, pytest.approx(1 - every.low))
 
 
 @pytest.mark.parametrize("n", [8, 30])

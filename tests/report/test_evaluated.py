@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from stylex.core.attribute import AttributeRanking
 from stylex.core.evaluation import Evaluation, Interval, Measure, MeasuredAttribute
 from stylex.core.explanation import Explanation
 from stylex.report import write_report
 from stylex.report.evaluated import evaluated
 from stylex.report.page import render_report
+from stylex.report.words import name_of, technical
 from stylex.store.evaluation import write_evaluation
 from stylex.store.folder import EVALUATION
 
@@ -50,8 +53,11 @@ def evaluation(**changes: float) -> Evaluation:
     )  # fmt: skip
 
 
+NOTHING = AttributeRanking(attributes=(), strategy="attfind", images=0, explained=0.0, finding="")
+
+
 def test_good_numbers_are_good_news() -> None:
-    checks = evaluated(evaluation()).checks
+    checks = evaluated(evaluation(), NOTHING).checks
     assert {check.level for check in checks} == {"good"}
     (towards,) = [check.text for check in checks if check.text.startswith("Towards boot")]
     assert "the best 10 attributes together turn 90% (85% to 95%) of 40 images" in towards
@@ -69,7 +75,7 @@ def test_good_numbers_are_good_news() -> None:
     ],
 )
 def test_bad_numbers_come_first(changes: dict[str, float], level: str, said: str) -> None:
-    first = evaluated(evaluation(**changes)).checks[0]
+    first = evaluated(evaluation(**changes), NOTHING).checks[0]
     assert first.level == level
     assert said in first.text
 
@@ -86,6 +92,13 @@ def test_the_report_shows_what_lies_in_the_folder(tmp_path: Path) -> None:
     assert "&lt;b&gt;heel&lt;/b&gt;" in page
     assert "<b>heel</b>" not in page
     assert "A note on it." in page
+
+
+def test_attributes_have_the_names_of_the_explanation(explanation: Explanation) -> None:
+    found = evaluation()
+    own = replace(found.attributes[0], name=technical(explanation.ranking[0]))
+    shown = evaluated(replace(found, attributes=(own, *found.attributes)), explanation.ranking)
+    assert [name for name, _ in shown.attributes] == [name_of(explanation.ranking, 0), "<b>heel</b>"]
 
 
 def test_an_explanation_without_an_evaluation_is_a_report_as_before(explanation: Explanation) -> None:

@@ -30,11 +30,14 @@ def table_of(evaluation: Evaluation) -> list[str]:
     for part, measures in evaluation.parts():
         table.add_section()
         table.add_row(Text(part, style="bold"))
+        said = ""
         for measure in measures:
             images = "" if measure.images is None else str(measure.images)
-            # As text: what is in brackets is a name, not a style.
-            cells = (f"  {measure.what}", number(measure.value), reach(measure), images, remark(measure))
+            about = remark(measure)
+            # As text: what is in brackets is a name, not a style. What holds of several in a row is said once.
+            cells = (f"  {measure.what}", number(measure.value), reach(measure), images, "" if about == said else about)
             table.add_row(*(Text(cell) for cell in cells))
+            said = about
     if evaluation.attributes:
         table.add_section()
         table.add_row(Text("attributes", style="bold"))

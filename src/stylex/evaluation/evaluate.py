@@ -322,14 +322,12 @@ def evaluate_subject(
         elif found.shown:
             getattr(sheet, part)()
         listener(Step(task=TASK, done=done))
-    seconds = time.perf_counter() - began
-    for name, value, note in (
-        ("seconds", seconds, None),
-        ("seconds_of_search", search_seconds, None),
-        ("classifier_calls", float(subject.classifier.calls), "images that the classifier was shown"),
-        ("classifier_calls_of_search", float(search_calls), None),
-    ):
-        sheet.add(f"cost.{name}", value, note=note)
+    shown = "images that the classifier was shown"
+    sheet.add("cost.seconds", time.perf_counter() - began)
+    sheet.add("cost.classifier_calls", float(subject.classifier.calls), note=shown)
+    if pool is not None:
+        sheet.add("cost.seconds_of_search", search_seconds)
+        sheet.add("cost.classifier_calls_of_search", float(search_calls), note=shown)
     listener(Done(task=TASK))
     for note in sheet.alarms:
         listener(Alarm(message=note))
@@ -474,7 +472,7 @@ class _Sheet:
                 turned = predicted(logits, target, self.output).astype(np.float64)
                 flips = mean_interval(turned, seed=self.options.seed)
                 self.add(f"sufficiency.top{top}_to_{label}", flips, images=len(s))
-            varying = (statistics_of(self.subject.space).std[self.subject.indices] > 0).sum()
+            varying = (statistics_of(self.subject.space).std[self.subject.control] > 0).sum()
             if varying < 2 * len(ranking):
                 continue  # not enough others to draw
             control = random_control(
@@ -485,7 +483,7 @@ class _Sheet:
                 ranking,
                 target,
                 output=self.output,
-                indices=self.subject.indices,
+                indices=self.subject.control,
                 draws=5,
                 seed=self.options.seed,
             )
@@ -789,7 +787,7 @@ def _claimed(test: _Test, q: float | None) -> bool | None:
 
 def _random_attribute(subject: Subject, random: np.random.Generator, like: Attribute) -> Attribute:
     """A coordinate drawn at random, moved as far as an attribute is."""
-    varying = subject.indices[statistics_of(subject.space).std[subject.indices] > 0]
+    varying = subject.control[statistics_of(subject.space).std[subject.control] > 0]
     sign: Literal[-1, 1] = 1 if random.integers(2) else -1
     coordinate = subject.space.coordinate(int(random.choice(varying)))
     return replace(like, coordinate=coordinate, sign=sign, effect=0.0, significance=None, label=None)

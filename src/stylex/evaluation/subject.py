@@ -14,9 +14,12 @@ from torch import Tensor
 
 from stylex.classifiers.classifier import Classifier
 from stylex.core.attribute import Attribute
+from stylex.core.errors import SearchError
 from stylex.core.stylespace import StyleSpace
 from stylex.data.archive import ImageSet
 from stylex.models.snapshot import Snapshot
+from stylex.search.directions import INDEPENDENT, independent
+from stylex.search.eigenfind import along_eigenvectors
 from stylex.search.explaining import Encoded, encode
 from stylex.search.render import Synthesizer, draw
 from stylex.search.shifts import apply_attributes, statistics_of
@@ -58,7 +61,8 @@ class Subject:
         synthesis: draws style vectors of ``space``.
         space: layout and observations.
         classifier: the explained one, counted.
-        indices: the coordinates that are searched, and that random ones are drawn from.
+        indices: the coordinates that are searched.
+        control: those that random ones are drawn from, for comparison.
     """
 
     snapshot: Snapshot
@@ -66,6 +70,7 @@ class Subject:
     space: StyleSpace
     classifier: CountedClassifier
     indices: Int64[ndarray, " m"]
+    control: Int64[ndarray, " r"]
 
     def told(self, logits: Float[Tensor, "n k"]) -> Float[Tensor, "n own"]:
         """What the generator is told of logits: the probabilities of the labels that the model answers itself."""
@@ -102,14 +107,31 @@ class Subject:
 
 
 def subject_of(snapshot: Snapshot, classifier: Classifier, *, torgb: bool = False) -> Subject:
-    """A snapshot with its own StyleSpace."""
+    """A snapshot in its own space: single coordinates, or directions in w where it was given some."""
     return Subject(
         snapshot=snapshot,
         synthesis=snapshot.generator.synthesis,
         space=snapshot.space,
         classifier=CountedClassifier(classifier),
         indices=snapshot.space.indices(include_torgb=torgb),
+        control=snapshot.space.control(include_torgb=torgb),
     )
+
+
+def steered_alike(snapshot: Snapshot, other: Snapshot) -> Snapshot:
+    """A snapshot with directions in w of the kinds that another has; itself where the other has none.
+
+    Raises:
+        SearchError: no such directions can be found in it.
+    """
+    names = [layer.name for layer in other.space.layers if layer.kind == "direction"]
+    if not names:
+        return snapshot
+    if INDEPENDENT in names:
+        return independent(snapshot)
+    if snapshot.latents is None:
+        raise SearchError(f"{snapshot.path} keeps no latents to find directions in; train to a new snapshot")
+    return along_eigenvectors(snapshot, snapshot.latents)
 
 
 def random_coordinates(
@@ -125,7 +147,7 @@ def random_coordinates(
     own = {space.index(attribute.coordinate) for attribute in attributes}
     kind_of = np.concatenate([[layer.kind] * layer.channels for layer in space.layers])
     pool = np.array(
-        [i for i in subject.indices.tolist() if i not in own and statistics.std[i] > 0 and kind_of[i] in kinds],
+        [i for i in subject.control.tolist() if i not in own and statistics.std[i] > 0 and kind_of[i] in kinds],
         dtype=np.int64,
     )
     if len(pool) == 0:

@@ -34,10 +34,21 @@ def bootstrap(
 
 
 def mean_interval(values: Float[ndarray, " n"], *, draws: int = DRAWS, seed: int = 0) -> Interval:
-    """``bootstrap`` of the mean of a number for each image; images of which it is nan do not count."""
+    """``bootstrap`` of the mean of a number for each image; images of which it is nan do not count.
+
+    Where all images say yes (1), or all say no (0), all samples are alike, and would claim to be sure: the end of the
+    interval is then the exact one for a share.
+
+    Source: Clopper & Pearson 1934 (the exact end).
+    """
     known = values[np.isfinite(values)].astype(np.float64)
     if len(known) == 0:
         return Interval.nothing()
+    end = 0.025 ** (1 / len(known))
+    if (known == 1).all():
+        return Interval(value=1.0, low=end, high=1.0)
+    if (known == 0).all():
+        return Interval(value=0.0, low=0.0, high=1 - end)
     return _interval(float(known.mean()), known[_samples(len(known), draws, seed)].mean(axis=1))
 
 

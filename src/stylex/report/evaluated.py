@@ -6,8 +6,9 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from stylex.core.attribute import AttributeRanking
 from stylex.core.evaluation import Evaluation, Measure
-from stylex.report.words import Check, share
+from stylex.report.words import Check, name_of, share, technical
 
 _GOOD_AGREEMENT = 0.95
 _TOLD_APART = 0.8
@@ -45,15 +46,18 @@ class Evaluated:
     notes: list[str]
 
 
-def evaluated(evaluation: Evaluation) -> Evaluated:
-    """The words and numbers for the page."""
+def evaluated(evaluation: Evaluation, ranking: AttributeRanking) -> Evaluated:
+    """The words and numbers for the page, with the ranking's names for the attributes that are in it."""
+    names = {technical(a): name_of(ranking, i) for i, a in enumerate(ranking)}
     order = ("warning", "care", "good")
     return Evaluated(
         searched=evaluation.searched,
         measured=evaluation.measured,
         checks=sorted(_checks(evaluation), key=lambda check: order.index(check.level)),
         parts=[(part, [_row(measure) for measure in measures]) for part, measures in evaluation.parts()],
-        attributes=[(a.name, "; ".join(_facts(evaluation, i))) for i, a in enumerate(evaluation.attributes)],
+        attributes=[
+            (names.get(a.name, a.name), "; ".join(_facts(evaluation, i))) for i, a in enumerate(evaluation.attributes)
+        ],
         notes=list(evaluation.notes),
     )
 
@@ -136,7 +140,7 @@ def _row(measure: Measure) -> Row:
 def _facts(evaluation: Evaluation, position: int) -> Iterator[str]:
     a = evaluation.attributes[position]
     if a.effect is not None:
-        beside = "" if a.random_effect is None else f", random ones of equal size by {_number(a.random_effect)}"
+        beside = "" if a.random_effect is None else f", random changes of equal size by {_number(a.random_effect)}"
         yield f"moves the score of {a.target_label} by {_number(a.effect.value)}{beside}"
     if a.q is not None:
         yield ("claimed" if a.claimed else "not claimed") + f" (q = {a.q:.2g})"

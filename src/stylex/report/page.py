@@ -244,7 +244,7 @@ class _Drawing:
             notes=[note for note in notes if note not in on_cards],
             settings=settings,
             in_colour=any(image.reconstruction.shape[2] == 3 for image in e.images),
-            evaluated=None if evaluation is None else evaluated(evaluation),
+            evaluated=None if evaluation is None else evaluated(evaluation, e.ranking),
             pictures=[] if cards or e.scope == "image" else [self.plain(image) for image in e.images[:12]],
         )
 
