@@ -507,8 +507,9 @@ def evaluate(
     from stylex.data import open_images
     from stylex.evaluation.evaluate import Options, evaluate_subject, found_in, searched_images
     from stylex.evaluation.extractors import extractor_for
-    from stylex.evaluation.subject import subject_of
+    from stylex.evaluation.subject import steered_alike, subject_of
     from stylex.report import write_report
+    from stylex.search.studio import in_space_of
     from stylex.store.evaluation import check_file, write_evaluation
     from stylex.store.folder import EVALUATION, read_explanation
 
@@ -532,7 +533,11 @@ def evaluate(
         raise EvaluationError(
             f"{explanation} was made with another snapshot than {snapshot.path}; give the run that it was made with"
         )
-    other = None if against is None else _trained(against, judge, classifier_spec, place, listener)[0]
+    if known is not None:
+        snapshot = in_space_of(known, snapshot)
+    other = None
+    if against is not None:
+        other = steered_alike(_trained(against, judge, classifier_spec, place, listener)[0], snapshot)
     judge, goal = _aim(judge, target if known is None else known.settings.get("target"))
     archive = open_images(data)
     for each in (snapshot, other):
