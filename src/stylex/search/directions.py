@@ -26,6 +26,8 @@ _AGAIN = 0.9
 """Two components are the same one when their correlation is this or more."""
 _RANDOM = 64
 _STEPS = 200
+_TURN = 0.9
+"""A component that is turned by itself must stay this close to where it was."""
 
 
 def independent(snapshot: Snapshot, *, seed: int = 0) -> Snapshot:
@@ -54,6 +56,10 @@ def independent_directions(w: Float[ndarray, "n w_dim"], *, seed: int = 0) -> Di
         w: latents of images.
         seed: of the start and the halves; the same numbers give the same directions.
 
+    Components are at first uncorrelated by construction; then each is turned by itself to where it depends least on
+    the rest, since causes may well go together (a background with a disease). A component that leaves its place there
+    is kept as it was.
+
     Returns:
         As many directions as there are components, the most varied pictures' first. A step of 1 is a standard
         deviation of the component.
@@ -79,7 +85,9 @@ def independent_directions(w: Float[ndarray, "n w_dim"], *, seed: int = 0) -> Di
         if lead > most:
             best, most = turned, lead
     m = len(best)
-    read, write = best @ read[:m], best @ write[:m]
+    best = _each_by_itself(white[:, :m], best)
+    # Moving along one leaves the places along all others as they are.
+    read, write = best @ read[:m], np.linalg.inv(best).T @ write[:m]
     order = np.argsort(-np.linalg.norm(write, axis=1), kind="stable")
     return Directions.observed(INDEPENDENT, w.astype(np.float64), read=read[order], write=write[order])
 
@@ -88,7 +96,10 @@ def random_directions(w: Float[ndarray, "n w_dim"], among: Directions, *, seed: 
     """Directions turned at random in the same part of w, to compare with."""
     turns = np.random.default_rng([seed, 1]).standard_normal((_RANDOM, len(among)))
     turns /= np.linalg.norm(turns, axis=1, keepdims=True)
-    return Directions.observed(RANDOM, w.astype(np.float64), read=turns @ among.read, write=turns @ among.write)
+    read, write = turns @ among.read, turns @ among.write
+    # A step of 1 is a standard deviation here too.
+    scale = (w.astype(np.float64) @ read.T).std(axis=0)[:, None]
+    return Directions.observed(RANDOM, w.astype(np.float64), read=read / scale, write=write * scale)
 
 
 def _whitened(w: Float[ndarray, "n w_dim"]) -> tuple[ndarray, ndarray, ndarray]:
@@ -116,4 +127,21 @@ def _rotation(white: Float[ndarray, "n m"], seed: int) -> Float[ndarray, "m m"]:
         before, turned = turned, u @ v
         if np.abs((turned * before).sum(axis=1)).min() > 1 - 1e-5:
             break
+    return turned
+
+
+def _each_by_itself(white: Float[ndarray, "n m"], rows: Float[ndarray, "m m"]) -> Float[ndarray, "m m"]:
+    """The same rows, each turned by itself to the nearest extreme of its fourth moment."""
+    turned = rows.copy()
+    for j, start in enumerate(rows):
+        row = start
+        for _ in range(_STEPS):
+            y = white @ row
+            after = (y * y * y) @ white / len(white) - 3 * row
+            after *= np.sign(after @ row) / np.linalg.norm(after)
+            before, row = row, after
+            if row @ before > 1 - 1e-9:
+                break
+        if row @ start > _TURN:
+            turned[j] = row
     return turned
