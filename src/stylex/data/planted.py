@@ -23,7 +23,9 @@ from stylex.data.images import check_resolution
 _NUISANCES = 96
 """Standard normal numbers of chance that each image has, for its drawing to use."""
 _CHUNK = 256
-_STEEPNESS = 4.0
+_SCATTER = 0.12
+"""How far a pattern of dots is moved by chance, as a share of its field."""
+_STEEPNESS = 3.0
 """Slope of the label's probability over the rule's score, which has a standard deviation of 1."""
 
 
@@ -88,7 +90,7 @@ class Planted:
 
     @classmethod
     def sample(
-        cls, family: str, indices: Sequence[int], *, seed: int, bias: float = 0.5, shuffled: bool = False
+        cls, family: str, indices: Sequence[int], *, seed: int, bias: float = 0.75, shuffled: bool = False
     ) -> Planted:
         """The images of these numbers.
 
@@ -183,7 +185,7 @@ def write_planted(
     images: int,
     resolution: int,
     seed: int = 0,
-    bias: float = 0.5,
+    bias: float = 0.75,
     shuffled: bool = False,
 ) -> Planted:
     """Draw images into an archive, labelled by the family's rule.
@@ -276,10 +278,13 @@ def _uniform(chance: ndarray) -> ndarray:
 
 
 def _quasi_random(chance: Float[ndarray, "n 2"], count: int) -> Float[ndarray, "n count 2"]:
-    """Points in the unit square that keep apart from each other, however many of the first ones are taken."""
+    """Points in the unit square that keep apart from each other, however many of the first ones are taken.
+
+    All are moved together a little, by chance.
+    """
     # Source: the R2 sequence, Roberts 2018: multiples of the powers of the plastic number's inverse.
     steps = np.arange(count)[:, None] * np.array([0.7548776662466927, 0.5698402909980532])
-    points: ndarray = ((_uniform(chance)[:, None, :] + steps) % 1).astype(np.float32)
+    points: ndarray = ((_SCATTER * _uniform(chance)[:, None, :] + steps) % 1).astype(np.float32)
     return points
 
 
@@ -321,13 +326,13 @@ def _draw_leaves(frame: Frame, factors: Float[ndarray, "n f"], chance: Float[nda
 
     warm, cool = np.array([0.80, 0.66, 0.50], np.float32), np.array([0.50, 0.62, 0.80], np.float32)
     ground = _mix(cool, warm, np.broadcast_to(_column(factor["background"]), blade.shape))
-    ground = ground * (1 + 0.05 * _texture(frame, chance[:, 8:32], 3, 14))[..., None]
+    ground = ground * (1 + 0.04 * _texture(frame, chance[:, 8:32], 3, 14))[..., None]
     green, yellow = np.array([0.16, 0.46, 0.15], np.float32), np.array([0.82, 0.74, 0.18], np.float32)
     colour = _mix(green, yellow, np.broadcast_to(_column(factor["yellow"]), blade.shape))
-    colour = colour * (1 + 0.08 * _texture(frame, chance[:, 32:64], 4, 18))[..., None]
+    colour = colour * (1 + 0.05 * _texture(frame, chance[:, 32:64], 4, 18))[..., None]
     # A midrib, and side veins that leave it upwards.
     midrib = _coverage(0.035 - np.abs(v), frame.pixel)
-    side = np.abs(((u - 0.8 * np.abs(v)) / 0.3 + 0.5 * _column(_uniform(chance[:, 2]))) % 1 - 0.5) * 0.3
+    side = np.abs(((u - 0.8 * np.abs(v)) / 0.3 + 0.1 * _column(_uniform(chance[:, 2]))) % 1 - 0.5) * 0.3
     veins = np.maximum(midrib, 0.8 * _coverage(0.035 - side, frame.pixel)) * _between(0.0, 0.65, factor["veins"])
     colour = _mix(colour, np.array([0.92, 0.95, 0.80], np.float32), veins)
     brown = np.array([0.30, 0.15, 0.08], np.float32)
@@ -358,10 +363,10 @@ def _draw_cells(frame: Frame, factors: Float[ndarray, "n f"], chance: Float[ndar
 
     pale, violet = np.array([0.93, 0.93, 0.84], np.float32), np.array([0.78, 0.72, 0.90], np.float32)
     ground = _mix(pale, violet, np.broadcast_to(_column(factor["stain"]), body.shape))
-    ground = ground * (1 + 0.035 * _texture(frame, chance[:, 8:32], 4, 20))[..., None]
+    ground = ground * (1 + 0.03 * _texture(frame, chance[:, 8:32], 4, 20))[..., None]
     pink, blue = np.array([0.90, 0.55, 0.60], np.float32), np.array([0.45, 0.66, 0.84], np.float32)
     colour = _mix(pink, blue, np.broadcast_to(_column(factor["hue"]), body.shape))
-    colour = colour * (1 + 0.06 * _texture(frame, chance[:, 32:64], 5, 22))[..., None]
+    colour = colour * (1 + 0.04 * _texture(frame, chance[:, 32:64], 5, 22))[..., None]
     at = _quasi_random(chance[:, 64:66], 14)
     turn, reach = 2 * np.pi * at[:, :, 0], _between(0.54, 0.84, factor["size"])[:, :, 0] * (0.66 + 0.16 * at[:, :, 1])
     at = np.stack([reach * np.cos(turn), reach * np.sin(turn)], axis=2)
@@ -374,7 +379,7 @@ def _draw_cells(frame: Frame, factors: Float[ndarray, "n f"], chance: Float[ndar
     core = _between(0.13, 0.31, factor["nucleus"]) * bumps - np.sqrt((a - aside) ** 2 + b**2)
     light, dark = np.array([0.62, 0.45, 0.72], np.float32), np.array([0.14, 0.06, 0.30], np.float32)
     inner = _mix(light, dark, np.broadcast_to(_column(factor["chromatin"]), body.shape))
-    inner = inner * (1 + 0.10 * _texture(frame, chance[:, 66:90], 8, 26))[..., None]
+    inner = inner * (1 + 0.06 * _texture(frame, chance[:, 66:90], 8, 26))[..., None]
     colour = _mix(colour, inner, _coverage(core, frame.pixel))
     light_in_all = 1 + 0.04 * _column(chance[:, 5]).clip(-2, 2) + 0.04 * _column(chance[:, 6]).clip(-2, 2) * frame.y
     pictures: ndarray = _mix(ground, colour, body) * light_in_all[..., None]
@@ -385,7 +390,7 @@ FAMILIES: Mapping[str, Family] = {
     "leaves": Family(
         name="leaves",
         factors=_LEAF_FACTORS,
-        rule={"spots": 1.0, "yellow": 0.7, "width": -0.45},
+        rule={"spots": 1.0, "yellow": 0.7, "width": -0.35},
         spurious="background",
         labels=("healthy", "sick"),
         draw=_draw_leaves,
@@ -393,7 +398,7 @@ FAMILIES: Mapping[str, Family] = {
     "cells": Family(
         name="cells",
         factors=_CELL_FACTORS,
-        rule={"nucleus": 1.0, "granules": 0.7, "membrane": -0.45},
+        rule={"nucleus": 1.0, "granules": 0.7, "membrane": -0.35},
         spurious="stain",
         labels=("resting", "active"),
         draw=_draw_cells,
