@@ -152,11 +152,16 @@ class Evaluator:
         # How many bytes one picture's features have, and so how many fit. No clock is asked: the same search draws the
         # same chunks wherever it is cut, and its results are the same to the last bit.
         with self._autocast(s):
-            states = self.synthesis.prefix(s, noise="const")
-        sizes = {id(t): t.nbytes for state in states for t in state if isinstance(t, Tensor)}
-        self._bytes = max(1, sum(sizes.values()))
-        room = _FEATURES_AT_ONCE.get(s.device.type, _FEATURES_AT_ONCE["cpu"]) // max(1, *sizes.values(), 1)
+            self._bytes, largest = feature_bytes(self.synthesis, s)
+        room = _FEATURES_AT_ONCE.get(s.device.type, _FEATURES_AT_ONCE["cpu"]) // largest
         self.chunk = max(_SMALLEST_CHUNK, min(_LARGEST_CHUNK, room))
+
+
+def feature_bytes(synthesis: Synthesizer, s: Float[Tensor, "1 s_dim"]) -> tuple[int, int]:
+    """Bytes of one picture's features: of all of them together, and of the largest."""
+    states = synthesis.prefix(s, noise="const")
+    sizes = {id(t): t.nbytes for state in states for t in state if isinstance(t, Tensor)}
+    return max(1, sum(sizes.values())), max(1, *sizes.values(), 1)
 
 
 def moves_to_extremes(

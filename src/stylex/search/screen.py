@@ -21,7 +21,7 @@ from torch import Tensor
 from stylex.core.progress import Done, Listener, Started, Step, silent
 from stylex.core.stylespace import StyleSpace
 from stylex.search.decision import Output, predicted
-from stylex.search.moves import Evaluator, moves_to_extremes
+from stylex.search.moves import Evaluator, feature_bytes, moves_to_extremes
 from stylex.search.render import Judge, Synthesizer, judge
 
 TASK = "screen"
@@ -37,8 +37,8 @@ _CAUTION = 1.0
 """Standard errors that the strongest moves' estimates are lowered by."""
 _GROUPS = 12
 """Groups of similar moves, by the size of their first-order effects."""
-_GRADIENT_ROWS = 16
-"""Images of one backward pass."""
+_GRADIENT_ROWS, _GRADIENT_BYTES = 16, 2**28
+"""Images of one backward pass, at most, and the bytes of their features (some times as much is needed)."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -166,7 +166,9 @@ def first_order(
     """
     parts = []
     at = torch.from_numpy(indices).to(s.device)
-    for rows in torch.split(s.detach(), _GRADIENT_ROWS):
+    with torch.inference_mode():
+        room = _GRADIENT_BYTES // feature_bytes(synthesis, s[:1])[0]
+    for rows in torch.split(s.detach(), max(1, min(_GRADIENT_ROWS, room))):
         leaf = rows.clone().requires_grad_(True)
         with torch.enable_grad():
             total = classifier.logits(synthesis(leaf, noise="const").clamp(-1, 1))[:, target].sum()

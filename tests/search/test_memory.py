@@ -1,0 +1,46 @@
+"""Memory: the published size at 256 px is searched within 8 GiB."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+SEARCH = """
+import json, resource
+import numpy as np, torch
+from stylex.core.stylespace import StyleStatistics
+from stylex.models.generator import Generator
+from stylex.search.effects import measure_effects
+from stylex.search.screen import first_order
+from stylex.training.config import preset
+
+torch.manual_seed(0)
+model = preset("paper-256").model
+synthesis = Generator(model.generator(3, 2)).eval().requires_grad_(False).synthesis
+s = synthesis.styles(torch.randn(64, model.w_dim), torch.rand(64, 2))
+space = synthesis.space.observed(StyleStatistics.observe(s.numpy()))
+weight = torch.randn(3 * 256 * 256, 2) / 256
+
+class Judge:
+    def logits(self, x):
+        return x.flatten(1) @ weight
+
+indices = np.concatenate([space.indices(include_torgb=False)[space.slice(layer.name)][:16] for layer in space.layers
+                          if layer.kind == "conv"])
+assert space.conv_dim == 5760
+effects = measure_effects(synthesis, Judge(), space, s[:3], image_ids=["a", "b", "c"], indices=indices)
+first_order(synthesis, Judge(), space, s[:5], 0, indices)
+print(json.dumps({"gib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, "effects": effects.values.size}))
+"""
+
+
+@pytest.mark.slow
+def test_the_published_size_is_searched_within_8_gib() -> None:
+    done = subprocess.run([sys.executable, "-c", SEARCH], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    said = json.loads(done.stdout)
+    assert said["effects"] == 3 * 2 * 13 * 16 * 2
+    assert said["gib"] < 8
