@@ -14,6 +14,7 @@ import os
 import tempfile
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import httpx2
@@ -33,7 +34,13 @@ from stylex.search.studio import LiveStudio
 from stylex.training.config import PRESETS
 from stylex.ui.server import build_app
 
-PRESET_OF = {32: "small-32", 64: "medium-64", 256: "paper-256"}
+WIDTHS = {
+    32: PRESETS["small-32"].model.generator_widths,
+    64: PRESETS["medium-64"].model.generator_widths,
+    128: (96, 96, 96, 64, 48, 24),
+    256: (96, 96, 96, 96, 64, 32, 16),
+}
+"""Feature channels at 4, 8, ... px of what two cores can train; --paper measures the publication's 256 px instead."""
 
 
 def main() -> None:
@@ -43,6 +50,7 @@ def main() -> None:
         "--snapshot", help="a run or snapshot ('demo': what comes with the package); else random weights"
     )
     parser.add_argument("--resolutions", type=int, nargs="+", default=[64, 256])
+    parser.add_argument("--paper", action="store_true", help="at 256 px, the widths of the publication")
     parser.add_argument("--turns", type=int, default=120, help="knob turns of one person")
     parser.add_argument("--people", type=int, default=32, help="people at once, in the second part")
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
@@ -51,7 +59,7 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     result: dict[str, dict[str, float]] = {}
     for resolution in [None] if options.snapshot else options.resolutions:
-        studio = _given(options.snapshot) if resolution is None else _random(resolution)
+        studio = _given(options.snapshot) if resolution is None else _random(resolution, paper=options.paper)
         name = f"{studio.resolution}px"
         with _Server(studio) as url:
             result[name] = asyncio.run(_measure(url, studio, options.turns, options.people))
@@ -109,9 +117,13 @@ def _given(snapshot: str) -> LiveStudio:
     return _with_knobs(studio)
 
 
-def _random(resolution: int) -> LiveStudio:
-    """Networks of a preset's size with random weights, and eight pictures of noise."""
-    model = PRESETS[PRESET_OF[resolution]].model
+def _random(resolution: int, *, paper: bool) -> LiveStudio:
+    """Networks with random weights, and eight pictures of noise."""
+    widths, like = WIDTHS[resolution], PRESETS["medium-64"].model
+    names = ("generator_widths", "discriminator_widths", "encoder_widths")
+    model = replace(like, resolution=resolution, **dict.fromkeys(names, widths))
+    if paper and resolution == 256:
+        model = PRESETS["paper-256"].model
     torch.manual_seed(0)
     generator = Generator(model.generator(3, 2)).eval()
     encoder, discriminator = Encoder(model.encoder(3)), Discriminator(model.discriminator(3, 2))

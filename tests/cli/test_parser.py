@@ -28,6 +28,7 @@ LINES = {
     "explain": ["explain", "runs/a", "photo.jpg", "--out", "e"],
     "evaluate": ["evaluate", "runs/a", "--data", "a.zip"],
     "report": ["report", "e"],
+    "explore": ["explore", "runs/a"],
     "demo": ["demo", "--out", "d"],
 }
 

@@ -341,7 +341,8 @@ def test_who_says_nothing_or_leaves_does_not_stop_the_others(read_studio, serve)
     silent = [socket.create_connection(("127.0.0.1", port)) for _ in range(20)]
     for one in silent[:10]:
         one.sendall(
-            b"POST /api/flip HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{"
+            b"POST /api/flip HTTP/1.1\r\nHost: localhost\r\n"
+            b"Content-Type: application/json\r\nContent-Length: 9\r\n\r\n{"
         )
     for one in silent[:5]:
         one.close()

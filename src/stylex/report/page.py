@@ -255,8 +255,8 @@ class _Drawing:
             all_shown = [cf for cf in e.counterfactuals if cf.attributes == (i,) and cf.role != "subset"]
             back = [cf for cf in all_shown if words.turned_back(cf, e)]
             forth = [cf for cf in all_shown if cf not in back]
-            if e.scope == "image" and not all_shown:
-                continue  # a knob that only the path uses; it is shown there
+            if attribute.hidden or (e.scope == "image" and not all_shown):
+                continue  # a person put it away, or it is a knob that only the path uses and is shown there
             pairs = [(self.images[cf.image].reconstruction, cf.picture) for cf in all_shown]
             scale = difference_scale(pairs)
             name = words.name_of(e.ranking, i)

@@ -1,0 +1,63 @@
+"""Draw the explorer's pictures for these pages: the real explorer of an explanation, in Chromium, light and dark."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from playwright.sync_api import Page, sync_playwright
+
+IMAGES = Path(__file__).parent / "images"
+
+
+def main() -> None:
+    """Draw them."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("explanation", type=Path, help="the explanation folder, of `stylex demo`")
+    parser.add_argument("--run", default="demo", help="the run that it is of")
+    parser.add_argument("--chromium", default=shutil.which("chromium"), help="the browser's program")
+    options = parser.parse_args()
+    words = ["-m", "stylex", "explore", options.run, "--explanation", str(options.explanation), "--no-browser"]
+    explorer = subprocess.Popen([sys.executable, *words, "--port", "8690"], stderr=subprocess.PIPE, text=True)
+    try:
+        assert explorer.stderr is not None
+        url = next(line.split()[1] for line in explorer.stderr if line.startswith("explorer: "))
+        with sync_playwright() as playwright:
+            browser = playwright.chromium.launch(executable_path=options.chromium, args=["--no-sandbox"])
+            for name, width, height, scheme in (
+                ("explore-light", 1440, 1080, "light"),
+                ("explore-dark", 1440, 1080, "dark"),
+                ("explore-phone", 390, 844, "light"),
+            ):
+                page = browser.new_page(viewport={"width": width, "height": height}, color_scheme=scheme)
+                page.set_default_timeout(60_000)
+                page.goto(url)
+                _turned(page, scroll=width < 500)
+                page.screenshot(path=IMAGES / f"{name}.png")
+                page.close()
+            browser.close()
+    finally:
+        explorer.terminate()
+        explorer.wait()
+
+
+def _turned(page: Page, *, scroll: bool) -> None:
+    """The first image, flipped."""
+    page.locator(".answer .word", has_text=re.compile(".")).wait_for()
+    page.locator(".count", has_text=re.compile("^[0-9]+$")).wait_for()
+    page.get_by_role("button", name="Flip it").click()
+    page.locator(".knobs .finding").first.wait_for()
+    page.locator(".others canvas").first.wait_for()
+    page.wait_for_timeout(1500)
+    page.mouse.move(0, 0)
+    if scroll:
+        page.evaluate("window.scrollTo(0, 150)")
+        page.wait_for_timeout(300)
+
+
+if __name__ == "__main__":
+    main()
