@@ -90,7 +90,7 @@ class Planted:
 
     @classmethod
     def sample(
-        cls, family: str, indices: Sequence[int], *, seed: int, bias: float = 0.75, shuffled: bool = False
+        cls, family: str, indices: Sequence[int], *, seed: int, bias: float = 0.5, shuffled: bool = False
     ) -> Planted:
         """The images of these numbers.
 
@@ -185,7 +185,7 @@ def write_planted(
     images: int,
     resolution: int,
     seed: int = 0,
-    bias: float = 0.75,
+    bias: float = 0.5,
     shuffled: bool = False,
 ) -> Planted:
     """Draw images into an archive, labelled by the family's rule.
@@ -390,7 +390,7 @@ FAMILIES: Mapping[str, Family] = {
     "leaves": Family(
         name="leaves",
         factors=_LEAF_FACTORS,
-        rule={"spots": 1.0, "yellow": 0.7, "width": -0.35},
+        rule={"spots": 1.0, "yellow": 0.7, "width": -0.45},
         spurious="background",
         labels=("healthy", "sick"),
         draw=_draw_leaves,
@@ -398,7 +398,7 @@ FAMILIES: Mapping[str, Family] = {
     "cells": Family(
         name="cells",
         factors=_CELL_FACTORS,
-        rule={"nucleus": 1.0, "granules": 0.7, "membrane": -0.35},
+        rule={"nucleus": 1.0, "granules": 0.7, "membrane": -0.45},
         spurious="stain",
         labels=("resting", "active"),
         draw=_draw_cells,
