@@ -246,7 +246,7 @@ def find(
     torgb: bool = False,
     shift_range: float = 1.0,
     realism: float | None = None,
-    method: Literal["attfind", "eigenfind"] = "attfind",
+    method: Literal["attfind", "directions", "eigenfind"] = "attfind",
     search: Literal["auto", "exact", "screened"] = "auto",
     recall: float = 0.99,
     classifier_spec: ClassifierSpecLike | None = None,
@@ -266,13 +266,14 @@ def find(
         classifier: where the classifier is now, if it has moved since the training.
         images: how many images to search on.
         attributes: how many attributes to look for.
-        selection: how attributes are chosen from the effects: ``attfind`` as in the paper's Algorithm 1,
-            ``together`` each for what it adds to those already chosen, ``notebook`` as in the authors' notebook.
+        selection: how ``attfind`` chooses from the effects: ``attfind`` as in the paper's Algorithm 1, ``together``
+            each for what it adds to those already chosen, ``notebook`` as in the authors' notebook.
         torgb: search the styles of the ToRGB layers too.
         shift_range: how far each coordinate is moved: 1 is to the observed extreme.
         realism: reject attributes that move the discriminator's logit by more than this (not given: reject none).
-        method: ``attfind`` searches single coordinates; ``eigenfind`` the 20 directions that change the generator's
-            styles most, in seconds, and ranks them by itself.
+        method: ``attfind`` searches single style coordinates, as published; ``directions`` tries directions in w
+            along which images vary independently, and tells only those whose effect is no accident and no trifle;
+            ``eigenfind`` tries the 20 directions that change the generator's styles most, and ranks them by itself.
         search: ``exact`` moves every coordinate on every image; ``screened`` only those that a screen by gradients
             keeps, and says how many of the strongest it holds; ``auto`` is exact where that takes minutes.
         recall: the share of the strongest moves that a screen must hold, as estimated on images searched in full.
@@ -290,14 +291,15 @@ def find(
     """
     from stylex.data import open_images
     from stylex.models.processes import join
+    from stylex.search.directions import independent
     from stylex.search.eigenfind import along_eigenvectors
     from stylex.search.explaining import choose_to_search, encode, explain_class, latents_of
     from stylex.store.folder import check_place, write_explanation
 
     place, folder = _device(device), Path(out)
     check_place(folder, overwrite=overwrite)
-    if method == "eigenfind" and selection != "attfind":
-        raise ConfigError(f"eigenfind ranks directions by itself; leave out --selection {selection}, or --method")
+    if method != "attfind" and selection != "attfind":
+        raise ConfigError(f"{method} ranks directions by itself; leave out --selection {selection}, or --method attfind")
     if not 0 < recall < 1:
         raise ConfigError(f"--recall is {recall:g}, but must be between 0 and 1, like 0.99")
     processes = join(place)
@@ -310,7 +312,9 @@ def find(
     held_out = archive.split("test")
     chosen = choose_to_search(judge, held_out, images, target=to, source=start)
     x = chosen.batch(range(len(chosen))).to(place)
-    if method == "eigenfind":
+    if method == "directions":
+        snapshot = independent(snapshot)
+    elif method == "eigenfind":
         snapshot = along_eigenvectors(snapshot, latents_of(snapshot, x))
     encoded = encode(snapshot, judge, x, chosen.names, _names_of(chosen))
     explanation = explain_class(
@@ -320,7 +324,7 @@ def find(
         target=to,
         source=start,
         attributes=attributes,
-        selection="eigenfind" if method == "eigenfind" else selection,
+        selection=selection if method == "attfind" else method,
         torgb=torgb,
         shift_range=shift_range,
         realism=realism,
@@ -365,6 +369,7 @@ def explain(
     attributes: int = 5,
     torgb: bool = False,
     shift_range: float = 1.0,
+    method: Literal["attfind", "directions"] = "attfind",
     fit: Literal["crop", "pad"] = "crop",
     classifier_spec: ClassifierSpecLike | None = None,
     device: str = "auto",
@@ -384,6 +389,7 @@ def explain(
         attributes: how many attributes to look for.
         torgb: search the styles of the ToRGB layers too.
         shift_range: how far each coordinate is moved: 1 is to the observed extreme.
+        method: ``attfind`` moves single style coordinates, ``directions`` what varies independently between images.
         fit: how a photograph becomes square: ``crop`` its centre, or ``pad`` it, as ``prepare`` did.
         classifier_spec: a JSON file that describes the classifier, as of ``train``.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:1``.
@@ -399,12 +405,15 @@ def explain(
     """
     from stylex.data import open_images
     from stylex.data.images import load_image
+    from stylex.search.directions import independent
     from stylex.search.explaining import encode, explain_image
     from stylex.store.folder import check_place, write_explanation
 
     place, folder = _device(device), Path(out)
     check_place(folder, overwrite=overwrite)
     snapshot, judge = _trained(run, classifier, classifier_spec, place, listener)
+    if method == "directions":
+        snapshot = independent(snapshot)
     judge, goal = _aim(judge, target)
     label = None
     if data is None:
@@ -436,6 +445,7 @@ def explain(
             "attributes": attributes,
             "torgb": torgb,
             "shift_range": shift_range,
+            "method": method,
         },
         listener=listener,
     )

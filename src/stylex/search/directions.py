@@ -39,7 +39,7 @@ def independent(snapshot: Snapshot, *, seed: int = 0) -> Snapshot:
     if snapshot.latents is None:
         raise SearchError(
             f"{snapshot.path} keeps no latents to find directions in (an older or imported snapshot); search single "
-            "coordinates (--knobs coordinates), or train to a new snapshot"
+            "coordinates (--method attfind), or train to a new snapshot"
         )
     found = independent_directions(snapshot.latents, seed=seed)
     return snapshot.steered([found, random_directions(snapshot.latents, found, seed=seed)])

@@ -25,6 +25,7 @@ from stylex.metrics.agreement import agreement
 from stylex.models.processes import Processes
 from stylex.models.snapshot import Snapshot
 from stylex.search.attfind import attfind, binary_combined, notebook_ranking
+from stylex.search.claims import claim
 from stylex.search.counterfactual import flip_rate, independent, random_control, subset
 from stylex.search.decision import predicted
 from stylex.search.effects import EffectTable, measure_effects, stream_effects
@@ -36,7 +37,7 @@ from stylex.search.select import choose_images
 from stylex.search.shifts import apply_attributes
 from stylex.search.together import CANDIDATES, together
 
-Selection = Literal["attfind", "together", "notebook", "eigenfind"]
+Selection = Literal["attfind", "together", "notebook", "eigenfind", "directions"]
 Search = Literal["auto", "exact", "screened"]
 """Whether every coordinate is measured on every image, or those that a screen keeps."""
 
@@ -168,8 +169,8 @@ def explain_class(
         target: class to drive to; None with two classes: both, the best attributes of each in turn.
         source: start only from images predicted this class.
         attributes: how many to look for.
-        selection: the paper's Algorithm 1, attributes chosen for what they do together, the notebook's choice, or
-            EigenFind's (of a snapshot with directions).
+        selection: the paper's Algorithm 1, attributes chosen for what they do together, or the notebook's choice; of a
+            snapshot with directions, EigenFind's, or all that can be claimed (``directions``).
         torgb: search the ToRGB layers' styles too.
         shift_range: how far to move, as a fraction of the way to the observed extreme.
         realism: reject attributes that move the discriminator's logit by more than this.
@@ -261,7 +262,7 @@ def explain_class(
         ]
     figures = _quality(encoded, classifier)
     for to, found in zip(goals, rankings, strict=True):
-        figures |= _sufficiency(snapshot, classifier, encoded, found, to, indices, source)
+        figures |= _sufficiency(snapshot, classifier, encoded, found, to, space.control(include_torgb=torgb), source)
     ranking = _joined(rankings, attributes)
     listener(Found(message=ranking.finding))
     images, counterfactuals, notes = _shows(snapshot, classifier, encoded, effects, ranking, shown, listener)
@@ -392,6 +393,8 @@ def _rank(
     how: Selection,
 ) -> AttributeRanking:
     labels, output, space = classifier.spec.labels, classifier.activation, snapshot.space
+    if how == "directions":
+        return claim(effects, target, space=space, labels=labels, output=output, source=source, num=num)
     if how == "eigenfind":
         return eigenfind(effects, target, space=space, labels=labels, output=output, source=source, num=num)
     if how == "attfind":
