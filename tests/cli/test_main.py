@@ -112,7 +112,10 @@ def test_progress_goes_to_stderr_unless_quiet(
 
     monkeypatch.setattr(api, "demo", demo)
     assert main(["demo", "--out", "e", *quiet]) == 0
-    assert capsys.readouterr() == ("report: e/report.html\n", said)
+    assert capsys.readouterr() == (
+        "report: e/report.html\nnext: stylex explore demo --explanation e/explanation\n",
+        said,
+    )
 
 
 def test_a_reader_that_goes_away_is_no_error() -> None:

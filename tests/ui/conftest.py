@@ -14,9 +14,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-pytest.importorskip("starlette", reason="the explorer is not installed: pip install 'stylex[ui]'")
-pytest.importorskip("uvicorn", reason="the explorer is not installed: pip install 'stylex[ui]'")
-
 from stylex.core.attribute import Attribute, AttributeRanking
 from stylex.core.errors import DataError, SearchError, StoreError
 from stylex.core.explanation import Counterfactual, ExplainedImage, Explanation

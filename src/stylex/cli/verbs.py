@@ -65,6 +65,10 @@ def _trained(options: Mapping[str, Any], run: Path) -> list[str]:
     return [f"run: {run}", f"next: stylex find {run} --data {options['data']} --out explanation/"]
 
 
+def _shown(options: Mapping[str, Any], report: Path) -> list[str]:
+    return [f"report: {report}", f"next: stylex explore demo --explanation {Path(options['out']) / 'explanation'}"]
+
+
 NOTHING_WRITTEN = "nothing was written"
 
 VERBS: Mapping[str, Verb] = {
@@ -85,7 +89,7 @@ VERBS: Mapping[str, Verb] = {
     "explore": Verb(
         function="serve", positional=("run",), closing=lambda options, nothing: [], interrupted="the explorer has ended"
     ),
-    "demo": Verb(function="demo", closing=_path("report"), interrupted="the same command again starts over"),
+    "demo": Verb(function="demo", closing=_shown, interrupted="the same command again starts over"),
 }
 
 
