@@ -108,7 +108,7 @@ def test_progress_goes_to_stderr_unless_quiet(
     def demo(*, listener: Listener, **call: Any) -> Any:
         listener(Started(task="work", total=3, unit="images"))
         listener(Done(task="work", path=Path("e")))
-        return "e/report.html"
+        return Path("e/report.html")
 
     monkeypatch.setattr(api, "demo", demo)
     assert main(["demo", "--out", "e", *quiet]) == 0
