@@ -1,0 +1,510 @@
+"""The search, five ways, in one run and on the same snapshot: what each costs, and what each finds.
+
+(a) The notebook's procedure as written: one picture at a time, the whole generator from w on, the affine layer's bias
+edited and put back. It is timed on a sample of its evaluations and extrapolated. (b) The same pictures in batches, the
+whole synthesis each time. (c) Cached exact: nothing is computed twice (``moves.Evaluator``). (d) Screened, then
+verified. (e) EigenFind, and as many random directions.
+
+``recall`` is the share of the exact top 10 moves of each class (largest mean effect over the images not predicted it)
+that are measured. Of the images not predicted a class, ``explained`` is the share that the first 8 attributes turn
+when they are moved together and drawn, ``alone`` the share that at least one of them turns alone; both are means over
+the classes. ``same_picks`` compares what the notebook's choice makes of (c) and (d), without tests of significance.
+
+The floor of the exact search is the work that cannot be left out when nothing but the prefix is shared: for every move,
+the operations of the convolutions and products from its own layer on, and of the classifier, over the rate at which the
+machine does these very convolutions alone. (The cached search repeats no layer of its own, so that it could pass it.)
+
+Times are of the wall clock, and (``cpu``) of the processor, which a busy machine disturbs less.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import FlopCounterMode
+
+from stylex.api import _trained
+from stylex.classifiers.classifier import Classifier
+from stylex.classifiers.small import SmallCNN
+from stylex.classifiers.spec import ClassifierSpec
+from stylex.core.stylespace import StyleSpace, StyleStatistics
+from stylex.data import open_images
+from stylex.models.discriminator import Discriminator
+from stylex.models.encoder import Encoder
+from stylex.models.generator import Generator, Synthesis
+from stylex.models.snapshot import Snapshot
+from stylex.search.attfind import attfind, notebook_ranking
+from stylex.search.counterfactual import flip_rate
+from stylex.search.decision import predicted
+from stylex.search.effects import Effects, measure_effects
+from stylex.search.eigenfind import along_eigenvectors, eigenfind, explained_alone
+from stylex.search.explaining import choose_to_search, latents_of
+from stylex.search.moves import Evaluator
+from stylex.search.screen import screen
+from stylex.training.config import preset
+
+TOP, ATTRIBUTES = 10, 8
+DEMO = Path(__file__).parent.parent / "src" / "stylex" / "demo_data"
+
+
+class Seconds(NamedTuple):
+    """A duration on the wall and in processor time."""
+
+    wall: float
+    cpu: float
+
+    @classmethod
+    def now(cls) -> Seconds:
+        """Both clocks."""
+        return cls(time.perf_counter(), time.process_time())
+
+    def since(self, start: Seconds) -> Seconds:
+        """What passed between two readings."""
+        return Seconds(self.wall - start.wall, self.cpu - start.cpu)
+
+    def times(self, factor: float) -> Seconds:
+        """So many of them."""
+        return Seconds(self.wall * factor, self.cpu * factor)
+
+
+class Subject(NamedTuple):
+    """What is searched: networks, and images as latents with what the generator is told."""
+
+    snapshot: Snapshot
+    classifier: Classifier
+    w: Tensor
+    told: Tensor | None
+    s: Tensor
+    goals: tuple[int, ...]
+    latents: np.ndarray
+
+    @property
+    def synthesis(self) -> Synthesis:
+        """The network that draws."""
+        return self.snapshot.generator.synthesis
+
+    @property
+    def space(self) -> StyleSpace:
+        """Its layout, observed."""
+        return self.snapshot.space
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """Names of the images."""
+        return tuple(str(i) for i in range(len(self.s)))
+
+
+class Row(NamedTuple):
+    """A line of the table."""
+
+    way: str
+    evaluations: int
+    seconds: Seconds
+    images: int
+    peak_mib: float
+    recall: float | None = None
+    explained: float | None = None
+    alone: float | None = None
+    note: str = ""
+
+
+def trained(folder: Path, data: Path, classifier: str | None, images: int) -> Subject:
+    """The subject of a snapshot and an archive."""
+    snapshot, judge = _trained(folder, classifier, None, "cpu", lambda event: None)
+    chosen = choose_to_search(judge, open_images(data).split("test"), images, target=None)
+    x = chosen.batch(range(len(chosen)))
+    with torch.inference_mode():
+        told = snapshot.generator.told(judge.probabilities(judge.logits(x)))
+        w = torch.cat([snapshot.encoder(part) for part in x.split(32)])
+        s = snapshot.generator.synthesis.styles(w, told)
+    goals = (0, 1) if judge.k == 2 else (0,)
+    return Subject(snapshot, judge, w, told, s, goals, latents_of(snapshot, x))
+
+
+def random_weights(name: str, images: int) -> Subject:
+    """Untrained networks of a preset's shapes: for times, not for what is found."""
+    torch.manual_seed(0)
+    model = preset(name).model
+    generator = Generator(model.generator(3, 2)).eval().requires_grad_(False)
+    for module in generator.modules():
+        if hasattr(module, "noise_strength"):
+            module.noise_strength.fill_(0.1)
+    spec = ClassifierSpec(labels=("a", "b"), input_size=model.resolution, channels=3)
+    judge = Classifier(SmallCNN(channels=3, resolution=model.resolution, classes=2).eval(), spec)
+    with torch.inference_mode():
+        wide = generator.mapping(torch.randn(2048, model.z_dim))
+        c = torch.rand(2048, 2).softmax(dim=1)
+        told = generator.told(c)
+        s = generator.synthesis.styles(wide, told)
+        observed = generator.synthesis.space.observed(StyleStatistics.observe(s.numpy()))
+    snapshot = Snapshot(
+        generator=generator,
+        encoder=Encoder(model.encoder(3)),
+        discriminator=Discriminator(model.discriminator(3, 2)),
+        space=observed,
+        latents=wide.numpy(),
+        classifier=spec.to_json(),
+        classifier_reference=None,
+        classifier_fingerprint="",
+        nimg=0,
+        training={},
+        figures={},
+        path=Path(),
+        sha256="random",
+    )
+    return Subject(
+        snapshot, judge, wide[:images], None if told is None else told[:images], s[:images], (0, 1), wide.numpy()
+    )
+
+
+def measured(work: Callable[[], Any]) -> tuple[Any, Seconds, float]:
+    """A result, how long it took, and the process's peak of memory meanwhile, MiB."""
+    with suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")
+    start = Seconds.now()
+    result = work()
+    return result, Seconds.now().since(start), peak()
+
+
+def peak() -> float:
+    with suppress(OSError, StopIteration):
+        lines = Path("/proc/self/status").read_text().splitlines()
+        return int(next(line for line in lines if line.startswith("VmHWM")).split()[1]) / 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+@torch.inference_mode()
+def notebook(subject: Subject, budget: float) -> tuple[Row, list[tuple[int, int, int, np.ndarray]]]:
+    """(a): the procedure as written, on moves in random order until the budget of seconds ends."""
+    indices = subject.space.indices(include_torgb=False)
+    statistics = subject.space.statistics
+    assert statistics is not None
+    moves = [(i, sign, int(c)) for i in range(len(subject.s)) for sign in (0, 1) for c in indices]
+    order = np.random.default_rng(0).permutation(len(moves))
+    base: dict[int, Tensor] = {}
+    effects = []
+
+    def logits(i: int) -> Tensor:
+        told = None if subject.told is None else subject.told[i : i + 1]
+        x = subject.synthesis(subject.synthesis.styles(subject.w[i : i + 1], told)).clamp(-1, 1)
+        return subject.classifier.logits(x)[0]
+
+    logits(0)
+    start = Seconds.now()
+    for at in order:
+        i, sign, index = moves[at]
+        if i not in base:
+            base[i] = logits(i)
+            continue  # not a move: not counted
+        coordinate = subject.space.coordinate(index)
+        bias = subject.synthesis.get_submodule(f"layers.{coordinate.layer.replace('.', '_')}.affine").bias
+        assert isinstance(bias, Tensor)
+        own = bias[coordinate.channel].clone()
+        extreme = (statistics.maximum if sign else statistics.minimum)[index]
+        bias[coordinate.channel] += float(extreme - subject.s[i, index])
+        after = logits(i)
+        bias[coordinate.channel] = own
+        effects.append((i, sign, index, (after - base[i]).numpy()))
+        if Seconds.now().since(start).wall > budget:
+            break
+    each = Seconds.now().since(start).times(1 / (len(effects) + len(base)))
+    row = Row("(a) notebook", len(moves), each.times(len(moves)), len(subject.s), peak(), 1.0, None)
+    return row._replace(note=f"extrapolated from {len(effects)}"), effects
+
+
+@torch.inference_mode()
+def batched(subject: Subject, budget: float, chunk: int = 32) -> Row:
+    """(b): whole pictures in batches, on some of the moves."""
+    indices = subject.space.indices(include_torgb=False)
+    total = 2 * len(indices) * len(subject.s)
+    done, start = 0, Seconds.now()
+    while done < total and Seconds.now().since(start).wall < budget:
+        rows = subject.s[:1].expand(chunk, -1).clone()
+        rows[torch.arange(chunk), torch.from_numpy(indices[np.arange(done, done + chunk) % len(indices)])] += 1
+        subject.classifier.logits(subject.synthesis(rows).clamp(-1, 1))
+        done += chunk
+    each = Seconds.now().since(start).times(1 / done)
+    return Row("(b) batched exact", total, each.times(total), len(subject.s), peak(), 1.0)._replace(
+        note=f"extrapolated from {done}"
+    )
+
+
+class Convolutions(TorchDispatchMode):
+    """Counts the convolutions that are called, by shape."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls: Counter[Any] = Counter()
+        self.arguments: dict[Any, Any] = {}
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func.overloadpacket == torch.ops.aten.convolution:
+            x, weight, bias = args[:3]
+            key = tuple(x.shape), tuple(weight.shape), bias is not None, str(args[3:])
+            self.calls[key] += 1
+            self.arguments[key] = args[3:]
+        return func(*args, **(kwargs or {}))
+
+
+@torch.no_grad()  # not inference mode, in which convolutions are not seen one by one
+def floor(subject: Subject, chunk: int) -> tuple[float, float, Seconds]:
+    """GFLOP of the average move from its own layer on, GFLOP/s of these convolutions alone, and their quotient."""
+    synthesis, space = subject.synthesis, subject.space
+    s = subject.s[:1].expand(chunk, -1)
+    states = synthesis.prefix(subject.s[:1])
+    work, moves = 0.0, 0
+    seen: Counter[Any] = Counter()
+    arguments: dict[Any, Any] = {}
+    for step, name in enumerate(synthesis.steps):
+        layer = space.layer(name)
+        if layer.kind != "conv":
+            continue
+        state = states[step].expand(chunk)
+        with FlopCounterMode(display=False) as flops:
+            subject.classifier.logits(synthesis(s, start=step, state=state).clamp(-1, 1))
+        with Convolutions() as convolutions:
+            subject.classifier.logits(synthesis(s, start=step, state=state).clamp(-1, 1))
+        work += layer.channels * flops.get_total_flops() / chunk
+        moves += layer.channels
+        for key, count in convolutions.calls.items():
+            seen[key] += count * layer.channels
+        arguments |= convolutions.arguments
+    busy, done = Seconds(0, 0), 0.0
+    for key, count in seen.items():
+        (x_shape, w_shape, bias, _), rest = key, arguments[key]
+        if len(x_shape) != 4 or rest[-1] > 1:
+            continue  # the filters are not counted as work
+        x = torch.randn(x_shape).contiguous(memory_format=torch.channels_last)
+        weight = torch.randn(w_shape).contiguous(memory_format=torch.channels_last)
+        extra = torch.randn(w_shape[0]) if bias else None
+        call = lambda x=x, weight=weight, extra=extra, rest=rest: torch.ops.aten.convolution(x, weight, extra, *rest)  # noqa: E731
+        with FlopCounterMode(display=False) as flops:
+            call()
+        best = min((timed(call) for _ in range(5)), key=lambda t: t.cpu)
+        busy = Seconds(busy.wall + count * best.wall, busy.cpu + count * best.cpu)
+        done += count * flops.get_total_flops()
+    rate = Seconds(done / busy.wall, done / busy.cpu)
+    each = work / moves
+    return each / 1e9, rate.wall / 1e9, Seconds(each / rate.wall, each / rate.cpu)
+
+
+def timed(call: Callable[[], Any]) -> Seconds:
+    call()
+    start, n = Seconds.now(), 0
+    while n < 3 or Seconds.now().since(start).wall < 0.005:
+        call()
+        n += 1
+    return Seconds.now().since(start).times(1 / n)
+
+
+def strongest(effects: Effects, goal: int) -> set[tuple[int, int]]:
+    """The exact top moves of a class: sign and flat index."""
+    rows = ~predicted(effects.base_logits, goal, "softmax")
+    mean = effects.values[rows, ..., goal].mean(axis=0)
+    order = np.argsort(-mean.ravel(), kind="stable")[:TOP]
+    return {(int(i) // mean.shape[1], int(effects.indices[i % mean.shape[1]])) for i in order}
+
+
+def explained(
+    effects: Effects, subject: Subject, network: Synthesis, space: StyleSpace, s: Tensor, how: Callable[..., Any]
+) -> tuple[float, float]:
+    """Shares of images that the first attributes turn: together, and one of them alone."""
+    judge = subject.classifier
+    labels, output = judge.spec.labels, judge.activation
+    shares = []
+    for goal in subject.goals:
+        ranking = how(effects, goal, space=space, labels=labels, output=output, num=ATTRIBUTES)
+        single = explained_alone(effects, ranking, space=space, output=output)
+        together = flip_rate(network, judge, space, s, tuple(ranking), goal, output=output).share if ranking else 0.0
+        shares.append((together, single))
+    together, single = np.mean(shares, axis=0).tolist()
+    return together, single
+
+
+def picks(effects: Effects, subject: Subject) -> list[list[str]]:
+    labels, output = subject.classifier.spec.labels, subject.classifier.activation
+    return [
+        [a.name for a in notebook_ranking(effects, goal, space=subject.space, labels=labels, output=output, num=TOP)]
+        for goal in subject.goals
+    ]
+
+
+def compare(subject: Subject, budget: float, exact_images: int | None) -> tuple[list[Row], dict[str, Any]]:
+    """All five ways."""
+    synthesis, judge, space = subject.synthesis, subject.classifier, subject.space
+    n = len(subject.s)
+    first, sample = notebook(subject, budget)
+    rows = [first, batched(subject, budget / 2)]
+    some = n if exact_images is None else min(exact_images, n)
+    exact, seconds, memory = measured(
+        lambda: measure_effects(synthesis, judge, space, subject.s[:some], image_ids=subject.ids[:some])
+    )
+    moves = 2 * len(exact.indices)
+    figures: dict[str, Any] = {}
+    found = explained(exact, subject, synthesis, space, subject.s, attfind)
+    cached = Row("(c) cached exact", moves * n, seconds.times(n / some), n, memory, 1.0, *found)
+    rows.append(cached._replace(note="" if some == n else f"extrapolated from {some} images"))
+    known = [(i, sign, index, change) for i, sign, index, change in sample if i < some]
+    errors = [np.abs(exact.values[i, sign, exact.position(index)] - change).max() for i, sign, index, change in known]
+    figures["error_of_scale"] = float(max(errors, default=float("nan")) / np.abs(exact.values).max())
+
+    kept, screening, _ = measured(
+        lambda: screen(synthesis, judge, space, subject.s, subject.goals, output=judge.activation, top=TOP)
+    )
+    verified, verifying, memory = measured(
+        lambda: measure_effects(synthesis, judge, space, subject.s, image_ids=subject.ids, indices=kept.indices)
+    )
+    recall = None
+    if some == n:
+        hits = [index in kept.indices for goal in subject.goals for _, index in strongest(exact, goal)]
+        recall = float(np.mean(hits))
+        figures["same_picks"] = picks(exact, subject) == picks(verified, subject)
+    spent = Seconds(screening.wall + verifying.wall, screening.cpu + verifying.cpu)
+    pictures = kept.pictures + 2 * len(kept.indices) * n
+    shares = explained(verified, subject, synthesis, space, subject.s, attfind)
+    rows.append(Row("(d) screened", pictures, spent, n, memory, recall, *shares, f"stated recall {kept.recall:.4f}"))
+
+    for rows_of, moving in (("plain", "w"), ("unit", "w"), ("plain", "s")):
+        steered = along_eigenvectors(subject.snapshot, subject.latents, rows=rows_of, moves=moving)
+        network, wider = steered.generator.synthesis, steered.space
+        with torch.inference_mode():
+            s = network.styles(subject.w, subject.told)
+        for way, indices in (("", wider.indices(include_torgb=False)), ("random ", wider.control(include_torgb=False))):
+            if way and (rows_of, moving) != ("plain", "w"):
+                continue
+            effects, seconds, memory = measured(
+                lambda network=network, wider=wider, s=s, indices=indices: measure_effects(
+                    network, judge, wider, s, image_ids=subject.ids, indices=indices
+                )
+            )
+            shares = explained(effects, subject, network, wider, s, eigenfind)
+            name = f"    {len(indices)} random directions" if way else f"(e) EigenFind, {rows_of}, in {moving.upper()}"
+            rows.append(Row(name, 2 * len(indices) * n, seconds, n, memory, None, *shares))
+            key = "random_directions" if way else f"eigenfind_{rows_of}_{moving}"
+            figures[f"{key}_explained"], figures[f"{key}_alone"] = shares
+    evaluator = Evaluator(synthesis, judge, space)
+    nothing = torch.zeros(0, dtype=torch.long)
+    evaluator.logits(subject.s[:1], nothing, nothing, torch.zeros(0))
+    gflop, rate, least = floor(subject, evaluator.chunk or 32)
+    each = cached.seconds.times(1 / cached.evaluations)
+    per_evaluation = first.seconds.times(1 / first.evaluations)
+    figures |= {
+        "cached_exact_speedup": per_evaluation.wall / each.wall,
+        "cached_exact_speedup_cpu": per_evaluation.cpu / each.cpu,
+        "screened_speedup": first.seconds.wall / spent.wall,
+        "screened_speedup_cpu": first.seconds.cpu / spent.cpu,
+        "screened_recall_at_10": recall,
+        "screened_recall_stated": kept.recall,
+        "screened_coordinates": len(kept.indices),
+        "exact_over_floor": each.wall / least.wall,
+        "exact_over_floor_cpu": each.cpu / least.cpu,
+        "floor_gflop": gflop,
+        "conv_gflops": rate,
+        "eigenfind_explained": figures["eigenfind_plain_w_explained"],
+        "eigenfind_time_share": next(row for row in rows if row.way.startswith("(e)")).seconds.wall
+        / cached.seconds.wall,
+        "attfind_explained": found[0],
+        "attfind_alone": found[1],
+        "peak_mib": max(row.peak_mib for row in rows if not row.way.startswith(("(a)", "(b)"))),
+    }
+    return rows, figures
+
+
+def two_processes(snapshot: Path, data: Path, classifier: str | None, images: int) -> dict[str, Any]:
+    """The same exact search by one process and by two, one thread each: times, and whether the files are the same."""
+    times, written = {}, {}
+    for processes in (1, 2):
+        with tempfile.TemporaryDirectory() as folder:
+            run = Path(folder) / "run"
+            (run / "snapshots").mkdir(parents=True)
+            (run / "snapshots" / "0").symlink_to(snapshot.resolve(), target_is_directory=True)
+            launch = ["-m"] if processes == 1 else ["-m", "torch.distributed.run", "--nproc-per-node", "2", "-m"]
+            words = [sys.executable, *launch, "stylex", "find", str(run), "--data", str(data), "--out", f"{folder}/out"]
+            words += ["--images", str(images), "--search", "exact", "--quiet"]
+            words += [] if classifier is None else ["--classifier", classifier]
+            start = time.perf_counter()
+            subprocess.run(words, check=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
+            times[processes] = time.perf_counter() - start
+            written[processes] = {
+                str(path.relative_to(folder)): path.read_bytes()
+                for path in sorted(Path(folder).rglob("*"))
+                if path.is_file() and "snapshots" not in path.parts and path.name != "manifest.json"
+            }
+    return {
+        "one_process_seconds": times[1],
+        "two_processes_seconds": times[2],
+        "two_processes_speedup": times[1] / times[2],
+        "two_processes_same_files": written[1] == written[2],
+    }
+
+
+def shown(rows: Sequence[Row]) -> str:
+    lines = ["| way | evaluations | s/image | (cpu) | peak MiB | recall | explained | alone | |", "|" + "---|" * 9]
+    for row in rows:
+        recall, share, single = (
+            "" if value is None else f"{value:.3f}" for value in (row.recall, row.explained, row.alone)
+        )
+        each = row.seconds.times(1 / row.images)
+        lines.append(
+            f"| {row.way} | {row.evaluations:,} | {each.wall:.3f} | {each.cpu:.3f} | {row.peak_mib:,.0f} | {recall} | "
+            f"{share} | {single} | {row.note} |"
+        )
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
+    parser.add_argument("--snapshot", type=Path, default=DEMO / "snapshot")
+    parser.add_argument("--data", type=Path, default=DEMO / "shoes.zip", help="archive; its test images are searched")
+    parser.add_argument("--classifier", help="default: the demo's with the demo's snapshot, else the snapshot's own")
+    parser.add_argument("--preset", help="untrained networks of this preset instead of a snapshot: times only")
+    parser.add_argument("--images", type=int, default=200)
+    parser.add_argument("--exact-images", type=int, help="measure (c) on so many images and extrapolate")
+    parser.add_argument("--budget", type=float, default=30.0, help="seconds to time (a) for; (b) takes half of it")
+    parser.add_argument("--threads", type=int)
+    parser.add_argument("--processes", action="store_true", help="compare one process with two, and nothing else")
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    classifier = options.classifier
+    if classifier is None and options.snapshot == DEMO / "snapshot":
+        classifier = str(DEMO / "classifier")
+    if options.processes:
+        figures, rows = two_processes(options.snapshot, options.data, classifier, options.images), []
+    else:
+        if options.preset:
+            subject = random_weights(options.preset, options.images)
+        else:
+            subject = trained(options.snapshot, options.data, classifier, options.images)
+        rows, figures = compare(subject, options.budget, options.exact_images)
+        figures |= {"images": len(subject.s), "coordinates": subject.space.conv_dim}
+    figures |= {"threads": torch.get_num_threads(), "torch": torch.__version__, "machine": platform.processor()}
+    if options.json:
+        print(json.dumps({key: round(v, 5) if isinstance(v, float) else v for key, v in figures.items()}, indent=1))
+    else:
+        print(shown(rows))
+        print()
+        for key, value in figures.items():
+            print(f"{key}: {value:.4g}" if isinstance(value, float) else f"{key}: {value}")
+
+
+if __name__ == "__main__":
+    main()
