@@ -128,14 +128,15 @@ class Row(NamedTuple):
 def trained(folder: Path, data: Path, classifier: str | None, images: int) -> Subject:
     """The subject of a snapshot and an archive."""
     snapshot, judge = _trained(folder, classifier, None, "cpu", lambda event: None)
-    chosen = choose_to_search(judge, open_images(data).split("test"), images, target=None)
+    archive = open_images(data)
+    chosen = choose_to_search(judge, archive.split("test"), images, target=None)
     x = chosen.batch(range(len(chosen)))
     with torch.inference_mode():
         told = snapshot.generator.told(judge.probabilities(judge.logits(x)))
         w = torch.cat([snapshot.encoder(part) for part in x.split(32)])
         s = snapshot.generator.synthesis.styles(w, told)
     goals = (0, 1) if judge.k == 2 else (0,)
-    return Subject(snapshot, judge, w, told, s, goals, latents_of(snapshot, x))
+    return Subject(snapshot, judge, w, told, s, goals, latents_of(snapshot, archive))
 
 
 def random_weights(name: str, images: int) -> Subject:

@@ -299,7 +299,7 @@ def find(
     place, folder = _device(device), Path(out)
     check_place(folder, overwrite=overwrite)
     if method != "attfind" and selection != "attfind":
-        raise ConfigError(f"{method} ranks directions by itself; leave out --selection {selection}, or --method attfind")
+        raise ConfigError(f"{method} ranks directions by itself; leave out --selection {selection}, or --method")
     if not 0 < recall < 1:
         raise ConfigError(f"--recall is {recall:g}, but must be between 0 and 1, like 0.99")
     processes = join(place)
@@ -315,7 +315,7 @@ def find(
     if method == "directions":
         snapshot = independent(snapshot)
     elif method == "eigenfind":
-        snapshot = along_eigenvectors(snapshot, latents_of(snapshot, x))
+        snapshot = along_eigenvectors(snapshot, latents_of(snapshot, archive))
     encoded = encode(snapshot, judge, x, chosen.names, _names_of(chosen))
     explanation = explain_class(
         snapshot,

@@ -41,6 +41,9 @@ Selection = Literal["attfind", "together", "notebook", "eigenfind", "directions"
 Search = Literal["auto", "exact", "screened"]
 """Whether every coordinate is measured on every image, or those that a screen keeps."""
 
+_LATENTS = 512
+"""Images encoded to tell the range of directions by, where the snapshot keeps no latents."""
+
 _EXACT_PICTURES = 500_000
 """A search is exact, unless asked, while it draws no more pictures than this: some minutes on two cores at 32 px."""
 
@@ -134,11 +137,13 @@ def encode(
 
 
 @torch.inference_mode()
-def latents_of(snapshot: Snapshot, x: Float[Tensor, "n c h w"]) -> Float[NDArray[Any], "n w_dim"]:
-    """Latents to tell the range of directions by: those that the snapshot keeps, or these images'."""
+def latents_of(snapshot: Snapshot, images: ImageSet) -> Float[NDArray[Any], "n w_dim"]:
+    """Latents to tell the range of directions by: those that the snapshot keeps, or of some of these images."""
     if snapshot.latents is not None:
         return snapshot.latents
-    return torch.cat([snapshot.encoder(part) for part in x.split(64)]).cpu().numpy()
+    device = next(snapshot.encoder.parameters()).device
+    parts = np.array_split(_spread(len(images), min(len(images), _LATENTS)), 8)
+    return torch.cat([snapshot.encoder(images.batch(part).to(device)) for part in parts if len(part)]).cpu().numpy()
 
 
 def explain_class(
