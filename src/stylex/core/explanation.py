@@ -62,6 +62,26 @@ class Counterfactual:
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
+class Strip:
+    """One image with one attribute turned from end to end: what a slider shows where no network is at hand.
+
+    Attributes:
+        image: id of the ExplainedImage that is turned.
+        attribute: position in the explanation's ranking.
+        shares: of the attribute's shift, ascending: 0 nothing, 1 all of it, negative as far the other way. What lies
+            further than ``1 / shift_range`` was never observed.
+        frames: a picture for each share, ``n h w c``, uint8.
+        probabilities: the classifier's on each, ``[n, k]``.
+    """
+
+    image: str
+    attribute: int
+    shares: tuple[float, ...]
+    frames: NDArray[np.uint8]
+    probabilities: NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Explanation:
     """All that a report, a viewer or a script needs; it is what an explanation folder holds.
 
@@ -77,6 +97,8 @@ class Explanation:
         settings: everything needed to repeat the run, JSON-able.
         snapshot: ``{"path": ..., "sha256": ...}``.
         space: layout of StyleSpace.
+        notes: for a person.
+        strips: some of the images with each attribute turned from end to end.
     """
 
     scope: Literal["class", "image"]
@@ -91,6 +113,7 @@ class Explanation:
     snapshot: Mapping[str, str]
     space: StyleSpace
     notes: tuple[str, ...] = field(default=())
+    strips: tuple[Strip, ...] = field(default=())
 
     def image(self, image_id: str) -> ExplainedImage:
         """The image of that id; KeyError if it is not shown."""

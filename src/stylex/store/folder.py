@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from importlib import resources
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, get_args
 from zipfile import BadZipFile, ZipFile
 
 import numpy as np
@@ -22,9 +22,9 @@ from PIL import Image
 
 from stylex.core.attribute import Attribute, AttributeRanking
 from stylex.core.errors import StoreError
-from stylex.core.explanation import Counterfactual, ExplainedImage, Explanation, Picture
+from stylex.core.explanation import Counterfactual, ExplainedImage, Explanation, Picture, Strip
 from stylex.core.files import new_folder, write_whole
-from stylex.core.stylespace import StyleCoordinate, StyleSpace, StyleStatistics
+from stylex.core.stylespace import StyleCoordinate, StyleKind, StyleSpace, StyleStatistics
 
 SCHEMA = "stylex-explanation"
 VERSION = 1
@@ -175,6 +175,16 @@ def _pack(explanation: Explanation) -> tuple[dict[str, bytes], dict[str, Any]]:
                 "role": cf.role,
             }
         )
+    strips = [
+        {
+            "image": strip.image,
+            "attribute": int(strip.attribute),
+            "picture": picture(f"images/{strip.image}/turned/{strip.attribute + 1}.png", np.hstack(strip.frames)),
+            "shares": [float(share) for share in strip.shares],
+            "probabilities": [_numbers(row, strip.image) for row in strip.probabilities],
+        }
+        for strip in e.strips
+    ]
     statistics = e.space.statistics
     if statistics is not None:
         buffer = io.BytesIO()
@@ -196,6 +206,7 @@ def _pack(explanation: Explanation) -> tuple[dict[str, bytes], dict[str, Any]]:
         },
         "images": images,
         "counterfactuals": counterfactuals,
+        "strips": strips,
         # A figure that could not be measured is NaN in Python and null in JSON.
         "figures": {name: None if math.isnan(value) else float(value) for name, value in e.figures.items()},
         "settings": dict(e.settings),
@@ -316,6 +327,7 @@ def read_explanation(path: str | Path) -> Explanation:
             )
             for row in manifest["counterfactuals"]
         ),
+        strips=tuple(_load_strip(folder, row) for row in manifest.get("strips", ())),
         figures={name: math.nan if value is None else float(value) for name, value in manifest["figures"].items()},
         settings=manifest["settings"],
         snapshot=manifest["snapshot"],
@@ -389,6 +401,13 @@ def _check_references(manifest: Mapping[str, Any], where: str) -> None:
         check(max(row["attributes"]) < len(attributes), f"counterfactual {i} uses an attribute that is not there")
         check(row["target"] < k, f"counterfactual {i} has target {row['target']} of {k} labels")
         check(len(row["logits"]) == len(row["probabilities"]) == k, f"counterfactual {i} needs {k} logits")
+    for i, row in enumerate(manifest.get("strips", ())):
+        shares, n = row["shares"], len(row["shares"])
+        check(row["image"] in ids, f"strip {i} turns the image {row['image']!r}, which is not there")
+        check(row["attribute"] < len(attributes), f"strip {i} turns an attribute that is not there")
+        check(all(a < b for a, b in zip(shares, shares[1:])), f"the shares of strip {i} do not ascend")
+        check(len(row["probabilities"]) == n, f"strip {i} needs {n} rows of probabilities")
+        check(all(len(p) == k for p in row["probabilities"]), f"strip {i} needs {k} probabilities in each row")
 
 
 def _unpack_attribute(row: Mapping[str, Any]) -> Attribute:
@@ -430,25 +449,43 @@ def _load(file: Path, load: Callable[[Path], Any], expected: str) -> Any:
         raise StoreError(f"{file} is damaged ({error}); expected {expected}; write the explanation again") from error
 
 
-def _load_picture(folder: Path, name: str) -> Picture:
+def _load_strip(folder: Path, row: Mapping[str, Any]) -> Strip:
+    """A strip, whose frames lie in one picture from left to right."""
+    n = len(row["shares"])
+    sheet = _load_picture(folder, row["picture"], widest=n * _LARGEST_SIDE)
+    if sheet.shape[1] % n:
+        raise StoreError(
+            f"{folder / row['picture']} is damaged ({sheet.shape[1]} pixels wide); expected {n} frames of one width; "
+            "write the explanation again"
+        )
+    return Strip(
+        image=row["image"],
+        attribute=row["attribute"],
+        shares=tuple(float(share) for share in row["shares"]),
+        frames=np.stack(np.hsplit(sheet, n)),
+        probabilities=np.asarray(row["probabilities"], dtype=np.float32),
+    )
+
+
+def _load_picture(folder: Path, name: str, *, widest: int = _LARGEST_SIDE) -> Picture:
     def load(file: Path) -> Picture:
         with Image.open(file, formats=["PNG"]) as image:
-            if max(image.size) > _LARGEST_SIDE:
+            if image.height > _LARGEST_SIDE or image.width > widest:
                 raise ValueError(f"it is {image.size[0]} by {image.size[1]} pixels")
             if image.mode not in ("L", "RGB"):
                 raise ValueError(f"its mode is {image.mode}")
             pixels = np.asarray(image, dtype=np.uint8)
         return pixels[:, :, None] if pixels.ndim == 2 else pixels
 
-    picture: Picture = _load(_inside(folder, name), load, f"an 8-bit grey or RGB PNG up to {_LARGEST_SIDE} pixels wide")
+    picture: Picture = _load(_inside(folder, name), load, f"an 8-bit grey or RGB PNG up to {widest} pixels wide")
     return picture
 
 
 def _load_space(folder: Path, row: Mapping[str, Any]) -> StyleSpace:
     file = folder / MANIFEST
     kinds = [layer["kind"] for layer in row["layers"]]
-    if kinds != sorted(kinds):
-        raise StoreError(f"{file} contradicts itself: convolution layers come before ToRGB layers")
+    if kinds != sorted(kinds, key=get_args(StyleKind).index):
+        raise StoreError(f"{file} contradicts itself: convolution layers come before ToRGB layers, and these before directions")
     space = StyleSpace.from_json(
         [{k: layer[k] for k in ("name", "kind", "resolution", "channels")} for layer in row["layers"]]
     )
