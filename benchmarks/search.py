@@ -438,7 +438,7 @@ def two_processes(snapshot: Path, data: Path, classifier: str | None, images: in
             (run / "snapshots" / "0").symlink_to(snapshot.resolve(), target_is_directory=True)
             launch = ["-m"] if processes == 1 else ["-m", "torch.distributed.run", "--nproc-per-node", "2", "-m"]
             words = [sys.executable, *launch, "stylex", "find", str(run), "--data", str(data), "--out", f"{folder}/out"]
-            words += ["--images", str(images), "--search", "exact", "--quiet"]
+            words += ["--images", str(images), "--method", "attfind", "--search", "exact", "-q"]
             words += [] if classifier is None else ["--classifier", classifier]
             start = time.perf_counter()
             subprocess.run(words, check=True, env={**os.environ, "OMP_NUM_THREADS": "1"})

@@ -198,6 +198,26 @@ def test_from_photographs_to_a_report(
     assert "stylex: error" not in told.err
 
 
+def test_a_search_may_be_screened_or_go_along_eigenvectors(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(world.find("--method", "attfind", "--search", "screened", out="explained")) == 0
+    assert "coordinates were measured on all images" in capsys.readouterr().err
+    manifest = json.loads((world.root / "explained" / "manifest.json").read_text())
+    assert any("were searched in full" in note for note in manifest["notes"])
+    assert main(world.find("--method", "eigenfind", out="eigen")) == 0
+    assert "direction" in capsys.readouterr().out
+    layers = json.loads((world.root / "eigen" / "manifest.json").read_text())["space"]["layers"]
+    assert [layer["name"] for layer in layers if layer["kind"] == "direction"] == ["eigen", "eigenrandom"]
+    for wrong, says in (
+        (
+            ["--method", "eigenfind", "--selection", "together"],
+            "--selection together is for a search of single coordinates",
+        ),
+        (["--search", "screened", "--recall", "1"], "--recall is 1"),
+    ):
+        assert main(world.find(*wrong)) == 2
+        assert says in capsys.readouterr().err
+
+
 def test_a_training_is_rehearsed_without_a_trace(world: World, capsys: pytest.CaptureFixture[str]) -> None:
     before = listing(world.root)
     assert main(world.train("--dry-run")) == 0
