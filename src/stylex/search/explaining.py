@@ -17,7 +17,8 @@ from torch import Tensor
 from stylex.classifiers.classifier import Classifier, WithOpposite
 from stylex.core.attribute import Attribute, AttributeRanking
 from stylex.core.errors import SearchError
-from stylex.core.explanation import Counterfactual, ExplainedImage, Explanation
+from stylex.core.explanation import Counterfactual, ExplainedImage, Explanation, Strip
+from stylex.core.studio import Turn
 from stylex.core.progress import Done, Found, Listener, Started, Step, silent
 from stylex.data.archive import ImageSet
 from stylex.data.images import to_pictures
@@ -28,6 +29,7 @@ from stylex.search.attfind import attfind, binary_combined, notebook_ranking
 from stylex.search.claims import claim
 from stylex.search.counterfactual import flip_rate, independent, random_control, subset
 from stylex.search.decision import predicted
+from stylex.search.editor import StyleEditor
 from stylex.search.effects import EffectTable, measure_effects, stream_effects
 from stylex.search.eigenfind import eigenfind
 from stylex.search.realism import keep_realistic
@@ -49,6 +51,10 @@ _EXACT_PICTURES = 500_000
 
 _TOGETHER = 10
 """Attributes moved together to test whether they suffice."""
+_STRIP_IMAGES = 4
+"""Images on which every attribute is turned from end to end, for sliders without networks."""
+_STRIP_END = 1.5
+"""Where a strip ends, at least, as a share of the way to the observed extreme: a little was never seen."""
 _LOW_AGREEMENT = 0.9
 """Below this agreement of the reconstructions an explanation carries a warning."""
 
@@ -271,6 +277,7 @@ def explain_class(
     ranking = _joined(rankings, attributes)
     listener(Found(message=ranking.finding))
     images, counterfactuals, notes = _shows(snapshot, classifier, encoded, effects, ranking, shown, listener)
+    strips = _turned(snapshot, classifier, encoded, ranking, counterfactuals, listener)
     title = "What drives this classifier towards " + " and ".join(labels[to] for to in goals)
     return Explanation(
         scope="class",
@@ -285,6 +292,7 @@ def explain_class(
         snapshot={"path": str(snapshot.path), "sha256": snapshot.sha256},
         space=space,
         notes=(*_warnings(figures), *([] if screened is None else [f"{screened.note}."]), *notes),
+        strips=strips,
     )
 
 
@@ -359,18 +367,19 @@ def explain_image(
     jobs += [("subset", 0, [knobs[i] for i in step], tuple(step), target) for step in steps]
     counterfactuals = _render(snapshot, classifier, encoded, jobs)
     figures = _quality(encoded, classifier)
+    ranking = AttributeRanking(
+        attributes=tuple(knobs),
+        strategy="independent+subset",
+        images=1,
+        explained=float(together.flipped),
+        finding=f"{alone.finding} {together.ranking.finding}",
+    )
     return Explanation(
         scope="image",
         title=f"What decides between this image and {labels[target]}",
         labels=labels,
         output=output,
-        ranking=AttributeRanking(
-            attributes=tuple(knobs),
-            strategy="independent+subset",
-            images=1,
-            explained=float(together.flipped),
-            finding=f"{alone.finding} {together.ranking.finding}",
-        ),
+        ranking=ranking,
         images=_images(encoded, [0], classifier),
         counterfactuals=counterfactuals,
         figures=figures,
@@ -378,6 +387,7 @@ def explain_image(
         snapshot={"path": str(snapshot.path), "sha256": snapshot.sha256},
         space=space,
         notes=_warnings(figures) if figures["agreement"] == 1 else (_UNFAITHFUL,),
+        strips=_turned(snapshot, classifier, encoded, ranking, counterfactuals, listener),
     )
 
 
@@ -535,6 +545,58 @@ def _render(
             )
         )
     return tuple(out)
+
+
+def _turned(
+    snapshot: Snapshot,
+    classifier: Classifier,
+    encoded: Encoded,
+    ranking: AttributeRanking,
+    counterfactuals: Sequence[Counterfactual],
+    listener: Listener,
+) -> tuple[Strip, ...]:
+    """Every attribute turned from end to end, on the images that show the first attributes best."""
+    best = [
+        next((cf.image for cf in counterfactuals if cf.attributes[0] == place), None) for place in range(len(ranking))
+    ]
+    shown = [*dict.fromkeys([*(image for image in best if image), *(cf.image for cf in counterfactuals)])]
+    shown = shown[:_STRIP_IMAGES]
+    if not shown:
+        return ()
+    rows = [encoded.ids.index(image) for image in shown]
+    editor = StyleEditor(
+        snapshot.generator.synthesis, classifier, snapshot.space, encoded.s[rows], shown, ranking.attributes
+    )
+    strips: list[Strip] = []
+    listener(Started(task="sliders", total=len(shown) * len(ranking), unit="strips"))
+    for image in shown:
+        for place, attribute in enumerate(ranking):
+            shares = strip_shares(attribute.shift_range)
+            pictures, logits = editor.render_all([Turn(image=image, knobs={place: share}) for share in shares])
+            strips.append(
+                Strip(
+                    image=image,
+                    attribute=place,
+                    shares=shares,
+                    frames=np.stack(pictures),
+                    probabilities=classifier.probabilities(torch.from_numpy(logits)).numpy(),
+                )
+            )
+            listener(Step(task="sliders", done=len(strips)))
+    listener(Done(task="sliders"))
+    return tuple(strips)
+
+
+def strip_shares(shift_range: float) -> tuple[float, ...]:
+    """Where a strip has frames, as shares of the attribute's shift: past one observed extreme to past the other.
+
+    Nothing and the whole shift are always among them, and the end of what was observed the other way.
+    """
+    end = max(_STRIP_END / shift_range, 1.0)
+    back = [-end, *np.linspace(-1 / shift_range, 0, 3, endpoint=False)]
+    beyond = np.linspace(1, end, 3)[1:] if end > 1 else []
+    shares = np.round([*back, 0, 0.25, 0.5, 0.75, 1, *beyond], 6)
+    return tuple(float(share) for share in np.unique(shares))
 
 
 def _images(encoded: Encoded, rows: Sequence[int], classifier: Classifier) -> tuple[ExplainedImage, ...]:

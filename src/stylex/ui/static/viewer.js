@@ -7,7 +7,8 @@
  *   const view = mount(element, source, options);     // view.close() ends it
  *
  * options, all of them optional: address (keep image and knobs in the page's #address), theme (offer dark and light),
- * gallery (false: no list of images to choose from).
+ * gallery (false: no list of images to choose from), embedded (a part of another page: no heading of its own, and keys
+ * only where the focus is inside).
  *
  * A source is an object of (mostly asynchronous) functions; sizes are pixels, p are probabilities, k of them:
  *
@@ -32,9 +33,10 @@
  *   export(kind, turn)           -> Blob                   features.export: ["png", "gif", "webp", "html"]
  *
  * features.combine says whether several knobs can be turned at once; a Knob may have `stops`, the only shares that can
- * be drawn (frames of a report, say). Where combine is false, turning one knob puts the others to rest.
+ * be drawn (frames of a report, say), and `images`, the ids of those it can be drawn on. Where combine is false,
+ * turning one knob puts the others to rest.
  *
- *   Knob    {id, label | null, technical, target, effect, full, sign, hidden, image: id | null, kept, stops?}
+ *   Knob    {id, label | null, technical, target, effect, full, sign, hidden, image: id | null, kept, stops?, images?}
  *           `share` 1 is the attribute's whole shift; the most extreme value observed lies at a share of 1 / full.
  *   Image   {id, name, label | null, said, confidence, rebuilt_said, rebuilt_confidence, original: bool, own: bool}
  *   Flip    {knobs: {"0": share}, target, flipped, sentence}
@@ -205,6 +207,7 @@ class Viewer {
 
   async begin() {
     this.element.classList.add("stylex");
+    this.element.classList.toggle("embedded", Boolean(this.options.embedded));
     if (this.options.theme && remembered(THEME_KEY)) this.element.dataset.theme = remembered(THEME_KEY);
     try {
       this.about = await this.source.describe();
@@ -228,7 +231,7 @@ class Viewer {
     clearInterval(this.flicker);
     clearTimeout(this.resting);
     this.element.replaceChildren();
-    this.element.classList.remove("stylex");
+    this.element.classList.remove("stylex", "embedded");
   }
 
   // What is known.
@@ -243,8 +246,10 @@ class Viewer {
     return stops ? Math.max(...stops.map(Math.abs)) : Math.max(1.5 / full, 1);
   }
   share(knob) { return this.turned.get(knob) ?? 0; }
+  /** Whether a knob can be turned on an image. */
+  fits(knob, image) { return knob.images ? knob.images.includes(image) : knob.image === null || knob.image === image; }
   visibleKnobs() {
-    return this.knobs.filter((knob) => (knob.image === null || knob.image === this.image) && (!knob.hidden || this.showHidden));
+    return this.knobs.filter((knob) => this.fits(knob, this.image) && (!knob.hidden || this.showHidden));
   }
   turn(image, knobs = plain(this.turned)) { return { image, knobs }; }
   answer(p) {
@@ -268,10 +273,10 @@ class Viewer {
     this.help = this.buildHelp();
     this.element.replaceChildren(
       h("header.masthead", {},
-        h("span.mark", { "aria-hidden": "true" }, svg("svg", { viewBox: "0 0 32 32" },
+        this.options.embedded ? null : h("span.mark", { "aria-hidden": "true" }, svg("svg", { viewBox: "0 0 32 32" },
           svg("rect", { width: 32, height: 32, rx: 8, class: "m1" }), svg("path", { d: "M6 11h20M6 21h20", class: "m2" }),
           svg("circle", { cx: 20, cy: 11, r: 4, class: "m3" }), svg("circle", { cx: 11, cy: 21, r: 4, class: "m4" }))),
-        h("div.heading", {}, h("h1", {}, about.title), h("p", {}, "Each knob is something the classifier looks at. Turn one: the picture changes, and so does the answer.")),
+        this.options.embedded ? null : h("div.heading", {}, h("h1", {}, about.title), h("p", {}, "Each knob is something the classifier looks at. Turn one: the picture changes, and so does the answer.")),
         tools),
       h("div.layout", {},
         this.options.gallery === false ? null : this.buildGallery(),
@@ -468,7 +473,9 @@ class Viewer {
     });
     this.listen(document, "paste", (event) => {
       const files = [...(event.clipboardData?.files ?? [])];
-      if (files.length && !event.target.closest?.("input, textarea")) this.addFiles(files);
+      const target = event.composedPath()[0];
+      if (this.options.embedded && !this.element.contains(target)) return;
+      if (files.length && !target.closest?.("input, textarea")) this.addFiles(files);
     });
   }
 
@@ -609,8 +616,8 @@ class Viewer {
     this.detail = null;
     this.photoBitmap = null;
     // Another image's own knobs are not this one's.
-    for (const knob of [...this.turned.keys()]) if (this.knobs[knob].image !== null && this.knobs[knob].image !== id) this.turned.delete(knob);
-    if (this.active !== null && this.knobs[this.active].image !== null && this.knobs[this.active].image !== id) this.active = this.visibleKnobs()[0]?.id ?? null;
+    for (const knob of [...this.turned.keys()]) if (!this.fits(this.knobs[knob], id)) this.turned.delete(knob);
+    if (this.active === null || !this.fits(this.knobs[this.active], id)) this.active = this.visibleKnobs()[0]?.id ?? null;
     this.element.classList.remove("empty");
     if (this.tiles) this.showGallery();
     this.showKnobs();
@@ -833,8 +840,8 @@ class Viewer {
     fill(this.knobList, visible.filter((knob) => knob.image === null));
     fill(this.ownList, own);
     this.ownHeading.hidden = own.length === 0;
-    const hidden = this.knobs.filter((knob) => knob.hidden && (knob.image === null || knob.image === this.image)).length;
-    this.hiddenButton.hidden = hidden === 0;
+    const hidden = this.knobs.filter((knob) => knob.hidden && this.fits(knob, this.image)).length;
+    this.hiddenButton.hidden = hidden === 0 || !this.can.hide;
     this.hiddenButton.textContent = this.showHidden ? "Do not show hidden knobs" : `Show ${hidden} hidden ${hidden === 1 ? "knob" : "knobs"}`;
     this.element.querySelector(".rangekey").hidden = visible.length === 0;
     this.undoButton.disabled = !this.past.length;
@@ -905,7 +912,13 @@ class Viewer {
 
   sliderKey(event, knob) {
     const by = { ArrowRight: 1, ArrowUp: 1, ArrowLeft: -1, ArrowDown: -1 }[event.key];
-    if (by && !this.knobs[knob].stops) {
+    const { stops } = this.knobs[knob];
+    if (by && stops) {
+      event.preventDefault();
+      const at = stops.reduce((a, b, i) => (Math.abs(b - this.share(knob)) < Math.abs(stops[a] - this.share(knob)) ? i : a), 0);
+      this.turnTo(knob, stops[clamp(at + by, 0, stops.length - 1)]);
+      this.commit();
+    } else if (by) {
       event.preventDefault();
       const step = (event.shiftKey ? 0.02 : 0.1) / this.knobs[knob].full;
       this.turnTo(knob, clamp(Math.round(this.share(knob) / step + by) * step, -this.limit(knob), this.limit(knob)));
@@ -1086,8 +1099,7 @@ class Viewer {
   buildStrip() {
     this.stripTitle = h("h2", {}, "From end to end");
     this.strip = h("ol.strip");
-    this.curve = svg("svg", { class: "curve", viewBox: "0 0 100 40", preserveAspectRatio: "none", "aria-hidden": "true" });
-    this.stripSection = h("section.strips", { "aria-label": "The knob from end to end", hidden: true }, h("div.row", {}, this.stripTitle, h("p.fine", { hidden: false })), this.strip);
+    this.stripSection = h("section.strips", { "aria-label": "The knob from end to end", hidden: true }, h("div.row", {}, this.stripTitle, h("p.fine")), this.strip);
     return this.stripSection;
   }
 
@@ -1138,7 +1150,7 @@ class Viewer {
   }
 
   async askOthers() {
-    const known = this.filtered().map((image) => image.id);
+    const known = this.filtered().map((image) => image.id).filter((id) => this.active === null || !this.knobs[this.active].images || this.knobs[this.active].images.includes(id));
     const all = known.filter((id) => id !== this.image && id !== this.other);
     const turned = Object.fromEntries(Object.entries(plain(this.turned)).filter(([knob]) => this.knobs[knob].image === null || this.can.combine));
     this.othersSection.hidden = all.length === 0 || this.active === null;
@@ -1178,7 +1190,7 @@ class Viewer {
     items.push(item("Settings", "JSON: image, knobs, probabilities", async () => save(new Blob([JSON.stringify(this.settings(), null, 1)], { type: "application/json" }), "stylex.json")));
     if (this.about.repeat) items.push(item("Python", "the lines that repeat it", async () => this.showPython()));
     const menu = h("details.menu", {}, h("summary", { "aria-label": "Save" }, icon("save"), h("span", {}, "Save")), h("div.items", {}, items));
-    this.listen(document, "click", (event) => { if (menu.open && !menu.contains(event.target)) menu.open = false; });
+    this.listen(document, "click", (event) => { if (menu.open && !event.composedPath().includes(menu)) menu.open = false; });
     this.listen(menu, "keydown", (event) => { if (event.key === "Escape") { menu.open = false; menu.querySelector("summary").focus(); } });
     return menu;
   }
@@ -1228,8 +1240,9 @@ class Viewer {
     const modes = Object.fromEntries(MODES.map(([name, , key]) => [key, name]));
     this.listen(document, "keydown", (event) => {
       if (!this.shortcuts || event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented || this.element.querySelector("dialog[open]")) return;
-      if (event.target.closest?.("select, textarea, input:not([type=range]):not([type=checkbox])")) return;
-      if (!this.element.contains(event.target) && event.target !== document.body) return;
+      const target = event.composedPath()[0]; // inside a shadow root too
+      if (target.closest?.("select, textarea, input:not([type=range]):not([type=checkbox])")) return;
+      if (!this.element.contains(target) && (this.options.embedded || target !== document.body)) return;
       const does = { "?": () => this.help.showModal(), x: () => this.can.flip && this.flipIt(), r: () => this.setKnobsTo({}), n: () => this.step(1), p: () => this.step(-1),
         z: () => this.undo(), Z: () => this.redo(), "+": () => this.zoom(2), "=": () => this.zoom(2), "-": () => this.zoom(0.5) }[event.key] ?? (modes[event.key] && (() => this.setMode(modes[event.key])));
       if (does) {
