@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import numpy as np
 import pytest
 
 from stylex.core.attribute import Attribute, AttributeRanking
-from stylex.core.explanation import Counterfactual, ExplainedImage, Explanation
+from stylex.core.explanation import Counterfactual, ExplainedImage, Explanation, Strip
 from stylex.core.stylespace import StyleCoordinate, StyleLayer, StyleSpace, StyleStatistics
 
 
@@ -94,3 +95,17 @@ def explanation() -> Explanation:
         space=space,
         notes=("Measured on held-out images.",),
     )
+
+
+@pytest.fixture
+def turned(explanation: Explanation) -> Explanation:
+    """The same with its first image turned from end to end, by each attribute."""
+    image = explanation.images[0]
+    shares = (-1.5, -1.0, 0.0, 1.0, 1.5)
+    frames = np.stack([np.clip(image.reconstruction + 20.0 * share, 0, 255).astype(np.uint8) for share in shares])
+    answers = np.stack([_probabilities(np.array([1, share], np.float32)) for share in shares])
+    strips = tuple(
+        Strip(image=image.id, attribute=place, shares=shares, frames=frames, probabilities=answers)
+        for place in range(2)
+    )
+    return dataclasses.replace(explanation, strips=strips)

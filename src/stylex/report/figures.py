@@ -212,13 +212,13 @@ def _font(size: float) -> ImageFont.FreeTypeFont:
 # Files.
 
 
-def encode(picture: Picture, kind: Literal["png", "webp"] = "png", *, quality: int = 90) -> bytes:
-    """The picture as the bytes of a file; ``quality`` is WebP's (0-100)."""
+def encode(picture: Picture, kind: Literal["png", "webp"] = "png", *, quality: int = 90, exact: bool = False) -> bytes:
+    """The picture as the bytes of a file; ``quality`` is WebP's (0-100), ``exact``: every pixel as it is."""
     buffer = io.BytesIO()
     if kind == "png":
         _image(picture).save(buffer, "PNG", optimize=True)
     else:
-        _image(picture).save(buffer, "WEBP", quality=quality, method=2)
+        _image(picture).save(buffer, "WEBP", quality=quality, lossless=exact, method=2)
     return buffer.getvalue()
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,7 @@ from stylex.core.files import write_whole
 from stylex.report import words
 from stylex.report.evaluated import Evaluated, evaluated
 from stylex.report.figures import changed_box, difference_map, difference_scale, encode, enlarge
+from stylex.report.knobs import StripSize, strip_data, viewer_file, viewer_script
 from stylex.store.evaluation import evaluation_in
 from stylex.store.folder import REPORT, read_explanation
 
@@ -37,18 +38,19 @@ class _Size:
 
     large: int
     small: int
+    strips: StripSize | None
     tiles: int | None = None
 
 
 # From what looks best to what fits any explanation.
 _SIZES = (
-    _Size(384, 224),
-    _Size(288, 176),
-    _Size(192, 128),
-    _Size(128, 96),
-    _Size(128, 96, tiles=4),
-    _Size(96, 64, tiles=2),
-    _Size(96, 64, tiles=1),
+    _Size(384, 224, StripSize(256, 90, 4)),
+    _Size(288, 176, StripSize(192, 80, 4)),
+    _Size(192, 128, StripSize(128, 75, 3)),
+    _Size(128, 96, StripSize(96, 70, 2)),
+    _Size(128, 96, StripSize(64, 70, 1), tiles=4),
+    _Size(96, 64, None, tiles=2),
+    _Size(96, 64, None, tiles=1),
 )
 
 
@@ -57,7 +59,8 @@ def write_report(
 ) -> Path:
     """Write the report and return its path.
 
-    One HTML file with everything in it, below 8 MB; pictures get smaller, then fewer, where there are very many.
+    One HTML file with everything in it, below 8 MB; pictures and frames of the knobs get smaller, then fewer, where
+    there are very many.
 
     Args:
         explanation: an explanation, or the folder of one.
@@ -202,6 +205,7 @@ class _Page:
     settings: str
     in_colour: bool
     evaluated: Evaluated | None
+    knobs: dict[str, Any] | None
     pictures: list[_Shot] = field(default_factory=list)
 
 
@@ -245,6 +249,7 @@ class _Drawing:
             settings=settings,
             in_colour=any(image.reconstruction.shape[2] == 3 for image in e.images),
             evaluated=None if evaluation is None else evaluated(evaluation, e.ranking),
+            knobs=None if self.size.strips is None else strip_data(e, self.size.strips),
             pictures=[] if cards or e.scope == "image" else [self.plain(image) for image in e.images[:12]],
         )
 
@@ -419,7 +424,13 @@ def _render(page: _Page) -> str:
     from jinja2 import Environment, StrictUndefined
     from markupsafe import Markup
 
-    css, js = _asset("page.css"), _asset("page.js")
+    css, js, knobs = _asset("page.css"), _asset("page.js"), None
+    if page.knobs is not None:
+        looks = json.dumps(viewer_file("viewer.css")).replace("<", "\\u003c")
+        js += "\n".join(
+            ["(() => {", viewer_script("strip_source.js"), _asset("page_knobs.js"), f"begin({looks});", "})();", ""]
+        )
+        knobs = json.dumps(page.knobs, ensure_ascii=False, separators=(",", ":"))
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters["share"] = words.share
     policy = (
@@ -428,11 +439,11 @@ def _render(page: _Page) -> str:
     )
     # The two files are our own; everything else in the page is escaped.
     return environment.from_string(_asset("page.html.j2")).render(
-        page=page, e=page.explanation, css=Markup(css), js=Markup(js), policy=policy
+        page=page, e=page.explanation, knobs=knobs, css=Markup(css), js=Markup(js), policy=policy
     )
 
 
-def _asset(name: Literal["page.html.j2", "page.css", "page.js"]) -> str:
+def _asset(name: Literal["page.html.j2", "page.css", "page.js", "page_knobs.js"]) -> str:
     return resources.files("stylex.report").joinpath(name).read_text(encoding="utf-8")
 
 

@@ -18,8 +18,8 @@ from stylex.classifiers.classifier import Classifier, WithOpposite
 from stylex.core.attribute import Attribute, AttributeRanking
 from stylex.core.errors import SearchError
 from stylex.core.explanation import Counterfactual, ExplainedImage, Explanation, Strip
-from stylex.core.studio import Turn
 from stylex.core.progress import Done, Found, Listener, Started, Step, silent
+from stylex.core.studio import Turn
 from stylex.data.archive import ImageSet
 from stylex.data.images import to_pictures
 from stylex.metrics.agreement import agreement
@@ -594,7 +594,7 @@ def strip_shares(shift_range: float) -> tuple[float, ...]:
     """
     end = max(_STRIP_END / shift_range, 1.0)
     back = [-end, *np.linspace(-1 / shift_range, 0, 3, endpoint=False)]
-    beyond = np.linspace(1, end, 3)[1:] if end > 1 else []
+    beyond = np.linspace(1, end, 3)[1:].tolist() if end > 1 else []
     shares = np.round([*back, 0, 0.25, 0.5, 0.75, 1, *beyond], 6)
     return tuple(float(share) for share in np.unique(shares))
 

@@ -179,7 +179,7 @@ def _pack(explanation: Explanation) -> tuple[dict[str, bytes], dict[str, Any]]:
         {
             "image": strip.image,
             "attribute": int(strip.attribute),
-            "picture": picture(f"images/{strip.image}/turned/{strip.attribute + 1}.png", np.hstack(strip.frames)),
+            "picture": picture(f"images/{strip.image}/turned/{strip.attribute + 1}.png", np.hstack(list(strip.frames))),
             "shares": [float(share) for share in strip.shares],
             "probabilities": [_numbers(row, strip.image) for row in strip.probabilities],
         }
@@ -405,7 +405,7 @@ def _check_references(manifest: Mapping[str, Any], where: str) -> None:
         shares, n = row["shares"], len(row["shares"])
         check(row["image"] in ids, f"strip {i} turns the image {row['image']!r}, which is not there")
         check(row["attribute"] < len(attributes), f"strip {i} turns an attribute that is not there")
-        check(all(a < b for a, b in zip(shares, shares[1:])), f"the shares of strip {i} do not ascend")
+        check(all(a < b for a, b in zip(shares, shares[1:], strict=False)), f"the shares of strip {i} do not ascend")
         check(len(row["probabilities"]) == n, f"strip {i} needs {n} rows of probabilities")
         check(all(len(p) == k for p in row["probabilities"]), f"strip {i} needs {k} probabilities in each row")
 
@@ -485,7 +485,9 @@ def _load_space(folder: Path, row: Mapping[str, Any]) -> StyleSpace:
     file = folder / MANIFEST
     kinds = [layer["kind"] for layer in row["layers"]]
     if kinds != sorted(kinds, key=get_args(StyleKind).index):
-        raise StoreError(f"{file} contradicts itself: convolution layers come before ToRGB layers, and these before directions")
+        raise StoreError(
+            f"{file} contradicts itself: convolution layers come before ToRGB layers, and these before directions"
+        )
     space = StyleSpace.from_json(
         [{k: layer[k] for k in ("name", "kind", "resolution", "channels")} for layer in row["layers"]]
     )
