@@ -15,8 +15,22 @@ from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from stylex.core.presenting import presented_by
+
 if TYPE_CHECKING:
-    from stylex.api import demo, evaluate, explain, find, fit_classifier, open_studio, prepare, report, serve, train
+    from stylex.api import (
+        demo,
+        evaluate,
+        explain,
+        explore,
+        find,
+        fit_classifier,
+        open_studio,
+        prepare,
+        report,
+        serve,
+        train,
+    )
     from stylex.classifiers import Classifier, ClassifierSpec, load_classifier
     from stylex.core.attribute import Attribute, AttributeRanking
     from stylex.core.errors import StylexError
@@ -44,6 +58,7 @@ _HOMES = {
         "demo",
         "serve",
         "open_studio",
+        "explore",
     ),
     "stylex.classifiers": ("Classifier", "ClassifierSpec", "load_classifier"),
     "stylex.core.attribute": ("Attribute", "AttributeRanking"),
@@ -61,7 +76,8 @@ _HOMES = {
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [  # noqa: RUF022 (the order a person meets them)
-    "prepare", "fit_classifier", "train", "find", "explain", "evaluate", "report", "serve", "open_studio", "demo",
+    "prepare", "fit_classifier", "train", "find", "explain", "evaluate", "report", "serve", "open_studio", "explore",
+    "demo",
     "PRESETS", "TrainConfig",
     "Classifier", "ClassifierSpec", "load_classifier",
     "ImageSet", "open_images",
@@ -95,5 +111,10 @@ class _Face(ModuleType):
         if not (name in _HOME_OF and isinstance(value, ModuleType)):
             super().__setattr__(name, value)
 
+
+# Core draws nothing; these do, when something is to be looked at.
+presented_by(
+    {"html": "stylex.report.inline:html", "plot": "stylex.report.plots:plot", "show": "stylex.ui.notebook:show"}
+)
 
 sys.modules[__name__].__class__ = _Face

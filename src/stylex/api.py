@@ -708,6 +708,53 @@ def open_studio(
     )
 
 
+def explore(
+    run: str | Path,
+    *,
+    data: str | Path | None = None,
+    explanation: str | Path | None = None,
+    classifier: ClassifierLike | None = None,
+    images: int = 48,
+    classifier_spec: ClassifierSpecLike | None = None,
+    device: str = "auto",
+    listener: Listener = silent,
+) -> Any:
+    """Turn knobs in a notebook: the explorer of ``serve`` in a cell, without a port.
+
+    Live in Jupyter, VS Code, Colab and marimo. Needs ``pip install 'stylex[notebook]'``.
+
+    Args:
+        run: a run's folder (its newest snapshot is used) or one snapshot; ``demo``: what comes with the package.
+        data: the archive; images of its test part can be chosen.
+        explanation: an explanation folder; its attributes are the knobs, and names are kept in it.
+        classifier: where the classifier is now, if it has moved since the training.
+        images: how many images of ``data`` to choose from, spread over its test part.
+        classifier_spec: a JSON file that describes the classifier, as of ``train``.
+        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:1``.
+        listener: hears warnings.
+
+    Returns:
+        The widget; end a cell with it. Its ``close`` stops what draws for it.
+
+    Raises:
+        SnapshotError: no snapshot there, or a damaged one.
+        ConfigError: anywidget or starlette are not installed.
+    """
+    from stylex.ui.notebook import explore as in_a_cell
+
+    studio = open_studio(
+        run,
+        data=data,
+        explanation=explanation,
+        classifier=classifier,
+        images=images,
+        classifier_spec=classifier_spec,
+        device=device,
+        listener=listener,
+    )
+    return in_a_cell(studio)
+
+
 def serve(
     run: str | Path,
     *,

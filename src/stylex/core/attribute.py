@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from stylex.core.presenting import present
 from stylex.core.stylespace import StyleCoordinate
 
 Sign = Literal[-1, 1]
@@ -44,6 +45,10 @@ class Attribute:
         """The person's label, or the coordinate with its direction."""
         return self.label or f"{self.coordinate}{'+' if self.sign > 0 else '-'}"
 
+    def _repr_html_(self) -> str:
+        html: str = present("html", self)
+        return html
+
 
 @dataclass(frozen=True, kw_only=True)
 class AttributeRanking:
@@ -71,3 +76,7 @@ class AttributeRanking:
 
     def __getitem__(self, i: int) -> Attribute:
         return self.attributes[i]
+
+    def _repr_html_(self) -> str:
+        html: str = present("html", self)
+        return html

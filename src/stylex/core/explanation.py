@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stylex.core.attribute import AttributeRanking
+from stylex.core.presenting import present
 from stylex.core.stylespace import StyleSpace
 
 Picture = NDArray[np.uint8]
@@ -121,6 +122,23 @@ class Explanation:
             if image.id == image_id:
                 return image
         raise KeyError(image_id)
+
+    def show(self) -> Any:
+        """In a notebook: knobs to turn, on the images that have strips; a table with pictures where widgets are off."""
+        return present("show", self)
+
+    def plot(self, *, images: int = 3) -> Any:
+        """A matplotlib figure: for each attribute its probabilities from end to end, and ``images`` changed by it.
+
+        Raises:
+            ConfigError: matplotlib is not installed.
+            SearchError: there is no attribute to draw.
+        """
+        return present("plot", self, images=images)
+
+    def _repr_html_(self) -> str:
+        html: str = present("html", self)
+        return html
 
 
 class Editor(Protocol):

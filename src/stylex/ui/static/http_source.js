@@ -1,13 +1,13 @@
-// A source for the viewer (see the head of viewer.js) that asks the explorer's server.
+// A source for the viewer (see the head of viewer.js) that asks the explorer's server; `send` does what fetch does.
 
-export function httpSource(base) {
+export function httpSource(base, send = (path, options) => fetch(path, options)) {
   const viewer = crypto.randomUUID ? crypto.randomUUID() : String(Math.random()).slice(2);
   const run = Date.now().toString(36); // of another run, a picture of the same name is another picture
 
   async function ask(path, options = {}) {
     let answer;
     try {
-      answer = await fetch(base + path, options);
+      answer = await send(base + path, options);
     } catch (error) {
       if (error.name === "AbortError") throw error;
       throw new Error("The explorer does not answer. Is the command still running in its terminal?");

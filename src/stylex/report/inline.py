@@ -1,0 +1,75 @@
+"""Explanations in a notebook’s cell where no widget runs: a heading, a table, pictures. No scripts, no own colours."""
+
+from __future__ import annotations
+
+import base64
+from html import escape
+
+from stylex.core.attribute import Attribute, AttributeRanking
+from stylex.core.explanation import Counterfactual, Explanation, Picture
+from stylex.report.figures import encode, enlarge
+from stylex.report.words import how_it_was_measured, name_of, signed, technical, turned_back
+
+_SIDE = 96
+_SHOWN = 3
+
+
+def html(noun: Attribute | AttributeRanking | Explanation) -> str:
+    """The noun for a cell: one line, a table, or a table with pictures of what changes."""
+    if isinstance(noun, Attribute):
+        return f"<p>{_line(noun)}</p>"
+    if isinstance(noun, AttributeRanking):
+        return f"<div><p>{escape(noun.finding)}</p>{_table(noun)}</div>"
+    rows = "".join(_row(noun, place) for place, attribute in enumerate(noun.ranking) if not attribute.hidden)
+    return (
+        f"<div><h3>{escape(noun.title)}</h3><p>{escape(noun.ranking.finding)}</p>"
+        f"<table>{_HEAD}<tbody>{rows}</tbody></table></div>"
+    )
+
+
+_HEAD = '<thead><tr><th scope="col">attribute</th><th scope="col">rebuilt → changed</th></tr></thead>'
+
+
+def _line(attribute: Attribute) -> str:
+    return (
+        f"<b>{escape(attribute.name)}</b> <code>{escape(technical(attribute))}</code>: "
+        f"{signed(attribute.effect)} logits towards {escape(attribute.target_label)}"
+    )
+
+
+def _table(ranking: AttributeRanking) -> str:
+    head = "".join(f'<th scope="col">{word}</th>' for word in ("", "attribute", "coordinate", "target", "effect"))
+    rows = "".join(
+        f"<tr><td>{place + 1}</td><td>{escape(name_of(ranking, place))}</td>"
+        f"<td><code>{escape(technical(attribute))}</code></td><td>{escape(attribute.target_label)}</td>"
+        f"<td>{signed(attribute.effect)}</td></tr>"
+        for place, attribute in enumerate(ranking)
+    )
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+
+
+def _row(e: Explanation, place: int) -> str:
+    attribute = e.ranking[place]
+    shown = [
+        cf for cf in e.counterfactuals if cf.attributes == (place,) and cf.role != "subset" and not turned_back(cf, e)
+    ]
+    pictures = " ".join(_pair(cf, e, name_of(e.ranking, place)) for cf in shown[:_SHOWN])
+    return (
+        f"<tr><td><b>{escape(name_of(e.ranking, place))}</b><br>{escape(how_it_was_measured(attribute, e))}</td>"
+        f"<td>{pictures}</td></tr>"
+    )
+
+
+def _pair(cf: Counterfactual, e: Explanation, name: str) -> str:
+    image, label = e.image(cf.image), e.labels[cf.target]
+    before, after = float(image.reconstruction_probabilities[cf.target]), float(cf.probabilities[cf.target])
+    return (
+        f'<span style="display:inline-block">{_img(image.reconstruction, f"Image {image.id} as rebuilt")}'
+        f"{_img(cf.picture, f'The same with {name} turned')}<br>"
+        f"<small>P({escape(label)}) {before:.3f} → {after:.3f}</small></span>"
+    )
+
+
+def _img(picture: Picture, alt: str) -> str:
+    data = base64.b64encode(encode(enlarge(picture, _SIDE), "webp", quality=80)).decode()
+    return f'<img src="data:image/webp;base64,{data}" alt="{escape(alt)}" width="{_SIDE}">'
