@@ -17,8 +17,8 @@ from stylex.search.effects import EffectTable
 
 FALSE_DISCOVERIES = 0.05
 """Expected share of accidents among what is claimed."""
-SMALL = 0.2
-"""A smaller effect than this share of the log odds' deviation over the images is a trifle (Cohen's "small")."""
+SMALL = 0.15
+"""A smaller effect than this share of the log odds' deviation over the images is a trifle."""
 LEAST = 0.25
 """So is one of fewer log odds: a classifier that hardly tells images apart is driven by nothing."""
 
@@ -37,7 +37,7 @@ def claim(
 
     Each direction, each way, is tested on the images not predicted the target: is the mean change of the target's log
     odds above zero (sign flips; false discovery rate over all tests), is it more than a trifle, and does the opposite
-    way not raise the target as well?
+    way not raise the target as well, by half as much or more?
 
     Args:
         effects: of the directions.
@@ -50,7 +50,7 @@ def claim(
     Raises:
         SearchError: classes or labels that do not fit the effects.
 
-    Source: Benjamini & Hochberg 1995 (false discovery rate); Cohen 1988 (effect sizes).
+    Source: Benjamini & Hochberg 1995 (false discovery rate).
     """
     k = effects.base_logits.shape[1]
     if len(labels) != k or not 0 <= target < k:
@@ -65,7 +65,7 @@ def claim(
     mean = changes.mean(axis=2) if n else np.zeros((2, m))
     p = np.array([[sign_flip(changes[sign, i]) if mean[sign, i] > 0 else 1.0 for i in range(m)] for sign in (0, 1)])
     q = benjamini_hochberg(p.ravel()).reshape(2, m)
-    claimed = (q <= FALSE_DISCOVERIES) & (mean >= least) & (mean[::-1] <= 0)
+    claimed = (q <= FALSE_DISCOVERIES) & (mean >= least) & (mean[::-1] <= mean / 2)
     order = [place for place in np.argsort(-mean.ravel(), kind="stable") if claimed.ravel()[place]]
     attributes: list[Attribute] = []
     turned = np.zeros(n, dtype=bool)

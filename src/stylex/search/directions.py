@@ -20,6 +20,9 @@ INDEPENDENT, RANDOM = "independent", "random"
 
 _MOST = 32
 """Components looked for at most."""
+_PER_COMPONENT = 10
+"""Latents needed for each component."""
+_FEWEST = 20
 _FAINT = 0.05
 """Principal directions of w with less than this share of the first one's deviation are not looked at."""
 _AGAIN = 0.9
@@ -69,13 +72,13 @@ def independent_directions(w: Float[ndarray, "n w_dim"], *, seed: int = 0) -> Di
 
     Source: Hyvarinen & Oja 2000 (FastICA, symmetric, kurtosis); finding components again: Himberg et al. 2004.
     """
-    n, w_dim = w.shape
-    if n < 10 * min(w_dim, _MOST):
+    n = len(w)
+    if n < _FEWEST:
         raise SearchError(
-            f"{n} latents are too few to find independent directions in {w_dim} dimensions; expected "
-            f"{10 * min(w_dim, _MOST)} or more: train on more images, or search single coordinates"
+            f"{n} latents are too few to find independent directions in; expected {_FEWEST} or more: train on more "
+            "images, or search single coordinates (--method attfind)"
         )
-    white, read, write = _whitened(w.astype(np.float64))
+    white, read, write = _whitened(w.astype(np.float64), min(_MOST, n // _PER_COMPONENT))
     halves = np.array_split(np.random.default_rng(seed).permutation(n), 2)
     best, most = _rotation(white[:, :1], seed), 0
     for m in range(2, white.shape[1] + 1):
@@ -102,12 +105,12 @@ def random_directions(w: Float[ndarray, "n w_dim"], among: Directions, *, seed: 
     return Directions.observed(RANDOM, w.astype(np.float64), read=read / scale, write=write * scale)
 
 
-def _whitened(w: Float[ndarray, "n w_dim"]) -> tuple[ndarray, ndarray, ndarray]:
+def _whitened(w: Float[ndarray, "n w_dim"], most: int) -> tuple[ndarray, ndarray, ndarray]:
     """Principal components of unit variance ``[n, m]``, and how to get there and back ``[m, w_dim]``."""
     centred = w - w.mean(axis=0)
     variance, vectors = np.linalg.eigh(centred.T @ centred / len(w))
     deviation = np.sqrt(variance.clip(0))[::-1]
-    m = min(_MOST, max(1, int((deviation > _FAINT * deviation[0]).sum())))
+    m = min(most, max(1, int((deviation > _FAINT * deviation[0]).sum())))
     vectors, deviation = vectors.T[::-1][:m], deviation[:m, None]
     # The sign of an eigenvector is the library's choice: make its largest entry positive.
     largest = np.abs(vectors).argmax(axis=1)
