@@ -4,7 +4,7 @@
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 out=${1:?usage: run.sh OUT [KIMG]}
-kimg=${2:-260}
+kimg=${2:-120}
 python=${PYTHON:-python}
 mkdir -p "$out"
 cd "$out"

@@ -246,7 +246,7 @@ def find(
     torgb: bool = False,
     shift_range: float = 1.0,
     realism: float | None = None,
-    method: Literal["attfind", "directions", "eigenfind"] = "attfind",
+    method: Literal["directions", "attfind", "eigenfind"] = "directions",
     search: Literal["auto", "exact", "screened"] = "auto",
     recall: float = 0.99,
     classifier_spec: ClassifierSpecLike | None = None,
@@ -271,8 +271,8 @@ def find(
         torgb: search the styles of the ToRGB layers too.
         shift_range: how far each coordinate is moved: 1 is to the observed extreme.
         realism: reject attributes that move the discriminator's logit by more than this (not given: reject none).
-        method: ``attfind`` searches single style coordinates, as published; ``directions`` tries directions in w
-            along which images vary independently, and tells only those whose effect is no accident and no trifle;
+        method: ``directions`` tries directions in w along which images vary independently, and tells only those
+            whose effect is no accident and no trifle; ``attfind`` searches single style coordinates, as published;
             ``eigenfind`` tries the 20 directions that change the generator's styles most, and ranks them by itself.
         search: ``exact`` moves every coordinate on every image; ``screened`` only those that a screen by gradients
             keeps, and says how many of the strongest it holds; ``auto`` is exact where that takes minutes.
@@ -298,8 +298,7 @@ def find(
 
     place, folder = _device(device), Path(out)
     check_place(folder, overwrite=overwrite)
-    if method != "attfind" and selection != "attfind":
-        raise ConfigError(f"{method} ranks directions by itself; leave out --selection {selection}, or --method")
+    _check_method(method, selection, torgb)
     if not 0 < recall < 1:
         raise ConfigError(f"--recall is {recall:g}, but must be between 0 and 1, like 0.99")
     processes = join(place)
@@ -369,7 +368,7 @@ def explain(
     attributes: int = 5,
     torgb: bool = False,
     shift_range: float = 1.0,
-    method: Literal["attfind", "directions"] = "attfind",
+    method: Literal["directions", "attfind"] = "directions",
     fit: Literal["crop", "pad"] = "crop",
     classifier_spec: ClassifierSpecLike | None = None,
     device: str = "auto",
@@ -389,7 +388,7 @@ def explain(
         attributes: how many attributes to look for.
         torgb: search the styles of the ToRGB layers too.
         shift_range: how far each coordinate is moved: 1 is to the observed extreme.
-        method: ``attfind`` moves single style coordinates, ``directions`` what varies independently between images.
+        method: ``directions`` moves what varies independently between images, ``attfind`` single style coordinates.
         fit: how a photograph becomes square: ``crop`` its centre, or ``pad`` it, as ``prepare`` did.
         classifier_spec: a JSON file that describes the classifier, as of ``train``.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:1``.
@@ -409,6 +408,7 @@ def explain(
     from stylex.search.explaining import encode, explain_image
     from stylex.store.folder import check_place, write_explanation
 
+    _check_method(method, "attfind", torgb)
     place, folder = _device(device), Path(out)
     check_place(folder, overwrite=overwrite)
     snapshot, judge = _trained(run, classifier, classifier_spec, place, listener)
@@ -466,6 +466,7 @@ def evaluate(
     images: int = 100,
     measured: int = 200,
     attributes: int = 10,
+    method: Literal["directions", "attfind"] = "directions",
     selection: Literal["attfind", "together"] = "attfind",
     torgb: bool = False,
     shift_range: float = 1.0,
@@ -494,7 +495,8 @@ def evaluate(
         images: where it searches itself, how many images to search on.
         measured: how many other images to measure on.
         attributes: where it searches itself, how many attributes to look for towards each class.
-        selection: where it searches itself, how attributes are chosen, as of ``find``.
+        method: where it searches itself, along what, as of ``find``.
+        selection: how it then chooses attributes among single coordinates, as of ``find``.
         torgb: search the styles of the ToRGB layers too, and draw random coordinates from them.
         shift_range: where it searches itself, how far each coordinate is moved.
         extractor: what images are compared with: ``classifier`` (its own features), a program's file such as
@@ -519,15 +521,18 @@ def evaluate(
     from stylex.evaluation.extractors import extractor_for
     from stylex.evaluation.subject import steered_alike, subject_of
     from stylex.report import write_report
+    from stylex.search.directions import independent
     from stylex.search.studio import in_space_of
     from stylex.store.evaluation import check_file, write_evaluation
     from stylex.store.folder import EVALUATION, read_explanation
 
+    if explanation is None:
+        _check_method(method, selection, torgb)
     options = Options(
         searched=images,
         measured=measured,
         attributes=attributes,
-        selection=selection,
+        selection=selection if method == "attfind" else method,
         shift_range=shift_range,
         without=frozenset(part.strip() for part in without.split(",") if part.strip()),
         seed=seed,
@@ -545,6 +550,8 @@ def evaluate(
         )
     if known is not None:
         snapshot = in_space_of(known, snapshot)
+    elif method == "directions":
+        snapshot = independent(snapshot)
     other = None
     if against is not None:
         other = steered_alike(_trained(against, judge, classifier_spec, place, listener)[0], snapshot)
@@ -579,6 +586,7 @@ def evaluate(
             "images": images,
             "measured": measured,
             "attributes": attributes,
+            "method": method,
             "selection": selection,
             "torgb": torgb,
             "shift_range": shift_range,
@@ -833,13 +841,18 @@ def demo(out: str | Path, *, images: int = 80, listener: Listener = silent) -> P
             classifier=shipped / "classifier",
             out=folder / "explanation",
             images=images,
-            selection="together",
-            shift_range=2.0,  # twice the way, so that an unpractised eye sees it too
             device="cpu",
             overwrite=True,
             listener=listener,
         )
     return report(folder / "explanation", out=folder / "report.html")
+
+
+def _check_method(method: str, selection: str, torgb: bool) -> None:
+    """Raises ConfigError if options of a search of single coordinates are given to another one."""
+    given = f"--selection {selection}" if selection != "attfind" else "--torgb" if torgb else None
+    if method != "attfind" and given is not None:
+        raise ConfigError(f"{given} is for a search of single coordinates: leave it out, or add --method attfind")
 
 
 def _device(name: str) -> str:

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
+from importlib.resources import as_file, files
+
 import numpy as np
 import pytest
 
+from stylex.classifiers.classifier import Classifier
+from stylex.classifiers.load import load_classifier
 from stylex.core.errors import SearchError
-from stylex.search.directions import independent_directions, random_directions
+from stylex.data.archive import open_images
+from stylex.models.snapshot import Snapshot, load_snapshot
+from stylex.search.directions import independent, independent_directions, random_directions
+from stylex.search.explaining import Encoded, encode, explain_class, explain_image
 
 
 def mixed(n: int = 3000, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -68,7 +77,7 @@ def test_causes_that_go_together_are_told_apart() -> None:
     for column, bias in ((0, 0.6), (1, 0.6)):
         biased = random.random(4000) < bias
         sources[biased, column] = (sources[biased, column] + 2 * label[biased] - 1) / 2
-    assert np.corrcoef(sources.T)[0, 1] > 0.2
+    assert float(np.corrcoef(sources[:, 0], sources[:, 1])[0][1]) > 0.2
     w = sources @ random.normal(size=(3, 6)) + 0.01 * random.normal(size=(4000, 6))
     found = independent_directions(w)
     solve = np.linalg.lstsq(np.c_[w, np.ones(len(w))], sources, rcond=None)[0][:-1]
@@ -78,5 +87,43 @@ def test_causes_that_go_together_are_told_apart() -> None:
 
 
 def test_too_few_latents_are_refused() -> None:
-    with pytest.raises(SearchError, match=r"30 latents are too few .* 7 dimensions; expected 70 or more"):
-        independent_directions(np.zeros((30, 7)))
+    with pytest.raises(SearchError, match=r"12 latents are too few .* expected 20 or more"):
+        independent_directions(np.zeros((12, 7)))
+
+
+@pytest.fixture(scope="module")
+def shipped() -> Iterator[tuple[Snapshot, Classifier, Encoded]]:
+    """The package's own snapshot and some photographs."""
+    with as_file(files("stylex") / "demo_data") as folder:
+        snapshot = independent(load_snapshot(folder / "snapshot"))
+        judge = load_classifier(folder / "classifier")
+        images = open_images(folder / "shoes.zip")
+        rows = np.concatenate([np.arange(12), np.arange(len(images) - 12, len(images))])
+        x = images.batch(rows)
+        yield snapshot, judge, encode(snapshot, judge, x, [images.names[i] for i in rows], [None] * len(rows))
+
+
+def test_a_class_is_explained_along_directions(shipped: tuple[Snapshot, Classifier, Encoded]) -> None:
+    snapshot, judge, encoded = shipped
+    explanation = explain_class(snapshot, judge, encoded, target=None, selection="directions", shown=2, settings={})
+    assert {attribute.coordinate.layer for attribute in explanation.ranking} <= {"independent"}
+    assert len(explanation.ranking) > 0
+    assert all(attribute.significance is not None for attribute in explanation.ranking)
+    assert explanation.space is not None
+    assert explanation.space.layers[-2].name == "independent"
+
+
+def test_an_image_is_explained_along_directions(shipped: tuple[Snapshot, Classifier, Encoded]) -> None:
+    snapshot, judge, encoded = shipped
+    one = Encoded(
+        ids=encoded.ids[:1],
+        labels=encoded.labels[:1],
+        **{name: getattr(encoded, name)[:1] for name in ("x", "x_rec", "logits", "logits_rec", "s")},
+    )
+    explanation = explain_image(snapshot, judge, one, target=None, settings={})
+    assert {attribute.coordinate.layer for attribute in explanation.ranking} == {"independent"}
+
+
+def test_a_snapshot_without_latents_says_so(shipped: tuple[Snapshot, Classifier, Encoded]) -> None:
+    with pytest.raises(SearchError, match=r"keeps no latents .*--method attfind"):
+        independent(replace(shipped[0], latents=None))

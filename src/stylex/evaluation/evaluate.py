@@ -35,6 +35,7 @@ from stylex.metrics.observer import observe
 from stylex.metrics.significance import benjamini_hochberg, sign_flip
 from stylex.metrics.stability import stability
 from stylex.search.attfind import FEWEST_TO_TEST, attfind
+from stylex.search.claims import claim
 from stylex.search.counterfactual import random_control, subset
 from stylex.search.decision import margin, predicted
 from stylex.search.effects import measure_effects, shortlist
@@ -98,7 +99,7 @@ class Options:
     own: int = 16
     observer_steps: int = 300
     attributes: int = 10
-    selection: Literal["attfind", "together"] = "attfind"
+    selection: Literal["attfind", "together", "directions"] = "attfind"
     shift_range: float = 1.0
     without: frozenset[str] = field(default_factory=frozenset)
     seed: int = 0
@@ -218,6 +219,10 @@ def find(
                 output=output,
                 num=options.attributes,
                 listener=listener,
+            )
+        elif options.selection == "directions":
+            ranking = claim(
+                effects, target, space=subject.space, labels=labels, output=output, num=options.attributes
             )
         else:
             ranking = attfind(

@@ -273,7 +273,7 @@ def explain_class(
         ]
     figures = _quality(encoded, classifier)
     for to, found in zip(goals, rankings, strict=True):
-        figures |= _sufficiency(snapshot, classifier, encoded, found, to, space.control(include_torgb=torgb), source)
+        figures |= _sufficiency(snapshot, classifier, encoded, found, to, indices, source)
     ranking = _joined(rankings, attributes)
     listener(Found(message=ranking.finding))
     images, counterfactuals, notes = _shows(snapshot, classifier, encoded, effects, ranking, shown, listener)
@@ -480,7 +480,9 @@ def _sufficiency(
             if flips.images == 0:
                 return {}
             figures[f"flips_top{count}_to_{label}"] = flips.share
-    control = random_control(synthesis, classifier, space, s, top, target, output=output, indices=indices)
+    # Others of the same kind; where too few are left, random directions, which are mixtures of all.
+    pool = indices if len(indices) >= 2 * len(top) else space.control(include_torgb=True)
+    control = random_control(synthesis, classifier, space, s, top, target, output=output, indices=pool)
     figures[f"flip_images_to_{label}"] = float(control.images)
     return figures | {f"{name}_to_{label}": value for name, value in control.figures().items()}
 

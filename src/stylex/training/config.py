@@ -403,9 +403,11 @@ _SMALL = TrainConfig(
         w_dim=64,
         mapping_layers=4,
         discriminator_mapping_layers=1,
+        class_input="none",  # told the answer, the generator draws the strongest cause from it, and w does not hold it
     ),
-    loss=LossConfig(pixel=5.0, perceptual=0.5, latent_moments=2.0, r1_gamma=0.1),
-    schedule=ScheduleConfig(kimg=300, batch=32),
+    loss=LossConfig(adversarial=0.3, pixel=5.0, perceptual=0.5, latent_moments=0.1, latent_every=16, r1_gamma=0.1),
+    optimizer=OptimizerConfig(generator_lr=4e-3, encoder_lr=4e-3),
+    schedule=ScheduleConfig(kimg=120, batch=8, reconstruct_first=0.6, noise_every=4),
 )
 
 _MEDIUM = replace(
@@ -418,9 +420,11 @@ _MEDIUM = replace(
         encoder_widths=(64, 64, 64, 48, 24),
         z_dim=96,
         w_dim=96,
+        class_input="all",
     ),
-    loss=replace(_SMALL.loss, r1_gamma=0.3),
-    schedule=replace(_SMALL.schedule, kimg=200),
+    loss=LossConfig(pixel=5.0, perceptual=0.5, latent_moments=2.0, r1_gamma=0.3),
+    optimizer=OptimizerConfig(),
+    schedule=ScheduleConfig(kimg=200, batch=32),
 )
 
 _PAPER_WIDTHS = (512, 512, 512, 512, 512, 256, 128)
