@@ -1,0 +1,199 @@
+"""Does an explanation find the causes that were planted: one training a seed, scored against the known factors.
+
+    python benchmarks/planted.py OUT [--family leaves] [--seeds 0 1 2] [--kimg 100] [--json docs/results/planted.json]
+
+Every step is kept in OUT; the same command goes on where it stopped. Everything is measured on test images, which
+neither the training nor the search has seen; the reader of the factors is fitted to other drawings altogether.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import stylex
+from stylex.classifiers.classifier import Classifier
+from stylex.classifiers.load import load_classifier
+from stylex.core.attribute import Attribute
+from stylex.data.archive import ImageSet, open_images
+from stylex.data.images import to_tensor
+from stylex.data.planted import Planted, planted_family, write_planted
+from stylex.evaluation.readers import FactorReader, fit_reader, load_reader, save_reader
+from stylex.evaluation.subject import subject_of
+from stylex.evaluation.truth import factor_changes
+from stylex.metrics.agreement import agreement
+from stylex.metrics.truth import truth
+from stylex.models.snapshot import Snapshot, load_snapshot
+from stylex.search.attfind import attfind
+from stylex.search.claims import claim
+from stylex.search.counterfactual import flip_rate
+from stylex.search.directions import independent
+from stylex.search.effects import measure_effects
+from stylex.search.explaining import Encoded, choose_to_search, encode
+from stylex.training.config import TrainConfig, preset
+
+IMAGES, READ, SEARCHED, MEASURED = 12_000, 16_000, 150, 200
+
+
+def main() -> None:
+    """Train, search, score."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--family", default="leaves")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--resolution", type=int, default=32)
+    parser.add_argument("--preset", default="small-32")
+    parser.add_argument("--kimg", type=float)
+    parser.add_argument("--run", type=Path, help="score this run (of the first seed) instead of training one")
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args()
+    rows = [_seed(options, seed) for seed in options.seeds]
+    last = [row["curve"][-1]["directions"] for row in rows]
+    scores = {name: [row["truth"][name]["value"] for row in last] for name in last[0]["truth"]}
+    report = {"family": options.family, **scores, "seeds": rows}
+    for name, values in scores.items():
+        print(f"{name:10} " + "  ".join(f"{value:.2f}" for value in values))
+    if options.json:
+        options.json.parent.mkdir(parents=True, exist_ok=True)
+        options.json.write_text(json.dumps(report, indent=1) + "\n")
+
+
+def _seed(options: argparse.Namespace, seed: int) -> dict[str, Any]:
+    work: Path = options.out / f"{options.family}-{options.resolution}-s{seed}"
+    work.mkdir(parents=True, exist_ok=True)
+    drawn = {"family": options.family, "images": IMAGES, "resolution": options.resolution, "seed": seed}
+    for name, shuffled in (("images", False), ("shuffled", True)):
+        if not (work / f"{name}.zip").exists():
+            write_planted(work / f"{name}.zip", **drawn, shuffled=shuffled)
+        if not (work / f"{name}-classifier").exists():
+            stylex.fit_classifier(data=work / f"{name}.zip", out=work / f"{name}-classifier", seed=seed)
+    reader = _reader(work / "reader", options.family, options.resolution, seed)
+    run = options.run or work / "run"
+    began = time.perf_counter()
+    if options.run is None:
+        base = preset(options.preset)
+        length = replace(base.schedule, kimg=options.kimg or base.schedule.kimg, snapshot_nimg=20_000)
+        config: TrainConfig = replace(base, schedule=length, seed=seed)
+        stylex.train(data=work / "images.zip", classifier=work / "images-classifier", out=run, config=config)
+    seconds = time.perf_counter() - began
+    judge, nobody = (load_classifier(work / f"{name}-classifier") for name in ("images", "shuffled"))
+    test = open_images(work / "images.zip").split("test")
+    strengths = _strengths(judge, options.family, options.resolution, seed)
+    curve = []
+    for folder in sorted((run / "snapshots").iterdir()):
+        snapshot = load_snapshot(folder)
+        row: dict[str, Any] = {"kimg": snapshot.nimg / 1000, "held_out": dict(snapshot.figures)}
+        for method, subject in (("directions", independent(snapshot)), ("coordinates", snapshot)):
+            row[method] = _score(subject, judge, test, reader, strengths, options.family)
+            print(f"seed {seed}, {row['kimg']:.0f} kimg, {method}: {_line(row[method])}", flush=True)
+        curve.append(row)
+    silent = [_found(independent(snapshot), nobody, test, target)[0] for target in (0, 1)]
+    return {
+        "seed": seed,
+        "training_seconds": round(seconds, 1),
+        "reader_r2": reader.r2,
+        "strengths": dict(zip(planted_family(options.family).factors, np.round(strengths, 3).tolist(), strict=True)),
+        "curve": curve,
+        "shuffled_claims": [len(attributes) for attributes in silent],
+    }
+
+
+def _reader(folder: Path, family: str, resolution: int, seed: int) -> FactorReader:
+    if not folder.exists():
+        # Without bias, so that the reader cannot infer one factor from another.
+        planted = Planted.sample(family, range(READ), seed=1000 + seed, bias=0)
+        x = to_tensor(planted.pictures(resolution))
+        save_reader(fit_reader(x, planted.factors, planted.family.factors, epochs=6, seed=seed), folder)
+    return load_reader(folder)
+
+
+def _strengths(judge: Classifier, family: str, resolution: int, seed: int) -> np.ndarray:
+    """What each factor does to the classifier: log odds from one end of its range to the other, redrawn."""
+    planted = Planted.sample(family, range(300), seed=2000 + seed)
+    ends = [
+        [_odds(judge, planted.pictures(resolution, factors=planted.intervened(name, end))) for end in (0.0, 1.0)]
+        for name in planted.family.factors
+    ]
+    return np.array([(high - low).mean() for low, high in ends])
+
+
+def _odds(judge: Classifier, pictures: np.ndarray) -> np.ndarray:
+    logits = judge.logits(to_tensor(pictures)).detach()
+    return np.asarray(logits[:, 1] - logits[:, 0])
+
+
+def _found(
+    snapshot: Snapshot, judge: Classifier, images: ImageSet, target: int
+) -> tuple[tuple[Attribute, ...], frozenset[str]]:
+    """Attributes towards a class, found on some of the images."""
+    chosen = choose_to_search(judge, images, SEARCHED, target=None)
+    encoded = encode(snapshot, judge, chosen.batch(range(len(chosen))), chosen.names, [None] * len(chosen))
+    space = snapshot.space
+    indices = space.indices(include_torgb=True)
+    effects = measure_effects(
+        snapshot.generator.synthesis, judge, space, encoded.s, image_ids=encoded.ids, indices=indices
+    )
+    told: dict[str, Any] = {"space": space, "labels": judge.spec.labels, "output": judge.activation}
+    steered = any(layer.kind == "direction" for layer in space.layers)
+    ranking = claim(effects, target, **told) if steered else attfind(effects, target, **told, num=4, restart=True)
+    return ranking.attributes, frozenset(chosen.names)
+
+
+def _score(
+    snapshot: Snapshot,
+    judge: Classifier,
+    images: ImageSet,
+    reader: FactorReader,
+    strengths: np.ndarray,
+    family: str,
+) -> dict[str, Any]:
+    kind = planted_family(family)
+    causes = [kind.factors.index(name) for name in kind.causes]
+    found = [_found(snapshot, judge, images, target) for target in (0, 1)]
+    ranked = sorted((a for attributes, _ in found for a in attributes), key=lambda a: -a.effect)
+    others = [i for i, name in enumerate(images.names) if name not in found[0][1]][:MEASURED]
+    encoded: Encoded = encode(
+        snapshot, judge, images.batch(others), [images.names[i] for i in others], [None] * MEASURED
+    )
+    subject = subject_of(snapshot, judge, torgb=True)
+    changes = factor_changes(subject, reader, encoded.s, ranked)
+    scored = truth(changes, strengths, causes)
+    flips = {
+        f"top{top}_to_{judge.spec.labels[target]}": flip_rate(
+            snapshot.generator.synthesis, judge, snapshot.space, encoded.s, attributes[:top], target,
+            output=judge.activation,
+        ).share
+        for target, (attributes, _) in enumerate(found)
+        for top in (1, 3, 10)
+        if attributes
+    }  # fmt: skip
+    return {
+        "truth": {name: {"value": i.value, "low": i.low, "high": i.high} for name, i in scored.figures().items()},
+        "attributes": [
+            {
+                "name": attribute.name,
+                "towards": attribute.target_label,
+                "effect": round(attribute.effect, 3),
+                "changes": dict(zip(kind.factors, np.round(change.mean(axis=0), 3).tolist(), strict=True)),
+            }
+            for attribute, change in zip(ranked, changes.changes, strict=True)
+        ],
+        "flips": flips,
+        "agreement": agreement(encoded.logits, encoded.logits_rec, judge.activation)["agreement"],
+    }
+
+
+def _line(row: dict[str, Any]) -> str:
+    scores: Sequence[str] = [f"{name} {value['value']:.2f}" for name, value in row["truth"].items()]
+    return ", ".join([*scores, f"agreement {row['agreement']:.3f}"])
+
+
+if __name__ == "__main__":
+    main()
