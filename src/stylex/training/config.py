@@ -420,9 +420,8 @@ _MEDIUM = replace(
         encoder_widths=(64, 64, 64, 48, 24),
         z_dim=96,
         w_dim=96,
-        class_input="all",
     ),
-    loss=LossConfig(pixel=5.0, perceptual=0.5, latent_moments=2.0, r1_gamma=0.3),
+    loss=replace(_SMALL.loss, adversarial=1.0, r1_gamma=0.3),
     optimizer=OptimizerConfig(),
     schedule=ScheduleConfig(kimg=200, batch=32),
 )
