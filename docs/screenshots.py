@@ -1,4 +1,4 @@
-"""Draw the explorer's pictures for these pages: the real explorer of an explanation, in Chromium, light and dark."""
+"""Draw these pages' pictures of explorer and report: the real ones of an explanation, in Chromium, light and dark."""
 
 from __future__ import annotations
 
@@ -7,9 +7,12 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from stylex.report import write_report
 
 IMAGES = Path(__file__).parent / "images"
 
@@ -39,10 +42,30 @@ def main() -> None:
                 _turned(page, scroll=width < 500)
                 page.screenshot(path=IMAGES / f"{name}.png")
                 page.close()
+            _report(browser, options.explanation)
             browser.close()
     finally:
         explorer.terminate()
         explorer.wait()
+
+
+def _report(browser: Browser, explanation: Path) -> None:
+    """The one-file report, opened from disk, its first knob turned."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "report.html"
+        write_report(explanation, file)
+        for scheme in ("light", "dark"):
+            page = browser.new_page(viewport={"width": 1200, "height": 1500}, color_scheme=scheme)
+            page.goto(file.as_uri())
+            knob = page.get_by_role("slider").first
+            knob.wait_for()
+            knob.focus()
+            for _ in range(3):
+                page.keyboard.press("ArrowRight")
+            page.wait_for_timeout(500)
+            page.evaluate("window.scrollTo(0, 0)")
+            page.screenshot(path=IMAGES / f"report-{scheme}.png")
+            page.close()
 
 
 def _turned(page: Page, *, scroll: bool) -> None:
