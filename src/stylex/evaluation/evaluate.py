@@ -221,9 +221,7 @@ def find(
                 listener=listener,
             )
         elif options.selection == "directions":
-            ranking = claim(
-                effects, target, space=subject.space, labels=labels, output=output, num=options.attributes
-            )
+            ranking = claim(effects, target, space=subject.space, labels=labels, output=output, num=options.attributes)
         else:
             ranking = attfind(
                 effects,

@@ -87,7 +87,8 @@ def claim(
         )
     share = float(turned.mean()) if n else 0.0
     finding = (
-        f"{len(attributes)} of {m} directions {'drive' if len(attributes) > 1 else 'drives'} the classifier towards {name!r}; "
+        f"{len(attributes)} of {m} directions {'drive' if len(attributes) > 1 else 'drives'} the classifier "
+        f"towards {name!r}; "
         f"one of them alone turns {share:.0%} of {n} images."
         if attributes
         else f"Nothing found: none of {m} directions drives the classifier towards {name!r} on {n} images "
