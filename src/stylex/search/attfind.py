@@ -39,8 +39,9 @@ FEWEST_TO_TEST = 5
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Task:
-    # What every ranking needs beside the effects, in one bundle.
+class Task:
+    """What every ranking asks: which class to drive to, from which images, and in which words to answer."""
+
     effects: EffectTable
     target: int
     space: StyleSpace
@@ -64,10 +65,12 @@ class _Task:
 
     @property
     def name(self) -> str:
+        """The target's."""
         return self.labels[self.target]
 
     @property
     def source_name(self) -> str | None:
+        """The source's, if there is one."""
         return None if self.source is None else self.labels[self.source]
 
     @property
@@ -79,6 +82,7 @@ class _Task:
         return rows
 
     def attribute(self, sign: int, column: int, effect: float, significance: float | None = None) -> Attribute:
+        """The move of a column of the effects, by its sign's index (0 down, 1 up)."""
         return Attribute(
             coordinate=self.space.coordinate(int(self.effects.indices[column])),
             sign=1 if sign else -1,
@@ -93,6 +97,7 @@ class _Task:
     def ranking(
         self, attributes: Sequence[Attribute], strategy: str, *, images: int, explained: float, nothing: str
     ) -> AttributeRanking:
+        """Single coordinates as a ranking, with its finding in words."""
         where = f"{images} image" + ("" if images == 1 else "s")
         if attributes:
             top = max(attributes, key=lambda a: a.effect)
@@ -163,7 +168,7 @@ def attfind(
     Raises:
         SearchError: classes or labels that do not fit the effects.
     """
-    task = _Task(effects=effects, target=target, space=space, labels=labels, output=output, source=source)
+    task = Task(effects=effects, target=target, space=space, labels=labels, output=output, source=source)
     limit = EXPLAINED_DEFAULTS[explained] if threshold is None else threshold
     searched = effects.of(task.not_target)
     n, m = len(searched), len(effects.indices)
@@ -339,7 +344,7 @@ def notebook_ranking(
     Raises:
         SearchError: classes or labels that do not fit the effects.
     """
-    task = _Task(effects=effects, target=target, space=space, labels=labels, output=output, source=source)
+    task = Task(effects=effects, target=target, space=space, labels=labels, output=output, source=source)
     if unstable_count > 0:
         effects = _stable(effects, unstable_count)
     searched = effects if source is None else effects.of(task.not_target)
@@ -366,7 +371,7 @@ def binary_combined(
     Raises:
         SearchError: not two classes, or labels that do not fit the effects.
     """
-    task = _Task(effects=effects, target=target, space=space, labels=labels, output="softmax", source=None)
+    task = Task(effects=effects, target=target, space=space, labels=labels, output="softmax", source=None)
     if len(labels) != 2:
         raise SearchError(
             f"the combined ranking is for 2 classes, but there are {len(labels)}; "
@@ -396,7 +401,7 @@ def _stable(effects: EffectTable, count: int) -> Effects:
 
 
 def _notebook(
-    task: _Task, searched: EffectTable, picks: ndarray, strategy: str, max_image_effect: float
+    task: Task, searched: EffectTable, picks: ndarray, strategy: str, max_image_effect: float
 ) -> AttributeRanking:
     n = len(searched)
     columns = searched.table(task.target)[:, picks[:, 0], picks[:, 1]]

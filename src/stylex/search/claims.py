@@ -12,6 +12,7 @@ from stylex.core.attribute import Attribute, AttributeRanking
 from stylex.core.errors import SearchError
 from stylex.core.stylespace import StyleSpace
 from stylex.metrics.significance import benjamini_hochberg, sign_flip
+from stylex.search.attfind import Task
 from stylex.search.decision import Output, log_odds, predicted
 from stylex.search.effects import EffectTable
 
@@ -55,13 +56,17 @@ def claim(
     k = effects.base_logits.shape[1]
     if len(labels) != k or not 0 <= target < k:
         raise SearchError(f"class {target} of {len(labels)} labels does not fit effects on {k} classes")
-    rows = ~predicted(effects.base_logits, target, output)
-    if source is not None:
-        rows &= predicted(effects.base_logits, source, output)
-    searched, m, name = effects.of(rows), len(effects.indices), labels[target]
+    task = Task(effects=effects, target=target, space=space, labels=labels, output=output, source=source)
+    searched, m, name = effects.of(task.not_target), len(effects.indices), task.name
     n = len(searched)
     least = max(LEAST, SMALL * float(log_odds(effects.base_logits, target, output).std())) if n else LEAST
-    changes = np.array([[_change(searched, sign, i, target, output) for i in range(m)] for sign in (0, 1)])
+    before = log_odds(searched.base_logits, target, output)
+
+    def change_of_odds(sign: int, column: int) -> Float[ndarray, " n"]:
+        after = log_odds(searched.base_logits + searched.change(sign, column), target, output)
+        return np.asarray(after - before, dtype=np.float64)
+
+    changes = np.array([[change_of_odds(sign, column) for column in range(m)] for sign in (0, 1)])
     mean = changes.mean(axis=2) if n else np.zeros((2, m))
     p = np.array([[sign_flip(changes[sign, i]) if mean[sign, i] > 0 else 1.0 for i in range(m)] for sign in (0, 1)])
     q = benjamini_hochberg(p.ravel()).reshape(2, m)
@@ -73,18 +78,8 @@ def claim(
         sign, column = divmod(int(place), m)
         change = searched.change(sign, column)
         turned |= predicted(searched.base_logits + change, target, output)
-        attributes.append(
-            Attribute(
-                coordinate=space.coordinate(int(effects.indices[column])),
-                sign=1 if sign else -1,
-                shift_range=effects.shift_range,
-                target=target,
-                target_label=name,
-                effect=float(change[:, target].mean(dtype=np.float64)),
-                source_label=None if source is None else labels[source],
-                significance=float(q[sign, column]),
-            )
-        )
+        effect = float(change[:, target].mean(dtype=np.float64))
+        attributes.append(task.attribute(sign, column, effect, float(q[sign, column])))
     share = float(turned.mean()) if n else 0.0
     finding = (
         f"{len(attributes)} of {m} directions {'drive' if len(attributes) > 1 else 'drives'} the classifier "
@@ -97,8 +92,3 @@ def claim(
     return AttributeRanking(
         attributes=tuple(attributes), strategy="directions", images=n, explained=share, finding=finding
     )
-
-
-def _change(effects: EffectTable, sign: int, column: int, target: int, output: Output) -> Float[ndarray, " n"]:
-    after = log_odds(effects.base_logits + effects.change(sign, column), target, output)
-    return np.asarray(after - log_odds(effects.base_logits, target, output), dtype=np.float64)

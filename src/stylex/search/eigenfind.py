@@ -20,6 +20,7 @@ from stylex.core.stylespace import StyleSpace
 from stylex.models.generator import Synthesis
 from stylex.models.snapshot import Snapshot
 from stylex.models.steered import Directions, SteeredSynthesis
+from stylex.search.attfind import Task
 from stylex.search.decision import Output, predicted
 from stylex.search.effects import EffectTable
 
@@ -133,11 +134,9 @@ def eigenfind(
     k = effects.base_logits.shape[1]
     if len(labels) != k or not 0 <= target < k:
         raise SearchError(f"class {target} of {len(labels)} labels does not fit effects on {k} classes")
-    rows = ~predicted(effects.base_logits, target, output)
-    if source is not None:
-        rows &= predicted(effects.base_logits, source, output)
-    searched = effects.of(rows)
-    n, name = len(searched), labels[target]
+    task = Task(effects=effects, target=target, space=space, labels=labels, output=output, source=source)
+    searched = effects.of(task.not_target)
+    n, name = len(searched), task.name
     attributes: list[Attribute] = []
     turned = np.zeros(n, dtype=bool)
     if n:
@@ -148,17 +147,7 @@ def eigenfind(
             if mean[sign, column] <= 0:
                 break
             turned |= alone(searched, sign, column, target, output)
-            attributes.append(
-                Attribute(
-                    coordinate=space.coordinate(int(effects.indices[column])),
-                    sign=1 if sign else -1,
-                    shift_range=effects.shift_range,
-                    target=target,
-                    target_label=name,
-                    effect=float(mean[sign, column]),
-                    source_label=None if source is None else labels[source],
-                )
-            )
+            attributes.append(task.attribute(sign, column, float(mean[sign, column])))
     share = float(turned.mean()) if n else 0.0
     finding = (
         f"{len(attributes)} directions raise the logit of {name!r}; one of them alone turns {share:.0%} of {n} images."
