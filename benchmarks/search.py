@@ -36,6 +36,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from clock import Seconds
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
@@ -62,26 +63,6 @@ from stylex.training.config import preset
 
 TOP, ATTRIBUTES = 10, 8
 DEMO = Path(__file__).parent.parent / "src" / "stylex" / "demo_data"
-
-
-class Seconds(NamedTuple):
-    """A duration on the wall and in processor time."""
-
-    wall: float
-    cpu: float
-
-    @classmethod
-    def now(cls) -> Seconds:
-        """Both clocks."""
-        return cls(time.perf_counter(), time.process_time())
-
-    def since(self, start: Seconds) -> Seconds:
-        """What passed between two readings."""
-        return Seconds(self.wall - start.wall, self.cpu - start.cpu)
-
-    def times(self, factor: float) -> Seconds:
-        """So many of them."""
-        return Seconds(self.wall * factor, self.cpu * factor)
 
 
 class Subject(NamedTuple):

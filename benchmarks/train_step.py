@@ -20,7 +20,6 @@ import math
 import platform
 import statistics
 import tempfile
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -30,6 +29,7 @@ from typing import Any, Literal, NamedTuple, cast
 
 import numpy as np
 import torch
+from clock import Seconds
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
@@ -43,22 +43,6 @@ from stylex.training.loop import train_networks
 
 CHANNELS: Literal[3] = 3
 _BLOCKS, _BLOCK_SECONDS = 5, 0.01
-
-
-class Seconds(NamedTuple):
-    """A duration on the wall and in processor time."""
-
-    wall: float
-    cpu: float
-
-    @classmethod
-    def now(cls) -> Seconds:
-        """Both clocks."""
-        return cls(time.perf_counter(), time.process_time())
-
-    def since(self, start: Seconds) -> Seconds:
-        """What passed between two readings."""
-        return Seconds(self.wall - start.wall, self.cpu - start.cpu)
 
 
 def median(durations: Sequence[Seconds]) -> Seconds:
