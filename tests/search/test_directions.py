@@ -127,3 +127,16 @@ def test_an_image_is_explained_along_directions(shipped: tuple[Snapshot, Classif
 def test_a_snapshot_without_latents_says_so(shipped: tuple[Snapshot, Classifier, Encoded]) -> None:
     with pytest.raises(SearchError, match=r"keeps no latents .*--method attfind"):
         independent(replace(shipped[0], latents=None))
+
+
+def test_what_has_no_shape_of_its_own_does_not_disturb() -> None:
+    random = np.random.default_rng(5)
+    clear, normal = random.uniform(-1, 1, size=(4000, 3)), random.normal(size=(4000, 2))
+    mixture = random.normal(size=(5, 8))
+    w = np.c_[clear, 0.5 * normal] @ mixture
+    found = independent_directions(w)
+    solve = np.linalg.pinv(mixture)
+    changes = np.abs(found.write @ solve)  # in units of the sources
+    for source in range(3):
+        one = changes[changes[:, source].argmax()]
+        assert one[source] / one.sum() > 0.85

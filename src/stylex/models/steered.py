@@ -27,7 +27,7 @@ class Directions:
         name: of the layer that they make.
         centre: ``[w_dim]``, where all places are 0.
         read: ``[m, w_dim]``; the place of a latent along a direction is its product with ``w - centre``.
-        write: ``[m, w_dim]``, what is added to w for a step of 1; ``read @ write.T`` is the identity.
+        write: ``[m, w_dim]``, what is added to w for a step of 1; the diagonal of ``read @ write.T`` is 1.
         statistics: observed places; the extremes are those that 99% of the images keep within.
     """
 
@@ -137,9 +137,10 @@ class SteeredSynthesis(Synthesis):
         return self.network.draw_noise(n, generator)
 
     def _own(self, s: Tensor) -> Tensor:
-        # The network's style vectors.
+        # The network's style vectors; float32, because it is small and everything hangs on it.
         split = s.shape[1] - len(self.style)
-        return torch.addmm(s[:, :split], s[:, split:], self.style)
+        with torch.autocast(s.device.type, enabled=False):
+            return torch.addmm(s[:, :split], s[:, split:], self.style)
 
 
 def _tensor(parts: Sequence[ndarray]) -> Tensor:
