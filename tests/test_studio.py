@@ -18,6 +18,7 @@ from stylex.core.progress import Event, Step, silent
 from stylex.core.studio import Studio, Turn
 from stylex.search import studio as room
 from stylex.search.editor import StyleEditor
+from stylex.search.render import InBfloat16
 from stylex.search.studio import MAX_OWN, LiveStudio
 from stylex.store.folder import read_explanation, write_explanation
 
@@ -200,6 +201,34 @@ def test_kept_features_change_nothing(searched) -> None:
         assert max(np.abs(x.astype(int) - y).max() for x, y in zip(one[0], other[0], strict=True)) <= 1
     assert len(kept._anchors) == 3
     assert len(forgetful._anchors) == 0
+
+
+def test_a_draft_is_near_the_exact_picture_and_says_that_it_is_one(searched, monkeypatch) -> None:
+    studio, image, found = searched
+    turns = [Turn(image=image, knobs={knob: 1.0}) for knob in found.knobs[:3]]
+    exact = studio.render(turns, draft=True)
+    assert not any(frame.draft for frame in exact), "a network as fast as this one draws no drafts"
+    monkeypatch.setattr(studio._editor, "drafts", InBfloat16(studio._editor.synthesis, torch.device("cpu")))
+    drafts = studio.render([*turns, Turn(image=image, knobs={})], draft=True)
+    assert [frame.draft for frame in drafts] == [True, True, True, False]
+    for one, other in zip(exact, drafts[:3], strict=True):
+        assert np.abs(one.picture.astype(int) - other.picture).mean() < 2
+        assert np.abs(one.probabilities - other.probabilities).max() < 0.05
+    assert drafts[3].picture is studio.images[image].rebuilt.picture
+    again = studio.render(turns)
+    assert all((one.picture == other.picture).all() for one, other in zip(exact, again, strict=True))
+
+
+def test_drafts_are_drawn_where_they_save_time(searched, monkeypatch) -> None:
+    studio, image, _ = searched
+    s, clock = studio._editor.style(image), iter([])
+    monkeypatch.setattr(room, "has_fast_bf16", lambda place: True)
+    monkeypatch.setattr(room.time, "perf_counter", lambda: next(clock))
+    for exact, rough, worth in ((0.4, 0.2, True), (0.4, 0.35, False), (0.05, 0.0, False)):
+        clock = iter([0, exact, 0, exact, 0, rough, 0, rough])
+        assert (room._worth_drafts(studio._editor.synthesis, s) is not None) is worth
+    monkeypatch.setattr(room, "has_fast_bf16", lambda place: False)
+    assert room._worth_drafts(studio._editor.synthesis, s) is None
 
 
 def test_only_what_lies_behind_a_knob_is_drawn_again(searched, monkeypatch) -> None:

@@ -49,6 +49,7 @@ class DrawnStudio:
         self.coming = images
         self.lock = threading.Lock()
         self.drawn: list[list[Turn]] = []
+        self.drafts = False
         self.seconds_each = 0.0
         self.search_steps, self.search_seconds = 10, 0.0
         self.full = False
@@ -85,18 +86,19 @@ class DrawnStudio:
             share * (3.0 - self.knobs[k].attribute.coordinate.channel) for k, share in turn.knobs.items()
         )
 
-    def render(self, turns: Sequence[Turn]) -> list[Frame]:
+    def render(self, turns: Sequence[Turn], *, draft: bool = False) -> list[Frame]:
         if missing := [turn.image for turn in turns if turn.image not in self.images]:
             raise SearchError(f"there is no image {missing[0]!r} to edit")
         self.drawn.append(list(turns))
         time.sleep(self.seconds_each * len(turns))
         frames = []
         for turn in turns:
-            logit = self.logit(turn)
+            logit, rough = self.logit(turn), draft and self.drafts and bool(turn.knobs)
             picture = self.images[turn.image].rebuilt.picture.astype(np.float64)
             picture[:, : SIDE // 2] += 60 * turn.knobs.get(0, 0.0)
             picture[:, SIDE // 2 :] += 60 * turn.knobs.get(1, 0.0)
-            frames.append(Frame(picture=picture.clip(0, 255).astype(np.uint8), probabilities=shares(logit)))
+            picture = (picture + 40 * rough).clip(0, 255).astype(np.uint8)
+            frames.append(Frame(picture=picture, probabilities=shares(logit), draft=rough))
         return frames
 
     def add(self, name: str, data: bytes) -> StudioImage:

@@ -61,18 +61,19 @@ def visit(browser, serve, read_studio, monkeypatch) -> Iterator[Any]:
     assert wrong == []
 
 
-def brightness(page: Page, canvas: str = ".frame:has(.wiper) canvas") -> float:
-    """Of the left half of a canvas."""
-    return page.evaluate(
-        """(selector) => {
-          const c = document.querySelector(selector);
-          const d = c.getContext("2d").getImageData(0, 0, c.width / 2, c.height).data;
-          let sum = 0;
-          for (let i = 0; i < d.length; i += 4) sum += d[i];
-          return sum / (d.length / 4);
-        }""",
-        canvas,
-    )
+LARGE = ".frame:has(.wiper) canvas"
+BRIGHTNESS = """(selector) => {
+  const c = document.querySelector(selector);
+  const d = c.getContext("2d").getImageData(0, 0, c.width / 2, c.height).data;
+  let sum = 0;
+  for (let i = 0; i < d.length; i += 4) sum += d[i];
+  return sum / (d.length / 4);
+}"""
+
+
+def brightness(page: Page) -> float:
+    """Of the left half of the large picture."""
+    return page.evaluate(BRIGHTNESS, LARGE)
 
 
 def probability(page: Page) -> float:
@@ -123,6 +124,16 @@ def test_pick_an_image_turn_a_knob_and_see_picture_and_answer_move(visit) -> Non
     page.reload()
     expect(page.locator(".imagename")).to_have_text("shoe 0")
     expect(page.locator("[data-knob='0'] .value")).to_have_text("+120% · beyond")
+
+
+def test_a_draft_is_drawn_anew_when_the_knob_rests(visit, read_studio) -> None:
+    page = visit()
+    at_rest = brightness(page)
+    read_studio.drafts, read_studio.seconds_each = True, 0.05
+    turn(page, 0, -1)
+    # Of a draft all is 40 brighter; the exact picture is darker than before.
+    page.wait_for_function(f"() => ({BRIGHTNESS})('{LARGE}') > {at_rest + 10}")
+    page.wait_for_function(f"() => ({BRIGHTNESS})('{LARGE}') < {at_rest}")
 
 
 def test_filters_find_mistakes_and_unfaithful_images(visit) -> None:

@@ -22,10 +22,10 @@ def held(read_studio, monkeypatch):
     go, begun = threading.Event(), threading.Event()
     render = read_studio.render
 
-    def waiting(turns):
+    def waiting(turns, *, draft):
         begun.set()
         assert go.wait(10)
-        return render(turns)
+        return render(turns, draft=draft)
 
     monkeypatch.setattr(read_studio, "render", waiting)
     drawing = Drawing(read_studio)
@@ -59,6 +59,15 @@ def test_a_newer_request_of_the_same_viewer_and_lane_takes_the_place_of_an_older
     go.set()
     assert all(future.result(10) is not None for future in (first, other, strip, new))
     assert turns(0.1)[0] not in [turn for batch in studio.drawn for turn in batch]
+
+
+def test_drafts_and_exact_pictures_are_not_drawn_together(held) -> None:
+    studio, drawing, first, go = held
+    draft, exact = drawing.ask("a", "knob", turns(0.1), draft=True), drawing.ask("b", "knob", turns(0.2))
+    other = drawing.ask("c", "knob", turns(0.3), draft=True)
+    go.set()
+    assert [len(future.result(10)) for future in (first, draft, exact, other)] == [1, 1, 1, 1]
+    assert studio.drawn[1:] == [turns(0.1, 0.3), turns(0.2)]
 
 
 def test_one_viewers_mistake_is_not_the_others(held) -> None:

@@ -30,10 +30,16 @@ class Turn:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Frame:
-    """The picture that was asked for, and the classifier's ``[k]`` probabilities of it."""
+    """The picture that was asked for, and the classifier's ``[k]`` probabilities of it.
+
+    Attributes:
+        picture, probabilities: these.
+        draft: whether it was drawn fast and a little less exactly.
+    """
 
     picture: Picture
     probabilities: NDArray[np.float32]
+    draft: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,8 +147,8 @@ class Studio(Protocol):
         """Read a few of the images that are still to come; False when there are none."""
         ...
 
-    def render(self, turns: Sequence[Turn]) -> list[Frame]:
-        """Draw what is asked for, together.
+    def render(self, turns: Sequence[Turn], *, draft: bool = False) -> list[Frame]:
+        """Draw what is asked for, together; as a ``draft`` where that is worth it.
 
         Raises:
             SearchError: an image or knob that is not there, or a share that is not finite.

@@ -41,6 +41,13 @@ class StyleEditor:
 
     To turn one knob again and again draws only what lies behind it: the features before the first layer that a new
     setting touches are kept from an earlier one (an anchor for each image; those used least recently are dropped).
+
+    Args:
+        synthesis, classifier, space: what draws, what judges, and the layout of ``s``.
+        s, image_ids: style vectors, and what they are called.
+        attributes: what can be turned.
+        drafts: the same network, faster and less exact, to draw drafts.
+        cache_bytes: of features to keep.
     """
 
     def __init__(
@@ -52,14 +59,16 @@ class StyleEditor:
         image_ids: Sequence[str],
         attributes: Iterable[Attribute],
         *,
+        drafts: Synthesizer | None = None,
         cache_bytes: int = CACHE_BYTES,
     ) -> None:
         assert len(s) == len(image_ids)
         self.synthesis, self.classifier, self.space = synthesis, classifier, space
+        self.drafts = drafts
         self.attributes: list[Attribute] = list(attributes)
         self.cache_bytes = cache_bytes
         self._s = dict(zip(image_ids, s, strict=True))
-        self._anchors: OrderedDict[str, _Anchor] = OrderedDict()
+        self._anchors: OrderedDict[tuple[str, bool], _Anchor] = OrderedDict()  # of an image, and of drafts of it
         # Where drawing must start again when a style value changes. What no step draws by itself (a direction, say)
         # may enter anywhere.
         steps = {name: step for step, name in enumerate(synthesis.steps)}
@@ -77,12 +86,13 @@ class StyleEditor:
 
     def add(self, image_id: str, s: Float[Tensor, " s_dim"]) -> None:
         """One more image, or another one in the place of an old one."""
-        self._anchors.pop(image_id, None)
+        self.remove(image_id)
         self._s[image_id] = s
 
     def remove(self, image_id: str) -> None:
         """Forget an image."""
-        self._anchors.pop(image_id, None)
+        for draft in (False, True):
+            self._anchors.pop((image_id, draft), None)
         self._s.pop(image_id, None)
 
     def render(self, image_id: str, knobs: Mapping[int, float]) -> tuple[Picture, NDArray[np.float32]]:
@@ -100,14 +110,15 @@ class StyleEditor:
         return pictures[0], logits[0]
 
     @torch.inference_mode()
-    def render_all(self, turns: Sequence[Turn]) -> tuple[list[Picture], NDArray[np.float32]]:
-        """Several pictures, drawn together, and their logits ``[n, k]``; as of ``render``.
+    def render_all(self, turns: Sequence[Turn], *, draft: bool = False) -> tuple[list[Picture], NDArray[np.float32]]:
+        """Several pictures, drawn together, and their logits ``[n, k]``; as of ``render``; drafts where they exist.
 
         Raises:
             SearchError: as of ``render``.
         """
         s = [self._turned(turn) for turn in turns]
-        x = torch.cat([self._draw(turns[i : i + ROWS_PER_PASS], s[i : i + ROWS_PER_PASS])
+        draft = draft and self.drafts is not None
+        x = torch.cat([self._draw(turns[i : i + ROWS_PER_PASS], s[i : i + ROWS_PER_PASS], draft)
                        for i in range(0, len(s), ROWS_PER_PASS)])  # fmt: skip
         return list(to_pictures(x)), self.classifier.logits(x).float().cpu().numpy()
 
@@ -123,31 +134,35 @@ class StyleEditor:
             own, [self.attributes[knob] for knob in order], self.space, fractions=[turn.knobs[knob] for knob in order]
         )
 
-    def _draw(self, turns: Sequence[Turn], s: Sequence[Tensor]) -> Tensor:
+    def _draw(self, turns: Sequence[Turn], s: Sequence[Tensor], draft: bool) -> Tensor:
         """The pictures, in [-1, 1]: rows that start at the same step are drawn together."""
+        synthesis = self._drawing(draft)
         fresh: dict[str, int] = {}
         for row, turn in enumerate(turns):
-            anchor = self._anchors.get(turn.image)
+            anchor = self._anchors.get((turn.image, draft))
             if turn.image in fresh:
                 continue
             # Worth a new anchor: none is there, or a knob is turned that stands behind others which have moved since.
             if anchor is None or self._first_change(anchor.last, s[row]) > self._first_change(anchor.s, s[row]):
                 fresh[turn.image] = row
             else:
-                self._anchors.move_to_end(turn.image)
+                self._anchors.move_to_end((turn.image, draft))
         out: dict[int, Tensor] = {}
         if fresh:
-            out |= zip(fresh.values(), self._anchored(list(fresh), [s[row] for row in fresh.values()]), strict=True)
+            drawn = self._anchored(list(fresh), [s[row] for row in fresh.values()], draft)
+            out |= zip(fresh.values(), drawn, strict=True)
         by_step: dict[int, list[int]] = {}
         for row, turn in enumerate(turns):
             if row not in out:
-                anchor = self._anchors.get(turn.image)  # none where the cache is smaller than one image's features
+                anchor = self._anchors.get(
+                    (turn.image, draft)
+                )  # none where the cache is smaller than one image's features
                 by_step.setdefault(self._first_change(anchor.s, s[row]) if anchor else 0, []).append(row)
                 if anchor:
                     anchor.last = s[row]
         for step, rows in by_step.items():
-            state = _joined([self._anchors[turns[row].image].states[step] for row in rows]) if step else None
-            x = self.synthesis(torch.cat([s[row] for row in rows]), noise="const", start=step, state=state)
+            state = _joined([self._anchors[turns[row].image, draft].states[step] for row in rows]) if step else None
+            x = synthesis(torch.cat([s[row] for row in rows]), noise="const", start=step, state=state)
             out |= zip(rows, x.split(1), strict=True)
         return torch.cat([out[row] for row in range(len(turns))]).clamp(-1, 1)
 
@@ -157,11 +172,14 @@ class StyleEditor:
         last = len(self.synthesis.steps) - 1
         return min(last, int(self._step_of[changed].min())) if bool(changed.any()) else last
 
-    def _anchored(self, images: Sequence[str], s: Sequence[Tensor]) -> Sequence[Tensor]:
+    def _drawing(self, draft: bool) -> Synthesizer:
+        return self.drafts if draft and self.drafts is not None else self.synthesis
+
+    def _anchored(self, images: Sequence[str], s: Sequence[Tensor], draft: bool) -> Sequence[Tensor]:
         """Draw from the beginning, and keep the features on the way."""
-        joined = torch.cat(list(s))
-        states = self.synthesis.prefix(joined, noise="const")
-        x = self.synthesis(joined, noise="const", start=len(states) - 1, state=states[-1])
+        joined, synthesis = torch.cat(list(s)), self._drawing(draft)
+        states = synthesis.prefix(joined, noise="const")
+        x = synthesis(joined, noise="const", start=len(states) - 1, state=states[-1])
         for row, image in enumerate(images):
             # Copies, each made once though several steps begin with it: an anchor is dropped alone.
             own: dict[int, Tensor] = {}
@@ -170,8 +188,8 @@ class StyleEditor:
                     own[id(tensor)] = tensor[row : row + 1].clone() if len(joined) > 1 else tensor
             kept = [type(state)(*(None if t is None else own[id(t)] for t in state)) for state in states]
             size = sum(tensor.nbytes for tensor in own.values())
-            self._anchors[image] = _Anchor(s=s[row], states=kept, size=size, last=s[row])
-            self._anchors.move_to_end(image)
+            self._anchors[image, draft] = _Anchor(s=s[row], states=kept, size=size, last=s[row])
+            self._anchors.move_to_end((image, draft))
         while self._anchors and sum(anchor.size for anchor in self._anchors.values()) > self.cache_bytes:
             self._anchors.popitem(last=False)
         return x.split(1)

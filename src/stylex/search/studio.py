@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Literal
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -23,6 +25,7 @@ from stylex.core.studio import Flip, Frame, Knob, OwnKnobs, StudioImage, Turn
 from stylex.core.stylespace import StyleSpace
 from stylex.data.archive import ImageSet
 from stylex.data.images import read_picture, to_pictures, to_tensor
+from stylex.models.precision import has_fast_bf16
 from stylex.models.snapshot import Snapshot
 from stylex.search import directions, eigenfind
 from stylex.search.counterfactual import independent, subset
@@ -30,7 +33,7 @@ from stylex.search.decision import Output, margin, predicted, probabilities
 from stylex.search.editor import StyleEditor
 from stylex.search.effects import Effects, measure_effects
 from stylex.search.explaining import encode
-from stylex.search.render import Synthesizer
+from stylex.search.render import InBfloat16, Synthesizer
 from stylex.search.screen import first_order
 from stylex.store.folder import save_hidden, save_labels
 
@@ -38,6 +41,9 @@ MAX_PIXELS = 40_000_000
 """A person's own picture may have as many: more than any telephone takes, and it decodes in 120 MB."""
 MAX_OWN = 32
 """Own pictures kept at once; the oldest goes when one more comes."""
+
+SLOW_S = 0.1
+"""A network that draws a picture in less time draws no drafts; nor does one that bfloat16 saves less than a quarter."""
 
 _BATCH = 16
 _PIECE = 48
@@ -91,6 +97,7 @@ class LiveStudio:
         self._editor = StyleEditor(
             self._synthesis, classifier, self._space, torch.empty(0, self._space.s_dim), [], ranking
         )
+        self._timed = False
         self._images: dict[str, StudioImage] = {}
         self._own = 0
         # One lock for all that changes, one for the editor's features: a search does not stop the knobs.
@@ -135,16 +142,25 @@ class LiveStudio:
             self._read += len(rows)
         return self.coming > 0
 
-    def render(self, turns: Sequence[Turn]) -> list[Frame]:
-        """Draw what is asked for, together.
+    def render(self, turns: Sequence[Turn], *, draft: bool = False) -> list[Frame]:
+        """Draw what is asked for, together; as a ``draft`` where that is worth it.
 
         Raises:
             SearchError: an image or knob that is not there, or a share that is not finite.
         """
-        with self._drawing:
-            pictures, logits = self._editor.render_all(turns)
-        shares = probabilities(logits, self.output).astype(np.float32)
-        return [Frame(picture=picture, probabilities=p) for picture, p in zip(pictures, shares, strict=True)]
+        # With all knobs at rest it is there already.
+        frames = {
+            row: self._images[t.image].rebuilt for row, t in enumerate(turns) if not t.knobs and t.image in self._images
+        }
+        rows = [row for row in range(len(turns)) if row not in frames]
+        if rows:
+            with self._drawing:
+                drafts = draft and self._editor.drafts is not None
+                pictures, logits = self._editor.render_all([turns[row] for row in rows], draft=drafts)
+            shares = probabilities(logits, self.output).astype(np.float32)
+            for row, picture, p in zip(rows, pictures, shares, strict=True):
+                frames[row] = Frame(picture=picture, probabilities=p, draft=drafts)
+        return [frames[row] for row in range(len(turns))]
 
     def add(self, name: str, data: bytes) -> StudioImage:
         """Take in a person's own picture.
@@ -388,6 +404,8 @@ class LiveStudio:
         )
         rebuilt = to_pictures(encoded.x_rec)
         with self._changing, self._drawing:
+            if not self._timed:
+                self._editor.drafts, self._timed = _worth_drafts(self._synthesis, encoded.s[:1]), True
             for row, image_id in enumerate(ids or encoded.ids):
                 if image_id in self._images:
                     continue
@@ -491,6 +509,24 @@ def in_space_of(explanation: Explanation, snapshot: Snapshot) -> Snapshot:
             f"the explanation's directions are not those that {snapshot.path} gives; find again with this stylex"
         )
     return steered
+
+
+@torch.inference_mode()
+def _worth_drafts(synthesis: Synthesizer, s: Float[Tensor, "1 s_dim"]) -> Synthesizer | None:
+    """The network in bfloat16, where that is needed and saves time; measured, because neither is known otherwise."""
+
+    def seconds(one: Synthesizer) -> float:
+        began = time.perf_counter()
+        one(s).cpu()
+        return time.perf_counter() - began
+
+    if not has_fast_bf16(s.device):
+        return None
+    exact = min(seconds(synthesis) for _ in range(2))
+    if exact < SLOW_S:
+        return None
+    rough = InBfloat16(synthesis, s.device)
+    return rough if min(seconds(rough) for _ in range(2)) < 0.75 * exact else None
 
 
 def _first(explanation: Explanation) -> str | None:

@@ -30,6 +30,7 @@ from stylex.data.archive import ImageSet
 from stylex.models.discriminator import Discriminator
 from stylex.models.encoder import Encoder
 from stylex.models.generator import Generator
+from stylex.models.precision import has_fast_bf16
 from stylex.models.processes import Processes, join
 from stylex.models.snapshot import save_snapshot
 from stylex.training import losses
@@ -376,13 +377,6 @@ def _average(ema: nn.Module, network: nn.Module, keep: float) -> None:
 def _autocast(precision: str, place: torch.device) -> Callable[[], torch.autocast]:
     enabled = precision == "bf16" or (precision == "auto" and has_fast_bf16(place))
     return lambda: torch.autocast(place.type, dtype=torch.bfloat16, enabled=enabled)
-
-
-def has_fast_bf16(place: torch.device) -> bool:
-    """Whether the processor multiplies bfloat16 in hardware."""
-    if place.type == "cuda":
-        return torch.cuda.is_bf16_supported()
-    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
 
 
 def _observe(

@@ -35,6 +35,7 @@ class Busy(Exception):
 class _Job:
     key: tuple[str, Lane]
     turns: Sequence[Turn]
+    draft: bool
     future: Future[Answer]
     frames: list[Frame] = field(default_factory=list)
 
@@ -55,13 +56,13 @@ class Drawing:
         self._thread = threading.Thread(target=self._run, name="stylex drawing", daemon=True)
         self._thread.start()
 
-    def ask(self, viewer: str, lane: Lane, turns: Sequence[Turn]) -> Future[Answer]:
-        """Ask for pictures.
+    def ask(self, viewer: str, lane: Lane, turns: Sequence[Turn], *, draft: bool = False) -> Future[Answer]:
+        """Ask for pictures; for drafts where those are faster.
 
         Raises:
             Busy: too many requests are waiting.
         """
-        job = _Job((viewer, lane), turns, Future())
+        job = _Job((viewer, lane), turns, draft, Future())
         with self._news:
             stale = [other for other in self._waiting if other.key == job.key]
             for other in stale:
@@ -107,8 +108,8 @@ class Drawing:
         chosen: list[tuple[_Job, Sequence[Turn]]] = []
         room = MOST_ROWS
         for job in [job for job in self._waiting if job.key[1] == "knob"]:
-            if chosen and len(job.turns) > room:
-                break
+            if chosen and (len(job.turns) > room or job.draft != chosen[0][0].draft):
+                continue
             self._waiting.remove(job)
             chosen.append((job, job.turns))
             room -= len(job.turns)
@@ -121,7 +122,8 @@ class Drawing:
 
     def _draw(self, jobs: list[tuple[_Job, Sequence[Turn]]]) -> None:
         try:
-            frames = self._studio.render([turn for _, turns in jobs for turn in turns])
+            # Drawn together are only drafts, or only exact pictures.
+            frames = self._studio.render([turn for _, turns in jobs for turn in turns], draft=jobs[0][0].draft)
         except Exception as error:
             if len(jobs) > 1:  # one viewer's mistake is not the others'
                 for one in jobs:

@@ -189,14 +189,17 @@ class _Server:
     async def frames(self, request: Request) -> Response:
         body = await _json(request)
         viewer, lane, rows = body.get("viewer"), body.get("lane"), body.get("turns")
+        draft = body.get("draft", False)
         if not isinstance(viewer, str) or not 1 <= len(viewer) <= 64:
             raise HTTPException(400, "viewer must be a short text")
         if lane not in _LANES:
             raise HTTPException(400, f"lane must be one of {', '.join(_LANES)}")
+        if not isinstance(draft, bool):
+            raise HTTPException(400, "draft must be true or false")
         if not isinstance(rows, list) or not 1 <= len(rows) <= MAX_TURNS:
             raise HTTPException(400, f"turns must be a list of 1 to {MAX_TURNS}")
         turns = [_turn(row) for row in rows]
-        frames = await asyncio.wrap_future(self.drawing.ask(viewer, lane, turns))
+        frames = await asyncio.wrap_future(self.drawing.ask(viewer, lane, turns, draft=draft))
         if frames is None:
             return Response(status_code=204)  # a newer request made this one pointless
         return Response(_packed(frames), media_type="application/octet-stream")
@@ -389,6 +392,7 @@ def _packed(frames: list[Frame]) -> bytes:
             "height": height,
             "channels": channels,
             "frames": [_numbers(frame.probabilities) for frame in frames],
+            "drafts": [frame.draft for frame in frames],
         }
     ).encode()
     pixels = [np.ascontiguousarray(frame.picture).tobytes() for frame in frames]

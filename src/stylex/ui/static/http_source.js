@@ -28,8 +28,8 @@ export function httpSource(base, send = (path, options) => fetch(path, options))
     image: (id) => get(`/api/images/${encodeURIComponent(id)}`),
     pictureURL: (id, state) => `${base}/api/images/${encodeURIComponent(id)}/${state}.png?run=${run}`,
 
-    async frames(turns, { lane }) {
-      const answer = await post("/api/frames", { viewer, lane, turns });
+    async frames(turns, { lane, draft = false }) {
+      const answer = await post("/api/frames", { viewer, lane, turns, draft });
       return answer.status === 204 ? null : unpacked(await answer.arrayBuffer());
     },
 
@@ -66,7 +66,7 @@ export function httpSource(base, send = (path, options) => fetch(path, options))
 // The server's frames: length of a JSON header (4 bytes, little-endian), the header, the pixels of all frames.
 function unpacked(buffer) {
   const length = new DataView(buffer).getUint32(0, true);
-  const { width, height, channels, frames } = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 4, length)));
+  const { width, height, channels, frames, drafts } = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 4, length)));
   const count = width * height;
   return frames.map((probabilities, i) => {
     const source = new Uint8Array(buffer, 4 + length + i * count * channels, count * channels);
@@ -77,6 +77,6 @@ function unpacked(buffer) {
       pixels.data[q + 2] = source[channels === 3 ? r + 2 : r];
       pixels.data[q + 3] = 255;
     }
-    return { pixels, probabilities };
+    return { pixels, probabilities, draft: drafts[i] };
   });
 }

@@ -17,8 +17,9 @@
  *   images(after)                {images: [Image], next, coming, trouble}: those from position `after` on; asked again
  *                                after a while as long as `coming` > 0
  *   image(id)                    Image and {probabilities: [k] | null, rebuilt_probabilities: [k], notes: [text]}
- *   frames(turns, {lane})        [{pixels: ImageData, probabilities: [k]}], or null where a newer request of the same
- *                                lane ("knob", "strip", "others") made this one pointless; a turn is
+ *   frames(turns, {lane, draft}) [{pixels: ImageData, probabilities: [k], draft}], or null where a newer request of the
+ *                                same lane ("knob", "strip", "others") made this one pointless; asked for a draft, a
+ *                                source may draw what is turned faster and less exactly, and says so; a turn is
  *                                {image: id, knobs: {"0": share}}
  *   pictureURL(id, state)        where the picture is; state is "original" or "rebuilt"
  *
@@ -644,11 +645,17 @@ class Viewer {
     this.nameLine.textContent = this.can.upload ? "Bring an image to begin" : "There is no image to show";
   }
 
-  /** Ask for the picture with the knobs as they are; never more than one request is on its way. */
-  async drawKnobs({ now = false } = {}) {
+  /** The knobs have moved, or the image is another one. */
+  drawKnobs({ now = false } = {}) {
     if (this.image === null) return;
     clearTimeout(this.resting);
+    this.rested = false;
     this.resting = setTimeout(() => this.rest(), now ? 0 : REST_MS);
+    this.askKnobs();
+  }
+
+  /** Ask for the picture with the knobs as they are, exactly once they rest; never more than one request is on its way. */
+  async askKnobs() {
     if (this.asking) {
       this.askAgain = true;
       return;
@@ -659,12 +666,13 @@ class Viewer {
       const images = [this.image, ...(this.other ? [this.other] : [])];
       const missing = images.filter((id) => !this.rebuilt.has(id));
       const turns = [...images.map((id) => this.turn(id)), ...missing.map((id) => this.turn(id, {}))];
-      const frames = await this.trying(() => this.source.frames(turns, { lane: "knob" }));
+      const frames = await this.trying(() => this.source.frames(turns, { lane: "knob", draft: !this.rested }));
       if (frames && images[0] === this.image && (images[1] ?? null) === this.other) {
         missing.forEach((id, i) => this.rebuilt.set(id, frames[images.length + i]));
         this.now = frames[0];
         this.before = this.rebuilt.get(this.image);
         this.nowOther = images[1] ? frames[1] : null;
+        this.askAgain ||= this.rested && this.drafted();
         this.draw();
         this.showAnswer();
       } else if (!frames) {
@@ -676,8 +684,12 @@ class Viewer {
     this.asking = false;
   }
 
-  /** The knobs have come to rest: draw the strip and the other images, and remember the place. */
+  drafted() { return Boolean(this.now?.draft || this.nowOther?.draft); }
+
+  /** The knobs have come to rest: draw a draft anew, the strip and the other images, and remember the place. */
   rest() {
+    this.rested = true;
+    if (this.drafted()) this.askKnobs();
     if (this.options.address) writeAddress(this.image, this.turned);
     this.drawStrip();
     this.askOthers();
@@ -1120,7 +1132,7 @@ class Viewer {
     this.stripSection.querySelector(".fine").textContent = `P(${this.labels[target]}) below each picture`;
     const key = JSON.stringify([image, knob.id, rest]);
     if (this.stripKey !== key) {
-      const frames = await this.trying(() => this.source.frames(shares.map((share) => this.turn(image, { ...rest, [knob.id]: share })), { lane: "strip" }));
+      const frames = await this.trying(() => this.source.frames(shares.map((share) => this.turn(image, { ...rest, [knob.id]: share })), { lane: "strip", draft: true }));
       if (!frames || image !== this.image || this.active !== knob.id) return;
       this.stripKey = key;
       this.strip.replaceChildren(...shares.map((share, i) => this.stripCell(knob, share, frames[i])));
@@ -1159,7 +1171,7 @@ class Viewer {
     const start = (Math.max(0, known.indexOf(this.image)) + this.othersFrom) % all.length;
     const ids = [...new Set(Array.from({ length: Math.min(OTHERS, all.length) }, (_, i) => all[(start + i) % all.length]))];
     const missing = ids.filter((id) => !this.rebuilt.has(id));
-    const frames = await this.trying(() => this.source.frames([...ids.map((id) => this.turn(id, turned)), ...missing.map((id) => this.turn(id, {}))], { lane: "others" }));
+    const frames = await this.trying(() => this.source.frames([...ids.map((id) => this.turn(id, turned)), ...missing.map((id) => this.turn(id, {}))], { lane: "others", draft: true }));
     if (!frames) return;
     missing.forEach((id, i) => this.rebuilt.set(id, frames[ids.length + i]));
     this.othersShown = ids.map((id, i) => ({ id, before: this.rebuilt.get(id), now: frames[i] }));
