@@ -17,15 +17,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from causes import Drawing
 
 import stylex
 from stylex.classifiers.classifier import Classifier
 from stylex.classifiers.load import load_classifier
 from stylex.core.attribute import Attribute
 from stylex.data.archive import ImageSet, open_images
-from stylex.data.images import to_tensor
-from stylex.data.planted import Planted, planted_family, write_planted
-from stylex.evaluation.readers import FactorReader, fit_reader, load_reader, save_reader
+from stylex.data.planted import planted_family
+from stylex.evaluation.readers import FactorReader
 from stylex.evaluation.subject import subject_of
 from stylex.evaluation.truth import factor_changes
 from stylex.metrics.agreement import agreement
@@ -39,7 +39,7 @@ from stylex.search.effects import measure_effects
 from stylex.search.explaining import Encoded, choose_to_search, encode
 from stylex.training.config import TrainConfig, preset
 
-IMAGES, READ, SEARCHED, MEASURED = 12_000, 16_000, 150, 200
+SEARCHED, MEASURED = 150, 200
 
 
 def main() -> None:
@@ -66,15 +66,12 @@ def main() -> None:
 
 
 def _seed(options: argparse.Namespace, seed: int) -> dict[str, Any]:
-    work: Path = options.out / f"{options.family}-{options.resolution}-s{seed}"
+    drawing = Drawing(family=options.family, resolution=options.resolution, seed=seed)
+    work: Path = options.out / drawing.folder
     work.mkdir(parents=True, exist_ok=True)
-    drawn = {"family": options.family, "images": IMAGES, "resolution": options.resolution, "seed": seed}
-    for name, shuffled in (("images", False), ("shuffled", True)):
-        if not (work / f"{name}.zip").exists():
-            write_planted(work / f"{name}.zip", **drawn, shuffled=shuffled)
-        if not (work / f"{name}-classifier").exists():
-            stylex.fit_classifier(data=work / f"{name}.zip", out=work / f"{name}-classifier", seed=seed)
-    reader = _reader(work / "reader", options.family, options.resolution, seed)
+    for shuffled in (False, True):
+        drawing.drawn_and_fitted(work, shuffled=shuffled)
+    reader = drawing.reader(work)
     run = options.run or work / "run"
     began = time.perf_counter()
     if options.run is None:
@@ -85,7 +82,7 @@ def _seed(options: argparse.Namespace, seed: int) -> dict[str, Any]:
     seconds = time.perf_counter() - began
     judge, nobody = (load_classifier(work / f"{name}-classifier") for name in ("images", "shuffled"))
     test = open_images(work / "images.zip").split("test")
-    strengths = _strengths(judge, options.family, options.resolution, seed)
+    strengths = drawing.strengths(judge)
     curve = []
     for folder in sorted((run / "snapshots").iterdir()):
         snapshot = load_snapshot(folder)
@@ -103,30 +100,6 @@ def _seed(options: argparse.Namespace, seed: int) -> dict[str, Any]:
         "curve": curve,
         "shuffled_claims": [len(attributes) for attributes in silent],
     }
-
-
-def _reader(folder: Path, family: str, resolution: int, seed: int) -> FactorReader:
-    if not folder.exists():
-        # Without bias, so that the reader cannot infer one factor from another.
-        planted = Planted.sample(family, range(READ), seed=1000 + seed, bias=0)
-        x = to_tensor(planted.pictures(resolution))
-        save_reader(fit_reader(x, planted.factors, planted.family.factors, epochs=6, seed=seed), folder)
-    return load_reader(folder)
-
-
-def _strengths(judge: Classifier, family: str, resolution: int, seed: int) -> np.ndarray:
-    """What each factor does to the classifier: log odds from one end of its range to the other, redrawn."""
-    planted = Planted.sample(family, range(300), seed=2000 + seed)
-    ends = [
-        [_odds(judge, planted.pictures(resolution, factors=planted.intervened(name, end))) for end in (0.0, 1.0)]
-        for name in planted.family.factors
-    ]
-    return np.array([(high - low).mean() for low, high in ends])
-
-
-def _odds(judge: Classifier, pictures: np.ndarray) -> np.ndarray:
-    logits = judge.logits(to_tensor(pictures)).detach()
-    return np.asarray(logits[:, 1] - logits[:, 0])
 
 
 def _found(

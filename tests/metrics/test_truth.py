@@ -30,6 +30,7 @@ def test_the_truth_scores_one_throughout() -> None:
     assert {name: score.value for name, score in found.figures().items()} == pytest.approx(
         {"recall": 1, "precision": 1, "purity": 1, "order": 1, "silence": 1}, abs=1e-9
     )
+    assert found.recall_x_purity.value == pytest.approx(1)
     assert found.main == (0, 1, 2)
     assert found.found == CAUSES
     assert found.false_claims == 0
@@ -43,6 +44,7 @@ def test_what_is_missed_mixed_misordered_and_wrongly_claimed_is_scored() -> None
     assert found.recall.value == pytest.approx(2 / 3)
     assert found.precision.value == pytest.approx(2 / 4)
     assert found.purity.value == pytest.approx((1 + 0.5 + 1) / 3)
+    assert found.recall_x_purity.value == pytest.approx(2 / 3 * (1 + 0.5 + 1) / 3)
     # Shown strengths 1, 0, 3 against true 3, 2, 1.
     assert found.order.value == pytest.approx(-0.5)
     assert found.silence.value == pytest.approx(1 / 2)

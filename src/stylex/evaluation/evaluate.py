@@ -236,13 +236,13 @@ def find(
         rankings[target] = ranking.attributes
     return Found(
         rankings=rankings,
-        shown=_in_turn(rankings),
+        shown=in_turn(rankings),
         images=frozenset(chosen.names),
         strong=shortlist(effects, _OWN_CANDIDATES),
     )
 
 
-def _in_turn(rankings: Mapping[int, tuple[Attribute, ...]]) -> tuple[Attribute, ...]:
+def in_turn(rankings: Mapping[int, tuple[Attribute, ...]]) -> tuple[Attribute, ...]:
     """The best of each target, then the second best, ...; no coordinate twice."""
     shown: list[Attribute] = []
     for place in range(max((len(ranking) for ranking in rankings.values()), default=0)):

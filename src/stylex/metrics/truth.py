@@ -55,6 +55,7 @@ class Truth:
         purity: mean share of an attribute's factor change that is its main factor's.
         order: rank correlation over the causes of the strength that the attributes show with the rule's true one.
         silence: share of the ignored factors on which nothing is claimed.
+        recall_x_purity: their product, 0 where nothing was found: what a whole explanation is judged by.
         false_claims: how many claimed attributes have an ignored factor as their main one.
         main: each attribute's main factor, -1 where it changes none.
         found: the causes that were found.
@@ -66,6 +67,7 @@ class Truth:
     purity: Interval
     order: Interval
     silence: Interval
+    recall_x_purity: Interval
     false_claims: int
     main: tuple[int, ...]
     found: tuple[int, ...]
@@ -101,7 +103,7 @@ def truth(
     """
     top = 2 * len(causes) if top is None else top
     n = measured.changes.shape[1]
-    known: dict[bytes, dict[str, float]] = {}  # all five scores see the same samples
+    known: dict[bytes, dict[str, float]] = {}  # all scores see the same samples
 
     def score(name: str) -> Interval:
         def statistic(rows: ndarray) -> float:
@@ -120,6 +122,7 @@ def truth(
         purity=score("purity"),
         order=score("order"),
         silence=score("silence"),
+        recall_x_purity=score("recall_x_purity"),
         false_claims=int((measured.claimed & (main >= 0) & ~np.isin(main, list(causes))).sum()),
         main=tuple(main.tolist()),
         found=tuple(cause for cause in causes if cause in counted),
@@ -152,10 +155,13 @@ def _scores(
             shown[place] = max(shown[place], effect[i])
     ignored = [factor for factor in range(measured.changes.shape[2]) if factor not in causes]
     talked_of = set(main[measured.claimed].tolist())
+    recall = float(np.mean([cause in counted for cause in causes])) if causes else float("nan")
+    purity = float(np.mean(share)) if share else float("nan")
     return {
-        "recall": float(np.mean([cause in counted for cause in causes])) if causes else float("nan"),
+        "recall": recall,
         "precision": float(is_cause.mean()) if len(counted) else float("nan"),
-        "purity": float(np.mean(share)) if share else float("nan"),
+        "purity": purity,
+        "recall_x_purity": recall * purity if share else 0.0 * recall,
         "order": _rank_correlation(shown, np.abs(strengths[list(causes)])),
         "silence": float(np.mean([factor not in talked_of for factor in ignored])) if ignored else float("nan"),
     }
