@@ -294,6 +294,7 @@ def test_what_is_on_screen_is_taken_away(visit) -> None:
     for name, kind in (("Picture", "PNG"), ("Animation", "GIF"), ("Animation, small", "WEBP")):
         with Image.open(io.BytesIO(taken(name))) as image:
             assert image.format == kind
+    assert taken("Film")[4:8] == b"ftyp"
     assert b"<!doctype html>" in taken("Page").lower()
     settings = json.loads(taken("Settings"))
     assert settings["image"] == "shoe-1"

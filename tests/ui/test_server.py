@@ -8,6 +8,7 @@ import json
 import resource
 import socket
 import struct
+import sys
 import time
 from typing import Any
 
@@ -107,6 +108,25 @@ def test_names_flips_searches_and_files(client, read_studio, monkeypatch) -> Non
         answer = client.post("/api/export", json={"kind": kind, "image": "shoe-0", "knobs": {"0": 0.5}})
         assert answer.content[: len(start)].lower() == start.lower(), kind
         assert f'filename="stylex.{kind}"' in answer.headers["content-disposition"]
+
+
+def test_a_film_shows_the_knob_turned_there_and_back(client, monkeypatch) -> None:
+    av = pytest.importorskip("av")
+    monkeypatch.setattr(export, "_CELL", 49)
+    turned = {"kind": "mp4", "image": "shoe-0", "knobs": {"0": 1.0, "1": 1.0}}
+    answer = client.post("/api/export", json=turned)
+    assert answer.headers["content-type"] == "video/mp4"
+    with av.open(io.BytesIO(answer.content)) as film:
+        frames = [frame.to_ndarray(format="gray") for frame in film.decode(video=0)]
+    assert len(frames) == 2 * 25 + 14 * 3
+    light = [frame[frame.shape[0] // 2].mean() for frame in frames]
+    assert light[60] > light[0] + 8
+    assert abs(light[-1] - light[0]) < (light[60] - light[0]) / 2
+    monkeypatch.setitem(sys.modules, "av", None)
+    monkeypatch.setattr(export, "find_spec", lambda name: None)
+    refused = client.post("/api/export", json=turned)
+    assert refused.status_code == 422
+    assert "pip install 'stylex[video]'" in refused.json()["error"]
 
 
 def waited(client: Any, job: str) -> dict[str, Any]:

@@ -31,7 +31,7 @@
  *   flip(id, target, knob ids)   -> Flip                   features.flip
  *   rename(knob id, label)       -> [Knob]                 features.rename
  *   hide(knob id, hidden)        -> [Knob]                 features.hide
- *   export(kind, turn)           -> Blob                   features.export: ["png", "gif", "webp", "html"]
+ *   export(kind, turn)           -> Blob                   features.export: ["png", "gif", "webp", "mp4", "html"]
  *
  * features.combine says whether several knobs can be turned at once; a Knob may have `stops`, the only shares that can
  * be drawn (frames of a report, say), and `images`, the ids of those it can be drawn on. Where combine is false,
@@ -1197,7 +1197,7 @@ class Viewer {
 
   buildExport() {
     const item = (text, note, does) => h("button", { type: "button", onclick: () => { menu.open = false; this.trying(does); } }, h("b", {}, text), h("span", {}, note));
-    const kinds = { png: ["Picture", "PNG: photograph, rebuilt, changed"], gif: ["Animation", "GIF: the knobs turned there and back"], webp: ["Animation, small", "WebP"], html: ["Page", "HTML: a report of what is on screen"] };
+    const kinds = { png: ["Picture", "PNG: photograph, rebuilt, changed"], gif: ["Animation", "GIF: the knobs turned there and back"], webp: ["Animation, small", "WebP"], mp4: ["Film", "MP4, for slides"], html: ["Page", "HTML: a report of what is on screen"] };
     const items = (this.can.export ?? []).map((kind) => item(kinds[kind][0], kinds[kind][1], async () => save(await this.source.export(kind, this.turn(this.image)), `stylex.${kind}`)));
     items.push(item("Settings", "JSON: image, knobs, probabilities", async () => save(new Blob([JSON.stringify(this.settings(), null, 1)], { type: "application/json" }), "stylex.json")));
     if (this.about.repeat) items.push(item("Python", "the lines that repeat it", async () => this.showPython()));
