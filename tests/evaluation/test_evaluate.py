@@ -19,7 +19,7 @@ from stylex.data.archive import ImageSet
 from stylex.evaluation.attack import attack
 from stylex.evaluation.evaluate import PARTS, Options, evaluate_subject, find
 from stylex.evaluation.extractors import extractor_for
-from stylex.evaluation.subject import Subject, random_coordinates, steered_alike, subject_of
+from stylex.evaluation.subject import Subject, comparable, random_coordinates, steered_alike, subject_of
 from stylex.models.snapshot import Snapshot
 from stylex.search.directions import INDEPENDENT, independent
 from stylex.search.shifts import apply_attributes, statistics_of
@@ -162,7 +162,8 @@ def test_random_coordinates_move_one_value_equally_far(subject: Subject, images:
     s = subject.encode(held_out).s
     std = torch.from_numpy(statistics_of(subject.space).std)
     ranking = found.rankings[1][:2]
-    moved = random_coordinates(subject, s, ranking, np.random.default_rng(0))
+    pool = comparable(subject, ranking)
+    moved = random_coordinates(s, ranking, subject.space, pool, np.random.default_rng(0))
     own = [subject.space.index(a.coordinate) for a in ranking]
     assert ((moved != s).sum(dim=1) <= 1).all()
     assert not (moved != s)[:, own].any()

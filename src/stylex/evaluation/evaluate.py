@@ -24,7 +24,7 @@ from stylex.core.progress import Alarm, Done, Listener, Started, Step, silent
 from stylex.data.archive import ImageSet
 from stylex.evaluation.attack import attack, redrawn
 from stylex.evaluation.extractors import Extractor
-from stylex.evaluation.subject import Subject, random_coordinates
+from stylex.evaluation.subject import Subject, comparable, random_coordinates
 from stylex.metrics.agreement import divergence
 from stylex.metrics.frechet import frechet_distance
 from stylex.metrics.interval import bootstrap, mean_interval
@@ -593,7 +593,7 @@ class _Sheet:
             note=f"share of {len(known)} attributes: false discovery rate {LARGEST_RATE:g}, probability on the "
             f"boundary moved by {SMALLEST_CHANGE:g} or more",
         )
-        strangers = [self._test(a, random) for a in self._strangers(random)]
+        strangers = [self._test(a, random) for a in _strangers(self.subject, self.found.shown, _RANDOM_TESTED, random)]
         claims = [_claimed(test, q) for test, q in zip(strangers, _rates(strangers), strict=True)]
         self.add(
             "significance.random_claimed",
@@ -660,11 +660,12 @@ class _Sheet:
         e = against.encode_again(self.measured)
         before, base = against.show(e.s)
         small = _shrunk(before)
-        random = np.random.default_rng(self.options.seed)
-        strangers = tuple(_random_attribute(against, random, theirs[i % len(theirs)]) for i in range(len(theirs)))
+        strangers = _strangers(against, theirs, len(theirs), np.random.default_rng(self.options.seed))
         own_changes, own_effects = self._after() - self._before(), self._effects()
         results = {}
         for name, attributes in (("", theirs), ("random_", strangers)):
+            if not attributes:
+                continue
             shown = [against.show(apply_attributes(e.s, [a], against.space)) for a in attributes]
             changes = np.stack([_shrunk(pictures) - small for pictures, _ in shown])
             effects = np.stack([logits - base for _, logits in shown]).astype(np.float64)
@@ -681,12 +682,13 @@ class _Sheet:
             note=f"who did what shuffled on each image; p {match.p:.3g}",
         )
         self.add("stability.p", match.p, images=images, note="of the mean similarity, under the same shuffles")
-        self.add(
-            "stability.matched_random",
-            results["random_"].share,
-            images=images,
-            note="with as many random coordinates of the second training instead",
-        )
+        if strangers:
+            self.add(
+                "stability.matched_random",
+                results["random_"].share,
+                images=images,
+                note="with as many random coordinates of the second training instead",
+            )
         for (first, second), alike in zip(match.pairs, match.similarity, strict=True):
             self.attributes[first] = replace(
                 self.attributes[first], counterpart=theirs[second].name, similarity=float(alike)
@@ -742,13 +744,14 @@ class _Sheet:
         return self._said(redrawn(self.subject.snapshot, x, told))
 
     def _test(self, attribute: Attribute, random: np.random.Generator) -> _Test:
-        """One attribute's effect on images that are not of the target yet, beside a random coordinate's on each."""
+        """One attribute's effect on images that are not of the target yet, beside another coordinate's on each."""
         _, s, rows = self._starts(attribute.target)
         base, target = self.base[rows], attribute.target
         if len(s) == 0:
             return _Test(effect=None, random_effect=None, change=None, p=None)
         after = self.subject.see(apply_attributes(s, [attribute], self.subject.space))
-        control = self.subject.see(random_coordinates(self.subject, s, [attribute], random))
+        pool = comparable(self.subject, self.found.shown)
+        control = self.subject.see(random_coordinates(s, [attribute], self.subject.space, pool, random))
         effect, beside = (after - base)[:, target].astype(np.float64), (control - base)[:, target].astype(np.float64)
         rise = margin(after.astype(np.float64), target, self.output) - margin(base, target, self.output)
         tested = len(s) >= FEWEST_TO_TEST
@@ -758,10 +761,6 @@ class _Sheet:
             change=float((0.5 * np.tanh(0.5 * rise)).mean()),
             p=sign_flip(effect - beside, seed=self.options.seed) if tested else None,
         )
-
-    def _strangers(self, random: np.random.Generator) -> list[Attribute]:
-        shown = self.found.shown
-        return [_random_attribute(self.subject, random, shown[i % len(shown)]) for i in range(_RANDOM_TESTED)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -788,12 +787,18 @@ def _claimed(test: _Test, q: float | None) -> bool | None:
     return q <= LARGEST_RATE and test.change >= SMALLEST_CHANGE
 
 
-def _random_attribute(subject: Subject, random: np.random.Generator, like: Attribute) -> Attribute:
-    """A coordinate drawn at random, moved as far as an attribute is."""
-    varying = subject.control[statistics_of(subject.space).std[subject.control] > 0]
-    sign: Literal[-1, 1] = 1 if random.integers(2) else -1
-    coordinate = subject.space.coordinate(int(random.choice(varying)))
-    return replace(like, coordinate=coordinate, sign=sign, effect=0.0, significance=None, label=None)
+def _strangers(
+    subject: Subject, shown: Sequence[Attribute], count: int, random: np.random.Generator
+) -> tuple[Attribute, ...]:
+    """Coordinates drawn at random from those comparable with attributes, each moved as far as one of these is."""
+    pool = comparable(subject, shown)
+
+    def drawn(like: Attribute) -> Attribute:
+        sign: Literal[-1, 1] = 1 if random.integers(2) else -1
+        coordinate = subject.space.coordinate(int(random.choice(pool)))
+        return replace(like, coordinate=coordinate, sign=sign, effect=0.0, significance=None, label=None)
+
+    return tuple(drawn(shown[i % len(shown)]) for i in range(count if len(pool) else 0))
 
 
 def _ratio(part: Float[ndarray, " n"], whole: Float[ndarray, " n"], rows: Int[ndarray, " n"]) -> float:

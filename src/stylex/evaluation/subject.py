@@ -106,6 +106,9 @@ class Subject:
         return np.zeros((0, self.classifier.k), dtype=np.float32)
 
 
+_FEWEST_OTHERS = 3
+
+
 def subject_of(snapshot: Snapshot, classifier: Classifier, *, torgb: bool = False) -> Subject:
     """A snapshot in its own space: single coordinates, or directions in w where it was given some."""
     return Subject(
@@ -134,24 +137,39 @@ def steered_alike(snapshot: Snapshot, other: Snapshot) -> Snapshot:
     return along_eigenvectors(snapshot, snapshot.latents)
 
 
-def random_coordinates(
-    subject: Subject, s: Float[Tensor, "n s_dim"], attributes: Sequence[Attribute], random: np.random.Generator
-) -> Float[Tensor, "n s_dim"]:
-    """Move a random coordinate of each image, another on each, as far as the attributes together move it.
+def comparable(subject: Subject, shown: Sequence[Attribute]) -> Int64[ndarray, " r"]:
+    """Coordinates to compare attributes with: of their kinds of layer, none of their own, all of them varying.
 
-    As far: by the same Euclidean length in standard deviations. The coordinates are of the attributes' own kinds of
-    layer, never their own, never one that does not vary.
+    Beside directions they are the other directions that were searched, as long as there are a few: random mixtures
+    hold a part of the strongest direction, and beside these no weaker one would count.
     """
     space, statistics = subject.space, statistics_of(subject.space)
-    kinds = {space.layer(attribute.coordinate.layer).kind for attribute in attributes}
-    own = {space.index(attribute.coordinate) for attribute in attributes}
+    kinds = {space.layer(attribute.coordinate.layer).kind for attribute in shown}
+    own = {space.index(attribute.coordinate) for attribute in shown}
     kind_of = np.concatenate([[layer.kind] * layer.channels for layer in space.layers])
-    pool = np.array(
-        [i for i in subject.control.tolist() if i not in own and statistics.std[i] > 0 and kind_of[i] in kinds],
-        dtype=np.int64,
-    )
+
+    def left(indices: Int64[ndarray, " m"]) -> Int64[ndarray, " r"]:
+        kept = [i for i in indices.tolist() if i not in own and statistics.std[i] > 0 and kind_of[i] in kinds]
+        return np.array(kept, dtype=np.int64)
+
+    others = left(subject.indices) if kinds == {"direction"} else np.zeros(0, dtype=np.int64)
+    return others if len(others) >= _FEWEST_OTHERS else left(subject.control)
+
+
+def random_coordinates(
+    s: Float[Tensor, "n s_dim"],
+    attributes: Sequence[Attribute],
+    space: StyleSpace,
+    pool: Int64[ndarray, " r"],
+    random: np.random.Generator,
+) -> Float[Tensor, "n s_dim"]:
+    """Move a random coordinate of the pool in each image, another in each, as far as the attributes together move it.
+
+    As far: by the same Euclidean length in standard deviations.
+    """
     if len(pool) == 0:
         return s.clone()
+    statistics = statistics_of(space)
     std = torch.tensor(np.where(statistics.std > 0, statistics.std, np.inf)).to(s)
     length = ((apply_attributes(s, attributes, space) - s) / std).norm(dim=1)
     columns = torch.from_numpy(random.choice(pool, size=len(s))).to(s.device)
