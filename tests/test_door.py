@@ -202,8 +202,8 @@ def test_a_search_may_be_screened_or_go_along_eigenvectors(world: World, capsys:
     assert main(world.find("--method", "attfind", "--search", "screened", out="explained")) == 0
     assert "coordinates were measured on all images" in capsys.readouterr().err
     manifest = json.loads((world.root / "explained" / "manifest.json").read_text())
-    assert any("were searched in full" in note for note in manifest["notes"])
-    assert main(world.find("--method", "eigenfind", out="eigen")) == 0
+    assert any("as learnt from" in note for note in manifest["notes"])
+    assert main(world.find("--method", "eigenfind", "--search", "screened", "--precision", "bf16", out="eigen")) == 0
     assert "direction" in capsys.readouterr().out
     layers = json.loads((world.root / "eigen" / "manifest.json").read_text())["space"]["layers"]
     assert [layer["name"] for layer in layers if layer["kind"] == "direction"] == ["eigen", "eigenrandom"]

@@ -249,6 +249,7 @@ def find(
     method: Literal["directions", "attfind", "eigenfind"] = "directions",
     search: Literal["auto", "exact", "screened"] = "auto",
     recall: float = 0.99,
+    precision: Literal["float32", "bf16"] = "float32",
     classifier_spec: ClassifierSpecLike | None = None,
     device: str = "auto",
     overwrite: bool = False,
@@ -275,8 +276,11 @@ def find(
             whose effect is no accident and no trifle; ``attfind`` searches single style coordinates, as published;
             ``eigenfind`` tries the 20 directions that change the generator's styles most, and ranks them by itself.
         search: ``exact`` moves every coordinate on every image; ``screened`` only those that a screen by gradients
-            keeps, and says how many of the strongest it holds; ``auto`` is exact where that takes minutes.
+            keeps, and says how many of the strongest it holds (``eigenfind``: ranks on some of the images); ``auto``
+            is exact where that takes minutes.
         recall: the share of the strongest moves that a screen must hold, as estimated on images searched in full.
+        precision: ``bf16`` draws in bfloat16 where the hardware has it and effects change by 2% of the largest at
+            most, measured on some moves of one image; a screen's survivors are measured in ``float32`` anyway.
         classifier_spec: a JSON file that describes the classifier, as of ``train``.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:1``.
         overwrite: replace an explanation folder that is already there.
@@ -293,8 +297,8 @@ def find(
     from stylex.models.processes import join
     from stylex.search.directions import independent
     from stylex.search.eigenfind import along_eigenvectors
-    from stylex.search.explaining import choose_to_search, encode, explain_class, latents_of
-    from stylex.store.folder import check_place, write_explanation
+    from stylex.search.explaining import choose_to_search, encode_stream, explain_class, latents_of
+    from stylex.store.folder import check_place, read_explanation, write_explanation
 
     place, folder = _device(device), Path(out)
     check_place(folder, overwrite=overwrite)
@@ -310,12 +314,11 @@ def find(
     _fits(archive, snapshot, data)
     held_out = archive.split("test")
     chosen = choose_to_search(judge, held_out, images, target=to, source=start)
-    x = chosen.batch(range(len(chosen))).to(place)
     if method == "directions":
         snapshot = independent(snapshot)
     elif method == "eigenfind":
         snapshot = along_eigenvectors(snapshot, latents_of(snapshot, archive))
-    encoded = encode(snapshot, judge, x, chosen.names, _names_of(chosen))
+    encoded = encode_stream(snapshot, judge, chosen, _names_of(chosen))
     explanation = explain_class(
         snapshot,
         judge,
@@ -329,6 +332,7 @@ def find(
         realism=realism,
         search=search,
         recall=recall,
+        precision=precision,
         folder=_effects_folder(Path(run)),
         processes=processes,
         settings={
@@ -347,14 +351,15 @@ def find(
             "method": method,
             "search": search,
             "recall": recall,
+            "precision": precision,
         },
         listener=listener,
     )
-    if processes.first:
+    if explanation is not None:
         write_explanation(explanation, folder, overwrite=overwrite)
     processes.wait()
     processes.leave()
-    return explanation
+    return read_explanation(folder) if explanation is None else explanation
 
 
 def explain(

@@ -8,14 +8,16 @@ from importlib.resources import as_file, files
 
 import numpy as np
 import pytest
+import torch
 
 from stylex.classifiers.classifier import Classifier
 from stylex.classifiers.load import load_classifier
 from stylex.core.errors import SearchError
 from stylex.data.archive import open_images
 from stylex.models.snapshot import Snapshot, load_snapshot
+from stylex.search import explaining
 from stylex.search.directions import independent, independent_directions, random_directions
-from stylex.search.explaining import Encoded, encode, explain_class, explain_image
+from stylex.search.explaining import Encoded, encode, encode_stream, explain_class, explain_image
 
 
 def mixed(n: int = 3000, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -106,11 +108,41 @@ def shipped() -> Iterator[tuple[Snapshot, Classifier, Encoded]]:
 def test_a_class_is_explained_along_directions(shipped: tuple[Snapshot, Classifier, Encoded]) -> None:
     snapshot, judge, encoded = shipped
     explanation = explain_class(snapshot, judge, encoded, target=None, selection="directions", shown=2, settings={})
+    assert explanation is not None
     assert {attribute.coordinate.layer for attribute in explanation.ranking} <= {"independent"}
     assert len(explanation.ranking) > 0
     assert all(attribute.significance is not None for attribute in explanation.ranking)
     assert explanation.space is not None
     assert explanation.space.layers[-2].name == "independent"
+
+
+def test_images_that_stay_in_their_archive_are_explained_alike(
+    shipped: tuple[Snapshot, Classifier, Encoded], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    snapshot, judge, encoded = shipped
+    with as_file(files("stylex") / "demo_data") as folder:
+        images = open_images(folder / "shoes.zip")
+        images = images.subset(np.concatenate([np.arange(12), np.arange(len(images) - 12, len(images))]))
+        held: list[int] = []
+        monkeypatch.setattr(explaining, "_TOGETHER_ENCODED", 10)
+        batch = type(images).batch
+        monkeypatch.setattr(type(images), "batch", lambda self, rows: held.append(len(rows)) or batch(self, rows))
+        streamed = encode_stream(snapshot, judge, images, encoded.labels)
+        assert held == [10, 10, 4]
+        assert streamed.ids == encoded.ids
+        for name in ("s", "logits", "logits_rec"):
+            torch.testing.assert_close(getattr(streamed, name), getattr(encoded, name), atol=1e-4, rtol=1e-4)
+        assert streamed.pixel_l1() == pytest.approx(encoded.pixel_l1(), abs=1e-6)
+        for one, other in zip(streamed.pair(3), encoded.pair(3), strict=True):
+            torch.testing.assert_close(one, other, atol=1e-5, rtol=1e-5)
+        found = [
+            explain_class(snapshot, judge, e, target=None, selection="directions", shown=1, settings={})
+            for e in (streamed, encoded)
+        ]
+    assert found[0] is not None
+    assert found[1] is not None
+    assert [a.name for a in found[0].ranking] == [a.name for a in found[1].ranking]
+    assert [image.id for image in found[0].images] == [image.id for image in found[1].images]
 
 
 def test_an_image_is_explained_along_directions(shipped: tuple[Snapshot, Classifier, Encoded]) -> None:

@@ -287,18 +287,23 @@ def test_what_a_lost_process_left_is_measured_when_called_again(make_world, tmp_
         stream(world, processes=Processes(0, 2))
 
 
-def test_bfloat16_is_refused_where_it_is_not_exact_enough(network, tmp_path) -> None:
+def test_bfloat16_is_refused_where_it_is_not_exact_enough(network, monkeypatch) -> None:
+    monkeypatch.setattr("stylex.search.moves.has_fast_bf16", lambda place: True)
     synthesis, judge, space, s = network
     exact = measure_effects(synthesis, judge, space, s, image_ids=list("abc"))
     heard: list[Event] = []
-    options = {"image_ids": list("abc"), "precision": "bfloat16", "listener": heard.append}
+    options = {"image_ids": list("abc"), "precision": "bf16", "listener": heard.append}
     refused = stream_effects(synthesis, judge, space, s, tolerance=0.0, **options)
     np.testing.assert_array_equal(refused.values, exact.values)
     granted = stream_effects(synthesis, judge, space, s, tolerance=0.2, **options)
     assert 0 < np.abs(granted.values - exact.values).max() < 0.2 * np.abs(exact.values).max()
     said = [event.message for event in heard if isinstance(event, Found)]
     assert "float32 is used instead" in said[0]
-    assert "measured in bfloat16" in said[1]
+    assert "drawn in bfloat16" in said[1]
+    monkeypatch.setattr("stylex.search.moves.has_fast_bf16", lambda place: False)
+    slow = stream_effects(synthesis, judge, space, s, tolerance=0.2, **options)
+    np.testing.assert_array_equal(slow.values, exact.values)
+    assert "no bfloat16 in hardware" in [event.message for event in heard if isinstance(event, Found)][2]
 
 
 def test_effects_survive_saving(make_world, tmp_path) -> None:

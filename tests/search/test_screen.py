@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from stylex.core.progress import Event, Step
+from stylex.core.progress import Event, Found, Step
 from stylex.search.effects import measure_effects
 from stylex.search.screen import Screened, first_order, screen
 
@@ -83,6 +83,17 @@ def test_all_is_kept_when_all_is_wanted_and_nothing_when_nobody_is_to_be_moved(m
     world.classifier.bias = torch.tensor([100.0, 0.0])
     nobody = screen(world.synthesis, world.classifier, world.space, world.s, (0,))
     assert (len(nobody.indices), nobody.recall, nobody.pictures) == (0, 1.0, 0)
+
+
+def test_a_screen_in_bfloat16_keeps_what_is_strong(make_world, monkeypatch) -> None:
+    monkeypatch.setattr("stylex.search.moves.has_fast_bf16", lambda place: True)
+    world = make_world(n=60, channels=(8, 4), torgb=2)
+    effects = measure_effects(world.synthesis, world.classifier, world.space, world.s, image_ids=world.ids)
+    heard: list[Event] = []
+    kept = run(world, top=3, precision="bf16", listener=heard.append)
+    assert any(isinstance(event, Found) and "bfloat16" in event.message for event in heard)
+    found = [effects.indices[c] in kept.indices for target in (0, 1) for _, c in strongest(effects, target, 3)]
+    assert np.mean(found) >= 0.8
 
 
 def test_the_same_call_keeps_the_same_and_says_so(make_world) -> None:

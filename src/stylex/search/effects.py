@@ -10,17 +10,16 @@ from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
-import torch
 from jaxtyping import Float, Float32, Int64, Shaped
 from numpy import ndarray
 from torch import Tensor
 
 from stylex.core.errors import ClassifierError, SearchError, StoreError
 from stylex.core.files import write_whole
-from stylex.core.progress import Done, Found, Listener, Started, Step, silent
+from stylex.core.progress import Done, Listener, Started, Step, silent
 from stylex.core.stylespace import StyleSpace
 from stylex.models.processes import Processes
-from stylex.search.moves import Evaluator, Precision, moves_to_extremes
+from stylex.search.moves import TOLERANCE, Evaluator, Precision
 from stylex.search.render import Judge, Synthesizer
 from stylex.search.shards import DAMAGED, Block, ShardedEffects, Shards, position_of
 from stylex.search.shifts import statistics_of
@@ -31,12 +30,10 @@ TASK = "effects"
 IN_MEMORY = 2**30
 """Bytes of effects that are held in memory, as float32; more stay on disk, as float16."""
 
-_BLOCK_PICTURES, _BLOCK_IMAGES = 2**13, 64
+_BLOCK_PICTURES, _BLOCK_IMAGES = 2**12, 64
 """A block of images is measured and written together: about so many pictures, at most so many images."""
 _KEPT_BYTES, _KEPT_CLASSES = 2**22, 16
 """Where one image's effects on all classes take more bytes, those on its likeliest classes are kept."""
-_SAMPLE = 256
-"""Moves that bfloat16 is tried on."""
 
 _FORMAT = "stylex effects 1"
 
@@ -271,7 +268,7 @@ def stream_effects(
     shift_range: float = 1.0,
     classes: Sequence[int] = (),
     precision: Precision = "float32",
-    tolerance: float = 0.02,
+    tolerance: float = TOLERANCE,
     chunk: int | None = None,
     in_memory: int = IN_MEMORY,
     folder: Path | None = None,
@@ -290,7 +287,7 @@ def stream_effects(
             ``measure_effects``. Several processes need a ``folder`` that all of them see.
         classes: those whose effects are kept of every image. Where one image's effects on all classes would take more
             than 4 MiB, they are kept for these and for the 16 that come nearest to being predicted on that image.
-        precision: ``bfloat16`` where it is faster; refused, and said so, where it changes effects by more than
+        precision: ``bf16`` where the hardware has it; refused, and said so, where it changes effects by more than
             ``tolerance`` (of the largest effect), measured on some moves of the first image.
         tolerance: that bound.
         in_memory: bytes of effects (as float32) that are held in memory; more are left on disk, as float16.
@@ -312,7 +309,7 @@ def stream_effects(
     statistics = statistics_of(space)
     evaluator = Evaluator(synthesis, classifier, space, chunk=chunk)
     n, m = len(s), len(indices)
-    k = evaluator.logits(s[:1].float(), *_no_moves(s))[0].shape[1]
+    k = evaluator.effects(s[:1].float(), indices[:0], shift_range)[1].shape[1]
     kept = _kept_classes(k, 2 * m, classes)
     large = 4 * n * 2 * m * kept > in_memory
     if folder is None and (large or processes.size > 1):
@@ -321,11 +318,10 @@ def stream_effects(
             f"({'they are too many for memory' if large else 'several processes share them'}); search with a run's "
             "folder, or fewer images"
         )
-    if precision == "bfloat16":
-        precision = _granted(evaluator, s[:1].float(), indices, shift_range, tolerance, listener)
-    evaluator.precision = precision
+    if precision == "bf16":
+        evaluator.try_bf16(s[:1].float(), indices, shift_range, tolerance=tolerance, listener=listener)
     vectors = s.float().cpu().numpy()
-    settings = [key, space.to_json(), shift_range, precision, kept, "float16" if large else "float32"]
+    settings = [key, space.to_json(), shift_range, evaluator.precision, kept, "float16" if large else "float32"]
     if kept < k:
         settings.append(list(classes))
     shards = None
@@ -340,7 +336,7 @@ def stream_effects(
     listener(Started(task=TASK, total=n, unit="images", done=done))
     began, drawn = time.perf_counter(), 0
     for rows in pending[processes.rank :: processes.size]:
-        values, base, pictures = _effects_of(evaluator, s[rows].float(), indices, shift_range)
+        values, base, pictures = evaluator.effects(s[rows].float(), indices, shift_range)
         if not (np.isfinite(values).all() and np.isfinite(base).all()):
             bad = next(i for i in range(len(rows)) if not (np.isfinite(values[i]).all() and np.isfinite(base[i]).all()))
             raise ClassifierError(
@@ -375,23 +371,6 @@ def stream_effects(
     return sharded if large or kept < k else _in_memory(sharded)
 
 
-def _effects_of(evaluator: Evaluator, s: Tensor, indices: ndarray, shift_range: float) -> tuple[ndarray, ndarray, int]:
-    # Effects [n 2 m k] and base logits of a few images, and the number of pictures drawn.
-    moved = moves_to_extremes(evaluator.space, s, indices, shift_range)
-    own = s[:, None, torch.from_numpy(indices).to(s.device)]
-    image, sign, column = (moved != own).nonzero(as_tuple=True)
-    index = torch.from_numpy(indices).to(s.device)[column]
-    base, logits = evaluator.logits(s, image, index, moved[image, sign, column])
-    table = torch.zeros(*moved.shape, base.shape[1], device=s.device)
-    table[image, sign, column] = logits - base[image]
-    return table.cpu().numpy(), base.cpu().numpy(), len(base) + len(logits)
-
-
-def _no_moves(s: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    nothing = torch.zeros(0, dtype=torch.long, device=s.device)
-    return nothing, nothing, torch.zeros(0, device=s.device)
-
-
 def _kept_classes(k: int, moves: int, classes: Sequence[int]) -> int:
     return k if 2 * moves * k <= _KEPT_BYTES else min(k, len(classes) + _KEPT_CLASSES)
 
@@ -409,27 +388,6 @@ def _block(values: ndarray, base: ndarray, kept: int, classes: Sequence[int], dt
     taken = np.take_along_axis(values, chosen[:, None, None, :], axis=3)
     taken = np.ascontiguousarray(taken.transpose(3, 0, 1, 2)).astype(dtype)
     return Block(values=taken, classes=chosen.astype(np.int64), base_logits=base)
-
-
-def _granted(
-    evaluator: Evaluator, s: Tensor, indices: ndarray, shift_range: float, tolerance: float, listener: Listener
-) -> Precision:
-    # Whether bfloat16 is exact enough, seen on moves of one image.
-    some = indices[:: max(1, 2 * len(indices) // _SAMPLE)]
-    exact = _effects_of(evaluator, s, some, shift_range)[0]
-    evaluator.precision = "bfloat16"
-    rough = _effects_of(evaluator, s, some, shift_range)[0]
-    error = float(np.abs(rough - exact).max() / max(np.abs(exact).max(), 1e-12))
-    if error <= tolerance:
-        listener(Found(message=f"Effects are measured in bfloat16, which changes them by {error:.2%} of the largest."))
-        return "bfloat16"
-    listener(
-        Found(
-            message=f"bfloat16 would change effects by {error:.1%} of the largest, more than {tolerance:.1%}: float32 "
-            "is used instead."
-        )
-    )
-    return "float32"
 
 
 def _in_memory(sharded: ShardedEffects) -> Effects:

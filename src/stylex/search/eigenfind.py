@@ -11,7 +11,7 @@ from typing import Literal
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int64
 from numpy import ndarray
 
 from stylex.core.attribute import Attribute, AttributeRanking
@@ -29,6 +29,9 @@ EIGEN, RANDOM = "eigen", "eigenrandom"
 
 Rows = Literal["plain", "unit"]
 """Whether the affine layers' rows count by their length, or all alike."""
+
+_FEWEST, _SHARE = 32, 8
+"""A quick ranking looks at one in so many images, but at this many at least."""
 
 Moves = Literal["w", "s"]
 """Whether a direction moves all styles, as a step in w does, or those of the convolutions alone."""
@@ -157,6 +160,30 @@ def eigenfind(
     return AttributeRanking(
         attributes=tuple(attributes), strategy="eigenfind", images=n, explained=share, finding=finding
     )
+
+
+def a_few(
+    base_logits: Float[ndarray, "n k"], targets: Sequence[int], output: Output, *, source: int | None = None
+) -> Int64[ndarray, " few"]:
+    """Images enough to rank some forty moves by their mean effect: of those not predicted a target one in eight.
+
+    At least 32 of each target's (all, where there are fewer), evenly taken; positions, ascending.
+
+    Args:
+        base_logits: of the reconstructions.
+        targets: classes to drive to.
+        output, source: which images are to be moved, as of ``attfind.attfind``.
+    """
+    chosen: set[int] = set()
+    for target in targets:
+        rows = ~predicted(base_logits, target, output)
+        if source is not None:
+            rows &= predicted(base_logits, source, output)
+        places = np.flatnonzero(rows)
+        wanted = min(len(places), max(_FEWEST, len(places) // _SHARE))
+        chosen |= set(places[np.floor((np.arange(wanted) + 0.5) * len(places) / max(wanted, 1)).astype(int)].tolist())
+    # Where nobody is to be moved, one image tells that as well as all.
+    return np.array(sorted(chosen or {0}), dtype=np.int64)
 
 
 def alone(effects: EffectTable, sign: int, column: int, target: int, output: Output) -> Bool[ndarray, " n"]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -31,9 +33,10 @@ from stylex.search.counterfactual import flip_rate, independent, random_control,
 from stylex.search.decision import predicted
 from stylex.search.editor import StyleEditor
 from stylex.search.effects import EffectTable, measure_effects, stream_effects
-from stylex.search.eigenfind import eigenfind
+from stylex.search.eigenfind import a_few, eigenfind
+from stylex.search.moves import Precision
 from stylex.search.realism import keep_realistic
-from stylex.search.render import draw
+from stylex.search.render import Synthesizer, draw
 from stylex.search.screen import screen
 from stylex.search.select import choose_images
 from stylex.search.shifts import apply_attributes
@@ -49,6 +52,9 @@ _LATENTS = 512
 _EXACT_PICTURES = 500_000
 """A search is exact, unless asked, while it draws no more pictures than this: some minutes on two cores at 32 px."""
 
+_TOGETHER_ENCODED = 64
+"""Images read, encoded and drawn at once."""
+
 _TOGETHER = 10
 """Attributes moved together to test whether they suffice."""
 _STRIP_IMAGES = 4
@@ -60,24 +66,73 @@ _LOW_AGREEMENT = 0.9
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Encoded:
+class Searched(ABC):
     """Images in StyleSpace, with what the classifier says of them and of their reconstructions.
 
     Attributes:
         ids: unique names, safe as file names.
         labels: the data's own labels, or None for each.
-        x, x_rec: images and reconstructions ``n c h w`` in [-1, 1].
         logits, logits_rec: ``[n, k]``.
         s: style vectors ``[n, s_dim]``.
     """
 
     ids: tuple[str, ...]
     labels: tuple[str | None, ...]
-    x: Float[Tensor, "n c h w"]
-    x_rec: Float[Tensor, "n c h w"]
     logits: Float[Tensor, "n k"]
     logits_rec: Float[Tensor, "n k"]
     s: Float[Tensor, "n s_dim"]
+
+    @abstractmethod
+    def pair(self, row: int) -> tuple[Float[Tensor, "1 c h w"], Float[Tensor, "1 c h w"]]:
+        """An image and its reconstruction, in [-1, 1]."""
+
+    @abstractmethod
+    def pixel_l1(self) -> float:
+        """Mean difference between images and reconstructions, in the unit of [-1, 1]."""
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Encoded(Searched):
+    """Images that are held in memory, and their reconstructions.
+
+    Attributes:
+        x, x_rec: images and reconstructions ``n c h w`` in [-1, 1].
+    """
+
+    x: Float[Tensor, "n c h w"]
+    x_rec: Float[Tensor, "n c h w"]
+
+    def pair(self, row: int) -> tuple[Float[Tensor, "1 c h w"], Float[Tensor, "1 c h w"]]:
+        """As of ``Searched``."""
+        return self.x[row : row + 1], self.x_rec[row : row + 1]
+
+    def pixel_l1(self) -> float:
+        """As of ``Searched``."""
+        return (self.x_rec - self.x).abs().mean().item()
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Streamed(Searched):
+    """Images that stay in their archive; what is shown of them is read, and drawn, again.
+
+    Attributes:
+        images: the archive's.
+        synthesis: what draws reconstructions.
+        difference: the mean difference of pixels.
+    """
+
+    images: ImageSet
+    synthesis: Synthesizer
+    difference: float
+
+    def pair(self, row: int) -> tuple[Float[Tensor, "1 c h w"], Float[Tensor, "1 c h w"]]:
+        """As of ``Searched``."""
+        s = self.s[row : row + 1]
+        return self.images.batch([row]).to(s.device), draw(self.synthesis, s)
+
+    def pixel_l1(self) -> float:
+        """As of ``Searched``."""
+        return self.difference
 
 
 @torch.inference_mode()
@@ -95,7 +150,8 @@ def choose_to_search(
         raise SearchError(f"{num} of {len(images)} images were to be searched; give at least one test image")
     looked_at = _spread(len(images), min(len(images), 10 * num))
     device = next(classifier.buffers()).device
-    logits = torch.cat([classifier.logits(images.batch(part).to(device)) for part in np.array_split(looked_at, 10)])
+    parts = np.array_split(looked_at, -(-len(looked_at) // _TOGETHER_ENCODED))
+    logits = torch.cat([classifier.logits(images.batch(part).to(device)) for part in parts])
     named = logits.argmax(dim=1) if classifier.activation == "softmax" else (logits[:, target or 0] > 0).long()
     if source is not None:
         starts = named == source if classifier.activation == "softmax" else logits[:, source] > 0
@@ -120,7 +176,6 @@ def _spread(n: int, wanted: int) -> NDArray[np.int64]:
     return np.floor((np.arange(wanted) + 0.5) * n / max(wanted, 1)).astype(np.int64)
 
 
-@torch.inference_mode()
 def encode(
     snapshot: Snapshot,
     classifier: Classifier,
@@ -129,17 +184,45 @@ def encode(
     labels: Sequence[str | None],
 ) -> Encoded:
     """Take images into StyleSpace, and reconstruct them with fixed noise."""
-    rows: list[tuple[Tensor, Tensor, Tensor, Tensor]] = []
-    for part in x.split(64):
-        logits = classifier.logits(part)
-        told = snapshot.generator.told(classifier.probabilities(logits[:, : classifier.own]))
-        s = snapshot.generator.synthesis.styles(snapshot.encoder(part), told)
-        x_rec = draw(snapshot.generator.synthesis, s)
-        rows.append((x_rec, logits, classifier.logits(x_rec), s))
+    rows = [_encoded(snapshot, classifier, part) for part in x.split(_TOGETHER_ENCODED)]
     x_rec, logits, logits_rec, s = (torch.cat(column) for column in zip(*rows, strict=True))
     return Encoded(
         ids=_file_names(ids), labels=tuple(labels), x=x, x_rec=x_rec, logits=logits, logits_rec=logits_rec, s=s
     )
+
+
+def encode_stream(
+    snapshot: Snapshot, classifier: Classifier, images: ImageSet, labels: Sequence[str | None]
+) -> Streamed:
+    """``encode`` for any number of images: some are in memory at a time, and none are kept."""
+    device = next(classifier.buffers()).device
+    rows, difference = [], 0.0
+    for start in range(0, len(images), _TOGETHER_ENCODED):
+        x = images.batch(range(start, min(start + _TOGETHER_ENCODED, len(images)))).to(device)
+        x_rec, *row = _encoded(snapshot, classifier, x)
+        difference += (x_rec - x).abs().mean().item() * len(x) / len(images)
+        rows.append(row)
+    logits, logits_rec, s = (torch.cat(column) for column in zip(*rows, strict=True))
+    return Streamed(
+        ids=_file_names(images.names),
+        labels=tuple(labels),
+        logits=logits,
+        logits_rec=logits_rec,
+        s=s,
+        images=images,
+        synthesis=snapshot.generator.synthesis,
+        difference=difference,
+    )
+
+
+@torch.inference_mode()
+def _encoded(snapshot: Snapshot, classifier: Classifier, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    # Reconstructions, logits of images and of those, and style vectors.
+    logits = classifier.logits(x)
+    told = snapshot.generator.told(classifier.probabilities(logits[:, : classifier.own]))
+    s = snapshot.generator.synthesis.styles(snapshot.encoder(x), told)
+    x_rec = draw(snapshot.generator.synthesis, s)
+    return x_rec, logits, classifier.logits(x_rec), s
 
 
 @torch.inference_mode()
@@ -155,7 +238,7 @@ def latents_of(snapshot: Snapshot, images: ImageSet) -> Float[NDArray[Any], "n w
 def explain_class(
     snapshot: Snapshot,
     classifier: Classifier,
-    encoded: Encoded,
+    encoded: Searched,
     *,
     target: int | None,
     source: int | None = None,
@@ -166,17 +249,18 @@ def explain_class(
     realism: float | None = None,
     search: Search = "auto",
     recall: float = 0.99,
+    precision: Precision = "float32",
     shown: int = 6,
     folder: Path | None = None,
     processes: Processes | None = None,
     settings: Mapping[str, Any],
     listener: Listener = silent,
-) -> Explanation:
+) -> Explanation | None:
     """What drives the classifier towards a class, over many images.
 
     Args:
         snapshot, classifier: the networks.
-        encoded: the images to search on.
+        encoded: the images to search on (``Encoded``, or of any number ``Streamed``).
         target: class to drive to; None with two classes: both, the best attributes of each in turn.
         source: start only from images predicted this class.
         attributes: how many to look for.
@@ -186,12 +270,18 @@ def explain_class(
         shift_range: how far to move, as a fraction of the way to the observed extreme.
         realism: reject attributes that move the discriminator's logit by more than this.
         search: measure everything (``exact``), or screen and verify; ``auto`` is exact where that takes minutes.
+            EigenFind screened ranks its directions on some of the images (``eigenfind.a_few``).
         recall: share of the strongest moves that a screen must hold, as estimated.
+        precision: ``bf16`` draws in it where the hardware has it and a sample's errors are small: all pictures of an
+            exact search, and those of a screen, whose survivors are measured in float32.
         shown: images to show each attribute on.
         folder: keep measured effects here, to go on after an interruption.
         processes: who else measures effects (into the same ``folder``).
         settings: to be written into the explanation.
         listener: hears the progress.
+
+    Returns:
+        The explanation; of several processes the first one's only, as the others end when all is measured.
 
     Raises:
         SearchError: a class that cannot be searched for.
@@ -206,8 +296,11 @@ def explain_class(
     goals = (0, 1) if target is None else (goal,)
     num = max(attributes, _TOGETHER)
     indices = space.indices(include_torgb=torgb)
-    screened = None
-    if search == "screened" or (search == "auto" and 2 * len(indices) * len(encoded.s) > _EXACT_PICTURES):
+    screened, rows = None, np.arange(len(encoded.s))
+    if selection == "eigenfind":
+        if search == "screened":
+            rows = a_few(encoded.logits_rec.cpu().numpy(), goals, output, source=source)
+    elif search == "screened" or (search == "auto" and 2 * len(indices) * len(encoded.s) > _EXACT_PICTURES):
         screened = screen(
             synthesis,
             classifier,
@@ -220,30 +313,35 @@ def explain_class(
             shift_range=shift_range,
             top=CANDIDATES if selection == "together" else num,
             recall=recall,
+            precision=precision,
             listener=listener,
         )
         listener(Found(message=f"{screened.note}."))
+    s = encoded.s[torch.from_numpy(rows).to(encoded.s.device)]
     effects = stream_effects(
         synthesis,
         classifier,
         space,
-        encoded.s,
-        image_ids=encoded.ids,
+        s,
+        image_ids=[encoded.ids[row] for row in rows],
         indices=indices if screened is None else screened.indices,
         shift_range=shift_range,
+        precision=precision if screened is None else "float32",
         classes=sorted({*goals, *(() if source is None else (source,))}),
         folder=folder,
         key=_key(snapshot, classifier),
         processes=processes,
         listener=listener,
     )
+    if processes is not None and not processes.first:
+        return None
     if selection == "together":
         rankings = [
             together(
                 synthesis,
                 classifier,
                 space,
-                encoded.s,
+                s,
                 effects,
                 to,
                 labels=labels,
@@ -263,7 +361,7 @@ def explain_class(
                 classifier,
                 lambda x, c: snapshot.discriminator(x, c[:, : classifier.own]),
                 space,
-                encoded.s,
+                s,
                 effects,
                 ranking,
                 output=output,
@@ -276,7 +374,7 @@ def explain_class(
         figures |= _sufficiency(snapshot, classifier, encoded, found, to, indices, source)
     ranking = _joined(rankings, attributes)
     listener(Found(message=ranking.finding))
-    images, counterfactuals, notes = _shows(snapshot, classifier, encoded, effects, ranking, shown, listener)
+    images, counterfactuals, notes = _shows(snapshot, classifier, encoded, effects, rows, ranking, shown, listener)
     strips = _turned(snapshot, classifier, encoded, ranking, counterfactuals, listener)
     title = "What drives this classifier towards " + " and ".join(labels[to] for to in goals)
     return Explanation(
@@ -448,8 +546,8 @@ def _key(snapshot: Snapshot, classifier: Classifier) -> str:
     return " ".join([snapshot.sha256, *classifier.spec.labels[classifier.own :]])
 
 
-def _quality(encoded: Encoded, classifier: Classifier) -> dict[str, float]:
-    figures = {"pixel_l1": (encoded.x_rec - encoded.x).abs().mean().item()}
+def _quality(encoded: Searched, classifier: Classifier) -> dict[str, float]:
+    figures = {"pixel_l1": encoded.pixel_l1()}
     own = slice(classifier.own)
     return figures | agreement(encoded.logits[:, own], encoded.logits_rec[:, own], classifier.activation)
 
@@ -457,7 +555,7 @@ def _quality(encoded: Encoded, classifier: Classifier) -> dict[str, float]:
 def _sufficiency(
     snapshot: Snapshot,
     classifier: Classifier,
-    encoded: Encoded,
+    encoded: Searched,
     ranking: AttributeRanking,
     target: int,
     indices: NDArray[np.int64],
@@ -490,14 +588,15 @@ def _sufficiency(
 def _shows(
     snapshot: Snapshot,
     classifier: Classifier,
-    encoded: Encoded,
+    encoded: Searched,
     effects: EffectTable,
+    measured: NDArray[np.int64],
     ranking: AttributeRanking,
     shown: int,
     listener: Listener,
 ) -> tuple[tuple[ExplainedImage, ...], tuple[Counterfactual, ...], list[str]]:
-    """The images that show each attribute best, both ways, and what they become."""
-    s = encoded.s.cpu().numpy()
+    """The images (of those measured) that show each attribute best, both ways, and what they become."""
+    s = encoded.s.cpu().numpy()[measured]
     jobs: list[_Job] = []
     notes: list[str] = []
     listener(Started(task="pictures", total=len(ranking), unit="attributes"))
@@ -514,7 +613,9 @@ def _shows(
             )
             if showing.note and not turned:
                 notes.append(f"{attribute.name}: {showing.note}.")
-            jobs += [("shows", int(row), [showing.attribute], (place,), attribute.target) for row in showing.rows]
+            jobs += [
+                ("shows", int(row), [showing.attribute], (place,), attribute.target) for row in measured[showing.rows]
+            ]
         listener(Step(task="pictures", done=place + 1))
     listener(Done(task="pictures"))
     rows = sorted({job[1] for job in jobs})
@@ -526,7 +627,7 @@ _Job = tuple[Literal["shows", "independent", "subset"], int, list[Attribute], tu
 
 
 def _render(
-    snapshot: Snapshot, classifier: Classifier, encoded: Encoded, jobs: Sequence[_Job]
+    snapshot: Snapshot, classifier: Classifier, encoded: Searched, jobs: Sequence[_Job]
 ) -> tuple[Counterfactual, ...]:
     out: list[Counterfactual] = []
     for role, row, attributes, places, target in jobs:
@@ -552,7 +653,7 @@ def _render(
 def _turned(
     snapshot: Snapshot,
     classifier: Classifier,
-    encoded: Encoded,
+    encoded: Searched,
     ranking: AttributeRanking,
     counterfactuals: Sequence[Counterfactual],
     listener: Listener,
@@ -601,20 +702,21 @@ def strip_shares(shift_range: float) -> tuple[float, ...]:
     return tuple(float(share) for share in np.unique(shares))
 
 
-def _images(encoded: Encoded, rows: Sequence[int], classifier: Classifier) -> tuple[ExplainedImage, ...]:
+def _images(encoded: Searched, rows: Sequence[int], classifier: Classifier) -> tuple[ExplainedImage, ...]:
     p, p_rec = (classifier.probabilities(t).cpu().numpy() for t in (encoded.logits, encoded.logits_rec))
+    pairs = [[to_pictures(x)[0] for x in encoded.pair(row)] for row in rows]
     return tuple(
         ExplainedImage(
             id=encoded.ids[row],
-            original=to_pictures(encoded.x[row : row + 1])[0],
-            reconstruction=to_pictures(encoded.x_rec[row : row + 1])[0],
+            original=original,
+            reconstruction=reconstruction,
             logits=encoded.logits[row].cpu().numpy(),
             probabilities=p[row],
             reconstruction_logits=encoded.logits_rec[row].cpu().numpy(),
             reconstruction_probabilities=p_rec[row],
             label=encoded.labels[row],
         )
-        for row in rows
+        for row, (original, reconstruction) in zip(rows, pairs, strict=True)
     )
 
 
@@ -630,10 +732,12 @@ def _warnings(figures: Mapping[str, float]) -> tuple[str, ...]:
 def _file_names(names: Sequence[str]) -> tuple[str, ...]:
     """Names of images made safe as file names, and different from each other."""
     out: list[str] = []
+    same: Counter[str] = Counter()
     for name in names:
+        # No stem has two dashes in a row, so a numbered one is nobody else's stem.
         stem = re.sub(r"[^A-Za-z0-9]+", "-", name.rsplit(".", 1)[0]).strip("-")[-60:] or "image"
-        same = sum(other == stem or other.startswith(f"{stem}--") for other in out)
-        out.append(f"{stem}--{same + 1}" if same else stem)
+        same[stem] += 1
+        out.append(f"{stem}--{same[stem]}" if same[stem] > 1 else stem)
     return tuple(out)
 
 

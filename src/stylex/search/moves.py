@@ -8,16 +8,21 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Bool, Float, Float32, Int64
 from numpy import ndarray
 from torch import Tensor
 
+from stylex.core.progress import Found, Listener, silent
 from stylex.core.stylespace import StyleSpace
+from stylex.models.precision import has_fast_bf16
 from stylex.search.render import Judge, Mover, Synthesizer
 from stylex.search.shifts import extremes, towards
 
-Precision = Literal["float32", "bfloat16"]
+Precision = Literal["float32", "bf16"]
 """How pictures are drawn and judged."""
+
+TOLERANCE = 0.02
+"""Largest error that bfloat16 may make, as a share of the largest effect: beyond it a screen wins nothing by it."""
 
 CACHED = 2**30
 """Bytes of features kept to start from, for all the images that are worked on together."""
@@ -27,6 +32,8 @@ _FEATURES_AT_ONCE = {"cpu": 2**22, "cuda": 2**30}
 _SMALLEST_CHUNK, _LARGEST_CHUNK = 4, 1024
 _IMAGES_TOGETHER = 64
 """Images whose features are kept at once, at most."""
+_SAMPLE = 256
+"""Moves that bfloat16 is tried on."""
 
 
 class Evaluator:
@@ -55,7 +62,7 @@ class Evaluator:
             synthesis, classifier: the networks, frozen and in eval mode.
             space: layout of ``s``.
             chunk: pictures drawn at once (default: from the measured size of one picture's features).
-            precision: ``bfloat16`` draws and judges under autocast.
+            precision: ``bf16`` draws and judges under autocast.
         """
         self.synthesis, self.classifier, self.space = synthesis, classifier, space
         self.chunk, self.precision = chunk, precision
@@ -89,6 +96,74 @@ class Evaluator:
         out = torch.empty_like(torch.cat(moved))
         out[order] = torch.cat(moved)
         return torch.cat(base), out
+
+    def effects(
+        self,
+        s: Float[Tensor, "n s_dim"],
+        indices: Int64[ndarray, " m"],
+        shift_range: float,
+        wanted: Bool[ndarray, "2 m"] | None = None,
+    ) -> tuple[Float32[ndarray, "n 2 m k"], Float32[ndarray, "n k"], int]:
+        """Effects of moves to the extremes, the reconstructions' logits, and how many pictures were drawn for them.
+
+        A move that changes nothing, or is not wanted, is not drawn; its effect is zero.
+
+        Args:
+            s: the images' style vectors.
+            indices: flat indices of the coordinates.
+            shift_range: fraction of the way to the extreme.
+            wanted: which moves (default: all).
+        """
+        at = torch.from_numpy(indices).to(s.device)
+        moved = moves_to_extremes(self.space, s, indices, shift_range)
+        drawn = moved != s[:, None, at]
+        if wanted is not None:
+            drawn &= torch.from_numpy(wanted).to(s.device)
+        image, sign, column = drawn.nonzero(as_tuple=True)
+        base, logits = self.logits(s, image, at[column], moved[image, sign, column])
+        table = torch.zeros(*moved.shape, base.shape[1], device=s.device)
+        table[image, sign, column] = logits - base[image]
+        return table.cpu().numpy(), base.cpu().numpy(), len(base) + len(logits)
+
+    def try_bf16(
+        self,
+        s: Float[Tensor, "1 s_dim"],
+        indices: Int64[ndarray, " m"],
+        shift_range: float,
+        *,
+        tolerance: float = TOLERANCE,
+        listener: Listener = silent,
+    ) -> None:
+        """Go on in bfloat16, if the hardware has it and it is exact enough on moves of one image; say which.
+
+        Args:
+            s: the image.
+            indices: of the coordinates that the moves are taken from, evenly.
+            shift_range: fraction of the way to the extreme.
+            tolerance: the largest error allowed, as a share of the largest effect.
+            listener: hears what was decided, and why.
+        """
+        if not has_fast_bf16(s.device):
+            listener(
+                Found(
+                    message="This processor has no bfloat16 in hardware, and would be slower with it: float32 is used."
+                )
+            )
+            return
+        some = indices[:: max(1, 2 * len(indices) // _SAMPLE)]
+        exact = self.effects(s, some, shift_range)[0]
+        self.precision = "bf16"
+        rough = self.effects(s, some, shift_range)[0]
+        error = float(np.abs(rough - exact).max() / max(np.abs(exact).max(), 1e-12))
+        if error <= tolerance:
+            said = f"Pictures are drawn in bfloat16, which changes effects by {error:.2%} of the largest at most"
+        else:
+            self.precision = "float32"
+            said = (
+                f"bfloat16 would change effects by {error:.1%} of the largest, more than {tolerance:.1%}; float32 is "
+                "used instead"
+            )
+        listener(Found(message=f"{said} (measured on {2 * len(some)} moves of one image)."))
 
     def _of_group(self, s: Tensor, image: Tensor, index: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
         with self._autocast(s):
@@ -134,7 +209,7 @@ class Evaluator:
         return self.classifier.logits(x.clamp(-1, 1)).float()
 
     def _autocast(self, s: Tensor) -> torch.autocast:
-        return torch.autocast(s.device.type, torch.bfloat16, enabled=self.precision == "bfloat16")
+        return torch.autocast(s.device.type, torch.bfloat16, enabled=self.precision == "bf16")
 
     def _share(self, left: int) -> int:
         # Even parts of at most a chunk; smaller ones from then on where memory did not suffice.

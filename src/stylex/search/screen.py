@@ -1,9 +1,10 @@
 """Screen, then verify: the coordinates that move a class most, without measuring all of them on all images.
 
 First-order effects of every coordinate come from one backward pass through generator and classifier. They rank
-coordinates roughly, and how roughly is seen on a few random images that are measured in full. From both follows, for
-every move, an estimate of its mean effect with an error; moves that are hardly among the strongest are given up, the
-others are measured on twice as many images, and so on, until those left have been measured on all.
+coordinates roughly, and how roughly is seen on a few random images, on which the most promising moves and a random
+third of the others are measured. From both follows, for every move, an estimate of its mean effect with an error; moves
+that are hardly among the strongest are given up, the others are measured on twice as many images, and so on, until
+those left have been measured on all.
 """
 
 from __future__ import annotations
@@ -21,22 +22,26 @@ from torch import Tensor
 from stylex.core.progress import Done, Listener, Started, Step, silent
 from stylex.core.stylespace import StyleSpace
 from stylex.search.decision import Output, predicted
-from stylex.search.moves import Evaluator, feature_bytes, moves_to_extremes
+from stylex.search.moves import Evaluator, Precision, feature_bytes, moves_to_extremes
 from stylex.search.render import Judge, Synthesizer, judge
 
 TASK = "screen"
 """Name of this work in progress events."""
 
 _FEWEST_IMAGES = 2
-"""Images measured in full, at least."""
+"""Images measured first, at least."""
 _SHARE = 1 / 64
-"""Share of the images that are measured in full."""
-_PRIOR = 4.0
+"""Share of the images that are measured first."""
+_PROMISING, _OTHERS = 1 / 4, 1 / 3
+"""Share of the moves that are measured first because their first-order effects are large, and share of the others."""
+_PRIOR = 16.0
 """How many images' worth the errors of similar moves count beside a move's own."""
 _CAUTION = 1.0
 """Standard errors that the strongest moves' estimates are lowered by."""
-_GROUPS = 12
+_GROUPS = 24
 """Groups of similar moves, by the size of their first-order effects."""
+_UNSEEN = 4.0
+"""Degrees of freedom of a move's error where it was not measured, and similar moves' errors stand for it."""
 _GRADIENT_ROWS, _GRADIENT_BYTES = 16, 2**28
 """Images of one backward pass, at most, and the bytes of their features (some times as much is needed)."""
 
@@ -49,8 +54,9 @@ class Screened:
         indices: flat indices of the coordinates to measure on all images, ascending.
         recall: estimated share, of each class's strongest moves, that is among them.
         top: how many strongest moves of each class that is about.
-        sample: images that were measured in full.
+        sample: images that were measured first, on which the errors of first-order effects were learnt.
         pictures: drawn and judged on the way, without the images' own passes for gradients.
+        rounds: of every round of every target: moves, and images that they were measured on.
     """
 
     indices: Int64[ndarray, " m"]
@@ -58,13 +64,14 @@ class Screened:
     top: int
     sample: int
     pictures: int
+    rounds: tuple[tuple[int, int], ...] = ()
 
     @property
     def note(self) -> str:
         """A sentence for a person."""
         return (
             f"Screened: {len(self.indices)} coordinates were measured on all images; they hold an estimated "
-            f"{self.recall:.1%} of each class's top {self.top} moves ({self.sample} images were searched in full)"
+            f"{self.recall:.1%} of each class's top {self.top} moves (as learnt from {self.sample} random ones)"
         )
 
 
@@ -81,6 +88,7 @@ def screen(
     shift_range: float = 1.0,
     top: int = 10,
     recall: float = 0.99,
+    precision: Precision = "float32",
     chunk: int | None = None,
     seed: int = 0,
     listener: Listener = silent,
@@ -97,6 +105,8 @@ def screen(
         top: how many strongest moves (a coordinate with its direction) of each target are wanted.
         recall: share of them that is to be found, as estimated. Moves are given up only while the expected number of
             strongest moves among all those given up stays within it; so the screen keeps as many as that takes.
+        precision: ``bf16`` where the hardware has it, if it is exact enough on a sample (``Evaluator.try_bf16``). Its
+            errors count among those of the estimates; what is kept is to be measured in float32.
         chunk: pictures drawn at once.
         seed: of the order in which images are measured.
         listener: hears the rounds.
@@ -115,19 +125,23 @@ def screen(
             rows &= predicted(base, source, output)
         if rows.any() and len(indices):
             where = np.random.default_rng([seed, target]).permutation(np.flatnonzero(rows))
-            races.append(_Race(target=target, rows=where, top=min(top, 2 * len(indices))))
+            races.append(_Race(target=target, rows=where, top=min(top, 2 * len(indices)), seed=seed))
+    if races and precision == "bf16":
+        evaluator.try_bf16(s[races[0].rows[:1]].float(), indices, shift_range, listener=listener)
     pictures, done, sampled = 0, 0, set()
+    rounds: list[tuple[int, int]] = []
     for race in races:
         vectors = s[torch.from_numpy(race.rows).to(s.device)].float()
         race.start(first_order(synthesis, classifier, space, vectors, race.target, indices, shift_range))
         budget = (1 - recall) * race.top
         while True:
             wanted, fresh = race.next()
-            values = _measured(evaluator, vectors[fresh], wanted, race.target, indices, shift_range)
-            pictures += wanted.sum() * len(fresh) + len(fresh)
-            if done == 0 or race.images == 0:
+            values, _, drawn = evaluator.effects(vectors[fresh], indices, shift_range, wanted)
+            pictures += drawn
+            rounds.append((int(wanted.sum()), len(fresh)))
+            if race.images == 0:
                 sampled |= set(race.rows[fresh].tolist())
-            race.learn(wanted, fresh, values)
+            race.learn(wanted, fresh, values[..., race.target])
             done += 1
             listener(
                 Step(task=TASK, done=done, figures={"moves": float(race.alive.sum()), "images": float(race.images)})
@@ -145,7 +159,8 @@ def screen(
         recall=1 - max(missed, default=0.0),
         top=top,
         sample=len(sampled),
-        pictures=int(pictures),
+        pictures=pictures,
+        rounds=tuple(rounds),
     )
 
 
@@ -185,6 +200,7 @@ class _Race:
     target: int
     rows: ndarray
     top: int
+    seed: int
     images: int = 0
     missed: float = 0.0
 
@@ -193,8 +209,12 @@ class _Race:
         self.alive: Bool[ndarray, "2 m"] = np.ones(guess.shape[1:], dtype=bool)
         # Of exact minus guessed effects, over the images measured so far.
         self.error_sum, self.error_square = np.zeros(guess.shape[1:]), np.zeros(guess.shape[1:])
-        self.exact_sum = np.zeros(guess.shape[1:])
         self.measured_on = np.zeros(guess.shape[1:], dtype=np.int64)
+        size = np.sqrt(np.square(guess, dtype=np.float64).mean(axis=0))
+        rank = np.argsort(np.argsort(size, axis=None)).reshape(size.shape)
+        self.group = np.minimum(rank * _GROUPS // size.size, _GROUPS - 1)
+        some = np.random.default_rng([self.seed, self.target, 1]).random(size.shape) < _OTHERS
+        self.first = (rank >= (1 - _PROMISING) * size.size) | some
 
     def next(self) -> tuple[Bool[ndarray, "2 m"], ndarray]:
         """The moves to measure, and on which of the images: twice as many as before, in all."""
@@ -202,34 +222,36 @@ class _Race:
         first = max(_FEWEST_IMAGES, round(n * _SHARE))
         until = min(n, 2 * self.images if self.images else first)
         fresh = np.arange(self.images, until)
-        return self.alive, fresh
+        return self.alive if self.images else self.first, fresh
 
     def learn(self, wanted: ndarray, fresh: ndarray, values: Float[ndarray, "r 2 m"]) -> None:
         error = np.where(wanted, values - self.guess[fresh], 0)
         self.error_sum += error.sum(axis=0)
         self.error_square += np.square(error).sum(axis=0)
-        self.exact_sum += np.where(wanted, values, 0).sum(axis=0)
         self.measured_on += wanted * len(fresh)
         self.images = int(fresh[-1]) + 1
 
     def estimates(self) -> tuple[Float64[ndarray, "2 m"], Float64[ndarray, "2 m"], Float64[ndarray, "2 m"]]:
         """Each move's mean effect over all images: estimate, standard error, and degrees of freedom of that."""
         n, k = len(self.rows), self.measured_on
-        guessed = self.guess.mean(axis=0, dtype=np.float64)
-        bias = self.error_sum / k
-        estimate = guessed + bias
+        seen = k > 0
+        bias = self.error_sum / np.maximum(k, 1)
         own = np.maximum(self.error_square - k * bias**2, 0)
-        # Few images say little of a move's own variance; that of moves with equally large guesses is added.
-        size = np.sqrt(np.square(self.guess, dtype=np.float64).mean(axis=0)).ravel()
-        group = np.minimum(np.argsort(np.argsort(size)) * _GROUPS // len(size), _GROUPS - 1).reshape(k.shape)
-        freedom = k - 1
-        prior = np.empty(k.shape)
+        # Few images say little of a move's own variance; that of moves with equally large guesses is added. What was
+        # not measured at all is taken to err like those.
+        freedom = np.maximum(k - 1, 0)
+        prior, unseen = np.zeros(k.shape), np.full(k.shape, np.inf)
         for g in range(_GROUPS):
-            mine = group == g
-            prior[mine] = own[mine].sum() / max(freedom[mine].sum(), 1) if mine.any() else 0
+            mine = self.group == g
+            known = mine & seen
+            prior[mine] = own[mine].sum() / max(freedom[mine].sum(), 1)
+            if known.any():
+                unseen[mine] = bias[known].std()
+                bias[mine & ~seen] = bias[known].mean()
         variance = (own + _PRIOR * prior) / (freedom + _PRIOR)
-        error = np.sqrt(variance / k * (1 - k / n))
-        return estimate, error, freedom + _PRIOR
+        error = np.where(seen, np.sqrt(variance / np.maximum(k, 1) * (1 - k / n)), unseen)
+        estimate = self.guess.mean(axis=0, dtype=np.float64) + bias
+        return estimate, error, np.where(seen, freedom + _PRIOR, _UNSEEN)
 
     def give_up(self, budget: float) -> None:
         """Let go of the least promising moves, while few strong ones are to be expected among them."""
@@ -247,22 +269,3 @@ class _Race:
         if count > 0:
             self.alive.ravel()[order[:count]] = False
             self.missed += float(risk[count - 1])
-
-
-def _measured(
-    evaluator: Evaluator,
-    s: Tensor,
-    wanted: Bool[ndarray, "2 m"],
-    target: int,
-    indices: ndarray,
-    shift_range: float,
-) -> Float[ndarray, "r 2 m"]:
-    # Exact effects on the target's logit of the wanted moves of some images.
-    moved = moves_to_extremes(evaluator.space, s, indices, shift_range)
-    own = s[:, None, torch.from_numpy(indices).to(s.device)]
-    image, sign, column = ((moved != own) & torch.from_numpy(wanted).to(s.device)).nonzero(as_tuple=True)
-    index = torch.from_numpy(indices).to(s.device)[column]
-    base, logits = evaluator.logits(s, image, index, moved[image, sign, column])
-    out = torch.zeros(moved.shape, device=s.device)
-    out[image, sign, column] = (logits - base[image])[:, target]
-    return out.cpu().numpy()
