@@ -15,6 +15,12 @@ the operations of the convolutions and products from its own layer on, and of th
 machine does these very convolutions alone. (The cached search repeats no layer of its own, so that it could pass it.)
 
 Times are of the wall clock, and (``cpu``) of the processor, which a busy machine disturbs less.
+
+``--preset`` takes untrained networks of a preset's size, and is for times only. What would take hours is priced
+instead, and the table says so: a picture's time is measured on some moves of every layer (drawn at random), and the
+number of pictures of a screened search is carried over from the trained ``--snapshot``, screened on as many images with
+a quarter, half and all of its coordinates. ``--processes`` compares one process with two of one thread each, and prints
+beside it what two processes reach on this machine that do nothing but convolve (``processes_ceiling``).
 """
 
 from __future__ import annotations
@@ -50,18 +56,21 @@ from stylex.data import open_images
 from stylex.models.discriminator import Discriminator
 from stylex.models.encoder import Encoder
 from stylex.models.generator import Generator, Synthesis
+from stylex.models.precision import has_fast_bf16
 from stylex.models.snapshot import Snapshot
 from stylex.search.attfind import attfind, notebook_ranking
 from stylex.search.counterfactual import flip_rate
 from stylex.search.decision import predicted
 from stylex.search.effects import Effects, measure_effects
-from stylex.search.eigenfind import along_eigenvectors, eigenfind, explained_alone
+from stylex.search.eigenfind import Moves, Rows, a_few, along_eigenvectors, eigenfind, explained_alone
 from stylex.search.explaining import choose_to_search, latents_of
-from stylex.search.moves import Evaluator
-from stylex.search.screen import screen
+from stylex.search.moves import Evaluator, Precision
+from stylex.search.screen import first_order, screen
 from stylex.training.config import preset
 
 TOP, ATTRIBUTES = 10, 8
+_LONG = 0.1
+"""Seconds from which a call is timed once."""
 DEMO = Path(__file__).parent.parent / "src" / "stylex" / "demo_data"
 
 
@@ -129,10 +138,10 @@ def random_weights(name: str, images: int) -> Subject:
         if hasattr(module, "noise_strength"):
             module.noise_strength.fill_(0.1)
     spec = ClassifierSpec(labels=("a", "b"), input_size=model.resolution, channels=3)
-    judge = Classifier(SmallCNN(channels=3, resolution=model.resolution, classes=2).eval(), spec)
+    judge = Classifier(SmallCNN(channels=3, k=2, resolution=model.resolution).eval(), spec)
     with torch.inference_mode():
-        wide = generator.mapping(torch.randn(2048, model.z_dim))
-        c = torch.rand(2048, 2).softmax(dim=1)
+        wide = generator.mapping(torch.randn(512, model.z_dim))
+        c = torch.rand(512, 2).softmax(dim=1)
         told = generator.told(c)
         s = generator.synthesis.styles(wide, told)
         observed = generator.synthesis.space.observed(StyleStatistics.observe(s.numpy()))
@@ -204,7 +213,7 @@ def notebook(subject: Subject, budget: float) -> tuple[Row, list[tuple[int, int,
         after = logits(i)
         bias[coordinate.channel] = own
         effects.append((i, sign, index, (after - base[i]).numpy()))
-        if Seconds.now().since(start).wall > budget:
+        if Seconds.now().since(start).cpu > budget:
             break
     each = Seconds.now().since(start).times(1 / (len(effects) + len(base)))
     row = Row("(a) notebook", len(moves), each.times(len(moves)), len(subject.s), peak(), 1.0, None)
@@ -217,7 +226,7 @@ def batched(subject: Subject, budget: float, chunk: int = 32) -> Row:
     indices = subject.space.indices(include_torgb=False)
     total = 2 * len(indices) * len(subject.s)
     done, start = 0, Seconds.now()
-    while done < total and Seconds.now().since(start).wall < budget:
+    while done < total and Seconds.now().since(start).cpu < budget:
         rows = subject.s[:1].expand(chunk, -1).clone()
         rows[torch.arange(chunk), torch.from_numpy(indices[np.arange(done, done + chunk) % len(indices)])] += 1
         subject.classifier.logits(subject.synthesis(rows).clamp(-1, 1))
@@ -259,9 +268,7 @@ def floor(subject: Subject, chunk: int) -> tuple[float, float, Seconds]:
         if layer.kind != "conv":
             continue
         state = states[step].expand(chunk)
-        with FlopCounterMode(display=False) as flops:
-            subject.classifier.logits(synthesis(s, start=step, state=state).clamp(-1, 1))
-        with Convolutions() as convolutions:
+        with FlopCounterMode(display=False) as flops, Convolutions() as convolutions:
             subject.classifier.logits(synthesis(s, start=step, state=state).clamp(-1, 1))
         work += layer.channels * flops.get_total_flops() / chunk
         moves += layer.channels
@@ -279,7 +286,9 @@ def floor(subject: Subject, chunk: int) -> tuple[float, float, Seconds]:
         call = lambda x=x, weight=weight, extra=extra, rest=rest: torch.ops.aten.convolution(x, weight, extra, *rest)  # noqa: E731
         with FlopCounterMode(display=False) as flops:
             call()
-        best = min((timed(call) for _ in range(5)), key=lambda t: t.cpu)
+        best = timed(call)
+        if best.wall < _LONG:
+            best = min((best, *(timed(call) for _ in range(4))), key=lambda t: t.cpu)
         busy = Seconds(busy.wall + count * best.wall, busy.cpu + count * best.cpu)
         done += count * flops.get_total_flops()
     rate = Seconds(done / busy.wall, done / busy.cpu)
@@ -290,7 +299,7 @@ def floor(subject: Subject, chunk: int) -> tuple[float, float, Seconds]:
 def timed(call: Callable[[], Any]) -> Seconds:
     call()
     start, n = Seconds.now(), 0
-    while n < 3 or Seconds.now().since(start).wall < 0.005:
+    while n == 0 or (n < 3 and Seconds.now().since(start).wall < _LONG) or Seconds.now().since(start).wall < 0.005:
         call()
         n += 1
     return Seconds.now().since(start).times(1 / n)
@@ -308,11 +317,24 @@ def explained(
     effects: Effects, subject: Subject, network: Synthesis, space: StyleSpace, s: Tensor, how: Callable[..., Any]
 ) -> tuple[float, float]:
     """Shares of images that the first attributes turn: together, and one of them alone."""
+    return explained_by(effects, effects, subject, network, space, s, how)
+
+
+def explained_by(
+    found: Effects,
+    effects: Effects,
+    subject: Subject,
+    network: Synthesis,
+    space: StyleSpace,
+    s: Tensor,
+    how: Callable[..., Any],
+) -> tuple[float, float]:
+    """The same where attributes are found from some images' effects, and tried on all."""
     judge = subject.classifier
     labels, output = judge.spec.labels, judge.activation
     shares = []
     for goal in subject.goals:
-        ranking = how(effects, goal, space=space, labels=labels, output=output, num=ATTRIBUTES)
+        ranking = how(found, goal, space=space, labels=labels, output=output, num=ATTRIBUTES)
         single = explained_alone(effects, ranking, space=space, output=output)
         together = flip_rate(network, judge, space, s, tuple(ranking), goal, output=output).share if ranking else 0.0
         shares.append((together, single))
@@ -363,7 +385,8 @@ def compare(subject: Subject, budget: float, exact_images: int | None) -> tuple[
     shares = explained(verified, subject, synthesis, space, subject.s, attfind)
     rows.append(Row("(d) screened", pictures, spent, n, memory, recall, *shares, f"stated recall {kept.recall:.4f}"))
 
-    for rows_of, moving in (("plain", "w"), ("unit", "w"), ("plain", "s")):
+    variants: tuple[tuple[Rows, Moves], ...] = (("plain", "w"), ("unit", "w"), ("plain", "s"))
+    for rows_of, moving in variants:
         steered = along_eigenvectors(subject.snapshot, subject.latents, rows=rows_of, moves=moving)
         network, wider = steered.generator.synthesis, steered.space
         with torch.inference_mode():
@@ -381,6 +404,19 @@ def compare(subject: Subject, budget: float, exact_images: int | None) -> tuple[
             rows.append(Row(name, 2 * len(indices) * n, seconds, n, memory, None, *shares))
             key = "random_directions" if way else f"eigenfind_{rows_of}_{moving}"
             figures[f"{key}_explained"], figures[f"{key}_alone"] = shares
+            if way or (rows_of, moving) != ("plain", "w"):
+                continue
+            # Ranked on some of the images; what the attributes turn is told of all.
+            few = a_few(effects.base_logits, subject.goals, judge.activation)
+            quick, seconds, memory = measured(
+                lambda network=network, wider=wider, s=s, indices=indices, few=few: measure_effects(
+                    network, judge, wider, s[few], image_ids=[subject.ids[i] for i in few], indices=indices
+                )
+            )
+            shares = explained_by(quick, effects, subject, network, wider, s, eigenfind)
+            name = f"    the same, ranked on {len(few)} images"
+            rows.append(Row(name, 2 * len(indices) * len(few), seconds, n, memory, None, *shares))
+            figures["eigenfind_quick_explained"], figures["eigenfind_quick_alone"] = shares
     evaluator = Evaluator(synthesis, judge, space)
     nothing = torch.zeros(0, dtype=torch.long)
     evaluator.logits(subject.s[:1], nothing, nothing, torch.zeros(0))
@@ -400,13 +436,163 @@ def compare(subject: Subject, budget: float, exact_images: int | None) -> tuple[
         "floor_gflop": gflop,
         "conv_gflops": rate,
         "eigenfind_explained": figures["eigenfind_plain_w_explained"],
-        "eigenfind_time_share": next(row for row in rows if row.way.startswith("(e)")).seconds.wall
-        / cached.seconds.wall,
+        **{
+            f"eigenfind_{name}time_share{of}": next(row for row in rows if row.way.startswith(way)).seconds.cpu / whole
+            for name, way in (("", "(e)"), ("quick_", "    the same"))
+            for of, whole in (("", cached.seconds.cpu), ("_of_notebook", first.seconds.cpu))
+        },
         "attfind_explained": found[0],
         "attfind_alone": found[1],
         "peak_mib": max(row.peak_mib for row in rows if not row.way.startswith(("(a)", "(b)"))),
     }
     return rows, figures
+
+
+def a_picture(subject: Subject, precision: Precision) -> tuple[Seconds, Evaluator, float]:
+    """Time of the average move of a convolution's style, from a chunk of each layer; of the reconstruction itself."""
+    evaluator, space = (
+        Evaluator(subject.synthesis, subject.classifier, subject.space, precision=precision),
+        subject.space,
+    )
+    random, s = np.random.default_rng(0), subject.s[:1]
+    evaluator.effects(s, space.indices(include_torgb=False)[:0], 1.0)
+    start = Seconds.now()
+    evaluator.effects(s, space.indices(include_torgb=False)[:0], 1.0)
+    base = Seconds.now().since(start)
+    spent = Seconds(0, 0)
+    for layer in space.layers:
+        if layer.kind != "conv":
+            continue
+        count = max(1, (evaluator.chunk or 2) // 2)
+        some = space.offsets[layer.name] + np.sort(random.choice(layer.channels, size=count, replace=False))
+        start = Seconds.now()
+        _, _, drawn = evaluator.effects(s, some, 1.0)
+        took, share = Seconds.now().since(start), layer.channels / space.conv_dim / (drawn - 1)
+        spent = Seconds(spent.wall + share * (took.wall - base.wall), spent.cpu + share * (took.cpu - base.cpu))
+    return spent, evaluator, base.cpu
+
+
+def scaled(model: Subject, moves: int) -> dict[str, float]:
+    """A screened search's pictures an image, and coordinates kept, where so many moves are searched.
+
+    Both grow with a power of the number of moves, which is fitted to screens on parts of a trained generator's
+    coordinates. What the first round measures follows from the screen's own shares.
+    """
+    indices = model.space.indices(include_torgb=False)
+    points = []
+    for part in (4, 2, 1):
+        some = np.sort(np.random.default_rng(part).permutation(indices)[: len(indices) // part])
+        kept = screen(
+            model.synthesis, model.classifier, model.space, model.s, model.goals, output=model.classifier.activation,
+            indices=some, top=TOP,
+        )  # fmt: skip
+        first = sum(m * i for m, i in kept.rounds[:1]) * len(model.goals)
+        all_ = sum(m * i for m, i in kept.rounds)
+        points.append((2 * len(some), all_ - first, len(kept.indices), first))
+    size = np.log([p[0] for p in points])
+    later = np.polyfit(size, np.log([p[1] for p in points]), 1)
+    held = np.polyfit(size, np.log([p[2] for p in points]), 1)
+    n = len(model.s)
+    at = np.log(moves)
+    return {
+        "first": points[-1][3] / points[-1][0] * moves / n,
+        "later": float(np.exp(np.polyval(later, at))) / n,
+        "kept": float(np.exp(np.polyval(held, at))),
+        "kept_same_share": points[-1][2] / points[-1][0] * moves,
+        "later_same_share": points[-1][1] / points[-1][0] * moves / n,
+    }
+
+
+def priced(subject: Subject, model: Subject, budget: float) -> tuple[list[Row], dict[str, Any]]:
+    """What the ways of searching cost where none of them can be run to its end: times of a sample, and counts."""
+    n, moves = len(subject.s), 2 * subject.space.conv_dim
+    first, sample = notebook(subject, budget)
+    rows = [first, batched(subject, budget / 2, chunk=4)]
+    single, evaluator, base = a_picture(subject, "float32")
+    exact = single.times(moves).cpu + base
+    rows.append(Row("(c) cached exact", moves * n, single.times(moves * n), n, peak(), 1.0))
+    rows[-1] = rows[-1]._replace(note="a chunk of each layer timed, extrapolated")
+    fast = has_fast_bf16(subject.s.device)
+    rough = a_picture(subject, "bf16")[0] if fast else single
+    every = subject.space.indices(include_torgb=False)
+    _, slope, memory = measured(
+        lambda: first_order(subject.synthesis, subject.classifier, subject.space, subject.s[:2], 0, every)
+    )
+    slope = slope.times(1 / 2)
+    counts = scaled(model, moves)
+    figures: dict[str, Any] = {f"screen_{name}": value for name, value in counts.items()}
+    speedups = {}
+    for name, drawing, later, kept in (
+        ("float32", single, "later", "kept"),
+        ("bf16", rough, "later", "kept"),
+        ("bf16_same_share", rough, "later_same_share", "kept_same_share"),
+    ):
+        screening, verifying = counts["first"] + counts[later], 2 * counts[kept]
+        spent = [slope[i] + screening * drawing[i] + verifying * single[i] for i in (0, 1)]
+        each = Seconds(*spent)
+        speedups[name] = first.seconds.cpu / n / each.cpu
+        note = f"priced: {screening:.0f} pictures and a gradient an image, {counts[kept]:.0f} coordinates kept"
+        way = f"(d) screened, {name.replace('_', ', ')}".replace("same, share", "as large a share")
+        rows.append(Row(way, round((screening + verifying) * n), each.times(n), n, memory)._replace(note=note))
+    batch = rows[1].seconds.times(1 / rows[1].evaluations)
+    for way, images, note in (("(e) EigenFind", n, ""), ("    the same, ranked on some", max(64, n // 8), "")):
+        rows.append(Row(way, 40 * images, batch.times(40 * images), n, peak())._replace(note=note or "priced as (b)"))
+    gflop, rate, least = floor(subject, evaluator.chunk or 4)
+    figures |= {
+        "cached_exact_speedup_cpu": first.seconds.cpu / n / exact,
+        "screened_speedup_cpu": max(speedups["float32"], speedups["bf16"]),
+        **{f"screened_speedup_cpu_{name}": value for name, value in speedups.items()},
+        "notebook_seconds_an_image": first.seconds.cpu / n,
+        "exact_seconds_an_image": exact,
+        "screened_seconds_an_image": min(row.seconds.cpu / n for row in rows if row.way.startswith("(d)")),
+        "eigenfind_time_share": rows[-2].seconds.cpu / rows[2].seconds.cpu,
+        "eigenfind_quick_time_share": rows[-1].seconds.cpu / rows[2].seconds.cpu,
+        "exact_over_floor_cpu": single.cpu / least.cpu,
+        "floor_gflop": gflop,
+        "conv_gflops": rate,
+        "timed_by_notebook": len(sample),
+        "peak_mib": max(row.peak_mib for row in rows),
+    }
+    return rows, figures
+
+
+CONVOLVING = """
+import sys, time, torch
+torch.set_num_threads(1)
+x = torch.randn(16, 64, 32, 32).contiguous(memory_format=torch.channels_last)
+w = torch.randn(64, 64, 3, 3).contiguous(memory_format=torch.channels_last)
+for _ in range(20):
+    torch.nn.functional.conv2d(x, w, padding=1)
+print(flush=True)
+end, done = time.perf_counter() + float(sys.stdin.readline()), 0
+while time.perf_counter() < end:
+    torch.nn.functional.conv2d(x, w, padding=1)
+    done += 1
+print(done, flush=True)
+"""
+
+
+def ceiling(seconds: float = 4.0) -> float:
+    """How many times as many convolutions two independent processes do as one, one thread each."""
+
+    def done(processes: int) -> int:
+        words = [sys.executable, "-c", CONVOLVING]
+        pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+        started = [
+            subprocess.Popen(words, env={**os.environ, "OMP_NUM_THREADS": "1"}, **pipes) for _ in range(processes)
+        ]
+        for process in started:
+            process.stdout.readline()
+        for process in started:
+            process.stdin.write(f"{seconds}\n")
+            process.stdin.flush()
+        total = sum(int(process.stdout.readline()) for process in started)
+        for process in started:
+            process.communicate()
+        return total
+
+    before, both, after = done(1), done(2), done(1)
+    return 2 * both / (before + after)
 
 
 def two_processes(snapshot: Path, data: Path, classifier: str | None, images: int) -> dict[str, Any]:
@@ -429,10 +615,13 @@ def two_processes(snapshot: Path, data: Path, classifier: str | None, images: in
                 for path in sorted(Path(folder).rglob("*"))
                 if path.is_file() and "snapshots" not in path.parts and path.name != "manifest.json"
             }
+    best = ceiling()
     return {
+        "processes_speedup": times[1] / times[2],
+        "processes_ceiling": best,
+        "processes_of_ceiling": times[1] / times[2] / best,
         "one_process_seconds": times[1],
         "two_processes_seconds": times[2],
-        "two_processes_speedup": times[1] / times[2],
         "two_processes_same_files": written[1] == written[2],
     }
 
@@ -456,10 +645,10 @@ def main() -> None:
     parser.add_argument("--snapshot", type=Path, default=DEMO / "snapshot")
     parser.add_argument("--data", type=Path, default=DEMO / "shoes.zip", help="archive; its test images are searched")
     parser.add_argument("--classifier", help="default: the demo's with the demo's snapshot, else the snapshot's own")
-    parser.add_argument("--preset", help="untrained networks of this preset instead of a snapshot: times only")
+    parser.add_argument("--preset", help="price untrained networks of this preset: times only")
     parser.add_argument("--images", type=int, default=200)
     parser.add_argument("--exact-images", type=int, help="measure (c) on so many images and extrapolate")
-    parser.add_argument("--budget", type=float, default=30.0, help="seconds to time (a) for; (b) takes half of it")
+    parser.add_argument("--budget", type=float, default=30.0, help="processor seconds to time (a) for; (b) takes half")
     parser.add_argument("--threads", type=int)
     parser.add_argument("--processes", action="store_true", help="compare one process with two, and nothing else")
     parser.add_argument("--json", action="store_true")
@@ -472,14 +661,17 @@ def main() -> None:
     if options.processes:
         figures, rows = two_processes(options.snapshot, options.data, classifier, options.images), []
     else:
+        subject = trained(options.snapshot, options.data, classifier, options.images)
         if options.preset:
-            subject = random_weights(options.preset, options.images)
+            model, subject = subject, random_weights(options.preset, options.images)
+            rows, figures = priced(subject, model, options.budget)
         else:
-            subject = trained(options.snapshot, options.data, classifier, options.images)
-        rows, figures = compare(subject, options.budget, options.exact_images)
+            rows, figures = compare(subject, options.budget, options.exact_images)
         figures |= {"images": len(subject.s), "coordinates": subject.space.conv_dim}
     figures |= {"threads": torch.get_num_threads(), "torch": torch.__version__, "machine": platform.processor()}
     if options.json:
+        if rows:
+            print(shown(rows), file=sys.stderr)
         print(json.dumps({key: round(v, 5) if isinstance(v, float) else v for key, v in figures.items()}, indent=1))
     else:
         print(shown(rows))

@@ -4,7 +4,7 @@ First-order effects of every coordinate come from one backward pass through gene
 coordinates roughly, and how roughly is seen on a few random images, on which the most promising moves and a random
 third of the others are measured. From both follows, for every move, an estimate of its mean effect with an error; moves
 that are hardly among the strongest are given up, the others are measured on twice as many images, and so on, until
-those left have been measured on all.
+those left have been measured on all. Of these the strongest are kept, and half as many more.
 """
 
 from __future__ import annotations
@@ -36,6 +36,8 @@ _PROMISING, _OTHERS = 1 / 4, 1 / 3
 """Share of the moves that are measured first because their first-order effects are large, and share of the others."""
 _PRIOR = 16.0
 """How many images' worth the errors of similar moves count beside a move's own."""
+_MORE = 1.5
+"""Moves kept in the end for each one wanted: what is chosen among them need not be what is strongest on average."""
 _CAUTION = 1.0
 """Standard errors that the strongest moves' estimates are lowered by."""
 _GROUPS = 24
@@ -147,6 +149,7 @@ def screen(
                 Step(task=TASK, done=done, figures={"moves": float(race.alive.sum()), "images": float(race.images)})
             )
             if race.images == len(race.rows):
+                race.finish()
                 break
             race.give_up(budget)
     listener(Done(task=TASK))
@@ -252,6 +255,14 @@ class _Race:
         error = np.where(seen, np.sqrt(variance / np.maximum(k, 1) * (1 - k / n)), unseen)
         estimate = self.guess.mean(axis=0, dtype=np.float64) + bias
         return estimate, error, np.where(seen, freedom + _PRIOR, _UNSEEN)
+
+    def finish(self) -> None:
+        """Keep the strongest, now that all images were measured, and some more."""
+        mean = np.where(self.alive, self.estimates()[0], -np.inf)
+        best = np.argsort(-mean, axis=None, kind="stable")[: round(_MORE * self.top)]
+        last = np.zeros(mean.size, dtype=bool)
+        last[best] = True
+        self.alive &= last.reshape(mean.shape)
 
     def give_up(self, budget: float) -> None:
         """Let go of the least promising moves, while few strong ones are to be expected among them."""
