@@ -57,9 +57,9 @@ from stylex.models.snapshot import Snapshot, load_snapshot
 from stylex.search.attfind import attfind
 from stylex.search.claims import claim
 from stylex.search.decision import predicted
-from stylex.search.directions import independent
+from stylex.search.directions import independent, independent_directions, random_directions
 from stylex.search.effects import measure_effects
-from stylex.search.eigenfind import along_eigenvectors, eigenfind, random_directions
+from stylex.search.eigenfind import along_eigenvectors, eigenfind
 from stylex.search.explaining import Encoded, choose_to_search
 from stylex.search.shifts import apply_attributes
 from stylex.search.stylespace_ranking import most_standing_out, standing_out, stylespace_ranking
@@ -127,7 +127,7 @@ ROWS: Mapping[str, Row] = {
     "full-torgb": Row("full", "torgb", "the same, ToRGB styles searched too"),
     "full-stylespace": Row("full", "stylespace", "the same, StyleSpace ranking (Wu et al.)"),
     "full-eigenfind": Row("full", "eigenfind", "the same, EigenFind"),
-    "full-random": Row("full", "random", "the same, 20 random directions in w"),
+    "full-random": Row("full", "random", "the same, 64 random directions in the same part of w"),
     "no-classifier-loss": Row("no-classifier-loss", "directions", "without classifier loss"),
     "no-classifier": Row("no-classifier", "directions", "nothing of the classifier in the training"),
     "c-all": Row("c-all", "directions", "c told to every layer"),
@@ -390,7 +390,7 @@ def _directions(snapshot: Snapshot, judge: Classifier, images: ImageSet) -> tupl
 
 def _random(snapshot: Snapshot, judge: Classifier, images: ImageSet) -> tuple[Subject, Rankings]:
     assert snapshot.latents is not None
-    drawn = random_directions(snapshot.latents.astype(np.float64))
+    drawn = random_directions(snapshot.latents, independent_directions(snapshot.latents))
     return _claimed(subject_of(snapshot.steered([drawn]), judge), images)
 
 
@@ -515,7 +515,7 @@ def _interval(value: float, low: float | None, high: float | None) -> Interval:
 _TRUTH = ("recall", "precision", "purity", "order", "silence", "recall_x_purity")
 _SHARES = ("top1", "top3", "top10")
 _HEADS = {
-    "recall_x_purity": "recall × purity", "probability_error": "|p - p_rec|", "pixel_l1": "L1", "top1": "1 turns",
+    "recall_x_purity": "recall × purity", "probability_error": "\\|p - p_rec\\|", "pixel_l1": "L1", "top1": "1 turns",
     "top3": "3 turn", "top10": "10 turn", "observer": "observer, K = 4", "change": "size of change",
 }  # fmt: skip
 
