@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from stylex.core.attribute import Attribute
 from stylex.core.explanation import ExplainedImage, Explanation, Picture, Strip
+from stylex.core.studio import Frame, Knob, StudioImage
 from stylex.report.figures import encode, enlarge
 from stylex.report.words import name_of, technical
 
@@ -80,11 +81,63 @@ def strip_data(explanation: Explanation, size: StripSize = FULL) -> dict[str, An
                 "knob": strip.attribute,
                 "src": _uri(_sheet(strip, size.side), size),
                 "shares": list(strip.shares),
-                "probabilities": [_numbers(row[classes]) for row in strip.probabilities],
+                "probabilities": [numbers(row[classes]) for row in strip.probabilities],
             }
             for strip in strips
         ],
     }
+
+
+# What the viewer is told, by this source as by the explorer; the head of viewer.js says what it means.
+
+
+def knob_row(place: int, knob: Knob) -> dict[str, Any]:
+    """A knob, by its place among all."""
+    attribute = knob.attribute
+    return {
+        "id": place,
+        "label": attribute.label,
+        "technical": technical(attribute),
+        "target": attribute.target,
+        "effect": round(attribute.effect, 4),
+        "full": attribute.shift_range,
+        "sign": attribute.sign,
+        "hidden": attribute.hidden,
+        "image": knob.image,
+        "kept": knob.kept,
+    }
+
+
+def image_row(image: StudioImage) -> dict[str, Any]:
+    """An image, as a list of images names it."""
+    rebuilt = image.rebuilt.probabilities
+    given = rebuilt if image.probabilities is None else image.probabilities
+    said = int(given.argmax())
+    return {
+        "id": image.id,
+        "name": image.name,
+        "label": image.label,
+        "said": said,
+        "confidence": round(float(given[said]), 4),
+        "rebuilt_said": int(rebuilt.argmax()),
+        "rebuilt_confidence": round(float(rebuilt[said]), 4),
+        "original": image.original is not None,
+        "own": image.own,
+    }
+
+
+def image_detail(image: StudioImage) -> dict[str, Any]:
+    """What more is told of the image that is shown."""
+    return {
+        "probabilities": None if image.probabilities is None else numbers(image.probabilities),
+        "rebuilt_probabilities": numbers(image.rebuilt.probabilities),
+        "notes": list(image.notes),
+    }
+
+
+def numbers(values: NDArray[np.float32]) -> list[float]:
+    """Probabilities."""
+    return [round(float(value), 5) for value in values]
 
 
 def _reach(strip: Strip, e: Explanation) -> float:
@@ -108,42 +161,25 @@ def _knob(
     e: Explanation, place: int, attribute: Attribute, strips: Sequence[Strip], classes: Sequence[int]
 ) -> dict[str, Any]:
     own = [strip for strip in strips if strip.attribute == place]
-    return {
-        "id": place,
+    return knob_row(place, Knob(attribute=attribute, image=None, kept=False)) | {
         "label": None if attribute.hidden else name_of(e.ranking, place),
-        "technical": technical(attribute),
         "target": classes.index(attribute.target) if own else 0,
-        "effect": round(attribute.effect, 4),
-        "full": attribute.shift_range,
-        "sign": attribute.sign,
-        "hidden": attribute.hidden,
-        "image": None,
-        "kept": False,
         "stops": list(own[0].shares) if own else [0],
         "images": [strip.image for strip in own],
     }
 
 
 def _image(image: ExplainedImage, classes: Sequence[int], size: StripSize) -> dict[str, Any]:
-    rebuilt = image.reconstruction_probabilities[classes]
-    given = rebuilt if image.probabilities is None else image.probabilities[classes]
-    said = int(given.argmax())
+    shown = StudioImage(
+        id=image.id,
+        name=image.id,
+        label=image.label,
+        original=image.original,
+        probabilities=None if image.probabilities is None else image.probabilities[classes],
+        rebuilt=Frame(picture=image.reconstruction, probabilities=image.reconstruction_probabilities[classes]),
+    )
     picture = None if image.original is None else _uri(_shrunk(image.original, size.side), size)
-    return {
-        "id": image.id,
-        "name": image.id,
-        "label": image.label,
-        "said": said,
-        "confidence": round(float(given[said]), 4),
-        "rebuilt_said": int(rebuilt.argmax()),
-        "rebuilt_confidence": round(float(rebuilt[said]), 4),
-        "original": image.original is not None,
-        "own": False,
-        "picture": picture,
-        "probabilities": None if image.probabilities is None else _numbers(given),
-        "rebuilt_probabilities": _numbers(rebuilt),
-        "notes": [],
-    }
+    return image_row(shown) | image_detail(shown) | {"picture": picture}
 
 
 def _sheet(strip: Strip, side: int) -> Picture:
@@ -159,7 +195,3 @@ def _uri(picture: Picture, size: StripSize) -> str:
     exact = picture.shape[0] <= min(_LOSSLESS, size.side) and size.quality >= FULL.quality
     data = encode(picture, "webp", quality=100 if exact else size.quality, exact=exact)
     return "data:image/webp;base64," + base64.b64encode(data).decode()
-
-
-def _numbers(values: NDArray[np.float32]) -> list[float]:
-    return [round(float(value), 4) for value in values]

@@ -28,7 +28,7 @@ from stylex.core.errors import StylexError
 from stylex.core.explanation import Picture
 from stylex.core.studio import Flip, Frame, Knob, Studio, StudioImage, Turn
 from stylex.report.figures import encode
-from stylex.report.words import technical
+from stylex.report.knobs import image_detail, image_row, knob_row, numbers
 from stylex.ui.drawing import Busy, Drawing, Lane
 from stylex.ui.export import TYPES, Kind, export
 from stylex.ui.guard import Guard
@@ -159,7 +159,7 @@ class _Server:
         ready = list(self.studio.images.values())
         return JSONResponse(
             {
-                "images": [_image(image) for image in ready[after:]],
+                "images": [image_row(image) for image in ready[after:]],
                 "next": len(ready),
                 "coming": 0 if self.trouble else self.studio.coming,
                 "trouble": self.trouble,
@@ -168,14 +168,7 @@ class _Server:
 
     async def image(self, request: Request) -> Response:
         image = self._find(request.path_params["image"])
-        return JSONResponse(
-            _image(image)
-            | {
-                "probabilities": None if image.probabilities is None else _numbers(image.probabilities),
-                "rebuilt_probabilities": _numbers(image.rebuilt.probabilities),
-                "notes": list(image.notes),
-            }
-        )
+        return JSONResponse(image_row(image) | image_detail(image))
 
     async def picture(self, request: Request) -> Response:
         image, state = self._find(request.path_params["image"]), request.path_params["state"]
@@ -211,7 +204,7 @@ class _Server:
         async with self.uploading:
             data = await request.body()
             image = await run_in_threadpool(self.studio.add, name, data)
-        return JSONResponse(_image(image) | {"notes": list(image.notes)}, status_code=201)
+        return JSONResponse(image_row(image) | {"notes": list(image.notes)}, status_code=201)
 
     async def flip(self, request: Request) -> Response:
         body = await _json(request)
@@ -332,38 +325,7 @@ def _is_whole(value: Any) -> bool:
 
 
 def _knobs(knobs: tuple[Knob, ...]) -> list[dict[str, Any]]:
-    return [
-        {
-            "id": place,
-            "label": knob.attribute.label,
-            "technical": technical(knob.attribute),
-            "target": knob.attribute.target,
-            "effect": round(knob.attribute.effect, 4),
-            "full": knob.attribute.shift_range,
-            "sign": knob.attribute.sign,
-            "hidden": knob.attribute.hidden,
-            "image": knob.image,
-            "kept": knob.kept,
-        }
-        for place, knob in enumerate(knobs)
-    ]
-
-
-def _image(image: StudioImage) -> dict[str, Any]:
-    rebuilt = image.rebuilt.probabilities
-    given = rebuilt if image.probabilities is None else image.probabilities
-    said = int(given.argmax())
-    return {
-        "id": image.id,
-        "name": image.name,
-        "label": image.label,
-        "said": said,
-        "confidence": round(float(given[said]), 4),
-        "rebuilt_said": int(rebuilt.argmax()),
-        "rebuilt_confidence": round(float(rebuilt[said]), 4),
-        "original": image.original is not None,
-        "own": image.own,
-    }
+    return [knob_row(place, knob) for place, knob in enumerate(knobs)]
 
 
 def _flip(flip: Flip) -> dict[str, Any]:
@@ -373,10 +335,6 @@ def _flip(flip: Flip) -> dict[str, Any]:
         "flipped": flip.flipped,
         "sentence": flip.sentence,
     }
-
-
-def _numbers(values: Any) -> list[float]:
-    return [round(float(value), 5) for value in values]
 
 
 def _png(picture: Picture) -> bytes:
@@ -391,7 +349,7 @@ def _packed(frames: list[Frame]) -> bytes:
             "width": width,
             "height": height,
             "channels": channels,
-            "frames": [_numbers(frame.probabilities) for frame in frames],
+            "frames": [numbers(frame.probabilities) for frame in frames],
             "drafts": [frame.draft for frame in frames],
         }
     ).encode()

@@ -616,6 +616,9 @@ class Viewer {
     this.nameLine.textContent = image.name;
     this.detail = null;
     this.photoBitmap = null;
+    // What was said of another image is not this one's.
+    this.flipped.hidden = true;
+    if (this.found) this.found.hidden = this.foundFor !== id;
     // Another image's own knobs are not this one's.
     for (const knob of [...this.turned.keys()]) if (!this.fits(this.knobs[knob], id)) this.turned.delete(knob);
     if (this.active === null || !this.fits(this.knobs[this.active], id)) this.active = this.visibleKnobs()[0]?.id ?? null;
@@ -1098,7 +1101,8 @@ class Viewer {
     this.setKnobs(result.allKnobs);
     this.found.replaceChildren(result.finding, " ", Object.keys(result.flip.knobs).length
       ? h("button.link", { type: "button", onclick: () => this.image === image && this.glide(result.flip.knobs) }, result.flip.flipped ? "Flip it with these" : "Turn them") : "");
-    this.found.hidden = false;
+    this.foundFor = image;
+    this.found.hidden = this.image !== image;
     if (this.image === image) {
       this.active = result.knobs[0] ?? this.active;
       this.showKnobs();
