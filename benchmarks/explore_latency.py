@@ -90,7 +90,12 @@ async def _measure(url: str, studio: LiveStudio, turns: int, people: int) -> dic
                 # A slider is moved ten times before the next one is taken.
                 knob = (person + step // 10) % len(studio.knobs)
                 knobs = {str(knob): round(float(random.uniform(-1, 1)), 3)}
-                body = {"viewer": f"p{person}", "lane": "knob", "turns": [{"image": image, "knobs": knobs}]}
+                body = {
+                    "viewer": f"p{person}",
+                    "lane": "knob",
+                    "turns": [{"image": image, "knobs": knobs}],
+                    "draft": True,
+                }
                 start = time.perf_counter()
                 answer = await client.post("/api/frames", json=body)
                 answer.raise_for_status()

@@ -16,6 +16,7 @@ import stylex
 from stylex.core.errors import DataError, SearchError, StylexError
 from stylex.core.progress import Event, Step, silent
 from stylex.core.studio import Studio, Turn
+from stylex.models.precision import multiplications
 from stylex.search import studio as room
 from stylex.search.editor import StyleEditor
 from stylex.search.render import InBfloat16
@@ -219,16 +220,15 @@ def test_a_draft_is_near_the_exact_picture_and_says_that_it_is_one(searched, mon
     assert all((one.picture == other.picture).all() for one, other in zip(exact, again, strict=True))
 
 
-def test_drafts_are_drawn_where_they_save_time(searched, monkeypatch) -> None:
-    studio, image, _ = searched
-    s, clock = studio._editor.style(image), iter([])
+def test_drafts_are_drawn_where_a_picture_is_much_work(searched, monkeypatch) -> None:
+    synthesis, here = searched[0]._editor.synthesis, torch.device("cpu")
     monkeypatch.setattr(room, "has_fast_bf16", lambda place: True)
-    monkeypatch.setattr(room.time, "perf_counter", lambda: next(clock))
-    for exact, rough, worth in ((0.4, 0.2, True), (0.4, 0.35, False), (0.05, 0.0, False)):
-        clock = iter([0, exact, 0, exact, 0, rough, 0, rough])
-        assert (room._worth_drafts(studio._editor.synthesis, s) is not None) is worth
+    assert room._drafts(synthesis, here) is None
+    monkeypatch.setattr(room, "HEAVY", multiplications(synthesis))
+    assert room._drafts(synthesis, here) is not None
+    assert room._drafts(synthesis, torch.device("cuda")) is None
     monkeypatch.setattr(room, "has_fast_bf16", lambda place: False)
-    assert room._worth_drafts(studio._editor.synthesis, s) is None
+    assert room._drafts(synthesis, here) is None
 
 
 def test_only_what_lies_behind_a_knob_is_drawn_again(searched, monkeypatch) -> None:

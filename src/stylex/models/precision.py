@@ -1,8 +1,11 @@
-"""Bfloat16: where the processor is fast in it."""
+"""How much a picture costs, and bfloat16: where the processor is fast in it."""
 
 from __future__ import annotations
 
 import torch
+from torch import nn
+
+from stylex.models.generator import StyledConv
 
 
 def has_fast_bf16(place: torch.device) -> bool:
@@ -10,3 +13,12 @@ def has_fast_bf16(place: torch.device) -> bool:
     if place.type == "cuda":
         return torch.cuda.is_bf16_supported()
     return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+
+
+def multiplications(synthesis: nn.Module) -> int:
+    """Multiplications of the convolutions that draw one picture."""
+    return sum(
+        layer.weight.numel() * layer.noise_const.numel() // (4 if layer.up else 1)
+        for layer in synthesis.modules()
+        if isinstance(layer, StyledConv)
+    )

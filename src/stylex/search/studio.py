@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +11,6 @@ from typing import Literal
 
 import numpy as np
 import torch
-from jaxtyping import Float
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -25,7 +23,7 @@ from stylex.core.studio import Flip, Frame, Knob, OwnKnobs, StudioImage, Turn
 from stylex.core.stylespace import StyleSpace
 from stylex.data.archive import ImageSet
 from stylex.data.images import read_picture, to_pictures, to_tensor
-from stylex.models.precision import has_fast_bf16
+from stylex.models.precision import has_fast_bf16, multiplications
 from stylex.models.snapshot import Snapshot
 from stylex.search import directions, eigenfind
 from stylex.search.counterfactual import independent, subset
@@ -42,8 +40,8 @@ MAX_PIXELS = 40_000_000
 MAX_OWN = 32
 """Own pictures kept at once; the oldest goes when one more comes."""
 
-SLOW_S = 0.1
-"""A network that draws a picture in less time draws no drafts; nor does one that bfloat16 saves less than a quarter."""
+HEAVY = 10_000_000_000
+"""Multiplications a picture from which on a processor draws drafts in bfloat16; some tenths of a second."""
 
 _BATCH = 16
 _PIECE = 48
@@ -95,9 +93,14 @@ class LiveStudio:
         self._space: StyleSpace = snapshot.space
         self._synthesis: Synthesizer = snapshot.generator.synthesis
         self._editor = StyleEditor(
-            self._synthesis, classifier, self._space, torch.empty(0, self._space.s_dim), [], ranking
+            self._synthesis,
+            classifier,
+            self._space,
+            torch.empty(0, self._space.s_dim),
+            [],
+            ranking,
+            drafts=_drafts(self._synthesis, next(snapshot.generator.parameters()).device),
         )
-        self._timed = False
         self._images: dict[str, StudioImage] = {}
         self._own = 0
         # One lock for all that changes, one for the editor's features: a search does not stop the knobs.
@@ -404,8 +407,6 @@ class LiveStudio:
         )
         rebuilt = to_pictures(encoded.x_rec)
         with self._changing, self._drawing:
-            if not self._timed:
-                self._editor.drafts, self._timed = _worth_drafts(self._synthesis, encoded.s[:1]), True
             for row, image_id in enumerate(ids or encoded.ids):
                 if image_id in self._images:
                     continue
@@ -511,22 +512,10 @@ def in_space_of(explanation: Explanation, snapshot: Snapshot) -> Snapshot:
     return steered
 
 
-@torch.inference_mode()
-def _worth_drafts(synthesis: Synthesizer, s: Float[Tensor, "1 s_dim"]) -> Synthesizer | None:
-    """The network in bfloat16, where that is needed and saves time; measured, because neither is known otherwise."""
-
-    def seconds(one: Synthesizer) -> float:
-        began = time.perf_counter()
-        one(s).cpu()
-        return time.perf_counter() - began
-
-    if not has_fast_bf16(s.device):
-        return None
-    exact = min(seconds(synthesis) for _ in range(2))
-    if exact < SLOW_S:
-        return None
-    rough = InBfloat16(synthesis, s.device)
-    return rough if min(seconds(rough) for _ in range(2)) < 0.75 * exact else None
+def _drafts(synthesis: Synthesizer, place: torch.device) -> Synthesizer | None:
+    """The network in bfloat16, where it is worth it: by a rule and no measurement, so always the same."""
+    heavy = isinstance(synthesis, torch.nn.Module) and multiplications(synthesis) >= HEAVY
+    return InBfloat16(synthesis, place) if heavy and place.type == "cpu" and has_fast_bf16(place) else None
 
 
 def _first(explanation: Explanation) -> str | None:
