@@ -234,6 +234,7 @@ def browser() -> Iterator[Any]:
     program = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
     if program is None:
         pytest.skip("NOT RUN in a browser: no Chromium is installed (apt install chromium)")
+    sync_api.expect.set_options(timeout=20_000)  # a busy machine takes its time
     with sync_api.sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox", "--disable-gpu"])
         yield browser
