@@ -20,6 +20,7 @@ from starlette.testclient import TestClient
 
 from stylex.ui import export
 from stylex.ui.guard import MOST_BYTES, address, is_loopback
+from stylex.ui.searching import Job, Searching
 from stylex.ui.server import MAX_TURNS, MAX_UPLOAD, build_app
 
 HOME = "http://127.0.0.1:8600"
@@ -136,6 +137,22 @@ def waited(client: Any, job: str) -> dict[str, Any]:
         if told["state"] not in ("waiting", "running") or time.monotonic() > until:
             return told
         time.sleep(0.01)
+
+
+def test_a_search_that_ended_at_once_is_told_whole(client, read_studio, monkeypatch) -> None:
+    start = Searching.start
+
+    def ended(self: Searching, image: str, target: int | None) -> Job:
+        job = start(self, image, target)
+        while job.state != "done":
+            time.sleep(0.01)
+        return job
+
+    monkeypatch.setattr(Searching, "start", ended)
+    answer = client.post("/api/search", json={"image": "shoe-0", "target": 1}).json()
+    assert answer["state"] == "done"
+    assert answer["found"]["knobs"] == [3]
+    assert len(answer["all_knobs"]) == 4
 
 
 def test_a_search_is_cancelled(client, read_studio) -> None:

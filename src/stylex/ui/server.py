@@ -32,7 +32,7 @@ from stylex.report.knobs import image_detail, image_row, knob_row, numbers
 from stylex.ui.drawing import Busy, Drawing, Lane
 from stylex.ui.export import TYPES, Kind, export
 from stylex.ui.guard import Guard
-from stylex.ui.searching import Searching
+from stylex.ui.searching import Job, Searching
 
 MAX_UPLOAD = 20 * 2**20
 """Bytes of a person's own picture."""
@@ -218,14 +218,19 @@ class _Server:
         body = await _json(request)
         image, target = _text(body, "image"), _target(body)
         self._find(image)
-        return JSONResponse(self.searching.start(image, target).to_json(), status_code=202)
+        return JSONResponse(self._told(self.searching.start(image, target)), status_code=202)
 
     async def job(self, request: Request) -> Response:
         job = self.searching.get(request.path_params["job"])
         if job is None:
             raise HTTPException(404, "there is no such search")
+        return JSONResponse(self._told(job))
+
+    def _told(self, job: Job) -> dict[str, Any]:
+        # Also the answer to its start: a short search may have ended by then.
         answer = job.to_json()
-        if job.found is not None:
+        if answer["state"] == "done":
+            assert job.found is not None
             answer |= {
                 "found": {
                     "knobs": list(job.found.knobs),
@@ -234,7 +239,7 @@ class _Server:
                 },
                 "all_knobs": _knobs(self.studio.knobs),
             }
-        return JSONResponse(answer)
+        return answer
 
     async def cancel(self, request: Request) -> Response:
         job = self.searching.get(request.path_params["job"])
