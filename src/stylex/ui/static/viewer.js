@@ -1076,7 +1076,7 @@ class Viewer {
     this.searching = h("div.searching", { hidden: true }, this.progress, this.progressText, h("button", { type: "button", onclick: () => this.cancelling?.abort() }, "Cancel"));
     this.searchForm = h("div.searchform", {}, h("label", {}, "towards ", this.goal), this.searchButton);
     this.found = h("p.finding", { role: "status", hidden: true });
-    return h("div.own", {}, h("h3", {}, "What matters for this image?"), h("p.fine", {}, "Moves the generator’s style values on this image, one by one."), this.searchForm, this.searching, this.found);
+    return h("div.own", {}, h("h3", {}, "What matters for this image?"), h("p.fine", {}, "Tries what the generator can change in this image, one thing at a time."), this.searchForm, this.searching, this.found);
   }
 
   async search() {

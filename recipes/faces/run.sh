@@ -1,0 +1,16 @@
+#!/usr/bin/env bash
+# Perceived age, from class folders (or a zip of them) of aligned faces to figures: recipes/faces/run.sh SOURCE OUT [KIMG]
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+source=$(realpath "${1:?usage: run.sh SOURCE OUT [KIMG]}")
+out=${2:?usage: run.sh SOURCE OUT [KIMG]}
+kimg=${3:-120}
+python=${PYTHON:-python}
+mkdir -p "$out"
+cd "$out"
+[ -f faces.zip ] || "$python" -m stylex prepare "$source" --out faces.zip --resolution 64
+[ -d classifier ] || "$python" -m stylex classifier --data faces.zip --out classifier --mirror
+"$python" -m stylex train --data faces.zip --classifier classifier --out run --preset medium-64 --kimg "$kimg" --mirror
+"$python" -m stylex find run --data faces.zip --out explanation --images 200 --overwrite
+"$python" -m stylex evaluate run --data faces.zip --images 100 --measured 200
+"$python" "$here/samples.py" run explanation samples.png
