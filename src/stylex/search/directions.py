@@ -30,6 +30,8 @@ _FAINT = 0.05
 _AGAIN = 0.9
 """Two components are the same one when their correlation is this or more."""
 _RANDOM = 64
+_SPLITS = 3
+"""How often the images are split into halves to see what comes out again of each."""
 _STEPS = 200
 _SWEEPS = 6
 _ANGLES = 45
@@ -63,9 +65,10 @@ def independent_directions(w: Float[ndarray, "n w_dim"], *, seed: int = 0) -> Di
     """Independent components of latents.
 
     The latents' principal directions are made equally long and turned until they depend on each other as little as
-    can be. How many principal directions to take is decided by what can be found again: the number at which the most
-    components come out alike of either half of the images, less those that do not. Fourth moments choose that number
-    and give a start; entropies, which outliers and bent factors mislead less, decide the rest.
+    can be. How many principal directions to take is decided by what can be found again: the number at which the
+    components that come out alike of every half of the images have the most shape of their own (how far their entropy
+    is below a normal one's), long ones counting more. Fourth moments choose that number and give a start; entropies,
+    which outliers and bent factors mislead less, decide the rest.
 
     Components are at first uncorrelated by construction; then each is turned by itself to where its own entropy is
     least, since causes may well go together (a background with a disease). Moving along one leaves the places along
@@ -93,14 +96,16 @@ def independent_directions(w: Float[ndarray, "n w_dim"], *, seed: int = 0) -> Di
             "images, or search single coordinates (--method attfind)"
         )
     white, read, write = _whitened(w.astype(np.float64), min(_MOST, n // _PER_COMPONENT))
-    halves = np.array_split(np.random.default_rng(seed).permutation(n), 2)
-    best, most = _rotation(white[:, :1], seed), 0
+    random = np.random.default_rng(seed)
+    halves = [half for _ in range(_SPLITS) for half in np.array_split(random.permutation(n), 2)]
+    best, most = _rotation(white[:, :1], seed), 0.0
     for m in range(2, white.shape[1] + 1):
         turned = _rotation(white[:, :m], seed)
         again = np.min([np.abs(turned @ _rotation(white[half, :m], seed + 1).T).max(axis=1) for half in halves], axis=0)
-        lead = int((again >= _AGAIN).sum() - (again < _AGAIN).sum())
-        if lead > most:
-            best, most = turned, lead
+        shape = (_NORMAL - _entropies(white[:, :m] @ turned.T)) * np.linalg.norm(turned @ write[:m], axis=1)
+        found = float(shape[again >= _AGAIN].sum())
+        if found > most:
+            best, most = turned, found
     m = len(best)
     best = _each_by_itself(white[:, :m], _least_entropies(white[:, :m], best))
     read, write = best @ read[:m], _moves(white[:, :m] @ best.T, white[:, :m]) @ write[:m]
