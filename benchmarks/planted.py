@@ -10,19 +10,20 @@ from __future__ import annotations
 
 import argparse
 import json
-import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from causes import Drawing
 
 import stylex
 from stylex.classifiers.classifier import Classifier
 from stylex.classifiers.load import load_classifier
 from stylex.core.attribute import Attribute
+from stylex.core.files import write_whole
 from stylex.data.archive import ImageSet, open_images
 from stylex.data.planted import planted_family
 from stylex.evaluation.readers import FactorReader
@@ -52,9 +53,11 @@ def main() -> None:
     parser.add_argument("--preset", default="small-32")
     parser.add_argument("--kimg", type=float)
     parser.add_argument("--run", type=Path, help="score this run (of the first seed) instead of training one")
+    parser.add_argument("--again", action="store_true", help="score anew what was scored already")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
-    rows = [_seed(options, seed) for seed in options.seeds]
+    torch.set_num_threads(1)
+    rows = [_kept(options, seed) for seed in options.seeds]
     last = [row["curve"][-1]["directions"] for row in rows]
     scores = {name: [row["truth"][name]["value"] for row in last] for name in last[0]["truth"]}
     report = {"family": options.family, **scores, "seeds": rows}
@@ -65,6 +68,15 @@ def main() -> None:
         options.json.write_text(json.dumps(report, indent=1) + "\n")
 
 
+def _kept(options: argparse.Namespace, seed: int) -> dict[str, Any]:
+    folder = Drawing(family=options.family, resolution=options.resolution, seed=seed).folder
+    file = options.out / folder / "scores.json"
+    if options.again or not file.exists():
+        write_whole(file, json.dumps(_seed(options, seed), indent=1).encode())
+    kept: dict[str, Any] = json.loads(file.read_text())
+    return kept
+
+
 def _seed(options: argparse.Namespace, seed: int) -> dict[str, Any]:
     drawing = Drawing(family=options.family, resolution=options.resolution, seed=seed)
     work: Path = options.out / drawing.folder
@@ -73,28 +85,29 @@ def _seed(options: argparse.Namespace, seed: int) -> dict[str, Any]:
         drawing.drawn_and_fitted(work, shuffled=shuffled)
     reader = drawing.reader(work)
     run = options.run or work / "run"
-    began = time.perf_counter()
     if options.run is None:
         base = preset(options.preset)
-        length = replace(base.schedule, kimg=options.kimg or base.schedule.kimg, snapshot_nimg=20_000)
+        length = replace(base.schedule, kimg=options.kimg or base.schedule.kimg, snapshot_nimg=40_000)
         config: TrainConfig = replace(base, schedule=length, seed=seed)
         stylex.train(data=work / "images.zip", classifier=work / "images-classifier", out=run, config=config)
-    seconds = time.perf_counter() - began
+    ticks = [json.loads(line) for line in (run / "stats.jsonl").read_text().splitlines()]
     judge, nobody = (load_classifier(work / f"{name}-classifier") for name in ("images", "shuffled"))
     test = open_images(work / "images.zip").split("test")
     strengths = drawing.strengths(judge)
     curve = []
-    for folder in sorted((run / "snapshots").iterdir()):
+    folders = sorted((run / "snapshots").iterdir())
+    for folder in folders:
         snapshot = load_snapshot(folder)
         row: dict[str, Any] = {"kimg": snapshot.nimg / 1000, "held_out": dict(snapshot.figures)}
-        for method, subject in (("directions", independent(snapshot)), ("coordinates", snapshot)):
+        subjects = {"directions": independent(snapshot)} | ({"coordinates": snapshot} if folder == folders[-1] else {})
+        for method, subject in subjects.items():
             row[method] = _score(subject, judge, test, reader, strengths, options.family)
             print(f"seed {seed}, {row['kimg']:.0f} kimg, {method}: {_line(row[method])}", flush=True)
         curve.append(row)
     silent = [_found(independent(snapshot), nobody, test, target)[0] for target in (0, 1)]
     return {
         "seed": seed,
-        "training_seconds": round(seconds, 1),
+        "training_seconds": round(sum(tick.get("seconds", 0.0) for tick in ticks), 1),
         "reader_r2": reader.r2,
         "strengths": dict(zip(planted_family(options.family).factors, np.round(strengths, 3).tolist(), strict=True)),
         "curve": curve,

@@ -405,9 +405,9 @@ _SMALL = TrainConfig(
         discriminator_mapping_layers=1,
         class_input="none",  # told the answer, the generator draws the strongest cause from it, and w does not hold it
     ),
-    loss=LossConfig(adversarial=0.3, pixel=5.0, perceptual=0.5, latent_moments=0.1, latent_every=16, r1_gamma=0.1),
+    loss=LossConfig(adversarial=0.1, pixel=5.0, perceptual=0.5, latent_moments=0.1, latent_every=16, r1_gamma=0.1),
     optimizer=OptimizerConfig(generator_lr=4e-3, encoder_lr=4e-3),
-    schedule=ScheduleConfig(kimg=120, batch=8, reconstruct_first=0.6, noise_every=4),
+    schedule=ScheduleConfig(kimg=160, batch=8, reconstruct_first=0.85, noise_every=4),
 )
 
 _MEDIUM = replace(
