@@ -25,6 +25,8 @@ _MOST = 32
 _PER_COMPONENT = 10
 """Latents needed for each component."""
 _FEWEST = 20
+_BEYOND = 6
+"""Principal directions that are tried in vain before the search for their number ends."""
 _FAINT = 0.05
 """Principal directions of w with less than this share of the first one's deviation are not looked at."""
 _AGAIN = 0.9
@@ -97,17 +99,21 @@ def independent_directions(w: Float[ndarray, "n w_dim"], *, seed: int = 0) -> Di
         )
     white, read, write = _whitened(w.astype(np.float64), min(_MOST, n // _PER_COMPONENT))
     random = np.random.default_rng(seed)
-    halves = [half for _ in range(_SPLITS) for half in np.array_split(random.permutation(n), 2)]
+    # Neither what comes out again nor entropies need more than single precision.
+    rough = white.astype(np.float32)
+    halves = [rough[half] for _ in range(_SPLITS) for half in np.array_split(random.permutation(n), 2)]
     best, most = _rotation(white[:, :1], seed), 0.0
     for m in range(2, white.shape[1] + 1):
         turned = _rotation(white[:, :m], seed)
-        again = np.min([np.abs(turned @ _rotation(white[half, :m], seed + 1).T).max(axis=1) for half in halves], axis=0)
+        again = np.min([np.abs(turned @ _rotation(half[:, :m], seed + 1).T).max(axis=1) for half in halves], axis=0)
         shape = (_NORMAL - _entropies(white[:, :m] @ turned.T)) * np.linalg.norm(turned @ write[:m], axis=1)
         found = float(shape[again >= _AGAIN].sum())
         if found > most:
             best, most = turned, found
+        if m > len(best) + _BEYOND:
+            break
     m = len(best)
-    best = _each_by_itself(white[:, :m], _least_entropies(white[:, :m], best))
+    best = _each_by_itself(rough[:, :m], _least_entropies(rough[:, :m], best))
     read, write = best @ read[:m], _moves(white[:, :m] @ best.T, white[:, :m]) @ write[:m]
     order = np.argsort(-np.linalg.norm(write, axis=1), kind="stable")
     return Directions.observed(INDEPENDENT, w.astype(np.float64), read=read[order], write=write[order])
@@ -141,7 +147,7 @@ def _rotation(white: Float[ndarray, "n m"], seed: int) -> Float[ndarray, "m m"]:
     """The rotation under which the columns are most independent."""
     n, m = white.shape
     start, _ = np.linalg.qr(np.random.default_rng([seed, m]).standard_normal((m, m)))
-    turned: ndarray = start
+    turned: ndarray = start.astype(white.dtype)
     for _ in range(_STEPS):
         y = white @ turned.T
         u, _, v = np.linalg.svd((y * y * y).T @ white / n - 3 * turned)
@@ -156,8 +162,8 @@ def _entropies(y: Float[ndarray, "n m"]) -> Float[ndarray, " m"]:
     n = len(y)
     apart = max(1, int(n**0.5))
     ordered = np.sort(y, axis=0)
-    spacings = np.maximum(ordered[apart:] - ordered[:-apart], np.finfo(np.float64).tiny)
-    return np.asarray(np.log(spacings * (n + 1) / apart).mean(axis=0))
+    spacings = np.maximum(ordered[apart:] - ordered[:-apart], np.finfo(y.dtype).tiny)
+    return np.asarray(np.log(spacings * ((n + 1) / apart)).mean(axis=0, dtype=np.float64))
 
 
 def _clear(y: Float[ndarray, "n m"]) -> Bool[ndarray, " m"]:
@@ -167,8 +173,8 @@ def _clear(y: Float[ndarray, "n m"]) -> Bool[ndarray, " m"]:
 def _least_entropies(white: Float[ndarray, "n m"], start: Float[ndarray, "m m"]) -> Float[ndarray, "m m"]:
     """A rotation with a smaller sum of the columns' entropies: pairs of rows are turned in their plane."""
     rows, angles = start.copy(), np.linspace(0, np.pi / 2, _ANGLES, endpoint=False)
-    cosine, sine = np.cos(angles), np.sin(angles)
-    y = white @ rows.T
+    cosine, sine = np.cos(angles).astype(white.dtype), np.sin(angles).astype(white.dtype)
+    y = white @ rows.T.astype(white.dtype)
     for _ in range(_SWEEPS):
         moved = False
         for i, j in combinations(range(len(rows)), 2):
@@ -195,7 +201,7 @@ def _each_by_itself(white: Float[ndarray, "n m"], rows: Float[ndarray, "m m"]) -
                 across = other - (other @ row) * row
                 across /= np.linalg.norm(across)
                 tried = np.outer(np.cos(_NEAR), row) + np.outer(np.sin(_NEAR), across)
-                entropy = _entropies(white @ tried.T)
+                entropy = _entropies(white @ tried.T.astype(white.dtype))
                 k = int(entropy.argmin())
                 if entropy[k] < entropy[len(_NEAR) // 2] - _GAIN:
                     row = tried[k]
