@@ -1,6 +1,6 @@
 """Does an explanation find the causes that were planted: one training a seed, scored against the known factors.
 
-    python benchmarks/planted.py OUT [--family leaves] [--seeds 0 1 2] [--kimg 100] [--json docs/results/planted.json]
+    python benchmarks/planted.py OUT [--family leaves] [--seeds 0 1 2] [--kimg 120] [--json docs/results/planted.json]
 
 Every step is kept in OUT; the same command goes on where it stopped. Everything is measured on test images, which
 neither the training nor the search has seen; the reader of the factors is fitted to other drawings altogether.
