@@ -21,6 +21,7 @@ from stylex.core.errors import EvaluationError
 from stylex.core.evaluation import Evaluation, Interval, Measure, MeasuredAttribute
 from stylex.core.explanation import Explanation
 from stylex.core.progress import Alarm, Done, Listener, Started, Step, silent
+from stylex.core.stylespace import StyleSpace
 from stylex.data.archive import ImageSet
 from stylex.evaluation.attack import attack, redrawn
 from stylex.evaluation.extractors import Extractor
@@ -574,8 +575,8 @@ class _Sheet:
 
     def significance(self) -> None:
         """Each attribute beside a random coordinate moved equally far, image by image; random ones claimed too?"""
-        random = np.random.default_rng(self.options.seed)
-        tests = [self._test(attribute, random) for attribute in self.found.shown]
+        random, pool = np.random.default_rng(self.options.seed), comparable(self.subject, self.found.shown)
+        tests = [self._test(attribute, pool, random) for attribute in self.found.shown]
         for i, (test, q) in enumerate(zip(tests, _rates(tests), strict=True)):
             self.attributes[i] = replace(
                 self.attributes[i],
@@ -593,7 +594,8 @@ class _Sheet:
             note=f"share of {len(known)} attributes: false discovery rate {LARGEST_RATE:g}, probability on the "
             f"boundary moved by {SMALLEST_CHANGE:g} or more",
         )
-        strangers = [self._test(a, random) for a in _strangers(self.subject, self.found.shown, _RANDOM_TESTED, random)]
+        others = _strangers(self.subject.space, pool, self.found.shown, _RANDOM_TESTED, random)
+        strangers = [self._test(attribute, pool, random) for attribute in others]
         claims = [_claimed(test, q) for test, q in zip(strangers, _rates(strangers), strict=True)]
         self.add(
             "significance.random_claimed",
@@ -660,7 +662,8 @@ class _Sheet:
         e = against.encode_again(self.measured)
         before, base = against.show(e.s)
         small = _shrunk(before)
-        strangers = _strangers(against, theirs, len(theirs), np.random.default_rng(self.options.seed))
+        random, pool = np.random.default_rng(self.options.seed), comparable(against, theirs)
+        strangers = _strangers(against.space, pool, theirs, len(theirs), random)
         own_changes, own_effects = self._after() - self._before(), self._effects()
         results = {}
         for name, attributes in (("", theirs), ("random_", strangers)):
@@ -743,14 +746,13 @@ class _Sheet:
         """What the classifier says of images that were encoded and drawn again."""
         return self._said(redrawn(self.subject.snapshot, x, told))
 
-    def _test(self, attribute: Attribute, random: np.random.Generator) -> _Test:
+    def _test(self, attribute: Attribute, pool: Int64[ndarray, " r"], random: np.random.Generator) -> _Test:
         """One attribute's effect on images that are not of the target yet, beside another coordinate's on each."""
         _, s, rows = self._starts(attribute.target)
         base, target = self.base[rows], attribute.target
         if len(s) == 0:
             return _Test(effect=None, random_effect=None, change=None, p=None)
         after = self.subject.see(apply_attributes(s, [attribute], self.subject.space))
-        pool = comparable(self.subject, self.found.shown)
         control = self.subject.see(random_coordinates(s, [attribute], self.subject.space, pool, random))
         effect, beside = (after - base)[:, target].astype(np.float64), (control - base)[:, target].astype(np.float64)
         rise = margin(after.astype(np.float64), target, self.output) - margin(base, target, self.output)
@@ -788,14 +790,17 @@ def _claimed(test: _Test, q: float | None) -> bool | None:
 
 
 def _strangers(
-    subject: Subject, shown: Sequence[Attribute], count: int, random: np.random.Generator
+    space: StyleSpace,
+    pool: Int64[ndarray, " r"],
+    shown: Sequence[Attribute],
+    count: int,
+    random: np.random.Generator,
 ) -> tuple[Attribute, ...]:
-    """Coordinates drawn at random from those comparable with attributes, each moved as far as one of these is."""
-    pool = comparable(subject, shown)
+    """Coordinates of the pool drawn at random, each moved as far as one of the attributes is."""
 
     def drawn(like: Attribute) -> Attribute:
         sign: Literal[-1, 1] = 1 if random.integers(2) else -1
-        coordinate = subject.space.coordinate(int(random.choice(pool)))
+        coordinate = space.coordinate(int(random.choice(pool)))
         return replace(like, coordinate=coordinate, sign=sign, effect=0.0, significance=None, label=None)
 
     return tuple(drawn(shown[i % len(shown)]) for i in range(count if len(pool) else 0))
