@@ -36,8 +36,7 @@ from stylex.search.attfind import attfind
 from stylex.search.claims import claim
 from stylex.search.counterfactual import flip_rate
 from stylex.search.directions import independent
-from stylex.search.effects import measure_effects
-from stylex.search.explaining import Encoded, choose_to_search, encode
+from stylex.search.explaining import choose_to_search
 from stylex.training.config import TrainConfig, preset
 
 SEARCHED, MEASURED = 150, 200
@@ -120,14 +119,10 @@ def _found(
 ) -> tuple[tuple[Attribute, ...], frozenset[str]]:
     """Attributes towards a class, found on some of the images."""
     chosen = choose_to_search(judge, images, SEARCHED, target=None)
-    encoded = encode(snapshot, judge, chosen.batch(range(len(chosen))), chosen.names, [None] * len(chosen))
-    space = snapshot.space
-    indices = space.indices(include_torgb=True)
-    effects = measure_effects(
-        snapshot.generator.synthesis, judge, space, encoded.s, image_ids=encoded.ids, indices=indices
-    )
-    told: dict[str, Any] = {"space": space, "labels": judge.spec.labels, "output": judge.activation}
-    steered = any(layer.kind == "direction" for layer in space.layers)
+    subject = subject_of(snapshot, judge, torgb=True)
+    effects = subject.effects(subject.encode(chosen))
+    told: dict[str, Any] = {"space": subject.space, "labels": judge.spec.labels, "output": judge.activation}
+    steered = any(layer.kind == "direction" for layer in subject.space.layers)
     ranking = claim(effects, target, **told) if steered else attfind(effects, target, **told, num=4, restart=True)
     return ranking.attributes, frozenset(chosen.names)
 
@@ -144,11 +139,9 @@ def _score(
     causes = [kind.factors.index(name) for name in kind.causes]
     found = [_found(snapshot, judge, images, target) for target in (0, 1)]
     ranked = sorted((a for attributes, _ in found for a in attributes), key=lambda a: -a.effect)
-    others = [i for i, name in enumerate(images.names) if name not in found[0][1]][:MEASURED]
-    encoded: Encoded = encode(
-        snapshot, judge, images.batch(others), [images.names[i] for i in others], [None] * MEASURED
-    )
+    others = np.flatnonzero([name not in found[0][1] for name in images.names])[:MEASURED]
     subject = subject_of(snapshot, judge, torgb=True)
+    encoded = subject.encode(images.subset(others))
     changes = factor_changes(subject, reader, encoded.s, ranked)
     scored = truth(changes, strengths, causes)
     flips = {

@@ -196,16 +196,7 @@ def find(
     chosen = choose_to_search(subject.classifier, images, options.searched, target=aimed)
     encoded = subject.encode(chosen)
     labels, output = subject.classifier.spec.labels, subject.classifier.activation
-    effects = measure_effects(
-        subject.synthesis,
-        subject.classifier,
-        subject.space,
-        encoded.s,
-        image_ids=encoded.ids,
-        indices=subject.indices,
-        shift_range=options.shift_range,
-        listener=listener,
-    )
+    effects = subject.effects(encoded, shift_range=options.shift_range, listener=listener)
     rankings = {}
     for target in targets:
         if options.selection == "together":

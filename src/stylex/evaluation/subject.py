@@ -15,10 +15,12 @@ from torch import Tensor
 from stylex.classifiers.classifier import Classifier
 from stylex.core.attribute import Attribute
 from stylex.core.errors import SearchError
+from stylex.core.progress import Listener, silent
 from stylex.core.stylespace import StyleSpace
 from stylex.data.archive import ImageSet
 from stylex.models.snapshot import Snapshot
 from stylex.search.directions import INDEPENDENT, independent
+from stylex.search.effects import Effects, measure_effects
 from stylex.search.eigenfind import along_eigenvectors
 from stylex.search.explaining import Encoded, encode
 from stylex.search.render import Synthesizer, draw
@@ -85,6 +87,26 @@ class Subject:
     def encode_again(self, encoded: Encoded) -> Encoded:
         """The same images in this subject's space."""
         return encode(self.snapshot, self.classifier, encoded.x, encoded.ids, encoded.labels)
+
+    def effects(
+        self,
+        encoded: Encoded,
+        indices: Int64[ndarray, " m"] | None = None,
+        *,
+        shift_range: float = 1.0,
+        listener: Listener = silent,
+    ) -> Effects:
+        """What the classifier says of encoded images when each searched coordinate (or each of these) moves."""
+        return measure_effects(
+            self.synthesis,
+            self.classifier,
+            self.space,
+            encoded.s,
+            image_ids=encoded.ids,
+            indices=self.indices if indices is None else indices,
+            shift_range=shift_range,
+            listener=listener,
+        )
 
     @torch.inference_mode()
     def see(self, s: Float[Tensor, "n s_dim"]) -> Float32[ndarray, "n k"]:
