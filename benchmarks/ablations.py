@@ -58,7 +58,6 @@ from stylex.search.attfind import attfind
 from stylex.search.claims import claim
 from stylex.search.decision import predicted
 from stylex.search.directions import independent, independent_directions, random_directions
-from stylex.search.effects import measure_effects
 from stylex.search.eigenfind import along_eigenvectors, eigenfind
 from stylex.search.explaining import Encoded, choose_to_search
 from stylex.search.shifts import apply_attributes
@@ -73,9 +72,22 @@ FIRST = 4
 """Of a list that is always full, so many towards each class are scored against the causes."""
 TOPS = (1, 3, 10)
 
+_LONG: Mapping[str, Mapping[str, Any]] = {
+    "loss": {"adversarial": 0.3},
+    "schedule": {"reconstruct_first": 0.6},
+}
+"""A discriminator that works for the last 40% of the training: what it does, and what is done to it, can be seen."""
+
+
+def _long(**groups: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
+    return {name: {**_LONG.get(name, {}), **groups.get(name, {})} for name in {**_LONG, **groups}}
+
+
 TRAININGS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
     "full": {},
+    "reconstruction": {"schedule": {"reconstruct_first": 1.0}},
     "no-classifier-loss": {"loss": {"classifier": 0.0}},
+    "multiscale": {"loss": {"perceptual_net": "multiscale"}},
     "no-classifier": {
         "model": {"conditional_discriminator": False},
         "loss": {"classifier": 0.0, "perceptual_net": "multiscale"},
@@ -83,16 +95,17 @@ TRAININGS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
     "c-all": {"model": {"class_input": "all"}},
     "c-coarse": {"model": {"class_input": "coarse"}},
     "c-dropout": {"model": {"class_input": "all"}, "schedule": {"class_dropout": 0.5}},
-    "unconditional": {"model": {"conditional_discriminator": False}},
-    "no-noise": {"schedule": {"noise_every": 0}},
-    "noise-2": {"schedule": {"noise_every": 2}},
-    "noise-1": {"schedule": {"noise_every": 1}},
-    "noise-kl": {"model": {"class_input": "all"}, "loss": {"noise_kl": True}},
-    "multiscale": {"loss": {"perceptual_net": "multiscale"}},
-    "path-length": {"loss": {"path_length": 2.0}},
-    "style-mixing": {"schedule": {"style_mixing": 0.9}},
+    "long": _long(),
+    "long-unconditional": _long(model={"conditional_discriminator": False}),
+    "long-no-noise": _long(schedule={"noise_every": 0}),
+    "long-noise": _long(schedule={"noise_every": 1}),
+    "long-path-length": _long(loss={"path_length": 2.0}),
+    "long-style-mixing": _long(schedule={"style_mixing": 0.9}),
+    "long-c": _long(model={"class_input": "all"}),
+    "long-c-kl": _long(model={"class_input": "all"}, loss={"noise_kl": True}),
     "stylegan2": {
         "model": {"class_input": "none", "conditional_discriminator": False},
+        "loss": {"adversarial": 1.0},
         "schedule": {"reconstruct_first": 0.0, "noise_every": 1, "encoder_after": 0.3},
     },
     "published": {
@@ -122,26 +135,29 @@ class Row:
 
 
 ROWS: Mapping[str, Row] = {
-    "full": Row("full", "directions", "full: c not told, classifier loss, noise steps every 4th"),
+    "full": Row("full", "directions", "full StylEx as it is by default"),
     "full-coordinates": Row("full", "coordinates", "the same, AttFind on single coordinates"),
     "full-torgb": Row("full", "torgb", "the same, ToRGB styles searched too"),
     "full-stylespace": Row("full", "stylespace", "the same, StyleSpace ranking (Wu et al.)"),
     "full-eigenfind": Row("full", "eigenfind", "the same, EigenFind"),
     "full-random": Row("full", "random", "the same, 64 random directions in the same part of w"),
     "no-classifier-loss": Row("no-classifier-loss", "directions", "without classifier loss"),
+    "multiscale": Row("multiscale", "directions", "multi-scale L1 for the classifier's features"),
     "no-classifier": Row("no-classifier", "directions", "nothing of the classifier in the training"),
     "c-all": Row("c-all", "directions", "c told to every layer"),
     "c-all-coordinates": Row("c-all", "coordinates", "c told to every layer, AttFind"),
     "c-coarse": Row("c-coarse", "directions", "c told to coarse layers only"),
     "c-dropout": Row("c-dropout", "directions", "c told to every layer, dropped out for half of the images"),
-    "unconditional": Row("unconditional", "directions", "discriminator not told c"),
-    "no-noise": Row("no-noise", "directions", "encoder steps only"),
-    "noise-2": Row("noise-2", "directions", "noise steps every 2nd"),
-    "noise-1": Row("noise-1", "directions", "noise steps only, after the reconstruction"),
-    "noise-kl": Row("noise-kl", "directions", "c told to every layer, noise steps with KL"),
-    "multiscale": Row("multiscale", "directions", "multi-scale L1 for the classifier's features"),
-    "path-length": Row("path-length", "directions", "path-length regularisation"),
-    "style-mixing": Row("style-mixing", "directions", "style mixing"),
+    "reconstruction": Row("reconstruction", "directions", "no discriminator at all"),
+    "long": Row("long", "directions", "discriminator for the last 40%, at three times the weight"),
+    "long-coordinates": Row("long", "coordinates", "the same, AttFind on single coordinates"),
+    "long-unconditional": Row("long-unconditional", "directions", "the same, discriminator not told c"),
+    "long-no-noise": Row("long-no-noise", "directions", "the same, encoder steps only"),
+    "long-noise": Row("long-noise", "directions", "the same, noise steps only"),
+    "long-path-length": Row("long-path-length", "directions", "the same, path-length regularisation"),
+    "long-style-mixing": Row("long-style-mixing", "directions", "the same, style mixing"),
+    "long-c": Row("long-c", "directions", "the same, c told to every layer"),
+    "long-c-kl": Row("long-c-kl", "directions", "the same, c told to every layer, KL in noise steps"),
     "stylegan2": Row("stylegan2", "directions", "plain StyleGAN2, encoder trained afterwards"),
     "stylegan2-coordinates": Row("stylegan2", "coordinates", "plain StyleGAN2, encoder afterwards, AttFind"),
     "published": Row("published", "coordinates", "StylEx as published (its losses and order), AttFind"),
@@ -454,16 +470,9 @@ def _effects(
     subject: Subject, images: ImageSet, indices: np.ndarray | None = None
 ) -> tuple[Encoded, dict[str, Any], Any]:
     encoded = subject.encode(images)
-    effects = measure_effects(
-        subject.synthesis,
-        subject.classifier,
-        subject.space,
-        encoded.s,
-        image_ids=encoded.ids,
-        indices=subject.indices if indices is None else indices,
-    )
     judge = subject.classifier
-    return encoded, {"space": subject.space, "labels": judge.spec.labels, "output": judge.activation}, effects
+    told = {"space": subject.space, "labels": judge.spec.labels, "output": judge.activation}
+    return encoded, told, subject.effects(encoded, indices)
 
 
 # The figures.

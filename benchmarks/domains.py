@@ -1,0 +1,67 @@
+"""The figures of real sets side by side, from what ``stylex evaluate`` wrote about each.
+
+    stylex evaluate leaves/run --data leaves/leaves.zip --json leaves.json
+    python benchmarks/domains.py leaves=leaves.json shoes=shoes.json --json docs/results/domains.json
+
+``top10`` is the share of images that the first ten attributes turn (all of them where there are fewer), towards the
+class that is hardest to reach; ``random`` as many random directions of the same length, there.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from stylex.core.evaluation import Evaluation
+from stylex.core.files import write_whole
+from stylex.store.evaluation import read_evaluation
+
+FIGURES = {
+    "agreement": "reconstruction.agreement",
+    "probability_error": "reconstruction.probability_error",
+    "pixel_l1": "reconstruction.pixel_l1",
+    "observer_of_4": "observer.accuracy_of_4",
+}
+_TOP = re.compile(r"sufficiency\.top(\d+)_to_(.+)")
+_RANDOM = re.compile(r"sufficiency\.random\d+_equal_length_to_(.+)")
+
+
+def main() -> None:
+    """Read, print and write."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("domains", nargs="+", metavar="NAME=EVALUATION.json")
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args()
+    named = [domain.partition("=")[::2] for domain in options.domains]
+    report = {name: figures(read_evaluation(path)) for name, path in named}
+    for name, row in report.items():
+        shown = (f"{figure} {value['value']:.3f}" for figure, value in row.items() if isinstance(value, dict))
+        print(f"{name}: " + ", ".join(shown))
+    if options.json:
+        write_whole(options.json, (json.dumps(report, indent=1) + "\n").encode())
+
+
+def figures(evaluation: Evaluation) -> dict[str, Any]:
+    """What counts of an evaluation."""
+    known = {m.name: {"value": m.value, "low": m.low, "high": m.high} for m in evaluation.measures}
+    row: dict[str, Any] = {figure: known[name] for figure, name in FIGURES.items() if name in known}
+    tops: dict[str, tuple[int, dict[str, Any]]] = {}
+    for name, value in known.items():
+        if match := _TOP.fullmatch(name):
+            number, label = int(match[1]), match[2]
+            if label not in tops or number > tops[label][0]:
+                tops[label] = number, value
+    beside = {match[1]: value for name, value in known.items() if (match := _RANDOM.fullmatch(name))}
+    if tops:
+        label = min(tops, key=lambda name: tops[name][1]["value"])
+        row["top10"] = tops[label][1] | {"attributes": tops[label][0], "towards": label}
+        if label in beside:
+            row["random"] = beside[label]
+    return row | {"searched": evaluation.searched, "measured": evaluation.measured}
+
+
+if __name__ == "__main__":
+    main()
