@@ -1,6 +1,8 @@
 """Turn an explanation's knobs on pictures sampled from noise: nobody's photograph, and nobody's reconstruction.
 
-The first row is sampled, the others are the same pictures with one knob turned: ``samples.py RUN EXPLANATION OUT.png``.
+Latents are drawn from a normal distribution with the mean and covariance of the encoder's latents of all training
+images. The first row is sampled, the others are the same pictures with one knob turned:
+``samples.py RUN EXPLANATION OUT.png``.
 """
 
 from __future__ import annotations
@@ -8,6 +10,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+import numpy as np
 import torch
 
 import stylex
@@ -27,14 +30,16 @@ def main() -> None:
     parser.add_argument("--classifier", help="where it is, if not where the training had it")
     parser.add_argument("--samples", type=int, default=5)
     parser.add_argument("--attributes", type=int, default=4, help="as many of the strongest")
-    parser.add_argument("--truncation", type=float, default=0.7, help="below 1: nearer to the average picture")
+    parser.add_argument("--spread", type=float, default=0.8, help="below 1: nearer to the average picture")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     snapshot = independent(stylex.load_snapshot(options.run))
     classifier = stylex.load_classifier(options.classifier or snapshot.classifier_reference)
     ranking = stylex.read_explanation(options.explanation).ranking
-    generator, mapping = snapshot.generator, snapshot.generator.mapping
-    z = torch.randn(options.samples, mapping.z_dim, generator=torch.Generator().manual_seed(options.seed))
+    generator, latents = snapshot.generator, np.asarray(snapshot.latents, dtype=np.float64)
+    random = np.random.default_rng(options.seed)
+    covariance = options.spread**2 * np.cov(latents, rowvar=False)
+    w = random.multivariate_normal(latents.mean(axis=0), covariance, size=options.samples)
     target = ranking.attributes[0].target
     label = classifier.spec.labels[target]
 
@@ -44,7 +49,7 @@ def main() -> None:
         return list(to_pictures(x)), [f"{label} {share:.2f}" for share in shares]
 
     with torch.no_grad():
-        s = generator.synthesis.styles(mapping(z, truncation=options.truncation))
+        s = generator.synthesis.styles(torch.tensor(w, dtype=torch.float32))
         known: list[str] = []
         rows, captions = [drawn(s)], ["sampled"]
         for attribute in ranking.attributes:
