@@ -27,8 +27,8 @@ TOLERANCE = 0.02
 CACHED = 2**30
 """Bytes of features kept to start from, for all the images that are worked on together."""
 
-_FEATURES_AT_ONCE = {"cpu": 2**22, "cuda": 2**30}
-"""Bytes of the largest features in a chunk: what stays in a processor's cache, or fills an accelerator."""
+_FEATURES_AT_ONCE = {"cpu": 2**23, "cuda": 2**30}
+"""Bytes of the largest features in a chunk: what a thread of the processor works well on, or fills an accelerator."""
 _SMALLEST_CHUNK, _LARGEST_CHUNK = 4, 1024
 _IMAGES_TOGETHER = 64
 """Images whose features are kept at once, at most."""
@@ -224,11 +224,12 @@ class Evaluator:
         return max(1, min(math.ceil(wanted), room, _IMAGES_TOGETHER))
 
     def _measure(self, s: Tensor) -> None:
-        # How many bytes one picture's features have, and so how many fit. No clock is asked: the same search draws the
-        # same chunks wherever it is cut, and its results are the same to the last bit.
+        # How many bytes one picture's features have, and so how many fit. No clock is asked: the same search, with as
+        # many threads, draws the same chunks wherever it is cut, and its results are the same to the last bit.
         with self._autocast(s):
             self._bytes, largest = feature_bytes(self.synthesis, s)
-        room = _FEATURES_AT_ONCE.get(s.device.type, _FEATURES_AT_ONCE["cpu"]) // largest
+        threads = 1 if s.device.type == "cuda" else torch.get_num_threads()
+        room = threads * _FEATURES_AT_ONCE.get(s.device.type, _FEATURES_AT_ONCE["cpu"]) // largest
         self.chunk = max(_SMALLEST_CHUNK, min(_LARGEST_CHUNK, room))
 
 
