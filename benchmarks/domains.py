@@ -1,6 +1,6 @@
 """The figures of real sets side by side, from what ``stylex evaluate`` wrote about each.
 
-    stylex evaluate leaves/run --data leaves/leaves.zip --json leaves.json
+    stylex evaluate leaves/run --data leaves/leaves.zip --out leaves.json
     python benchmarks/domains.py leaves=leaves.json shoes=shoes.json --json docs/results/domains.json
 
 ``top10`` is the share of images that the first ten attributes turn (all of them where there are fewer), towards the

@@ -12,5 +12,5 @@ cd "$out"
 [ -d classifier ] || "$python" -m stylex classifier --data faces.zip --out classifier --mirror
 "$python" -m stylex train --data faces.zip --classifier classifier --out run --preset medium-64 --kimg "$kimg" --mirror
 "$python" -m stylex find run --data faces.zip --out explanation --images 200 --overwrite
-"$python" -m stylex evaluate run --data faces.zip --images 100 --measured 200
+"$python" -m stylex evaluate run --data faces.zip --images 100 --measured 200 --out evaluation.json --overwrite
 "$python" "$here/samples.py" run explanation samples.png

@@ -15,3 +15,4 @@ cd "$out"
     --schedule.reconstruct-first 0.6 --loss.adversarial 0.3
 "$python" -m stylex find run --data shoes.zip --out explanation --images 200 --attributes 10 --overwrite
 "$python" -m stylex report explanation --strips
+"$python" -m stylex evaluate run --data shoes.zip --images 100 --measured 200 --out evaluation.json --overwrite

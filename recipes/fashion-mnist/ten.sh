@@ -4,7 +4,7 @@
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 out=${1:?usage: ten.sh OUT [KIMG]}
-kimg=${2:-160}
+kimg=${2:-120}
 python=${PYTHON:-python}
 mkdir -p "$out"
 cd "$out"
@@ -19,4 +19,4 @@ done
 "$python" -m stylex find run --data ten.zip --out pair --source shirt --target pullover --images 200 --overwrite
 "$python" -m stylex find run --data ten.zip --out pair-back --source pullover --target shirt --images 200 --overwrite
 for explanation in one-vs-rest/* pair pair-back; do "$python" -m stylex report "$explanation" --strips; done
-"$python" -m stylex evaluate run --data ten.zip --images 300 --measured 400
+"$python" -m stylex evaluate run --data ten.zip --images 300 --measured 400 --out evaluation.json --overwrite

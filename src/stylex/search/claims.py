@@ -18,7 +18,7 @@ from stylex.search.effects import EffectTable
 
 FALSE_DISCOVERIES = 0.05
 """Expected share of accidents among what is claimed."""
-SMALL = 0.15
+SMALL = 0.3
 """A smaller effect than this share of the log odds' deviation over the images is a trifle."""
 LEAST = 0.25
 """So is one of fewer log odds: a classifier that hardly tells images apart is driven by nothing."""

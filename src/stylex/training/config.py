@@ -407,7 +407,7 @@ _SMALL = TrainConfig(
     ),
     loss=LossConfig(adversarial=0.1, pixel=5.0, perceptual=0.5, latent_moments=0.1, latent_every=16, r1_gamma=0.1),
     optimizer=OptimizerConfig(generator_lr=4e-3, encoder_lr=4e-3),
-    schedule=ScheduleConfig(kimg=160, batch=8, reconstruct_first=0.85, noise_every=4),
+    schedule=ScheduleConfig(kimg=160, batch=8, reconstruct_first=0.95, noise_every=4),
 )
 
 _MEDIUM = replace(
@@ -421,9 +421,8 @@ _MEDIUM = replace(
         z_dim=96,
         w_dim=96,
     ),
-    loss=replace(_SMALL.loss, adversarial=1.0, r1_gamma=0.3),
-    optimizer=OptimizerConfig(),
-    schedule=ScheduleConfig(kimg=200, batch=32),
+    loss=replace(_SMALL.loss, r1_gamma=0.3),
+    schedule=replace(_SMALL.schedule, kimg=120, reconstruct_first=0.9, noise_every=2),
 )
 
 _PAPER_WIDTHS = (512, 512, 512, 512, 512, 256, 128)
