@@ -48,6 +48,14 @@ def test_accidents_and_trifles_are_not_claimed(make_effects: MakeEffects) -> Non
     assert len(claim(make_effects(values, base()), 1, space=SPACE, labels=("a", "b"))) == 0
 
 
+def test_an_attribute_doubles_the_odds_at_least(make_effects: MakeEffects) -> None:
+    values = table()
+    for column, logits in ((3, 0.65), (6, 0.75)):  # times 1.9, times 2.1
+        values[:, 1, column, 1], values[:, 0, column, 1] = logits, -logits
+    ranking = claim(make_effects(values, base()), 1, space=SPACE, labels=("a", "b"))
+    assert [attribute.name for attribute in ranking] == ["independent:6+"]
+
+
 def test_what_raises_the_target_both_ways_is_not_claimed(make_effects: MakeEffects) -> None:
     values = table()
     values[:, :, 5, 1] = 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -18,10 +19,10 @@ from stylex.search.effects import EffectTable
 
 FALSE_DISCOVERIES = 0.05
 """Expected share of accidents among what is claimed."""
-SMALL = 0.3
+SMALL = 0.15
 """A smaller effect than this share of the log odds' deviation over the images is a trifle."""
-LEAST = 0.25
-"""So is one of fewer log odds: a classifier that hardly tells images apart is driven by nothing."""
+LEAST = math.log(2)
+"""So is one that does not even double the odds, which takes an even chance to two in three."""
 
 
 def claim(
