@@ -81,7 +81,8 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def found(runs: Path, name: str, out: str, *aims: str) -> dict[str, Any]:
     data = runs / ("ten.zip" if name == "ten" else "five.zip")
     run, folder = runs / name / "run", runs / name / out
-    assert main(["find", str(run), "--data", str(data), "--out", str(folder), "--images", "16", *aims, "-q"]) == 0
+    given = ["--data", str(data), "--out", str(folder), "--images", "16", "--method", "attfind"]
+    assert main(["find", str(run), *given, *aims, "-q"]) == 0
     assert main(["report", str(folder), "-q"]) == 0
     manifest = json.loads((folder / "manifest.json").read_text())
     assert all(np.isfinite(value) for value in manifest["figures"].values())
