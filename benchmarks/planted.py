@@ -1,6 +1,6 @@
 """Does an explanation find the causes that were planted: one training a seed, scored against the known factors.
 
-    python benchmarks/planted.py OUT [--family leaves] [--seeds 0 1 2] [--kimg 120] [--json docs/results/planted.json]
+    python benchmarks/planted.py OUT [--family leaves] [--seeds 0 1 2] [--kimg 160] [--json docs/results/planted.json]
 
 Every step is kept in OUT; the same command goes on where it stopped. Everything is measured on test images, which
 neither the training nor the search has seen; the reader of the factors is fitted to other drawings altogether.
@@ -103,7 +103,7 @@ def _seed(options: argparse.Namespace, seed: int) -> dict[str, Any]:
             row[method] = _score(subject, judge, test, reader, strengths, options.family)
             print(f"seed {seed}, {row['kimg']:.0f} kimg, {method}: {_line(row[method])}", flush=True)
         curve.append(row)
-    silent = [_found(independent(snapshot), nobody, test, target)[0] for target in (0, 1)]
+    silent, _ = _found(independent(snapshot), nobody, test)
     return {
         "seed": seed,
         "training_seconds": round(sum(tick.get("seconds", 0.0) for tick in ticks), 1),
@@ -115,16 +115,19 @@ def _seed(options: argparse.Namespace, seed: int) -> dict[str, Any]:
 
 
 def _found(
-    snapshot: Snapshot, judge: Classifier, images: ImageSet, target: int
-) -> tuple[tuple[Attribute, ...], frozenset[str]]:
-    """Attributes towards a class, found on some of the images."""
+    snapshot: Snapshot, judge: Classifier, images: ImageSet
+) -> tuple[list[tuple[Attribute, ...]], frozenset[str]]:
+    """Attributes towards each class, found on some of the images, and which images these are."""
     chosen = choose_to_search(judge, images, SEARCHED, target=None)
     subject = subject_of(snapshot, judge, torgb=True)
     effects = subject.effects(subject.encode(chosen))
     told: dict[str, Any] = {"space": subject.space, "labels": judge.spec.labels, "output": judge.activation}
     steered = any(layer.kind == "direction" for layer in subject.space.layers)
-    ranking = claim(effects, target, **told) if steered else attfind(effects, target, **told, num=4, restart=True)
-    return ranking.attributes, frozenset(chosen.names)
+    found = []
+    for target in range(len(judge.spec.labels)):
+        ranking = claim(effects, target, **told) if steered else attfind(effects, target, **told, num=4, restart=True)
+        found.append(ranking.attributes)
+    return found, frozenset(chosen.names)
 
 
 def _score(
@@ -137,9 +140,9 @@ def _score(
 ) -> dict[str, Any]:
     kind = planted_family(family)
     causes = [kind.factors.index(name) for name in kind.causes]
-    found = [_found(snapshot, judge, images, target) for target in (0, 1)]
-    ranked = sorted((a for attributes, _ in found for a in attributes), key=lambda a: -a.effect)
-    others = np.flatnonzero([name not in found[0][1] for name in images.names])[:MEASURED]
+    found, searched = _found(snapshot, judge, images)
+    ranked = sorted((a for attributes in found for a in attributes), key=lambda a: -a.effect)
+    others = np.flatnonzero([name not in searched for name in images.names])[:MEASURED]
     subject = subject_of(snapshot, judge, torgb=True)
     encoded = subject.encode(images.subset(others))
     changes = factor_changes(subject, reader, encoded.s, ranked)
@@ -149,7 +152,7 @@ def _score(
             snapshot.generator.synthesis, judge, snapshot.space, encoded.s, attributes[:top], target,
             output=judge.activation,
         ).share
-        for target, (attributes, _) in enumerate(found)
+        for target, attributes in enumerate(found)
         for top in (1, 3, 10)
         if attributes
     }  # fmt: skip
