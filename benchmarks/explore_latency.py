@@ -131,7 +131,7 @@ def _random(resolution: int, *, paper: bool) -> LiveStudio:
         model = PRESETS["paper-256"].model
     torch.manual_seed(0)
     generator = Generator(model.generator(3, 2)).eval()
-    encoder, discriminator = Encoder(model.encoder(3)), Discriminator(model.discriminator(3, 2))
+    encoder, discriminator = Encoder(model.encoder(3, 2)), Discriminator(model.discriminator(3, 2))
     judge = Classifier(
         torch.nn.Sequential(
             torch.nn.Conv2d(3, 16, 3, stride=2),

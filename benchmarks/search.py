@@ -123,11 +123,12 @@ def trained(folder: Path, data: Path, classifier: str | None, images: int) -> Su
     chosen = choose_to_search(judge, archive.split("test"), images, target=None)
     x = chosen.batch(range(len(chosen)))
     with torch.inference_mode():
-        told = snapshot.generator.told(judge.probabilities(judge.logits(x)))
-        w = torch.cat([snapshot.encoder(part) for part in x.split(32)])
+        c = judge.probabilities(judge.logits(x))
+        told = snapshot.generator.told(c)
+        w = torch.cat([snapshot.encoder(*part) for part in zip(x.split(32), c.split(32), strict=True)])
         s = snapshot.generator.synthesis.styles(w, told)
     goals = (0, 1) if judge.k == 2 else (0,)
-    return Subject(snapshot, judge, w, told, s, goals, latents_of(snapshot, archive))
+    return Subject(snapshot, judge, w, told, s, goals, latents_of(snapshot, judge, archive))
 
 
 def random_weights(name: str, images: int) -> Subject:
@@ -148,7 +149,7 @@ def random_weights(name: str, images: int) -> Subject:
         observed = generator.synthesis.space.observed(StyleStatistics.observe(s.numpy()))
     snapshot = Snapshot(
         generator=generator,
-        encoder=Encoder(model.encoder(3)),
+        encoder=Encoder(model.encoder(3, 2)),
         discriminator=Discriminator(model.discriminator(3, 2)),
         space=observed,
         latents=wide.numpy(),

@@ -317,7 +317,7 @@ def find(
     if method == "directions":
         snapshot = independent(snapshot)
     elif method == "eigenfind":
-        snapshot = along_eigenvectors(snapshot, latents_of(snapshot, archive))
+        snapshot = along_eigenvectors(snapshot, latents_of(snapshot, judge, archive))
     encoded = encode_stream(snapshot, judge, chosen, _names_of(chosen))
     explanation = explain_class(
         snapshot,

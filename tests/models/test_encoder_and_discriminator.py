@@ -6,6 +6,7 @@ import dataclasses
 
 import pytest
 import torch
+from tests.models.conftest import stirred
 
 from stylex.models.discriminator import Discriminator
 from stylex.models.encoder import Encoder
@@ -21,6 +22,19 @@ def test_the_encoder_gives_a_latent_an_image_and_looks_at_no_neighbour(encoder: 
     assert (w.shape, w.dtype) == ((5, 7), torch.float32)
     torch.testing.assert_close(torch.cat([encoder(one[None]) for one in x]), w)
     assert w.std(dim=0).min() > 0
+
+
+def test_an_encoder_is_told_c_only_where_it_was_built_for_it(encoder: Encoder) -> None:
+    x, c = images(4), torch.eye(2).repeat(2, 1)
+    assert torch.equal(encoder(x), encoder(x, c))
+    told = stirred(Encoder(dataclasses.replace(encoder.config, c_dim=2)))
+    w = told(x, c)
+    assert w.isfinite().all(), "the ends of the probabilities have no infinite odds"
+    assert (w - told(x, c.flip(1))).abs().amax(dim=1).min() > 0
+    nearly = torch.tensor([[0.999, 0.001]]).repeat(4, 1)
+    assert not torch.allclose(told(x, nearly), told(x, torch.tensor([[0.98, 0.02]]).repeat(4, 1)), rtol=1e-3), "odds"
+    with pytest.raises(AssertionError, match="is told 2 values of c"):
+        told(x)
 
 
 def test_the_order_of_bytes_in_memory_changes_nothing(encoder: Encoder, discriminator: Discriminator) -> None:

@@ -88,6 +88,14 @@ def test_causes_that_go_together_are_told_apart() -> None:
     assert (change.max(axis=1) / change.sum(axis=1)).min() > 0.9
 
 
+def test_most_of_what_varies_is_kept_however_little_is_found_again() -> None:
+    # Of so few latents without a shape nothing comes out again but by chance.
+    w = np.random.default_rng(0).normal(size=(200, 12))
+    found = independent_directions(w)
+    explained = ((w - w.mean(axis=0)) @ found.read.T @ np.linalg.pinv(found.read.T)).var(axis=0).sum()
+    assert explained / w.var(axis=0).sum() >= 2 / 3
+
+
 def test_too_few_latents_are_refused() -> None:
     with pytest.raises(SearchError, match=r"12 latents are too few .* expected 20 or more"):
         independent_directions(np.zeros((12, 7)))

@@ -18,7 +18,7 @@ def test_presets_are_whole_and_survive_json(name: str) -> None:
     assert TrainConfig.from_json(json.loads(json.dumps(config.to_json()))) == config
     assert name.endswith(f"-{config.model.resolution}")
     assert config.schedule.total_nimg % config.schedule.batch == 0
-    config.model.generator(3, 5), config.model.discriminator(3, 5), config.model.encoder(3)
+    config.model.generator(3, 5), config.model.discriminator(3, 5), config.model.encoder(3, 5)
 
 
 def test_no_such_preset() -> None:

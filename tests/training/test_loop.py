@@ -21,6 +21,7 @@ from stylex.core.errors import ConfigError, SnapshotError, TrainingError
 from stylex.core.progress import Alarm, Done, Event, SnapshotWritten, Started, Tick
 from stylex.data.archive import ImageSet, open_images
 from stylex.models.snapshot import find_snapshot, load_snapshot
+from stylex.search.explaining import encode
 from stylex.training.config import TrainConfig
 from stylex.training.held_out import HeldOut, measure
 from stylex.training.loop import Networks, _set_rates
@@ -174,6 +175,7 @@ def test_a_training_from_before_there_were_so_many_options_goes_on(
 
     def as_before(options: dict[str, Any]) -> None:
         options["model"]["class_input"] = True
+        del options["model"]["class_encoder"]
         for part, name in (("schedule", "encoder_after"), ("schedule", "class_dropout"), ("loss", "noise_kl")):
             del options[part][name]
         del options["augment"]
@@ -274,6 +276,16 @@ def test_other_classifiers_train(tmp_path: Path, k: int, channels: int, output: 
 def test_networks_may_be_told_nothing_of_the_class(trained: Callable[..., Path]) -> None:
     snapshot = load_snapshot(trained(model__class_input="none", model__conditional_discriminator=False))
     assert snapshot.generator.config.c_dim == snapshot.discriminator.config.c_dim == 0
+
+
+def test_an_encoder_that_is_told_c_is_told_it_ever_after(data: ImageSet, trained: Callable[..., Path]) -> None:
+    snapshot, classifier = load_snapshot(trained(model__class_encoder=True)), judge()
+    assert snapshot.encoder.config.c_dim == 2
+    x = data.batch(range(4))
+    encoded = encode(snapshot, classifier, x, data.names[:4], [None] * 4)
+    c = classifier.probabilities(classifier.logits(x))
+    again = snapshot.generator(snapshot.encoder(x, c), c).clamp(-1, 1)
+    torch.testing.assert_close(encoded.x_rec, again)
 
 
 def states_of(data: ImageSet, out: Path, **changes: Any) -> list[dict[str, dict[str, Tensor]]]:

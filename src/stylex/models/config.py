@@ -111,12 +111,14 @@ class EncoderConfig:
     Attributes:
         resolution, channels, widths: as of the generator.
         w_dim: length of the latent.
+        c_dim: length of c, the classifier's output told to the encoder beside the image (0: none).
     """
 
     resolution: int
     channels: int
     widths: tuple[int, ...]
     w_dim: int
+    c_dim: int = 0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "widths", tuple(self.widths))
@@ -139,7 +141,7 @@ def config_from_json(kind: type[Config], row: Mapping[str, Any]) -> Config:
     return kind(**{**row, "widths": tuple(row["widths"])})
 
 
-_LATER: Mapping[type, dict[str, Any]] = {GeneratorConfig: {"class_layers": "all"}}
+_LATER: Mapping[type, dict[str, Any]] = {GeneratorConfig: {"class_layers": "all"}, EncoderConfig: {"c_dim": 0}}
 """What was there before there was a field for it."""
 
 _IS: Mapping[str, Callable[[Any], bool]] = {

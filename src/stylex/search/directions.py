@@ -25,6 +25,8 @@ _MOST = 32
 _PER_COMPONENT = 10
 """Latents needed for each component."""
 _FEWEST = 20
+_HELD = 2 / 3
+"""Principal directions that are looked at together hold at least so much of the latents' variance."""
 _BEYOND = 6
 """Principal directions that are tried in vain before the search for their number ends."""
 _FAINT = 0.05
@@ -66,11 +68,12 @@ def independent(snapshot: Snapshot, *, seed: int = 0) -> Snapshot:
 def independent_directions(w: Float[ndarray, "n w_dim"], *, seed: int = 0) -> Directions:
     """Independent components of latents.
 
-    The latents' principal directions are made equally long and turned until they depend on each other as little as
-    can be. How many principal directions to take is decided by what can be found again: the number at which the
-    components that come out alike of every half of the images have the most shape of their own (how far their entropy
-    is below a normal one's), long ones counting more. Fourth moments choose that number and give a start; entropies,
-    which outliers and bent factors mislead less, decide the rest.
+    The latents' principal directions are made equally long and turned until they depend on each other as little as can
+    be. How many principal directions to take is decided by what can be found again: the number at which the components
+    that come out alike of every half of the images have the most shape of their own (how far their entropy is below a
+    normal one's), long ones counting more. It is never so small that most of what varies between images is left out: of
+    few latents little can be found again, and the least number would win. Fourth moments choose that number and give a
+    start; entropies, which outliers and bent factors mislead less, decide the rest.
 
     Components are at first uncorrelated by construction; then each is turned by itself to where its own entropy is
     least, since causes may well go together (a background with a disease). Moving along one leaves the places along
@@ -102,8 +105,10 @@ def independent_directions(w: Float[ndarray, "n w_dim"], *, seed: int = 0) -> Di
     # Neither what comes out again nor entropies need more than single precision.
     rough = white.astype(np.float32)
     halves = [rough[half] for _ in range(_SPLITS) for half in np.array_split(random.permutation(n), 2)]
-    best, most = _rotation(white[:, :1], seed), 0.0
-    for m in range(2, white.shape[1] + 1):
+    held = np.square(write).sum(axis=1).cumsum() / w.astype(np.float64).var(axis=0).sum()
+    fewest = min(white.shape[1], int((held < _HELD).sum()) + 1)
+    best, most = _rotation(white[:, :fewest], seed), 0.0
+    for m in range(max(2, fewest), white.shape[1] + 1):
         turned = _rotation(white[:, :m], seed)
         again = np.min([np.abs(turned @ _rotation(half[:, :m], seed + 1).T).max(axis=1) for half in halves], axis=0)
         shape = (_NORMAL - _entropies(white[:, :m] @ turned.T)) * np.linalg.norm(turned @ write[:m], axis=1)

@@ -219,20 +219,26 @@ def encode_stream(
 def _encoded(snapshot: Snapshot, classifier: Classifier, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     # Reconstructions, logits of images and of those, and style vectors.
     logits = classifier.logits(x)
-    told = snapshot.generator.told(classifier.probabilities(logits[:, : classifier.own]))
-    s = snapshot.generator.synthesis.styles(snapshot.encoder(x), told)
+    c = _told(classifier, logits)
+    s = snapshot.generator.synthesis.styles(snapshot.encoder(x, c), snapshot.generator.told(c))
     x_rec = draw(snapshot.generator.synthesis, s)
     return x_rec, logits, classifier.logits(x_rec), s
 
 
+def _told(classifier: Classifier, logits: Float[Tensor, "n k"]) -> Float[Tensor, "n own"]:
+    """c: the probabilities of the labels that the model answers itself."""
+    return classifier.probabilities(logits[:, : classifier.own])
+
+
 @torch.inference_mode()
-def latents_of(snapshot: Snapshot, images: ImageSet) -> Float[NDArray[Any], "n w_dim"]:
+def latents_of(snapshot: Snapshot, classifier: Classifier, images: ImageSet) -> Float[NDArray[Any], "n w_dim"]:
     """Latents to tell the range of directions by: those that the snapshot keeps, or of some of these images."""
     if snapshot.latents is not None:
         return snapshot.latents
     device = next(snapshot.encoder.parameters()).device
     parts = np.array_split(_spread(len(images), min(len(images), _LATENTS)), 8)
-    return torch.cat([snapshot.encoder(images.batch(part).to(device)) for part in parts if len(part)]).cpu().numpy()
+    pieces = [images.batch(part).to(device) for part in parts if len(part)]
+    return torch.cat([snapshot.encoder(x, _told(classifier, classifier.logits(x))) for x in pieces]).cpu().numpy()
 
 
 def explain_class(

@@ -35,6 +35,7 @@ class ModelConfig:
         discriminator_mapping_layers: layers that map c for the discriminator's projection.
         class_input: which affine layers get the classifier's output beside w: ``all``; ``coarse``, those of the lower
             half of the resolutions (the middle one included: 4, 8 and 16 of 64 px); ``fine``, the others; or ``none``.
+        class_encoder: tell the classifier's output to the encoder, beside the image.
         conditional_discriminator: tell the classifier's output to the discriminator.
     """
 
@@ -47,6 +48,7 @@ class ModelConfig:
     mapping_layers: int
     discriminator_mapping_layers: int
     class_input: ClassInput = "all"
+    class_encoder: bool = False
     conditional_discriminator: bool = True
 
     def __post_init__(self) -> None:
@@ -83,10 +85,14 @@ class ModelConfig:
             mapping_layers=self.discriminator_mapping_layers,
         )
 
-    def encoder(self, channels: int) -> EncoderConfig:
+    def encoder(self, channels: int, k: int) -> EncoderConfig:
         """The encoder's shape."""
         return EncoderConfig(
-            resolution=self.resolution, channels=channels, widths=self.encoder_widths, w_dim=self.w_dim
+            resolution=self.resolution,
+            channels=channels,
+            widths=self.encoder_widths,
+            w_dim=self.w_dim,
+            c_dim=k if self.class_encoder else 0,
         )
 
 

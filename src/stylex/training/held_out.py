@@ -73,7 +73,7 @@ def measure(
     for x, logits in zip(watch.x.split(64), watch.logits.split(64), strict=True):
         c = classifier.probabilities(logits)
         z = torch.randn(len(x), generator.config.z_dim, generator=random).to(x.device)
-        reconstructed.append(generator(encoder(x), c).clamp(-1, 1))
+        reconstructed.append(generator(encoder(x, c), c).clamp(-1, 1))
         sampled.append(generator(generator.mapping(z), c).clamp(-1, 1))
     x_rec, x_new = torch.cat(reconstructed), torch.cat(sampled)
     logits_rec = torch.cat([classifier.logits(part) for part in x_rec.split(64)])

@@ -64,7 +64,7 @@ class Networks:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)
             generator = Generator(config.model.generator(channels, k))
-            encoder = Encoder(config.model.encoder(channels))
+            encoder = Encoder(config.model.encoder(channels, k))
             discriminator = Discriminator(config.model.discriminator(channels, k))
         return cls(
             generator=generator,
@@ -183,7 +183,7 @@ def train_networks(
                 logits, features = perceptual.of_real(batch.x)
                 c = classifier.probabilities(logits)
                 told = painter.told(c * batch.told[:, None])
-            w = generator.mapping(batch.z) if step.from_noise else encoder(batch.x)
+            w = generator.mapping(batch.z) if step.from_noise else encoder(batch.x, c)
             s = painter.synthesis.styles(w, told)
             if step.from_noise and batch.mixed is not None:
                 s = torch.where(batch.mixed, generator.synthesis.styles(generator.mapping(batch.z_mixed), told), s)
@@ -235,7 +235,7 @@ def train_networks(
                     figures["latent_moments"] = losses.latent_moments(processes.gather(w.float()))
                     total = total + figures["latent_moments"] * loss_weights.latent_moments * processes.size
                 if loss_weights.latent > 0 and step.number % loss_weights.latent_every == 0:
-                    figures["latent"] = (encoder(fake) - w).abs().mean()
+                    figures["latent"] = (encoder(fake, classifier.probabilities(logits_rec)) - w).abs().mean()
                     total = total + figures["latent"] * loss_weights.latent * loss_weights.latent_every
         if penalize_paths:
             assert batch.path_noise is not None
@@ -388,7 +388,7 @@ def _observe(
     for part in np.array_split(chosen, math.ceil(len(chosen) / 64)):
         x = images.batch(part).to(place)
         c = classifier.probabilities(classifier.logits(x))
-        w = nets.encoder_ema(x)
+        w = nets.encoder_ema(x, c)
         rows.append(nets.generator_ema.synthesis.styles(w, nets.generator_ema.told(c)).cpu())
         latents.append(w.cpu())
     kept = np.linspace(0, len(chosen) - 1, min(len(chosen), _LATENTS)).round().astype(int)
