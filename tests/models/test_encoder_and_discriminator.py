@@ -27,12 +27,15 @@ def test_the_encoder_gives_a_latent_an_image_and_looks_at_no_neighbour(encoder: 
 def test_an_encoder_is_told_c_only_where_it_was_built_for_it(encoder: Encoder) -> None:
     x, c = images(4), torch.eye(2).repeat(2, 1)
     assert torch.equal(encoder(x), encoder(x, c))
-    told = stirred(Encoder(dataclasses.replace(encoder.config, c_dim=2)))
+    fresh = Encoder(dataclasses.replace(encoder.config, c_dim=2))
+    assert torch.equal(fresh(x, c), fresh.untold(x)), "nothing is added before anything is learnt"
+    told = stirred(fresh)
+    torch.nn.init.normal_(told.told.out.weight)
     w = told(x, c)
     assert w.isfinite().all(), "the ends of the probabilities have no infinite odds"
     assert (w - told(x, c.flip(1))).abs().amax(dim=1).min() > 0
-    nearly = torch.tensor([[0.999, 0.001]]).repeat(4, 1)
-    assert not torch.allclose(told(x, nearly), told(x, torch.tensor([[0.98, 0.02]]).repeat(4, 1)), rtol=1e-3), "odds"
+    sure, less = torch.tensor([[0.999, 0.001]]).repeat(4, 1), torch.tensor([[0.98, 0.02]]).repeat(4, 1)
+    assert not torch.allclose(told(x, sure), told(x, less), rtol=1e-3), "odds are told apart where shares hardly differ"
     with pytest.raises(AssertionError, match="is told 2 values of c"):
         told(x)
 

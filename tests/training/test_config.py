@@ -59,6 +59,11 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "share": ({"schedule": {"kimg": 1, "reconstruct_first": 1.5}}, "reconstruct_first is 1.5, but must lie in 0..1"),
     "two shares": ({"schedule": {"kimg": 1, "encoder_after": 0.7}}, "must not exceed 1 together"),
     "class input": ({"model": PRESETS["tiny-16"].model.__dict__ | {"class_input": "some"}}, "one of all, coarse, fine"),
+    "class encoder": ({"model": PRESETS["tiny-16"].model.__dict__ | {"class_encoder": "now"}}, "one of never, after"),
+    "class encoder after nothing": (
+        {"model": PRESETS["tiny-16"].model.__dict__ | {"class_encoder": "after"}},
+        "schedule.encoder_after is 0",
+    ),
     "class input's type": ({"model": PRESETS["tiny-16"].model.__dict__ | {"class_input": 3}}, "one of all, coarse"),
     "truth": ({"loss": {"noise_kl": "yes"}}, "loss.noise_kl is 'yes', but must be true or false"),
     "told nothing": (

@@ -279,13 +279,23 @@ def test_networks_may_be_told_nothing_of_the_class(trained: Callable[..., Path])
 
 
 def test_an_encoder_that_is_told_c_is_told_it_ever_after(data: ImageSet, trained: Callable[..., Path]) -> None:
-    snapshot, classifier = load_snapshot(trained(model__class_encoder=True)), judge()
+    snapshot, classifier = load_snapshot(trained(model__class_encoder="always")), judge()
     assert snapshot.encoder.config.c_dim == 2
     x = data.batch(range(4))
     encoded = encode(snapshot, classifier, x, data.names[:4], [None] * 4)
     c = classifier.probabilities(classifier.logits(x))
     again = snapshot.generator(snapshot.encoder(x, c), c).clamp(-1, 1)
     torch.testing.assert_close(encoded.x_rec, again)
+
+
+def test_an_encoder_is_told_c_when_it_learns_alone(data: ImageSet, tmp_path: Path) -> None:
+    steps = states_of(
+        data, tmp_path / "run", schedule__reconstruct_first=0.5, schedule__encoder_after=0.5,
+        model__class_encoder="after", optimizer__encoder_warmup_nimg=0,
+    )  # fmt: skip
+    told = [{key: value for key, value in step["encoder"].items() if key.startswith("told.")} for step in steps]
+    changed = [any(not torch.equal(a[key], b[key]) for key in a) for a, b in zip(told, told[1:], strict=False)]
+    assert changed == [False, False, True, True, True]
 
 
 def states_of(data: ImageSet, out: Path, **changes: Any) -> list[dict[str, dict[str, Tensor]]]:

@@ -19,8 +19,9 @@ _ODDS = 4.0
 class Encoder(nn.Module):
     """A residual discriminator without minibatch statistics, with ``w_dim`` outputs.
 
-    Where ``c_dim`` is given, it is told what the classifier says of the image. Otherwise it has to learn by heart how
-    the classifier decides, which takes as long as training another classifier, or longer.
+    Where ``c_dim`` is given, it is also told what the classifier says of the image, and adds to w what follows from
+    both. Otherwise it has to learn by heart how the classifier decides, which takes as long as training another
+    classifier, or longer.
 
     Source: released weights of Lang et al. 2021, as read by later reproductions; what is told is our own.
     """
@@ -33,19 +34,40 @@ class Encoder(nn.Module):
         self.trunk = ResidualTrunk(config.channels, config.widths)
         self.conv = Conv(width, width, 3)
         self.fc = Linear(width * 16, hidden, activate=True)
-        self.told = Linear(2 * config.c_dim, hidden, activate=True) if config.c_dim else None
-        self.both = Linear(2 * hidden, hidden, activate=True) if config.c_dim else None
         self.out = Linear(hidden, config.w_dim)
+        self.told = _Told(config, hidden) if config.c_dim else None
         channels_last(self)
 
     def forward(
         self, x: Float[Tensor, "n c h w"], c: Float[Tensor, "n c_dim"] | None = None
     ) -> Float[Tensor, "n w_dim"]:
-        """Encode images; ``c``, probabilities, is not looked at by an encoder that is not told."""
+        """Encode images; an encoder that is not told does not look at ``c``, probabilities."""
+        assert c is not None or self.told is None, f"this encoder is told {self.config.c_dim} values of c"
+        w, h = self._seen(x)
+        return w if self.told is None else w + self.told(h, c).float()
+
+    def untold(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n w_dim"]:
+        """Encode by the images alone: what an encoder does before it begins to be told."""
+        return self._seen(x)[0]
+
+    def _seen(self, x: Tensor) -> tuple[Tensor, Tensor]:
         h: Tensor = self.fc(self.conv(self.trunk(x)).flatten(1))
-        if self.told is not None and self.both is not None:
-            assert c is not None, f"this encoder is told {self.config.c_dim} values of c"
-            odds = c.float().logit(_LEAST) / _ODDS
-            h = self.both(torch.cat([h, self.told(torch.cat([c, odds], dim=1))], dim=1))
-        out: Tensor = self.out(h)
-        return out.float()
+        w: Tensor = self.out(h)
+        return w.float(), h
+
+
+class _Told(nn.Module):
+    """What is added to w for the classifier's answer; nothing, in the beginning."""
+
+    def __init__(self, config: EncoderConfig, hidden: int) -> None:
+        super().__init__()
+        self.fc = Linear(2 * config.c_dim, hidden, activate=True)
+        self.both = Linear(2 * hidden, hidden, activate=True)
+        self.out = Linear(hidden, config.w_dim)
+        nn.init.zeros_(self.out.weight)
+
+    def forward(self, h: Float[Tensor, "n hidden"], c: Float[Tensor, "n c_dim"]) -> Float[Tensor, "n w_dim"]:
+        odds = c.float().logit(_LEAST) / _ODDS
+        told = self.fc(torch.cat([c, odds], dim=1))
+        out: Tensor = self.out(self.both(torch.cat([h, told], dim=1)))
+        return out

@@ -14,6 +14,9 @@ from stylex.models.config import DiscriminatorConfig, EncoderConfig, GeneratorCo
 ClassInput = Literal["all", "coarse", "fine", "none"]
 """Which layers of the generator are told c."""
 
+ClassEncoder = Literal["never", "after", "always"]
+"""When the encoder is told c."""
+
 
 def _require(condition: bool, message: str) -> None:
     if not condition:
@@ -35,7 +38,8 @@ class ModelConfig:
         discriminator_mapping_layers: layers that map c for the discriminator's projection.
         class_input: which affine layers get the classifier's output beside w: ``all``; ``coarse``, those of the lower
             half of the resolutions (the middle one included: 4, 8 and 16 of 64 px); ``fine``, the others; or ``none``.
-        class_encoder: tell the classifier's output to the encoder, beside the image.
+        class_encoder: when the classifier's output is told to the encoder, beside the image: ``never``; ``after``,
+            from when on it learns alone (``schedule.encoder_after``); or ``always``.
         conditional_discriminator: tell the classifier's output to the discriminator.
     """
 
@@ -48,7 +52,7 @@ class ModelConfig:
     mapping_layers: int
     discriminator_mapping_layers: int
     class_input: ClassInput = "all"
-    class_encoder: bool = False
+    class_encoder: ClassEncoder = "never"
     conditional_discriminator: bool = True
 
     def __post_init__(self) -> None:
@@ -58,6 +62,11 @@ class ModelConfig:
         _require(
             self.class_input in inputs,
             f"model.class_input is {self.class_input!r}, but must be one of {', '.join(inputs)}",
+        )
+        times = get_args(ClassEncoder)
+        _require(
+            self.class_encoder in times,
+            f"model.class_encoder is {self.class_encoder!r}, but must be one of {', '.join(times)}",
         )
         for name in ("z_dim", "w_dim", "mapping_layers", "discriminator_mapping_layers"):
             _require(getattr(self, name) >= 1, f"model.{name} is {getattr(self, name)}, but must be 1 or more")
@@ -92,7 +101,7 @@ class ModelConfig:
             channels=channels,
             widths=self.encoder_widths,
             w_dim=self.w_dim,
-            c_dim=k if self.class_encoder else 0,
+            c_dim=0 if self.class_encoder == "never" else k,
         )
 
 
@@ -337,6 +346,11 @@ class TrainConfig:
             not self.loss.noise_kl or self.model.class_input != "none",
             "loss.noise_kl compares samples with what the generator was told, but model.class_input is none; "
             "turn one of them off",
+        )
+        _require(
+            self.model.class_encoder != "after" or self.schedule.encoder_after > 0,
+            "model.class_encoder is after, but schedule.encoder_after is 0, so that the encoder never learns alone; "
+            "give it a share, or tell it c always",
         )
 
     def to_json(self) -> dict[str, Any]:

@@ -174,6 +174,7 @@ def train_networks(
         penalize_paths = step.from_noise and loss_weights.path_length > 0 and _nth_noise_step(step.number, config)
         batch = draw(config, images, generator.synthesis, nimg, share, place, paths=penalize_paths)
         painter = nets.generator_ema if step.encoder_alone else generator
+        encode = encoder if step.encoder_alone or config.model.class_encoder == "always" else _untold(encoder)
         figures: dict[str, Tensor] = {}
 
         # Images: reconstructed from real ones, or sampled from noise; both told the real images' c. Of a sample that
@@ -183,7 +184,7 @@ def train_networks(
                 logits, features = perceptual.of_real(batch.x)
                 c = classifier.probabilities(logits)
                 told = painter.told(c * batch.told[:, None])
-            w = generator.mapping(batch.z) if step.from_noise else encoder(batch.x, c)
+            w = generator.mapping(batch.z) if step.from_noise else encode(batch.x, c)
             s = painter.synthesis.styles(w, told)
             if step.from_noise and batch.mixed is not None:
                 s = torch.where(batch.mixed, generator.synthesis.styles(generator.mapping(batch.z_mixed), told), s)
@@ -235,7 +236,7 @@ def train_networks(
                     figures["latent_moments"] = losses.latent_moments(processes.gather(w.float()))
                     total = total + figures["latent_moments"] * loss_weights.latent_moments * processes.size
                 if loss_weights.latent > 0 and step.number % loss_weights.latent_every == 0:
-                    figures["latent"] = (encoder(fake, classifier.probabilities(logits_rec)) - w).abs().mean()
+                    figures["latent"] = (encode(fake, classifier.probabilities(logits_rec)) - w).abs().mean()
                     total = total + figures["latent"] * loss_weights.latent * loss_weights.latent_every
         if penalize_paths:
             assert batch.path_noise is not None
@@ -348,6 +349,10 @@ def _set_rates(
 
 def _nth_noise_step(step: int, config: TrainConfig) -> bool:
     return (step // config.schedule.noise_every) % config.loss.path_length_every == 0
+
+
+def _untold(encoder: Encoder) -> Callable[[Tensor, Tensor], Tensor]:
+    return lambda x, c: encoder.untold(x)
 
 
 def _update(optimizer: torch.optim.Adam, network: nn.Module, loss: Tensor, processes: Processes) -> None:

@@ -1,0 +1,66 @@
+"""Every knob on the same held-out images, at its lower end, as rebuilt, and at its upper end.
+
+One row for each attribute of an explanation that was found along directions, three pictures for each image, each with
+the probability of the attribute's class: ``knobs.py RUN EXPLANATION DATA OUT.png``.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import torch
+
+import stylex
+from stylex.data.archive import open_images
+from stylex.data.images import to_pictures
+from stylex.report.figures import panel, save_picture
+from stylex.search.directions import independent
+from stylex.search.explaining import encode
+from stylex.search.shifts import apply_attributes
+
+ENDS = (-1.0, 0.0, 1.0)
+
+
+def main() -> None:
+    """Draw it."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("run", type=Path)
+    parser.add_argument("explanation", type=Path, help="found along directions")
+    parser.add_argument("data", type=Path)
+    parser.add_argument("out", type=Path, help="the PNG to write")
+    parser.add_argument("--classifier", help="where it is, if not where the training had it")
+    parser.add_argument("--images", type=int, default=4, help="of the held-out ones, evenly spread")
+    parser.add_argument("--of", nargs="+", help="classes that the images are of; not given: all")
+    parser.add_argument("--attributes", type=int, default=8, help="as many of the strongest")
+    options = parser.parse_args()
+    snapshot = independent(stylex.load_snapshot(options.run))
+    classifier = stylex.load_classifier(options.classifier or snapshot.classifier_reference)
+    attributes = {
+        str(a.coordinate): a for a in reversed(stylex.read_explanation(options.explanation).ranking.attributes)
+    }
+    strongest = sorted(attributes.values(), key=lambda a: -a.effect)[: options.attributes]
+
+    held_out = open_images(options.data).split("test")
+    of = options.of or held_out.label_names or classifier.spec.labels
+    groups = [held_out.select(label) for label in of]
+    chosen = [groups[i % len(groups)] for i in range(options.images)]
+    picked = [(2 * (i // len(groups)) + 1) * len(group) // (2 * options.images) for i, group in enumerate(chosen)]
+    x = torch.cat([group.batch([row]) for group, row in zip(chosen, picked, strict=True)])
+    s = encode(snapshot, classifier, x, [str(i) for i in range(len(x))], [None] * len(x)).s
+
+    rows, captions, notes = [], [], []
+    with torch.no_grad():
+        for attribute in strongest:
+            moved = [apply_attributes(s, [attribute], snapshot.space, fractions=[end]) if end else s for end in ENDS]
+            drawn = snapshot.generator.synthesis(torch.stack(moved, dim=1).flatten(0, 1)).clamp(-1, 1)
+            shares = classifier.probabilities(classifier.logits(drawn))[:, attribute.target]
+            rows.append(list(to_pictures(drawn)))
+            captions.append(attribute.label or f"to {attribute.target_label}")
+            notes.append([f"{share:.2f}" for share in np.asarray(shares)])
+    save_picture(panel(rows, captions, notes=notes, cell=80), options.out)
+
+
+if __name__ == "__main__":
+    main()
