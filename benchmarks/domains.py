@@ -4,7 +4,8 @@
     python benchmarks/domains.py leaves=leaves.json shoes=shoes.json --json docs/results/domains.json
 
 ``top10`` is the share of images that the first ten attributes turn (all of them where there are fewer), towards the
-class that is hardest to reach; ``random`` as many random directions of the same length, there.
+class that is hardest to reach; ``random`` as many random directions of the same length, there. ``top10_own`` is the same,
+the attributes chosen for each image by itself: the mean of the classes, from the hardest to the easiest.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ FIGURES = {
     "observer_of_4": "observer.accuracy_of_4",
 }
 _TOP = re.compile(r"sufficiency\.top(\d+)_to_(.+)")
+_OWN = re.compile(r"own\.top(\d+)_to_(.+)")
 _RANDOM = re.compile(r"sufficiency\.random\d+_equal_length_to_(.+)")
 
 
@@ -60,6 +62,10 @@ def figures(evaluation: Evaluation) -> dict[str, Any]:
         row["top10"] = tops[label][1] | {"attributes": tops[label][0], "towards": label}
         if label in beside:
             row["random"] = beside[label]
+    own = [int(match[1]) for name in known if (match := _OWN.fullmatch(name))]
+    if own:
+        shares = [value["value"] for name, value in known.items() if name.startswith(f"own.top{max(own)}_to_")]
+        row["top10_own"] = {"value": sum(shares) / len(shares), "low": min(shares), "high": max(shares)}
     return row | {"searched": evaluation.searched, "measured": evaluation.measured}
 
 

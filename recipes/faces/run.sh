@@ -10,7 +10,8 @@ mkdir -p "$out"
 cd "$out"
 [ -f faces.zip ] || "$python" -m stylex prepare "$source" --out faces.zip --resolution 64
 [ -d classifier ] || "$python" -m stylex classifier --data faces.zip --out classifier --mirror
-"$python" -m stylex train --data faces.zip --classifier classifier --out run --preset medium-64 --kimg "$kimg" --mirror
+"$python" -m stylex train --data faces.zip --classifier classifier --out run --preset medium-64 --kimg "$kimg" --mirror \
+    --model.class-encoder after --schedule.reconstruct-first 0.6 --schedule.encoder-after 0.33333333
 "$python" -m stylex find run --data faces.zip --out explanation --images 200 --overwrite
 "$python" -m stylex evaluate run --data faces.zip --images 100 --measured 200 --out evaluation.json --overwrite
 "$python" "$here/samples.py" run explanation samples.png
