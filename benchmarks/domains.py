@@ -4,8 +4,8 @@
     python benchmarks/domains.py leaves=leaves.json shoes=shoes.json --json docs/results/domains.json
 
 ``top10`` is the share of images that the first ten attributes turn (all of them where there are fewer), towards the
-class that is hardest to reach; ``random`` as many random directions of the same length, there. ``top10_own`` is the same,
-the attributes chosen for each image by itself: the mean of the classes, from the hardest to the easiest.
+class that is hardest to reach; ``random`` as many random directions of the same length, there. ``top10_own`` is the
+same, attributes chosen for each image by itself: the mean of the classes, from the hardest to the easiest.
 """
 
 from __future__ import annotations
