@@ -150,7 +150,9 @@ ROWS: Mapping[str, Row] = {
     "multiscale": Row("multiscale", "directions", "multi-scale L1 for the classifier's features"),
     "no-classifier": Row("no-classifier", "directions", "nothing of the classifier in the training"),
     "encoder-told": Row("encoder-told", "directions", "c told to the encoder, beside the image"),
-    "encoder-told-after": Row("encoder-told-after", "directions", "the same, only for a last 15% of the encoder alone"),
+    "encoder-told-after": Row(
+        "encoder-told-after", "directions", "c told to the encoder only in a last 15%, where it learns alone"
+    ),
     "c-all": Row("c-all", "directions", "c told to every layer"),
     "c-all-coordinates": Row("c-all", "coordinates", "c told to every layer, AttFind"),
     "c-coarse": Row("c-coarse", "directions", "c told to coarse layers only"),
@@ -205,7 +207,7 @@ def main() -> None:
     table = _markdown(rows, planted=bench.drawing is not None) if options.markdown else _plain(rows)
     print(table)
     if options.json:
-        told = {"data": options.data, "preset": options.preset, "kimg": options.kimg, "seed": options.seed}
+        told = {"data": Path(options.data).name, "preset": options.preset, "kimg": options.kimg, "seed": options.seed}
         told |= {"searched": options.images, "measured": options.measured, "rows": rows}
         write_whole(options.json, (json.dumps(told, indent=1) + "\n").encode())
 

@@ -153,7 +153,8 @@ def eigenfind(
             attributes.append(task.attribute(sign, column, float(mean[sign, column])))
     share = float(turned.mean()) if n else 0.0
     finding = (
-        f"{len(attributes)} directions raise the logit of {name!r}; one of them alone turns {share:.0%} of {n} images."
+        f"{len(attributes)} directions raise the logit of {name!r}; "
+        f"one or another of them alone turns {share:.0%} of {n} images."
     )
     if not attributes:
         finding = f"Nothing moves the classifier towards {name!r}: none of {len(effects.indices)} directions raises it."

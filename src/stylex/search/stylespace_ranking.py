@@ -114,7 +114,7 @@ def stylespace_ranking(
     share = float(turned.mean()) if n else 0.0
     finding = (
         f"In {len(attributes)} coordinates images of {task.name!r} stand out most; "
-        f"one of them alone turns {share:.0%} of {n} images."
+        f"one or another of them alone turns {share:.0%} of {n} images."
         if attributes
         else f"Images of {task.name!r} stand out in nothing."
     )
