@@ -6,6 +6,7 @@ import ast
 import dataclasses
 import json
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -97,6 +98,17 @@ def test_the_explorer_answers_without_a_port(read_studio: Any) -> None:
         assert channel.ask("POST", "/api/frames", "application/json", b"{")[0] == 400
     finally:
         channel.close()
+    assert channel.ask("GET", "/api/describe")[0] == 503
+
+
+def test_what_was_asked_before_the_end_is_answered(read_studio: Any) -> None:
+    channel = Channel(read_studio)
+    image = next(iter(read_studio.images))
+    with ThreadPoolExecutor(8) as people:
+        asked = [people.submit(channel.ask, "GET", f"/api/images/{image}/rebuilt.png") for _ in range(32)]
+        channel.close()
+        answers = {answer.result(timeout=60)[0] for answer in asked}
+    assert answers <= {200, 503}
 
 
 def cells() -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from contextlib import suppress
 from functools import cache
 from typing import Any
@@ -66,6 +66,8 @@ class Channel:
         self._app = build_app(studio)
         self._loop = asyncio.new_event_loop()
         self._end = asyncio.Event()
+        self._gate, self._closed = threading.Lock(), False
+        self._asked: set[Future[tuple[int, str, bytes]]] = set()
         self._thread = threading.Thread(target=self._loop.run_forever, name="stylex notebook", daemon=True)
         self._thread.start()
         begun: Future[None] = Future()
@@ -78,8 +80,16 @@ class Channel:
             await self._end.wait()
 
     def ask(self, method: str, path: str, kind: str = "", body: bytes = b"") -> tuple[int, str, bytes]:
-        """Status, type and bytes of the server's answer to a request."""
-        return asyncio.run_coroutine_threadsafe(self._ask(method, path, kind, body), self._loop).result()
+        """Status, type and bytes of the server's answer to a request; 503 after ``close``."""
+        with self._gate:
+            if self._closed:
+                return 503, "text/plain; charset=utf-8", b"The explorer was closed. Show it again to go on."
+            answer = asyncio.run_coroutine_threadsafe(self._ask(method, path, kind, body), self._loop)
+            self._asked.add(answer)
+        try:
+            return answer.result()
+        finally:
+            self._asked.discard(answer)
 
     async def _ask(self, method: str, path: str, kind: str, body: bytes) -> tuple[int, str, bytes]:
         parts = urlsplit(path)
@@ -116,7 +126,10 @@ class Channel:
         return status, answered, b"".join(pieces)
 
     def close(self) -> None:
-        """Stop drawing and reading."""
+        """Answer what was asked already, and stop drawing and reading."""
+        with self._gate:
+            self._closed = True
+        wait(self._asked.copy(), timeout=60)  # whoever asked before would wait for ever
         self._loop.call_soon_threadsafe(self._end.set)
         self._life.result(timeout=20)
         self._loop.call_soon_threadsafe(self._loop.stop)
