@@ -85,7 +85,7 @@ def claim(
     finding = (
         f"{len(attributes)} of {m} directions {'drive' if len(attributes) > 1 else 'drives'} the classifier "
         f"towards {name!r}; "
-        f"one or another of them alone turns {share:.0%} of {n} images."
+        f"{'one or another of them' if len(attributes) > 1 else 'it'} alone turns {share:.0%} of {n} images."
         if attributes
         else f"Nothing found: none of {m} directions drives the classifier towards {name!r} on {n} images "
         f"(none raises its log odds by {least:.2g} or more on average)."
