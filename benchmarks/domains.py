@@ -50,23 +50,28 @@ def figures(evaluation: Evaluation) -> dict[str, Any]:
     """What counts of an evaluation."""
     known = {m.name: {"value": m.value, "low": m.low, "high": m.high} for m in evaluation.measures}
     row: dict[str, Any] = {figure: known[name] for figure, name in FIGURES.items() if name in known}
-    tops: dict[str, tuple[int, dict[str, Any]]] = {}
-    for name, value in known.items():
-        if match := _TOP.fullmatch(name):
-            number, label = int(match[1]), match[2]
-            if label not in tops or number > tops[label][0]:
-                tops[label] = number, value
+    tops, own = _most(_TOP, known), _most(_OWN, known)
     beside = {match[1]: value for name, value in known.items() if (match := _RANDOM.fullmatch(name))}
     if tops:
         label = min(tops, key=lambda name: tops[name][1]["value"])
         row["top10"] = tops[label][1] | {"attributes": tops[label][0], "towards": label}
         if label in beside:
             row["random"] = beside[label]
-    own = [int(match[1]) for name in known if (match := _OWN.fullmatch(name))]
     if own:
-        shares = [value["value"] for name, value in known.items() if name.startswith(f"own.top{max(own)}_to_")]
+        shares = [value["value"] for _, value in own.values()]
         row["top10_own"] = {"value": sum(shares) / len(shares), "low": min(shares), "high": max(shares)}
     return row | {"searched": evaluation.searched, "measured": evaluation.measured}
+
+
+def _most(pattern: re.Pattern[str], known: dict[str, dict[str, Any]]) -> dict[str, tuple[int, dict[str, Any]]]:
+    """For each class the measure of the most attributes, with their number."""
+    most: dict[str, tuple[int, dict[str, Any]]] = {}
+    for name, value in known.items():
+        if match := pattern.fullmatch(name):
+            number, label = int(match[1]), match[2]
+            if label not in most or number > most[label][0]:
+                most[label] = number, value
+    return most
 
 
 if __name__ == "__main__":

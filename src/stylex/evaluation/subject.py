@@ -22,7 +22,7 @@ from stylex.models.snapshot import Snapshot
 from stylex.search.directions import INDEPENDENT, independent
 from stylex.search.effects import Effects, measure_effects
 from stylex.search.eigenfind import along_eigenvectors
-from stylex.search.explaining import Encoded, encode
+from stylex.search.explaining import Encoded, encode, told_of
 from stylex.search.render import Synthesizer, draw
 from stylex.search.shifts import apply_attributes, statistics_of
 
@@ -75,8 +75,8 @@ class Subject:
     control: Int64[ndarray, " r"]
 
     def told(self, logits: Float[Tensor, "n k"]) -> Float[Tensor, "n own"]:
-        """What the generator is told of logits: the probabilities of the labels that the model answers itself."""
-        return self.classifier.probabilities(logits)[:, : self.classifier.own]
+        """What the networks are told of logits."""
+        return told_of(self.classifier, logits)
 
     def encode(self, images: ImageSet) -> Encoded:
         """Images in the space, with their reconstructions and what the classifier says of both."""

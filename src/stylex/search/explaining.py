@@ -219,14 +219,14 @@ def encode_stream(
 def _encoded(snapshot: Snapshot, classifier: Classifier, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     # Reconstructions, logits of images and of those, and style vectors.
     logits = classifier.logits(x)
-    c = _told(classifier, logits)
+    c = told_of(classifier, logits)
     s = snapshot.generator.synthesis.styles(snapshot.encoder(x, c), snapshot.generator.told(c))
     x_rec = draw(snapshot.generator.synthesis, s)
     return x_rec, logits, classifier.logits(x_rec), s
 
 
-def _told(classifier: Classifier, logits: Float[Tensor, "n k"]) -> Float[Tensor, "n own"]:
-    """c: the probabilities of the labels that the model answers itself."""
+def told_of(classifier: Classifier, logits: Float[Tensor, "n k"]) -> Float[Tensor, "n own"]:
+    """c, what the networks are told of logits: the probabilities of the labels that the model answers itself."""
     return classifier.probabilities(logits[:, : classifier.own])
 
 
@@ -237,8 +237,8 @@ def latents_of(snapshot: Snapshot, classifier: Classifier, images: ImageSet) -> 
         return snapshot.latents
     device = next(snapshot.encoder.parameters()).device
     parts = np.array_split(_spread(len(images), min(len(images), _LATENTS)), 8)
-    pieces = [images.batch(part).to(device) for part in parts if len(part)]
-    return torch.cat([snapshot.encoder(x, _told(classifier, classifier.logits(x))) for x in pieces]).cpu().numpy()
+    pieces = (images.batch(part).to(device) for part in parts if len(part))
+    return torch.cat([snapshot.encoder(x, told_of(classifier, classifier.logits(x))) for x in pieces]).cpu().numpy()
 
 
 def explain_class(
