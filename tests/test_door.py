@@ -209,8 +209,8 @@ def test_a_search_may_be_screened_or_go_along_eigenvectors(world: World, capsys:
     assert [layer["name"] for layer in layers if layer["kind"] == "direction"] == ["eigen", "eigenrandom"]
     for wrong, says in (
         (
-            ["--method", "eigenfind", "--selection", "together"],
-            "--selection together is for a search of single coordinates",
+            ["--method", "eigenfind", "--selection", "notebook"],
+            "--selection notebook is for a search of single coordinates",
         ),
         (["--search", "screened", "--recall", "1"], "--recall is 1"),
     ):

@@ -267,8 +267,9 @@ def find(
         classifier: where the classifier is now, if it has moved since the training.
         images: how many images to search on.
         attributes: how many attributes to look for.
-        selection: how ``attfind`` chooses from the effects: ``attfind`` as in the paper's Algorithm 1, ``together``
-            each for what it adds to those already chosen, ``notebook`` as in the authors' notebook.
+        selection: how attributes are chosen from the effects: ``attfind`` each for what it does alone (single
+            coordinates by the paper's Algorithm 1, directions if they can be claimed), ``together`` each for what it
+            adds to those already chosen, ``notebook`` (single coordinates) as in the authors' notebook.
         torgb: search the styles of the ToRGB layers too.
         shift_range: how far each coordinate is moved: 1 is to the observed extreme.
         realism: reject attributes that move the discriminator's logit by more than this (not given: reject none).
@@ -326,7 +327,7 @@ def find(
         target=to,
         source=start,
         attributes=attributes,
-        selection=selection if method == "attfind" else method,
+        selection=_chosen_by(method, selection),
         torgb=torgb,
         shift_range=shift_range,
         realism=realism,
@@ -501,7 +502,7 @@ def evaluate(
         measured: how many other images to measure on.
         attributes: where it searches itself, how many attributes to look for towards each class.
         method: where it searches itself, along what, as of ``find``.
-        selection: how it then chooses attributes among single coordinates, as of ``find``.
+        selection: how it then chooses attributes from the effects, as of ``find``.
         torgb: search the styles of the ToRGB layers too, and draw random coordinates from them.
         shift_range: where it searches itself, how far each coordinate is moved.
         extractor: what images are compared with: ``classifier`` (its own features), a program's file such as
@@ -537,7 +538,7 @@ def evaluate(
         searched=images,
         measured=measured,
         attributes=attributes,
-        selection=selection if method == "attfind" else method,
+        selection=_chosen_by(method, selection),
         shift_range=shift_range,
         without=frozenset(part.strip() for part in without.split(",") if part.strip()),
         seed=seed,
@@ -855,9 +856,14 @@ def demo(out: str | Path, *, images: int = 80, listener: Listener = silent) -> P
 
 def _check_method(method: str, selection: str, torgb: bool) -> None:
     """Raises ConfigError if options of a search of single coordinates are given to another one."""
-    given = f"--selection {selection}" if selection != "attfind" else "--torgb" if torgb else None
+    given = f"--selection {selection}" if selection == "notebook" else "--torgb" if torgb else None
     if method != "attfind" and given is not None:
         raise ConfigError(f"{given} is for a search of single coordinates: leave it out, or add --method attfind")
+
+
+def _chosen_by(method: Any, selection: Any) -> Any:
+    """What ``explain_class`` and ``Options`` call the choice: the method's own, unless they are chosen together."""
+    return selection if method == "attfind" or selection == "together" else method
 
 
 def _device(name: str) -> str:

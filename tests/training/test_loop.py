@@ -81,6 +81,14 @@ def test_the_seed_decides(trained: Callable[..., Path]) -> None:
     assert different(first, trained("c", **short, seed=1))
 
 
+def test_the_classifiers_answers_count_from_when_they_are_said_to(trained: Callable[..., Path]) -> None:
+    never, late = trained("never", loss__classifier=0.0), trained("late", schedule__classifier_from=0.5)
+    assert rows(never)[1]["kl"] == rows(late)[1]["kl"]
+    assert rows(never)[-2]["kl"] != rows(late)[-2]["kl"]
+    at_the_end = trained("at-the-end", schedule__classifier_from=1.0)
+    assert {name.split(".")[1] for name in different(never, at_the_end)} == {"identity"}
+
+
 def rows(out: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (out / "stats.jsonl").read_text().splitlines()]
 

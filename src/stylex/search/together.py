@@ -20,7 +20,10 @@ from stylex.search.render import Judge, Synthesizer, judge
 from stylex.search.shifts import apply_attributes
 
 CANDIDATES = 64
-"""How many of the strongest single coordinates are tried at each step."""
+"""How many of the strongest moves are tried at each step; all, where there are no more."""
+
+_LEAST_GAIN = 0.01
+"""An attribute that brings the images nearer by fewer logits than this adds nothing."""
 
 _ENOUGH = 1.0
 """Logits beyond the decision boundary above which an image gains nothing more."""
@@ -48,7 +51,9 @@ def together(
 
     Effects do not add up: two coordinates that draw the same thing give it once. So each step renders every
     candidate on top of the attributes already chosen, on the same images, and takes the one that brings them
-    farthest towards the target (mean margin, counted up to a logit beyond the boundary).
+    farthest towards the target (mean margin, counted up to a logit beyond the boundary). Where few knobs were
+    searched, as of directions, every one is a candidate, both ways: one that does nothing for the target by itself
+    may take away what another brings for a third class.
 
     Args:
         synthesis, classifier, space: the networks and the layout.
@@ -56,7 +61,8 @@ def together(
         target: class to drive to.
         labels, output, source, alpha: as of ``attfind.attfind``.
         num: attributes wanted.
-        candidates: how many of the strongest single coordinates are tried at each step.
+        candidates: how many of the strongest moves are tried at each step, each of which raises the target by itself;
+            if there are no more moves than this, all of them.
         images: how many images (spread over those not predicted the target) they are tried on.
         listener: hears one ``Step`` for each attribute.
 
@@ -74,20 +80,18 @@ def together(
     tried = places[np.unique(np.linspace(0, len(places) - 1, min(images, len(places))).round().astype(int))]
     current = s[torch.from_numpy(tried).to(s.device)]
     chosen: list[Attribute] = []
-    reached, share = -np.inf, 0.0
+    reached, share = _reached(effects.base_logits[tried], target, output)
     listener(Started(task="together", total=num, unit="attributes"))
     while pool and len(chosen) < num:
-        gains = []
-        for attribute in pool:
-            logits = judge(synthesis, classifier, apply_attributes(current, [attribute], space)).cpu().numpy()
-            margins = margin(logits, target, output)
-            gains.append((float(np.minimum(margins, _ENOUGH).mean()), float((margins >= 0).mean())))
-        best = max(range(len(pool)), key=lambda i: gains[i])
-        if gains[best][0] <= reached:
+        moved = (judge(synthesis, classifier, apply_attributes(current, [attribute], space)) for attribute in pool)
+        ends = [_reached(logits.cpu().numpy(), target, output) for logits in moved]
+        best = max(range(len(pool)), key=lambda i: ends[i])
+        if ends[best][0] <= reached + _LEAST_GAIN:
             break
-        reached, share = gains[best]
-        current = apply_attributes(current, [pool[best]], space)
-        chosen.append(pool.pop(best))
+        (reached, share), added = ends[best], pool[best]
+        current = apply_attributes(current, [added], space)
+        chosen.append(added)
+        pool = [attribute for attribute in pool if attribute.coordinate != added.coordinate]
         listener(Step(task="together", done=len(chosen)))
     listener(Done(task="together"))
     finding = (
@@ -100,6 +104,12 @@ def together(
     )
 
 
+def _reached(logits: ndarray, target: int, output: Output) -> tuple[float, float]:
+    # How far images are towards the target on average, and the share that has arrived.
+    margins = margin(logits, target, output)
+    return (float(np.minimum(margins, _ENOUGH).mean()), float((margins >= 0).mean())) if len(margins) else (0.0, 0.0)
+
+
 def _pool(
     effects: EffectTable,
     places: ndarray,
@@ -110,7 +120,7 @@ def _pool(
     candidates: int,
     alpha: float,
 ) -> tuple[list[Attribute], str]:
-    # The strongest single coordinates over the images, each in its better direction; or why there are none.
+    # The moves to try, the strongest over the images first; or why there are none.
     if len(places) == 0:
         return [], "there are no images to move; give images of other classes."
     table = effects.of(places).table(target)
@@ -119,21 +129,24 @@ def _pool(
     p = np.zeros((signs, m))
     if n >= FEWEST_TO_TEST:
         p = significance(table.reshape(n, signs * m)).reshape(signs, m)
-    better = mean.argmax(axis=0)
-    columns = np.arange(m)
-    usable = (mean[better, columns] > NOISE_FLOOR) & (p[better, columns] <= alpha)
-    order = [c for c in np.argsort(-mean[better, columns], kind="stable").tolist() if usable[c]][:candidates]
+    tried = np.ones((signs, m), dtype=np.bool_)
+    if mean.size > candidates:
+        tried = (mean > NOISE_FLOOR) & (p <= alpha) & (np.arange(signs)[:, None] == mean.argmax(axis=0))
+    order = [divmod(place, m) for place in np.argsort(-mean, axis=None, kind="stable").tolist()]
     pool = [
         Attribute(
             coordinate=space.coordinate(int(effects.indices[c])),
-            sign=1 if better[c] else -1,
+            sign=1 if sign else -1,
             shift_range=effects.shift_range,
             target=target,
             target_label=labels[target],
-            effect=float(mean[better[c], c]),
+            effect=float(mean[sign, c]),
             source_label=None if source is None else labels[source],
-            significance=float(p[better[c], c]) if n >= FEWEST_TO_TEST else None,
+            significance=float(p[sign, c]) if n >= FEWEST_TO_TEST else None,
         )
-        for c in order
+        for sign, c in [move for move in order if tried[move]][:candidates]
     ]
-    return pool, f"the largest mean effect over {n} images is {mean.max():.3f} logit, or chance alone explains it."
+    return pool, (
+        f"the largest mean effect over {n} images is {mean.max():.3f} logit, or chance alone explains it, or it brings "
+        "another class as well."
+    )

@@ -232,12 +232,14 @@ class Step(NamedTuple):
         adversarial: the discriminator judges, and learns.
         from_noise: images are sampled from noise, not reconstructed; the encoder does not learn.
         encoder_alone: nothing else learns; images are drawn by the generator's moving average.
+        consistent: the classifier's answers on image and reconstruction are compared.
     """
 
     number: int
     adversarial: bool
     from_noise: bool
     encoder_alone: bool
+    consistent: bool
 
     @property
     def trains(self) -> tuple[Literal["generator", "encoder"], ...]:
@@ -256,6 +258,8 @@ class ScheduleConfig:
         batch: images a step, over all processes.
         reconstruct_first: first share of the training without the discriminator.
         noise_every: after that, every so many-th step draws from noise instead of the encoder (0: never).
+        classifier_from: share of the training after which ``loss.classifier`` counts: from then on reconstructions are
+            held to what the classifier says of the images.
         encoder_after: last share of the training, in which the encoder alone is fitted to the finished generator. With
             it, ``reconstruct_first`` 0 and ``noise_every`` 1, a StyleGAN2 is trained, and an encoder afterwards.
         class_dropout: share of the images whose c the generator is not told, but zeros.
@@ -269,6 +273,7 @@ class ScheduleConfig:
     batch: int = 16
     reconstruct_first: float = 0.4
     noise_every: int = 2
+    classifier_from: float = 0.0
     encoder_after: float = 0.0
     class_dropout: float = 0.0
     style_mixing: float = 0.0
@@ -279,7 +284,7 @@ class ScheduleConfig:
     def __post_init__(self) -> None:
         _require(0 < self.kimg < math.inf, f"schedule.kimg is {self.kimg}, but must be positive")
         _require(self.batch >= 1, f"schedule.batch is {self.batch}, but must be 1 or more")
-        for name in ("reconstruct_first", "encoder_after", "class_dropout", "style_mixing"):
+        for name in ("reconstruct_first", "classifier_from", "encoder_after", "class_dropout", "style_mixing"):
             value = getattr(self, name)
             _require(0 <= value <= 1, f"schedule.{name} is {value}, but must lie in 0..1")
         _require(
@@ -312,7 +317,8 @@ class ScheduleConfig:
         encoder_alone = nimg >= self.encoder_alone_nimg
         adversarial = nimg >= self.total_nimg * self.reconstruct_first and not encoder_alone
         from_noise = adversarial and self.noise_every > 0 and number % self.noise_every == self.noise_every - 1
-        return Step(number, adversarial, from_noise, encoder_alone)
+        consistent = nimg >= self.total_nimg * self.classifier_from
+        return Step(number, adversarial, from_noise, encoder_alone, consistent)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -230,7 +230,8 @@ def train_networks(
                 figures["perceptual"] = perceptual.distance(fake, batch.x, features_rec, features)
                 figures["kl"] = losses.classifier_kl(logits, logits_rec, classifier.activation)
                 total = total + figures["pixel"] * loss_weights.pixel + figures["perceptual"] * loss_weights.perceptual
-                total = total + figures["kl"] * loss_weights.classifier
+                if step.consistent and loss_weights.classifier > 0:
+                    total = total + figures["kl"] * loss_weights.classifier
                 # A finished generator sets the scale of the latents itself.
                 if loss_weights.latent_moments > 0 and not step.encoder_alone:
                     figures["latent_moments"] = losses.latent_moments(processes.gather(w.float()))
