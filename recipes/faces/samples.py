@@ -10,12 +10,12 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-import numpy as np
 import torch
 
 import stylex
 from stylex.core.explanation import Picture
 from stylex.data.images import to_pictures
+from stylex.models.latents import normal_latents
 from stylex.report.figures import panel, save_picture
 from stylex.search.directions import independent
 from stylex.search.shifts import apply_attributes
@@ -36,10 +36,8 @@ def main() -> None:
     snapshot = independent(stylex.load_snapshot(options.run))
     classifier = stylex.load_classifier(options.classifier or snapshot.classifier_reference)
     ranking = stylex.read_explanation(options.explanation).ranking
-    generator, latents = snapshot.generator, np.asarray(snapshot.latents, dtype=np.float64)
-    random = np.random.default_rng(options.seed)
-    covariance = options.spread**2 * np.cov(latents, rowvar=False)
-    w = random.multivariate_normal(latents.mean(axis=0), covariance, size=options.samples)
+    generator = snapshot.generator
+    w = normal_latents(snapshot.latents, options.samples, seed=options.seed, spread=options.spread)
     target = ranking.attributes[0].target
     label = classifier.spec.labels[target]
 
@@ -49,7 +47,7 @@ def main() -> None:
         return list(to_pictures(x)), [f"{label} {share:.2f}" for share in shares]
 
     with torch.no_grad():
-        s = generator.synthesis.styles(torch.tensor(w, dtype=torch.float32))
+        s = generator.synthesis.styles(w)
         known: list[str] = []
         rows, captions = [drawn(s)], ["sampled"]
         for attribute in ranking.attributes:

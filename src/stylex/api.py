@@ -1003,7 +1003,7 @@ def _effects_folder(run: Path) -> Path | None:
 
 
 def _draw_panel(panel: Panel) -> bytes:
-    """A training's panel as a PNG: real, reconstructed and sampled images with the classifier's probabilities."""
+    """A training's panel as a PNG: rows of pictures with the classifier's probabilities."""
     from stylex.report.figures import encode
     from stylex.report.figures import panel as grid
 

@@ -256,7 +256,9 @@ def test_weights_that_fly_apart_stop_the_training(data: ImageSet, tmp_path: Path
 
 def measured(watch: HeldOut, networks: Networks) -> tuple[dict[str, float], list[str]]:
     with torch.no_grad():
-        figures, _, alarms = measure(watch, networks.generator_ema, networks.encoder_ema, judge())
+        latents = networks.encoder_ema(watch.x, judge().probabilities(watch.logits)).numpy()
+        figures, panel, alarms = measure(watch, networks.generator_ema, networks.encoder_ema, judge(), latents)
+    assert list(panel.rows) == ["real", "reconstructed", "sampled", "drawn"]
     return figures, alarms
 
 

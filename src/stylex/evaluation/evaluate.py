@@ -35,6 +35,7 @@ from stylex.metrics.manifold import precision_recall
 from stylex.metrics.observer import observe
 from stylex.metrics.significance import benjamini_hochberg, sign_flip
 from stylex.metrics.stability import stability
+from stylex.models.latents import normal_latents
 from stylex.search.attfind import FEWEST_TO_TEST, attfind
 from stylex.search.claims import claim
 from stylex.search.counterfactual import random_control, subset
@@ -423,19 +424,29 @@ class _Sheet:
             self.notes.append("No perceptual distance: the classifier shows no feature maps.")
 
     def realism(self, images: ImageSet, others: ImageSet, extractor: Extractor) -> None:
-        """Distances from other real images: of real images (as near as can be), their reconstructions, and samples."""
+        """Distances from other real images: of real images (as near as can be), their reconstructions, and new ones.
+
+        New ones are sampled from noise by the mapping network, and drawn from latents like the encoder's.
+        """
         if min(len(images), len(others)) < _FEWEST:
             self.notes.append("No realism: there are too few real images beside each other to compare.")
             return
-        generator, e = self.subject.snapshot.generator, self.subject.encode(images)
+        snapshot, e = self.subject.snapshot, self.subject.encode(images)
+        generator = snapshot.generator
         reference = extractor.features(others.batch(np.arange(len(others))).to(e.x.device))
         random = torch.Generator().manual_seed(self.options.seed)
-        sampled = []
+        pictures = {"real": e.x, "reconstructed": e.x_rec}
+        parts = self.subject.told(e.logits).split(64)
         with torch.inference_mode():
-            for told in self.subject.told(e.logits).split(64):
-                z = torch.randn(len(told), generator.config.z_dim, generator=random).to(told)
-                sampled.append(generator(generator.mapping(z, told), told).clamp(-1, 1))
-        for name, x in (("real", e.x), ("reconstructed", e.x_rec), ("sampled", torch.cat(sampled))):
+            z = [torch.randn(len(told), generator.config.z_dim, generator=random).to(told) for told in parts]
+            latents = {"sampled": [generator.mapping(*part) for part in zip(z, parts, strict=True)]}
+            if snapshot.latents is not None:
+                drawn = normal_latents(snapshot.latents, len(images), seed=self.options.seed)
+                latents["drawn"] = list(drawn.to(e.x).split(64))
+            for name, rows in latents.items():
+                new = [generator(w, told).clamp(-1, 1) for w, told in zip(rows, parts, strict=True)]
+                pictures[name] = torch.cat(new)
+        for name, x in pictures.items():
             features = extractor.features(x)
             distance, kernel = frechet_distance(reference, features), kernel_distance(reference, features)
             coverage = precision_recall(reference, features)

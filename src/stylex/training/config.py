@@ -431,7 +431,15 @@ _SMALL = TrainConfig(
         discriminator_mapping_layers=1,
         class_input="none",  # told the answer, the generator draws the strongest cause from it, and w does not hold it
     ),
-    loss=LossConfig(adversarial=0.1, pixel=5.0, perceptual=0.5, latent_moments=0.1, latent_every=16, r1_gamma=0.1),
+    loss=LossConfig(
+        adversarial=0.1,
+        pixel=5.0,
+        perceptual=0.5,
+        latent_moments=0.1,
+        latent_every=16,
+        classifier=0.0,  # held to the classifier's answer, w holds the answer, and not apart what it is made of
+        r1_gamma=0.1,
+    ),
     optimizer=OptimizerConfig(generator_lr=4e-3, encoder_lr=4e-3),
     schedule=ScheduleConfig(kimg=160, batch=8, reconstruct_first=0.95, noise_every=4),
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,6 +18,7 @@ from stylex.data.images import to_pictures
 from stylex.metrics.agreement import agreement
 from stylex.models.encoder import Encoder
 from stylex.models.generator import Generator
+from stylex.models.latents import normal_latents
 
 _MEASURED = 1_000
 """Held-out images measured at most."""
@@ -47,8 +49,8 @@ class Panel:
     """Pictures of a snapshot with the classifier's probabilities of them.
 
     Attributes:
-        rows: pictures ``n h w c``, uint8, by what they are: real, reconstructed, and sampled from noise (told the
-            c of the real image above).
+        rows: pictures ``n h w c``, uint8, by what they are: real, reconstructed, sampled from noise by the mapping
+            network, and drawn from latents like the encoder's (both told the c of the real image above).
         probabilities: ``[n, k]``, likewise.
         labels: class names.
     """
@@ -59,9 +61,18 @@ class Panel:
 
 
 def measure(
-    watch: HeldOut, generator: Generator, encoder: Encoder, classifier: Classifier
+    watch: HeldOut,
+    generator: Generator,
+    encoder: Encoder,
+    classifier: Classifier,
+    latents: Float[NDArray[Any], "m w_dim"],
 ) -> tuple[dict[str, float], Panel, list[str]]:
     """Reconstruct the watched images with fixed noise, and sample as many.
+
+    Args:
+        watch: the images.
+        generator, encoder, classifier: the networks.
+        latents: of training images, to draw others like them.
 
     Returns:
         figures (``pixel_l1`` on [-1, 1]; ``agreement``, ``probability_error``, ``kl`` of the classifier;
@@ -83,7 +94,9 @@ def measure(
     figures["variety_reconstructed"] = _variety(x_rec) / real_variety
     figures["variety_sampled"] = _variety(x_new) / real_variety
     shown = torch.linspace(0, len(watch.x) - 1, min(_SHOWN, len(watch.x))).round().long().to(watch.x.device)
-    rows = {"real": watch.x[shown], "reconstructed": x_rec[shown], "sampled": x_new[shown]}
+    told = classifier.probabilities(watch.logits[shown])
+    drawn = generator(normal_latents(latents, len(shown)).to(watch.x), told).clamp(-1, 1)
+    rows = {"real": watch.x[shown], "reconstructed": x_rec[shown], "sampled": x_new[shown], "drawn": drawn}
     panel = Panel(
         rows={name: to_pictures(x.cpu()) for name, x in rows.items()},
         probabilities={name: classifier.probabilities(classifier.logits(x)).cpu().numpy() for name, x in rows.items()},

@@ -281,8 +281,8 @@ def train_networks(
             if watch is not None and (last or nimg // schedule.snapshot_nimg > tick_nimg // schedule.snapshot_nimg):
                 newest = out / "snapshots" / f"{nimg:09d}"
                 with torch.no_grad():
-                    measured, panel, alarms = measure(watch, nets.generator_ema, nets.encoder_ema, classifier)
                     statistics, latents = _observe(nets, images, classifier, place)
+                    measured, panel, alarms = measure(watch, nets.generator_ema, nets.encoder_ema, classifier, latents)
                 save_snapshot(
                     newest,
                     generator=nets.generator_ema,
