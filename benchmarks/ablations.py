@@ -43,6 +43,7 @@ import stylex
 from stylex.classifiers.classifier import Classifier
 from stylex.classifiers.load import load_classifier
 from stylex.core.attribute import Attribute
+from stylex.core.errors import ConfigError
 from stylex.core.evaluation import Evaluation, Interval
 from stylex.core.files import write_whole
 from stylex.data.archive import ImageSet, open_images
@@ -83,10 +84,14 @@ def _long(**groups: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
     return {name: {**_LONG.get(name, {}), **groups.get(name, {})} for name in {**_LONG, **groups}}
 
 
+_FULL: Mapping[str, Mapping[str, Any]] = {"loss": {"classifier": 1.0}}
+"""What the presets leave out, and each training has that does not say otherwise."""
+
 TRAININGS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
     "full": {},
     "reconstruction": {"schedule": {"reconstruct_first": 1.0}},
     "no-classifier-loss": {"loss": {"classifier": 0.0}},
+    "no-classifier-loss-reconstruction": {"loss": {"classifier": 0.0}, "schedule": {"reconstruct_first": 1.0}},
     "multiscale": {"loss": {"perceptual_net": "multiscale"}},
     "no-classifier": {
         "model": {"conditional_discriminator": False},
@@ -127,7 +132,7 @@ TRAININGS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
         "schedule": {"reconstruct_first": 0.0, "noise_every": 2},
     },
 }
-"""What each training changes of the preset."""
+"""What each training changes of the full one."""
 
 
 @dataclass(frozen=True)
@@ -140,13 +145,16 @@ class Row:
 
 
 ROWS: Mapping[str, Row] = {
-    "full": Row("full", "directions", "full StylEx as it is by default"),
+    "full": Row("full", "directions", "full StylEx"),
     "full-coordinates": Row("full", "coordinates", "the same, AttFind on single coordinates"),
     "full-torgb": Row("full", "torgb", "the same, ToRGB styles searched too"),
     "full-stylespace": Row("full", "stylespace", "the same, StyleSpace ranking (Wu et al.)"),
     "full-eigenfind": Row("full", "eigenfind", "the same, EigenFind"),
     "full-random": Row("full", "random", "the same, 64 random directions in the same part of w"),
-    "no-classifier-loss": Row("no-classifier-loss", "directions", "without classifier loss"),
+    "no-classifier-loss": Row("no-classifier-loss", "directions", "without classifier loss: the default"),
+    "no-classifier-loss-reconstruction": Row(
+        "no-classifier-loss-reconstruction", "directions", "the default, no discriminator at all"
+    ),
     "multiscale": Row("multiscale", "directions", "multi-scale L1 for the classifier's features"),
     "no-classifier": Row("no-classifier", "directions", "nothing of the classifier in the training"),
     "encoder-told": Row("encoder-told", "directions", "c told to the encoder, beside the image"),
@@ -267,8 +275,10 @@ class Bench:
         kimg = self.options.kimg
         last_only = replace(self.base.schedule, kimg=kimg, snapshot_nimg=max(1, round(1000 * kimg)))
         config = replace(self.base, schedule=last_only, seed=self.options.seed)
-        groups = TRAININGS[training].items()
-        return replace(config, **{name: replace(getattr(config, name), **fields) for name, fields in groups})
+        for changes in (_FULL, TRAININGS[training]):
+            groups = {name: replace(getattr(config, name), **fields) for name, fields in changes.items()}
+            config = replace(config, **groups)
+        return config
 
     def prepare(self) -> None:
         """Draw the images and fit what is needed, once."""
@@ -292,9 +302,12 @@ class Bench:
         """The row's result, where it is there and is what is asked for."""
         try:
             result: dict[str, Any] = json.loads((self.place / f"{name}.json").read_text())
-        except (OSError, ValueError):
+            # Options that did not exist then are as they are by default.
+            result["asked"]["config"] = TrainConfig.from_json(result["asked"]["config"]).to_json()
+            same = json.loads(json.dumps(result["asked"])) == self.asked(name)
+        except (OSError, ValueError, KeyError, ConfigError):
             return None
-        return result if result.get("asked") == self.asked(name) else None
+        return result | {"says": ROWS[name].says} if same else None
 
     def result(self, name: str) -> dict[str, Any]:
         """The row's result, or that it failed."""
