@@ -84,6 +84,12 @@ def _long(**groups: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
     return {name: {**_LONG.get(name, {}), **groups.get(name, {})} for name in {**_LONG, **groups}}
 
 
+_STYLEGAN2: Mapping[str, Mapping[str, Any]] = {
+    "model": {"class_input": "none", "conditional_discriminator": False},
+    "loss": {"adversarial": 1.0},
+    "schedule": {"reconstruct_first": 0.0, "noise_every": 1, "encoder_after": 0.3},
+}
+
 _FULL: Mapping[str, Mapping[str, Any]] = {"loss": {"classifier": 1.0}}
 """What the presets leave out, and each training has that does not say otherwise."""
 
@@ -113,11 +119,8 @@ TRAININGS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
     "long-style-mixing": _long(schedule={"style_mixing": 0.9}),
     "long-c": _long(model={"class_input": "all"}),
     "long-c-kl": _long(model={"class_input": "all"}, loss={"noise_kl": True}),
-    "stylegan2": {
-        "model": {"class_input": "none", "conditional_discriminator": False},
-        "loss": {"adversarial": 1.0},
-        "schedule": {"reconstruct_first": 0.0, "noise_every": 1, "encoder_after": 0.3},
-    },
+    "stylegan2": _STYLEGAN2,
+    "stylegan2-ada": {**_STYLEGAN2, "augment": {"mode": "ada"}},
     "published": {
         "model": {"class_input": "all"},
         "loss": {
@@ -176,6 +179,7 @@ ROWS: Mapping[str, Row] = {
     "long-c": Row("long-c", "directions", "the same, c told to every layer"),
     "long-c-kl": Row("long-c-kl", "directions", "the same, c told to every layer, KL in noise steps"),
     "stylegan2": Row("stylegan2", "directions", "plain StyleGAN2, encoder trained afterwards"),
+    "stylegan2-ada": Row("stylegan2-ada", "directions", "the same, adaptive augmentation (for small sets)"),
     "stylegan2-coordinates": Row("stylegan2", "coordinates", "plain StyleGAN2, encoder afterwards, AttFind"),
     "published": Row("published", "coordinates", "StylEx as published (its losses and order), AttFind"),
 }
