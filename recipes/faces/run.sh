@@ -14,4 +14,4 @@ cd "$out"
     --model.class-encoder after --schedule.reconstruct-first 0.6 --schedule.encoder-after 0.33333333
 "$python" -m stylex find run --data faces.zip --out explanation --images 200 --overwrite
 "$python" -m stylex evaluate run --data faces.zip --images 100 --measured 200 --out evaluation.json --overwrite
-"$python" "$here/samples.py" run explanation samples.png
+"$python" "$here/../knobs.py" run explanation samples.png

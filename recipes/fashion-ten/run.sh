@@ -20,7 +20,7 @@ done
 "$python" -m stylex find run --data ten.zip --out pair --source shirt --target pullover --images 200 --overwrite
 "$python" -m stylex find run --data ten.zip --out pair-back --source pullover --target shirt --images 200 --overwrite
 for explanation in one-vs-rest/* pair pair-back; do "$python" -m stylex report "$explanation" --strips; done
-"$python" "$here/../knobs.py" run pair ten.zip pair.png --of shirt pullover
+"$python" "$here/../knobs.py" run pair pair.png --data ten.zip --of shirt pullover
 "$python" -m stylex evaluate run --data ten.zip --images 300 --measured 400 --out evaluation.json --overwrite
 for pair in pair pair-back; do
     "$python" -m stylex evaluate run --data ten.zip --explanation "$pair" --measured 400 --without realism,own,attack --overwrite
