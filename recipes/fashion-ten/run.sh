@@ -13,7 +13,7 @@ classes=(t-shirt trouser pullover dress coat sandal shirt sneaker bag "ankle boo
 [ -f ten.zip ] || "$python" -m stylex prepare photos --out ten.zip --resolution 32
 [ -d classifier ] || "$python" -m stylex classifier --data ten.zip --out classifier
 "$python" -m stylex train --data ten.zip --classifier classifier --out run --preset small-32 --kimg "$kimg" \
-    --model.class-encoder always
+    --model.class-encoder always --loss.classifier 1
 for class in "${classes[@]}"; do
     "$python" -m stylex find run --data ten.zip --out "one-vs-rest/${class// /-}" --target "$class" --images 300 --overwrite
 done

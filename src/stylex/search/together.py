@@ -43,7 +43,7 @@ def together(
     source: int | None = None,
     num: int = 10,
     candidates: int = CANDIDATES,
-    images: int = 32,
+    images: int = 100,
     alpha: float = 0.05,
     listener: Listener = silent,
 ) -> AttributeRanking:
