@@ -94,6 +94,8 @@ def found(runs: Path, name: str, out: str, *aims: str) -> dict[str, Any]:
 def test_ten_classes_one_against_all_and_one_against_one(runs: Path, selection: str) -> None:
     everything = found(runs, "ten", f"all-{selection}", "--target", "class3", "--selection", selection)
     assert everything["labels"] == [f"class{i}" for i in range(10)]
+    several = selection == "together" and len(everything["ranking"]["attributes"]) > 1
+    assert any("what each adds to those before it" in note for note in everything["notes"]) == several
     one = found(runs, "ten", f"one-{selection}", "--target", "class3", "--source", "class8", "--selection", selection)
     assert {attribute["source_label"] for attribute in one["ranking"]["attributes"]} <= {"class8"}
     named = [np.argmax(image["logits"]) for image in one["images"]]

@@ -15,13 +15,15 @@ classes=(t-shirt trouser pullover dress coat sandal shirt sneaker bag "ankle boo
 "$python" -m stylex train --data ten.zip --classifier classifier --out run --preset small-32 --kimg "$kimg" \
     --model.class-encoder always --loss.classifier 1
 for class in "${classes[@]}"; do
-    "$python" -m stylex find run --data ten.zip --out "one-vs-rest/${class// /-}" --target "$class" --images 300 --overwrite
+    "$python" -m stylex find run --data ten.zip --out "one-vs-rest/${class// /-}" --target "$class" --images 300 \
+        --attributes 10 --selection together --overwrite
 done
 "$python" -m stylex find run --data ten.zip --out pair --source shirt --target pullover --images 200 --overwrite
 "$python" -m stylex find run --data ten.zip --out pair-back --source pullover --target shirt --images 200 --overwrite
 for explanation in one-vs-rest/* pair pair-back; do "$python" -m stylex report "$explanation" --strips; done
 "$python" "$here/../knobs.py" run pair pair.png --data ten.zip --of shirt pullover
-"$python" -m stylex evaluate run --data ten.zip --images 300 --measured 400 --out evaluation.json --overwrite
+"$python" -m stylex evaluate run --data ten.zip --images 300 --measured 400 --selection together \
+    --out evaluation.json --overwrite
 for pair in pair pair-back; do
     "$python" -m stylex evaluate run --data ten.zip --explanation "$pair" --measured 400 --without realism,own,attack --overwrite
 done

@@ -395,7 +395,12 @@ def explain_class(
         settings=dict(settings),
         snapshot={"path": str(snapshot.path), "sha256": snapshot.sha256},
         space=space,
-        notes=(*_warnings(figures), *([] if screened is None else [f"{screened.note}."]), *notes),
+        notes=(
+            *_warnings(figures),
+            *([_HELPERS] if selection == "together" and len(ranking) > 1 else []),
+            *([] if screened is None else [f"{screened.note}."]),
+            *notes,
+        ),
         strips=strips,
     )
 
@@ -494,6 +499,11 @@ def explain_image(
         strips=_turned(snapshot, classifier, encoded, ranking, counterfactuals, listener),
     )
 
+
+_HELPERS = (
+    "The attributes were chosen for what each adds to those before it. The effects tell what each does alone, which "
+    "may be little, or the opposite."
+)
 
 _UNFAITHFUL = (
     "The classifier decides differently on the reconstruction than on the image itself, so what moves the "
