@@ -58,6 +58,11 @@ def brightness(page: Page) -> float:
     return page.evaluate(BRIGHTNESS, LARGE)
 
 
+def waits_for_brightness(page: Page, comparison: str, than: float) -> None:
+    """Until the picture that was asked for is there."""
+    page.wait_for_function(f"([large, than]) => ({BRIGHTNESS})(large) {comparison} than", arg=[LARGE, than])
+
+
 def probability(page: Page) -> float:
     """Of the boot, in the bars."""
     return float(page.locator(".bars tr", has_text="boot").locator("td").nth(1).inner_text().rstrip("%"))
@@ -89,10 +94,10 @@ def test_pick_an_image_turn_a_knob_and_see_picture_and_answer_move(visit) -> Non
     expect(page.locator("[data-knob='0'] .value")).to_have_text("−100%")
     expect(page.locator(".answer .word")).to_have_text("shoe")
     assert probability(page) < before
-    assert brightness(page) < light - 15
+    waits_for_brightness(page, "<", light - 15)
     expect(page.locator(".caption", has_text="Flipped")).to_be_visible()
     turn(page, 0, 12)
-    assert brightness(page) > light
+    waits_for_brightness(page, ">", light)
     turn(page, 0, 10)
     expect(page.locator("[data-knob='0'] .value")).to_have_text("+120% · beyond")
     expect(page.locator("[data-knob='0']")).to_have_class(re.compile("beyond"))
@@ -229,7 +234,7 @@ def test_ways_to_look_and_a_second_image(visit) -> None:
     page.get_by_label(re.compile("Wipe: ")).fill("0")
     changed = brightness(page)
     page.get_by_label(re.compile("Wipe: ")).fill("100")
-    assert brightness(page) > changed + 15
+    waits_for_brightness(page, ">", changed + 15)
     page.get_by_role("radio", name="Side by side").click()
     expect(page.locator("figure.large:visible")).to_have_count(2)
     page.get_by_role("radio", name="Difference").click()
