@@ -119,8 +119,8 @@ def test_a_draft_is_drawn_anew_when_the_knob_rests(visit, read_studio) -> None:
     read_studio.drafts, read_studio.seconds_each = True, 0.05
     turn(page, 0, -1)
     # Of a draft all is 40 brighter; the exact picture is darker than before.
-    page.wait_for_function(f"() => ({BRIGHTNESS})('{LARGE}') > {at_rest + 10}")
-    page.wait_for_function(f"() => ({BRIGHTNESS})('{LARGE}') < {at_rest}")
+    waits_for_brightness(page, ">", at_rest + 10)
+    waits_for_brightness(page, "<", at_rest)
 
 
 def test_filters_find_mistakes_and_unfaithful_images(visit) -> None:
