@@ -71,6 +71,7 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
         {"loss": {"noise_kl": True}, "model": PRESETS["tiny-16"].model.__dict__ | {"class_input": "none"}},
         "loss.noise_kl compares samples with what the generator was told, but model.class_input is none",
     ),
+    "no weight": ({"loss": {"noise_kl": True, "classifier": 0}}, "weighted by loss.classifier, which"),
     "augmentation": ({"augment": {"mode": "some"}}, "augment.mode is 'some', but must be one of none, ada, fixed"),
     "probability": ({"augment": {"mode": "fixed", "p": 1.5}}, "augment.p is 1.5, but must lie in 0..1"),
     "no probability": ({"augment": {"mode": "fixed"}}, "augment.mode is fixed, but augment.p is 0"),

@@ -145,6 +145,10 @@ class LossConfig:
         for name in {weight.name for weight in dataclasses.fields(self)} - {*every, "perceptual_net", "noise_kl"}:
             value = getattr(self, name)
             _require(0 <= value < math.inf, f"loss.{name} is {value}, but must be a number and not negative")
+        _require(
+            not self.noise_kl or self.classifier > 0,
+            "loss.noise_kl is weighted by loss.classifier, which is 0; give that a weight, such as 1, or turn it off",
+        )
         for name in every:
             _require(getattr(self, name) >= 1, f"loss.{name} is {getattr(self, name)}, but must be 1 or more")
 
