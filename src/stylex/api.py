@@ -296,16 +296,30 @@ def find(
     """
     from stylex.data import open_images
     from stylex.models.processes import join
-    from stylex.search.directions import independent
-    from stylex.search.eigenfind import along_eigenvectors
-    from stylex.search.explaining import choose_to_search, encode_stream, explain_class, latents_of
+    from stylex.search.choosing import choose_to_search
+    from stylex.search.class_search import Workplace, explain_class
+    from stylex.search.config import SearchConfig
+    from stylex.search.encoding import encode_stream, latents_of
+    from stylex.search.methods import METHODS
+    from stylex.search.subject import TrainedSubject
     from stylex.store.folder import check_place, read_explanation, write_explanation
 
     place, folder = _device(device), Path(out)
+    config = SearchConfig(
+        target=target,
+        source=source,
+        images=images,
+        attributes=attributes,
+        selection=selection,
+        torgb=torgb,
+        shift_range=shift_range,
+        realism=realism,
+        method=method,
+        search=search,
+        recall=recall,
+        precision=precision,
+    )
     check_place(folder, overwrite=overwrite)
-    _check_method(method, selection, torgb)
-    if not 0 < recall < 1:
-        raise ConfigError(f"--recall is {recall:g}, but must be between 0 and 1, like 0.99")
     processes = join(place)
     place = processes.device(place)
     snapshot, judge = _trained(run, classifier, classifier_spec, place, listener)
@@ -313,48 +327,24 @@ def find(
     start = _label(source, judge.spec.labels)
     archive = open_images(data)
     _fits(archive, snapshot, data)
-    held_out = archive.split("test")
-    chosen = choose_to_search(judge, held_out, images, target=to, source=start)
-    if method == "directions":
-        snapshot = independent(snapshot)
-    elif method == "eigenfind":
-        snapshot = along_eigenvectors(snapshot, latents_of(snapshot, judge, archive))
-    encoded = encode_stream(snapshot, judge, chosen, _names_of(chosen))
+    chosen = choose_to_search(judge, archive.split("test"), images, target=to, source=start)
+    plain = TrainedSubject.of(snapshot, judge)
+    snapshot = METHODS[method].prepare(snapshot, lambda: latents_of(plain, archive))
+    subject = TrainedSubject.of(snapshot, judge, torgb=torgb)
     explanation = explain_class(
-        snapshot,
-        judge,
-        encoded,
+        subject,
+        encode_stream(subject, chosen, _names_of(chosen)),
+        config,
         target=to,
         source=start,
-        attributes=attributes,
-        selection=_chosen_by(method, selection),
-        torgb=torgb,
-        shift_range=shift_range,
-        realism=realism,
-        search=search,
-        recall=recall,
-        precision=precision,
-        folder=_effects_folder(Path(run)),
-        processes=processes,
         settings={
             "verb": "find",
-            "run": str(run),
-            "data": str(data),
+            **_record(run, data, classifier, classifier_spec),
             "data_fingerprint": archive.fingerprint,
-            "target": target,
-            "source": source,
-            "images": images,
-            "attributes": attributes,
-            "selection": selection,
-            "torgb": torgb,
-            "shift_range": shift_range,
-            "realism": realism,
-            "method": method,
-            "search": search,
-            "recall": recall,
-            "precision": precision,
+            **config.to_json(),
+            "searched": list(chosen.names),
         },
-        listener=listener,
+        at=Workplace(folder=_effects_folder(Path(run)), processes=processes, listener=listener),
     )
     if explanation is not None:
         write_explanation(explanation, folder, overwrite=overwrite)
@@ -410,53 +400,56 @@ def explain(
     """
     from stylex.data import open_images
     from stylex.data.images import load_image
-    from stylex.search.directions import independent
-    from stylex.search.explaining import encode, explain_image
+    from stylex.search.class_search import Workplace
+    from stylex.search.config import SearchConfig
+    from stylex.search.encoding import encode, latents_of
+    from stylex.search.image_search import explain_image
+    from stylex.search.methods import METHODS
+    from stylex.search.subject import TrainedSubject
     from stylex.store.folder import check_place, write_explanation
 
-    _check_method(method, "attfind", torgb)
+    config = SearchConfig(
+        target=target, attributes=attributes, torgb=torgb, shift_range=shift_range, method=method, images=1
+    )
     place, folder = _device(device), Path(out)
     check_place(folder, overwrite=overwrite)
     snapshot, judge = _trained(run, classifier, classifier_spec, place, listener)
-    if method == "directions":
-        snapshot = independent(snapshot)
     judge, goal = _aim(judge, target)
+    archive = None if data is None else open_images(data)
     label = None
-    if data is None:
+    if archive is None:
         size, channels = snapshot.generator.config.resolution, snapshot.generator.config.channels
         x = load_image(image, resolution=size, channels=1 if channels == 1 else 3, fit=fit)
         name = Path(image).stem
     else:
-        archive = open_images(data)
-        _fits(archive, snapshot, data)
+        _fits(archive, snapshot, str(data))
         name = str(image)
         if name not in archive.names:
             raise DataError(f"{data} has no image {name!r}; its images are named like {archive.names[0]!r}")
         one = archive.subset([archive.names.index(name)])
         x, label = one.batch([0]), _names_of(one)[0]
+    snapshot = METHODS[method].prepare(snapshot, lambda: latents_of(TrainedSubject.of(snapshot, judge), archive))
+    subject = TrainedSubject.of(snapshot, judge, torgb=torgb)
     explanation = explain_image(
-        snapshot,
-        judge,
-        encode(snapshot, judge, x.to(place), [name], [label]),
+        subject,
+        encode(subject, x.to(place), [name], [label]),
+        config,
         target=goal,
-        attributes=attributes,
-        torgb=torgb,
-        shift_range=shift_range,
         settings={
             "verb": "explain",
-            "run": str(run),
+            **_record(run, data, classifier, classifier_spec),
             "image": str(image),
-            "data": None if data is None else str(data),
-            "target": target,
-            "attributes": attributes,
-            "torgb": torgb,
-            "shift_range": shift_range,
-            "method": method,
+            "fit": fit,
+            **{key: value for key, value in config.to_json().items() if key in _EXPLAIN},
         },
-        listener=listener,
+        at=Workplace(listener=listener),
     )
     write_explanation(explanation, folder, overwrite=overwrite)
     return explanation
+
+
+_EXPLAIN = ("target", "attributes", "torgb", "shift_range", "method")
+"""The settings of a search that ``explain`` takes."""
 
 
 def evaluate(
@@ -527,19 +520,24 @@ def evaluate(
     from stylex.evaluation.extractors import extractor_for
     from stylex.evaluation.subject import steered_alike, subject_of
     from stylex.report import write_report
-    from stylex.search.directions import independent
-    from stylex.search.studio import in_space_of
+    from stylex.search.config import SearchConfig
+    from stylex.search.encoding import latents_of
+    from stylex.search.methods import METHODS, prepared_as
+    from stylex.search.subject import TrainedSubject
     from stylex.store.evaluation import check_file, write_evaluation
     from stylex.store.folder import EVALUATION, read_explanation
 
-    if explanation is None:
-        _check_method(method, selection, torgb)
+    # An explanation was searched for already, by settings of its own.
+    search = (
+        SearchConfig()
+        if explanation is not None
+        else SearchConfig(method=method, selection=selection, torgb=torgb, shift_range=shift_range)
+    )
     options = Options(
         searched=images,
         measured=measured,
         attributes=attributes,
-        selection=_chosen_by(method, selection),
-        shift_range=shift_range,
+        search=search,
         without=frozenset(part.strip() for part in without.split(",") if part.strip()),
         seed=seed,
     )
@@ -554,15 +552,16 @@ def evaluate(
         raise EvaluationError(
             f"{explanation} was made with another snapshot than {snapshot.path}; give the run that it was made with"
         )
+    archive = open_images(data)
     if known is not None:
-        snapshot = in_space_of(known, snapshot)
-    elif method == "directions":
-        snapshot = independent(snapshot)
+        snapshot = prepared_as(known.space, snapshot)
+    else:
+        plain = TrainedSubject.of(snapshot, judge)
+        snapshot = METHODS[method].prepare(snapshot, lambda: latents_of(plain, archive))
     other = None
     if against is not None:
         other = steered_alike(_trained(against, judge, classifier_spec, place, listener)[0], snapshot)
     judge, goal = _aim(judge, target if known is None else known.settings.get("target"))
-    archive = open_images(data)
     for each in (snapshot, other):
         if each is not None:
             _fits(archive, each, data)
@@ -854,16 +853,16 @@ def demo(out: str | Path, *, images: int = 80, listener: Listener = silent) -> P
     return report(folder / "explanation", out=folder / "report.html")
 
 
-def _check_method(method: str, selection: str, torgb: bool) -> None:
-    """Raises ConfigError if options of a search of single coordinates are given to another one."""
-    given = f"--selection {selection}" if selection == "notebook" else "--torgb" if torgb else None
-    if method != "attfind" and given is not None:
-        raise ConfigError(f"{given} is for a search of single coordinates: leave it out, or add --method attfind")
-
-
-def _chosen_by(method: Any, selection: Any) -> Any:
-    """What ``explain_class`` and ``Options`` call the choice: the method's own, unless they are chosen together."""
-    return selection if method == "attfind" or selection == "together" else method
+def _record(
+    run: str | Path, data: str | Path | None, classifier: ClassifierLike | None, spec: ClassifierSpecLike | None
+) -> dict[str, Any]:
+    """Where everything came from, to repeat a command; what was given as an object cannot be named."""
+    return {
+        "run": str(run),
+        "data": None if data is None else str(data),
+        "classifier": str(classifier) if isinstance(classifier, str | Path) else None,
+        "classifier_spec": str(spec) if isinstance(spec, str | Path) else None,
+    }
 
 
 def _device(name: str) -> str:

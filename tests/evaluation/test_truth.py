@@ -11,8 +11,9 @@ import torch
 from stylex.data.archive import ImageSet
 from stylex.evaluation.evaluate import Options, find
 from stylex.evaluation.readers import FactorReader
-from stylex.evaluation.subject import Subject
 from stylex.evaluation.truth import factor_changes
+from stylex.search.config import SearchConfig
+from stylex.search.subject import Subject
 
 
 class Reads(FactorReader):
@@ -27,7 +28,12 @@ class Reads(FactorReader):
 
 def test_factors_are_read_before_and_after(subject: Subject, images: ImageSet) -> None:
     held_out = images.split("test")
-    found = find(subject, held_out, [1], Options(searched=8, attributes=3, shift_range=2.0))
+    found = find(
+        subject,
+        held_out,
+        [1],
+        Options(searched=8, attributes=3, search=SearchConfig(method="attfind", shift_range=2.0)),
+    )
     s = subject.encode(held_out).s[:6]
     ranking = found.rankings[1]
     nothing = replace(ranking[0], shift_range=0.0)

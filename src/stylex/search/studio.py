@@ -25,14 +25,16 @@ from stylex.data.archive import ImageSet
 from stylex.data.images import read_picture, to_pictures, to_tensor
 from stylex.models.precision import has_fast_bf16, multiplications
 from stylex.models.snapshot import Snapshot
-from stylex.search import directions, eigenfind
 from stylex.search.counterfactual import independent, subset
 from stylex.search.decision import Output, margin, predicted, probabilities
 from stylex.search.editor import StyleEditor
-from stylex.search.effects import Effects, measure_effects
-from stylex.search.explaining import encode
+from stylex.search.effects import Effects, Measuring, measure_effects
+from stylex.search.encoding import encode
+from stylex.search.methods import prepared_as
 from stylex.search.render import InBfloat16, Synthesizer
 from stylex.search.screen import first_order
+from stylex.search.subject import TrainedSubject
+from stylex.search.task import Task
 from stylex.store.folder import save_hidden, save_labels
 
 MAX_PIXELS = 40_000_000
@@ -77,7 +79,7 @@ class LiveStudio:
                 "open it with the snapshot that it names"
             )
         if explanation is not None:
-            snapshot = in_space_of(explanation, snapshot)
+            snapshot = prepared_as(explanation.space, snapshot)
         self.snapshot, self.classifier = snapshot, classifier
         self.labels, self.output = classifier.spec.labels, classifier.activation
         config = snapshot.generator.config
@@ -90,16 +92,14 @@ class LiveStudio:
         self._folder = folder
         ranking = () if explanation is None else explanation.ranking.attributes
         self._knobs = [Knob(attribute=attribute, image=None, kept=folder is not None) for attribute in ranking]
+        self._subject = TrainedSubject.of(snapshot, classifier)
         self._space: StyleSpace = snapshot.space
-        self._synthesis: Synthesizer = snapshot.generator.synthesis
         self._editor = StyleEditor(
-            self._synthesis,
-            classifier,
-            self._space,
+            self._subject,
             torch.empty(0, self._space.s_dim),
             [],
             ranking,
-            drafts=_drafts(self._synthesis, next(snapshot.generator.parameters()).device),
+            drafts=_drafts(self._subject.synthesis, self._subject.device),
         )
         self._images: dict[str, StudioImage] = {}
         self._own = 0
@@ -201,27 +201,13 @@ class LiveStudio:
         done = 0
         listener(Started(task="search", total=len(indices), unit="style values"))
         for piece in pieces:
-            part = measure_effects(
-                self._synthesis, self.classifier, self._space, s, image_ids=[image], indices=piece, chunk=32
-            )
+            part = measure_effects(self._subject, s, image_ids=[image], indices=piece, how=Measuring(chunk=32))
             parts.append(part)
             done += len(piece)
             listener(Step(task="search", done=done))
         effects = replace(parts[0], values=np.concatenate([part.values for part in parts], axis=2), indices=indices)
-        alone = independent(effects, 0, goal, space=self._space, labels=self.labels, output=self.output, num=6)
-        together = subset(
-            self._synthesis,
-            self.classifier,
-            self._space,
-            s,
-            effects,
-            0,
-            goal,
-            labels=self.labels,
-            output=self.output,
-            budget=8,
-            candidates=32,
-        )
+        task = Task.of(self._subject, s, effects, goal)
+        alone, together = independent(task, 0, num=6), subset(task, 0, budget=8, candidates=32)
         listener(Done(task="search"))
         with self._changing:
             places = [self._knob_for(attribute, image) for attribute in alone]
@@ -398,9 +384,8 @@ class LiveStudio:
 
         Its ids were made of the archive's names in the same way (by ``encode``), unless they are given here.
         """
-        device = next(self.classifier.buffers()).device
         with torch.inference_mode():
-            encoded = encode(self.snapshot, self.classifier, to_tensor(pictures).to(device), names, labels)
+            encoded = encode(self._subject, to_tensor(pictures).to(self._subject.device), names, labels)
         shares, shares_rec = (
             probabilities(logits.float().cpu().numpy(), self.output).astype(np.float32)
             for logits in (encoded.logits, encoded.logits_rec)
@@ -431,7 +416,7 @@ class LiveStudio:
         if len(indices) <= _MEASURED:
             return indices
         try:
-            guess = first_order(self._synthesis, self.classifier, self._space, s, goal, indices)[0]
+            guess = first_order(self._subject, s, goal, indices)[0]
         except RuntimeError:  # a classifier without gradients
             return indices
         return np.sort(indices[np.argsort(-guess.max(axis=0), kind="stable")[:_MEASURED]])
@@ -485,31 +470,6 @@ class LiveStudio:
         return (
             f"Even {'this knob does' if count == 1 else f'{count} knobs together do'} not turn the answer to {label}."
         )
-
-
-def in_space_of(explanation: Explanation, snapshot: Snapshot) -> Snapshot:
-    """The snapshot with the directions as knobs that an explanation was made with; itself if there are none.
-
-    Raises:
-        SearchError: the directions are of a kind that cannot be found again, or differ.
-    """
-    names = [layer.name for layer in explanation.space.layers if layer.kind == "direction"]
-    if not names:
-        return snapshot
-    if directions.INDEPENDENT in names:
-        steered = directions.independent(snapshot)
-    elif eigenfind.EIGEN in names and snapshot.latents is not None:
-        steered = eigenfind.along_eigenvectors(snapshot, snapshot.latents)
-    else:
-        raise SearchError(
-            f"the explanation moves along {', '.join(names)}, which cannot be found again from {snapshot.path}; "
-            "look at its report, or find again with single coordinates"
-        )
-    if steered.space.to_json() != explanation.space.to_json():
-        raise SearchError(
-            f"the explanation's directions are not those that {snapshot.path} gives; find again with this stylex"
-        )
-    return steered
 
 
 def _drafts(synthesis: Synthesizer, place: torch.device) -> Synthesizer | None:
