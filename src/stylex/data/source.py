@@ -26,17 +26,9 @@ from stylex.data.archive import (
     picture_files,
 )
 from stylex.data.images import MAX_BYTES, SUFFIXES, PictureError
+from stylex.data.layout import PART_WORDS, Place, is_validation, part_of, read_layout
 
 TABLES = ("metadata.csv", "metadata.jsonl")
-SPLITS: Mapping[str, SplitName] = {
-    "train": "train",
-    "training": "train",
-    "val": "train",
-    "valid": "train",
-    "validation": "train",
-    "test": "test",
-    "testing": "test",
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,6 +61,7 @@ class Listing:
         photos: the files to read, in a fixed order.
         label_names: names of the labels; None if unlabelled or unknown.
         labels_from: one phrase saying what the labels were taken from.
+        divided_by: one phrase saying what the pictures' parts were taken from; None if the source does not divide them.
         skipped: files left out already, with the reason.
         noted: names and what is worth knowing of them.
     """
@@ -76,6 +69,7 @@ class Listing:
     photos: tuple[Photo, ...]
     label_names: tuple[str, ...] | None
     labels_from: str
+    divided_by: str | None = None
     skipped: list[tuple[str, str]] = field(default_factory=list)
     noted: list[tuple[str, str]] = field(default_factory=list)
 
@@ -216,11 +210,12 @@ def list_photos(tree: Tree, *, label_column: str | None, group_column: str | Non
         for option, column in (("label", label_column), ("group", group_column)):
             if column is not None:
                 raise DataError(f"{option} column {column!r} was given, but {tree.path} has no {' or '.join(TABLES)}")
-        listing = _list_folders(root, pictures)
+        listing = _list_folders(root, pictures, str(tree.path))
     return Listing(
         photos=listing.photos,
         label_names=listing.label_names,
         labels_from=listing.labels_from,
+        divided_by=listing.divided_by,
         skipped=skipped + listing.skipped,
         noted=listing.noted,
     )
@@ -240,56 +235,40 @@ def _common_folder(names: Sequence[str]) -> str:
 # Folders.
 
 
-@dataclass(frozen=True)
-class _Place:
-    """Where a file lies: the word of its split folder, if there are such, and its class folder."""
-
-    split: str | None
-    folder: str | None
-
-
-def _places(names: Sequence[str]) -> dict[str, _Place]:
-    """Read ``train/<class>/...`` and ``test/<class>/...``, or ``<class>/...``; one folder alone is no class."""
-    tops = {name.split("/")[0].lower() if "/" in name else "" for name in names}
-    divided = tops <= SPLITS.keys() and {SPLITS[top] for top in tops} == {"train", "test"}
-    places = {}
-    for name in names:
-        parts = name.split("/")
-        inner = parts[1:] if divided else parts
-        places[name] = _Place(parts[0] if divided else None, inner[0] if len(inner) > 1 else None)
-    if len({place.folder for place in places.values()} - {None}) < 2:
-        return {name: _Place(place.split, None) for name, place in places.items()}
-    return places
-
-
-def _list_folders(root: str, pictures: Sequence[str]) -> Listing:
-    places = _places(pictures)
+def _list_folders(root: str, pictures: Sequence[str], where: str) -> Listing:
+    layout = read_layout(pictures)
+    if layout.doubt:
+        raise DataError(f"{where}: {layout.doubt}")
+    places = layout.places
     label_names = sorted({place.folder for place in places.values() if place.folder is not None})
     number = {label: i for i, label in enumerate(label_names)}
+    parts = sorted({place.part for place in places.values() if place.part})
     photos = []
-    skipped: list[tuple[str, str]] = []
+    skipped = list(layout.aside.items())
     noted: list[tuple[str, str]] = []
     for name, place in places.items():
         if label_names and place.folder is None:
             skipped.append((name, "not in a class folder"))
             continue
         label = None if place.folder is None else number[place.folder]
-        photos.append(Photo(file=root + name, name=name, label=label, split=_split(place.split, name, noted)))
+        photos.append(Photo(file=root + name, name=name, label=label, split=_split(place.part, parts, name, noted)))
     return Listing(
         photos=tuple(photos),
         label_names=tuple(label_names) or None,
         labels_from="class folders" if label_names else "none (no class folders)",
+        divided_by=layout.reading,
         skipped=skipped,
         noted=noted,
     )
 
 
-def _split(word: str | None, name: str, noted: list[tuple[str, str]]) -> SplitName | None:
+def _split(word: str | None, words: Sequence[str], name: str, noted: list[tuple[str, str]]) -> SplitName | None:
     if not word:
         return None
-    if word.lower().startswith("val"):
+    part = part_of(word, words)
+    if part == "train" and is_validation(word):
         noted.append((name, "of the validation part: counted as training"))
-    return SPLITS[word.lower()]
+    return part
 
 
 # Tables.
@@ -319,9 +298,12 @@ def _list_table(
     if group_column is not None and group_column not in columns:
         raise DataError(f"{where} has no group column {group_column!r}: its columns are {', '.join(columns)}")
     by_name = _rows_by_name(rows, where)
-    places = _places(pictures)
+    layout = read_layout(pictures)
+    places = {name: layout.places.get(name, Place()) for name in pictures}
     free = [x for x in columns if x not in ("file_name", "split", group_column)]
     chosen = _label_columns(label_column, columns, free, by_name, places, where)
+    if layout.doubt and not chosen:
+        raise DataError(f"{tree.path}: {layout.doubt}")
     used = {*chosen, group_column, "split", "file_name"}
     for listed in by_name.values():
         for column in listed.nested:
@@ -345,10 +327,14 @@ def _list_table(
             skipped.append((name, f"not listed in {table}"))
         elif group_column and row is not None and not row.cells.get(group_column):
             skipped.append((name, f"no {group_column} in {table}, line {row.line}"))
+        elif name in layout.aside and not chosen:
+            skipped.append((name, layout.aside[name]))
         else:
             kept.append((name, {} if row is None else row.cells))
 
     label_names, label_of, labels_from = _labels(table, chosen, kept, places)
+    told = {name: cells.get("split") or places[name].part for name, cells in kept}
+    parts = sorted({word for word in told.values() if word})
     photos = []
     noted: list[tuple[str, str]] = []
     for name, cells in kept:
@@ -357,12 +343,22 @@ def _list_table(
         except PictureError as error:
             skipped.append((name, error.reason))
             continue
-        word = cells.get("split") or places[name].split
-        if word and word.lower() not in SPLITS:
+        word = told[name]
+        if word and word.lower() not in PART_WORDS:
             raise DataError(f"{where}, line {by_name[name].line}: split is {word!r}, expected train or test")
         group = cells.get(group_column) if group_column else None
-        photos.append(Photo(file=root + name, name=name, label=label, split=_split(word, name, noted), group=group))
-    return Listing(photos=tuple(photos), label_names=label_names, labels_from=labels_from, skipped=skipped, noted=noted)
+        photos.append(
+            Photo(file=root + name, name=name, label=label, split=_split(word, parts, name, noted), group=group)
+        )
+    by_table = any(cells.get("split") for _, cells in kept)
+    return Listing(
+        photos=tuple(photos),
+        label_names=label_names,
+        labels_from=labels_from,
+        divided_by=f"by the column split of {table}" if by_table else layout.reading,
+        skipped=skipped,
+        noted=noted,
+    )
 
 
 def _read_table(data: bytes, where: str, table: str) -> tuple[tuple[str, ...], list[_Row]]:
@@ -437,7 +433,7 @@ def _label_columns(
     columns: Sequence[str],
     free: Sequence[str],
     by_name: Mapping[str, _Row],
-    places: Mapping[str, _Place],
+    places: Mapping[str, Place],
     where: str,
 ) -> tuple[str, ...]:
     """The columns the labels are in; none of them if the class folders are the labels, or nothing is."""
@@ -466,7 +462,7 @@ def _labels(
     table: str,
     chosen: Sequence[str],
     kept: Sequence[tuple[str, Mapping[str, str]]],
-    places: Mapping[str, _Place],
+    places: Mapping[str, Place],
 ) -> tuple[tuple[str, ...] | None, Callable[[str, Mapping[str, str]], Label | None], str]:
     """The labels' names, how to tell a picture's label (PictureError: it has none), and where they are from."""
     if len(chosen) > 1:
