@@ -314,6 +314,19 @@ def test_train_and_test_folders_are_honoured_and_kept_apart(save: Save, tmp_path
     assert "validation" in notes["val/a/6.png"]
 
 
+def test_what_is_white_is_one_rule_for_the_whole_set(save: Save, tmp_path: Path) -> None:
+    save("bright.png")
+    ramp = np.linspace(0, 1, 256).reshape(16, 16)
+    for name, share in (("bright", 4095), ("dark", 800), ("darker", 100)):
+        Image.fromarray((ramp * share).astype(np.uint16)).save(tmp_path / "photos" / f"{name}.png")
+    save("eight.png", seed=1, size=(16, 16))
+    summary = run(tmp_path / "photos")
+    images = open_images(summary.path)
+    highest = {name: int(images.pictures([i]).max()) for i, name in enumerate(images.names)}
+    assert [highest[f"{name}.png"] for name in ("bright", "dark", "darker")] == [255, 50, 6]
+    assert "3 of more than 8 bits: 4095 is white: bright.png, dark.png, darker.png" in str(summary)
+
+
 def test_an_archive_can_be_prepared_again(save: Save, tmp_path: Path) -> None:
     rows = ["file_name,label,patient,split"]
     for i in range(12):
