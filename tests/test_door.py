@@ -66,6 +66,9 @@ def tires():
     Tires.answers = 17
     return Tires(2), spec(("small", "large"))
 def words(): return lambda x: "large", spec(("small", "large"))
+def sure(x): return ((x.mean(dim=(2, 3)) - 0.15) * 60).sigmoid()
+def one_sigmoid(): return sure, spec(("small", "large"), output="single-logit")
+def one_each(): return lambda x: torch.cat([sure(x), 1 - sure(x) ** 2], 1), spec(("left", "big"), output="multi-label")
 def percent(): return lambda x: Net(2)(x).softmax(1), spec(("small", "large"))
 """
 TRAINING = ["--preset", "tiny-16", "--kimg", "0.032", "--schedule.tick-nimg", "16", "--schedule.snapshot-nimg", "16"]
@@ -370,6 +373,10 @@ BAD: dict[str, tuple[Harm, Callable[[World], list[str]], str]] = {
     "answers at random": (nothing, lambda w: w.train(judge="random"), "differently each time"),
     "answers in words": (nothing, lambda w: w.train(judge="words"), "answered with str"),
     "probabilities called logits": (nothing, lambda w: w.train(judge="percent"), "set output to probabilities"),
+    "sigmoid called single-logit": (nothing, lambda w: w.train(judge="one_sigmoid"), "set output to probabilities"),
+    "sigmoids called logits": (
+        nothing, lambda w: w.train(judge="one_each", data="several.zip"), "set output to multi-label-probabilities",
+    ),
     "pickled module": (pickled, lambda w: w.train("--classifier", w / "judge.pt"), "without a spec"),
     "pickled module with a spec": (
         lambda w: (pickled(w), write("judge.pt.json", json.dumps(PLAIN_SPEC))(w))[0],

@@ -202,7 +202,9 @@ def train(
             f"choose a preset for {images.resolution} px, or prepare with --resolution {options.model.resolution}"
         )
     judge = load_classifier(classifier, _spec(classifier_spec)).to(place)
-    check_classifier(judge, channels=images.channels, resolution=images.resolution, labels=images.label_names)
+    some = images.batch(range(0, len(images), -(-len(images) // 64)))
+    size, channels = images.resolution, images.channels
+    check_classifier(judge, channels=channels, resolution=size, labels=images.label_names, images=some)
     training, held_out = images.split("train"), images.split("test")
     if min(len(training), len(held_out)) < 2:
         raise DataError(

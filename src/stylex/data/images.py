@@ -251,7 +251,9 @@ def _to_eight_bit(image: Image.Image, name: str, whites: Whites | None) -> _Eigh
     range: WideRange | None = None
     if getattr(image, "is_animated", False) and image.format != "MPO":  # MPO: a camera's photograph with a preview
         notes.append("several pages: the first used" if image.format == "TIFF" else "animated: first frame used")
-    narrowed = any(";16" in str(tile) for tile in getattr(image, "tile", ()))  # Pillow keeps 8 bits of each of a colour's 16
+    narrowed = any(
+        ";16" in str(tile) for tile in getattr(image, "tile", ())
+    )  # Pillow keeps 8 bits of each of a colour's 16
     image.load()
     whole = image
     image = _upright(image, notes)
