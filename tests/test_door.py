@@ -96,15 +96,21 @@ class World:
             *more,
         ]
 
-    def find(self, *more: str, run: str = "run", data: str = "two.zip", out: str = "new") -> list[str]:
-        return ["find", self / run, "--data", self / data, "--out", self / out, "--images", "6", *more]
+    def find(
+        self, *more: str, run: str = "run", data: str = "two.zip", out: str = "new", judge: str = "two"
+    ) -> list[str]:
+        given = ["--data", self / data, "--classifier", f"judges:{judge}", "--out", self / out, "--images", "6"]
+        return ["find", self / run, *given, *more]
 
     def evaluate(self, *more: str, run: str = "run", out: str = "new.json") -> list[str]:
         small = ["--images", "4", "--measured", "8", "--attributes", "2", "--without", "own,observer,attack"]
-        return ["evaluate", self / run, "--data", self / "even.zip", "--out", self / out, *small, *more]
+        given = ["--data", self / "even.zip", "--classifier", "judges:two", "--out", self / out]
+        return ["evaluate", self / run, *given, *small, *more]
 
-    def explain(self, *more: str, run: str = "run", image: str = "photo.png", out: str = "new") -> list[str]:
-        return ["explain", self / run, self / image, "--out", self / out, *more]
+    def explain(
+        self, *more: str, run: str = "run", image: str = "photo.png", out: str = "new", judge: str = "two"
+    ) -> list[str]:
+        return ["explain", self / run, self / image, "--classifier", f"judges:{judge}", "--out", self / out, *more]
 
 
 def disc(i: int, kinds: int, channels: int = 1) -> Image.Image:
@@ -189,8 +195,8 @@ def test_from_photographs_to_a_report(
     assert sorted(path.name for path in (world.root / run).iterdir()) == ["snapshots", "state.pt", "stats.jsonl"]
     with Image.open(world.root / run / "snapshots" / "000000032" / "panel.png") as panel:
         assert panel.width > 16 * 6
-    assert main(world.find(*aims, run=run, data=data, out="explained")) == 0
-    assert main(world.explain(*aims[:2], run=run, out="one")) == 0
+    assert main(world.find(*aims, run=run, data=data, out="explained", judge=judge)) == 0
+    assert main(world.explain(*aims[:2], run=run, out="one", judge=judge)) == 0
     for folder in ("explained", "one"):
         manifest = json.loads((world.root / folder / "manifest.json").read_text())
         assert [label if isinstance(label, str) else label["name"] for label in manifest["labels"]] == labels
@@ -198,6 +204,8 @@ def test_from_photographs_to_a_report(
         assert (world.root / folder / "report.html").read_text().lstrip().lower().startswith("<!doctype html>")
     told = capsys.readouterr()
     assert f"next: stylex report {world / 'explained'}" in told.out
+    if run == "other":
+        assert f"--classifier judges:{judge} --out explanation/" in told.out
     assert "stylex: error" not in told.err
 
 
@@ -412,6 +420,16 @@ BAD: dict[str, tuple[Harm, Callable[[World], list[str]], str]] = {
     ),
     "snapshot of another shape": (
         change(f"{SNAPSHOT}/snapshot.json", with_json(encoder={"resolution": 16})), lambda w: w.find(), "not a whole",
+    ),
+    "run that names code": (
+        nothing,
+        lambda w: ["find", w / "run", "--data", w / "two.zip", "--out", w / "new"],
+        "give it again, --classifier judges:two, if you trust it",
+    ),
+    "run whose classifier is elsewhere": (
+        change(f"{SNAPSHOT}/snapshot.json", with_json(classifier_reference="models/judge.pt")),
+        lambda w: ["find", w / "run", "--data", w / "two.zip", "--out", w / "new"],
+        "is not there: say where it is now, with --classifier",
     ),
     # search
     "no such target": (nothing, lambda w: w.find("--target", "boot"), "no label 'boot'"),

@@ -266,7 +266,8 @@ def find(
         target: the class to explain, by name or number; of several labels also ``not NAME``, what takes it away;
             not given with two classes: both together.
         source: start only from images of this class (one class against one).
-        classifier: where the classifier is now, if it has moved since the training.
+        classifier: where the classifier is now, if it has moved since the training; Python code
+            (``package.module:callable``) always, since no code is imported because a run names it.
         images: how many images to search on.
         attributes: how many attributes to look for.
         selection: how attributes are chosen from the effects: ``attfind`` each for what it does alone (single
@@ -391,7 +392,8 @@ def explain(
         out: the explanation folder to write.
         target: the class to explain, by name or number; of several labels also ``not NAME``, what takes it away;
             not given: the nearest other decision.
-        classifier: where the classifier is now, if it has moved since the training.
+        classifier: where the classifier is now, if it has moved since the training; Python code
+            (``package.module:callable``) always, since no code is imported because a run names it.
         data: the archive that ``image`` is one of.
         attributes: how many attributes to look for.
         torgb: search the styles of the ToRGB layers too.
@@ -499,7 +501,8 @@ def evaluate(
         out: a JSON file to write.
         report: write the report of the explanation anew, with the evaluation in it.
         target: where it searches itself, the class to explain; not given: all, one after another.
-        classifier: where the classifier is now, if it has moved since the training.
+        classifier: where the classifier is now, if it has moved since the training; Python code
+            (``package.module:callable``) always, since no code is imported because a run names it.
         images: where it searches itself, how many images to search on.
         measured: how many other images to measure on.
         attributes: where it searches itself, how many attributes to look for towards each class.
@@ -666,7 +669,8 @@ def open_studio(
         run: a run's folder (its newest snapshot is used) or one snapshot; ``demo``: what comes with the package.
         data: the archive; images of its test part can be chosen.
         explanation: an explanation folder; its attributes are the knobs, and names are kept in it.
-        classifier: where the classifier is now, if it has moved since the training.
+        classifier: where the classifier is now, if it has moved since the training; Python code
+            (``package.module:callable``) always, since no code is imported because a run names it.
         images: how many images of ``data`` to choose from, spread over its test part.
         classifier_spec: a JSON file that describes the classifier, as of ``train``.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:1``.
@@ -743,7 +747,8 @@ def explore(
         run: a run's folder (its newest snapshot is used) or one snapshot; ``demo``: what comes with the package.
         data: the archive; images of its test part can be chosen.
         explanation: an explanation folder; its attributes are the knobs, and names are kept in it.
-        classifier: where the classifier is now, if it has moved since the training.
+        classifier: where the classifier is now, if it has moved since the training; Python code
+            (``package.module:callable``) always, since no code is imported because a run names it.
         images: how many images of ``data`` to choose from, spread over its test part.
         classifier_spec: a JSON file that describes the classifier, as of ``train``.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:1``.
@@ -794,7 +799,8 @@ def serve(
         run: a run's folder (its newest snapshot is used) or one snapshot; ``demo``: what comes with the package.
         data: the archive; images of its test part can be chosen.
         explanation: an explanation folder; its attributes are the knobs, and names are kept in it.
-        classifier: where the classifier is now, if it has moved since the training.
+        classifier: where the classifier is now, if it has moved since the training; Python code
+            (``package.module:callable``) always, since no code is imported because a run names it.
         images: how many images of ``data`` to choose from, spread over its test part.
         host: the address to listen at; another than this machine's own asks everybody for a token.
         port: the port to listen at; taken by something else: the next free one. 0: any.
@@ -914,17 +920,18 @@ def _trained(
     """
     import torch
 
-    from stylex.classifiers import ClassifierSpec, check_classifier, fingerprint, load_classifier
+    from stylex.classifiers import ClassifierSpec, check_classifier, fingerprint, load_classifier, load_recorded
     from stylex.models.snapshot import load_snapshot
 
     snapshot = load_snapshot(run).to(torch.device(place))
-    reference = classifier if classifier is not None else snapshot.classifier_reference
-    if reference is None:
+    recorded = snapshot.classifier_reference
+    if classifier is None and recorded is None:
         raise ClassifierError(
             f"{run} was trained with a classifier that was given as an object; give it again as classifier"
         )
     spec = _spec(classifier_spec) or ClassifierSpec.from_json(dict(snapshot.classifier))
-    judge = load_classifier(reference, spec).to(place)
+    judge = load_recorded(recorded, spec) if classifier is None and recorded else load_classifier(classifier, spec)
+    judge = judge.to(place)
     if judge.spec.labels != tuple(snapshot.classifier["labels"]):
         raise ClassifierError(
             f"{run} was trained with a classifier of {', '.join(snapshot.classifier['labels'][:5])}, this one knows "
