@@ -125,7 +125,7 @@ def fit_classifier(
     if folder.exists() and not overwrite:
         raise ConfigError(f"{folder} exists already: give --overwrite to replace it, or another name")
     images = open_images(data)
-    if images.labels is None or images.label_names is None:
+    if images.labels is None or images.numbered_names is None:
         raise DataError(f"{data} has no labels to learn; prepare it from class folders or a table with labels")
     position = {name: row for row, name in enumerate(images.names)}
     parts = [np.array([position[name] for name in images.split(part).names]) for part in ("train", "test")]
@@ -135,7 +135,7 @@ def fit_classifier(
         train_labels=images.labels[parts[0]],
         test_indices=parts[1],
         test_labels=images.labels[parts[1]],
-        label_names=images.label_names,
+        label_names=images.numbered_names,
         epochs=epochs,
         mirror=mirror,
         device=place,
@@ -924,13 +924,15 @@ def _trained(
     from stylex.models.snapshot import load_snapshot
 
     snapshot = load_snapshot(run).to(torch.device(place))
-    recorded = snapshot.classifier_reference
-    if classifier is None and recorded is None:
+    spec = _spec(classifier_spec) or ClassifierSpec.from_json(dict(snapshot.classifier))
+    if classifier is not None:
+        judge = load_classifier(classifier, spec)
+    elif snapshot.classifier_reference is not None:
+        judge = load_recorded(snapshot.classifier_reference, spec)
+    else:
         raise ClassifierError(
             f"{run} was trained with a classifier that was given as an object; give it again as classifier"
         )
-    spec = _spec(classifier_spec) or ClassifierSpec.from_json(dict(snapshot.classifier))
-    judge = load_recorded(recorded, spec) if classifier is None and recorded else load_classifier(classifier, spec)
     judge = judge.to(place)
     if judge.spec.labels != tuple(snapshot.classifier["labels"]):
         raise ClassifierError(

@@ -40,6 +40,31 @@ SUFFIXES = {
 }
 
 
+_TO_CONVERT: Mapping[str, tuple[str, ...]] = {
+    "a HEIC photograph: save it as JPEG first (a phone does when it shares, heif-convert from libheif does)": (
+        *(".heic", ".heif", ".hif"),
+    ),
+    "a camera's raw file: develop it to JPEG or TIFF first": (
+        *(".dng", ".cr2", ".cr3", ".nef", ".arw", ".raf", ".orf", ".rw2", ".raw"),
+    ),
+    "a DICOM file: write it as PNG first, with the window that a reader would use (dcmj2pnm of DCMTK does)": (
+        *(".dcm", ".dicom"),
+    ),
+}
+_HEIC, _RAW, _DICOM = _TO_CONVERT
+_DNG_VERSION = 50706  # a tag
+
+
+def how_to_convert(name: str, data: bytes = b"") -> str | None:
+    """What a file is and how to make a picture of it, where it is of a kind that people have and we do not read."""
+    if data[128:132] == b"DICM":
+        return _DICOM
+    if data[4:8] == b"ftyp" and data[8:12] in (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1"):
+        return _HEIC
+    suffix = Path(name).suffix.lower()
+    return next((words for words, suffixes in _TO_CONVERT.items() if suffix in suffixes), None)
+
+
 # Unheard, Pillow's errors would go to stderr; we report them with the file's name.
 logging.getLogger("PIL").addHandler(logging.NullHandler())
 
@@ -211,11 +236,14 @@ def _decode(file: Path | bytes, name: str, max_pixels: int, whites: Whites | Non
                 raise PictureError(name, _too_many(f"{image.width} x {image.height} pixels", max_pixels))
             if image.width == 0 or image.height == 0:
                 raise PictureError(name, "it has no pixels")
+            if _DNG_VERSION in getattr(image, "tag_v2", {}):  # what Pillow reads of it is its thumbnail
+                raise PictureError(name, _RAW)
             return _to_eight_bit(image, name, whites)
     except PictureError:
         raise
     except UnidentifiedImageError:
-        raise PictureError(name, "not a picture in a known format, or its beginning is damaged") from None
+        known = how_to_convert(name, data)
+        raise PictureError(name, known or "not a picture in a known format, or its beginning is damaged") from None
     except Image.DecompressionBombError:
         raise PictureError(name, _too_many("too many pixels", max_pixels)) from None
     except MemoryError:

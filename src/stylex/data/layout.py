@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from stylex.data.archive import SplitName
+from stylex.data.index import SplitName
 
 _TRAINING = frozenset({"train", "training"})
 _VALIDATION = frozenset({"val", "valid", "validation", "dev"})

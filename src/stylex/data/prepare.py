@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from stylex.core.errors import DataError
 from stylex.core.files import cannot_write
 from stylex.core.progress import Done, Listener, Started, Step, silent
-from stylex.data.archive import ArchiveIndex, SplitName, write_archive
+from stylex.data.archive import ArchiveIndex, write_archive
 from stylex.data.images import (
     Channels,
     Fit,
@@ -33,7 +33,9 @@ from stylex.data.images import (
     read_picture,
     whites_of,
 )
-from stylex.data.source import Listing, Photo, Tree, list_photos, open_tree
+from stylex.data.index import SplitName
+from stylex.data.source import Listing, Photo, list_photos
+from stylex.data.tree import Tree, open_tree
 
 _TASK = "prepare"
 
