@@ -6,6 +6,7 @@ import json
 import os
 import resource
 import shutil
+import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ import torch
 from PIL import Image
 
 from stylex.cli import main
+from stylex.cli.parser import parse
+from stylex.core.errors import StylexError
 
 # The classifiers under explanation, as a person would write them.
 JUDGES = """
@@ -321,6 +324,18 @@ def pickled(world: World) -> None:
     torch.save(torch.nn.Linear(2, 2), world.root / "judge.pt")
 
 
+def without(*names: str) -> Harm:
+    """An archive ``less.zip``: the one of two classes without some of its own files."""
+
+    def harm(world: World) -> None:
+        with zipfile.ZipFile(world / "two.zip") as ours, zipfile.ZipFile(world / "less.zip", "w") as less:
+            for name in ours.namelist():
+                if name not in names:
+                    less.writestr(name, ours.read(name))
+
+    return harm
+
+
 def nothing(world: World) -> None:
     pass
 
@@ -357,6 +372,19 @@ BAD: dict[str, tuple[Harm, Callable[[World], list[str]], str]] = {
     "archive that is there": (nothing, lambda w: ["prepare", w / "several", "--out", w / "two.zip"], "exists already"),
     "no such label column": (
         nothing, lambda w: ["prepare", w / "several", "--out", w / "n.zip", "--label-column", "hue"], "no label column",
+    ),
+    # the house classifier
+    "classifier that is there": (
+        write("c/classifier.json", '{"format": "stylex-small-classifier"}'),
+        lambda w: ["classifier", "--data", w / "two.zip", "--out", w / "c"], "exists already: give --overwrite",
+    ),
+    "classifier in the place of something else": (
+        write("c/mine.txt", "x"),
+        lambda w: ["classifier", "--data", w / "two.zip", "--out", w / "c", "--overwrite"], "holds something else",
+    ),
+    "classifier of no labels": (
+        without("stylex.json", "dataset.json"),
+        lambda w: ["classifier", "--data", w / "less.zip", "--out", w / "c"], "has no labels",
     ),
     # classifiers
     "no such module": (nothing, lambda w: w.train("--classifier", "judge_of_none:two"), "no module"),
@@ -508,6 +536,7 @@ def test_a_classifier_that_turns_nan_leaves_the_last_good_state(
 
 WRITING: dict[str, Callable[[World], list[str]]] = {
     "prepare": lambda w: ["prepare", w / "several", "--out", w / "new.zip"],
+    "classifier": lambda w: ["classifier", "--data", w / "two.zip", "--out", w / "new", "--epochs", "1"],
     "train": lambda w: w.train(),
     "find": lambda w: w.find(),
     "explain": lambda w: w.explain(),
@@ -567,3 +596,21 @@ def test_a_place_that_cannot_be_written_is_told(world: World, capsys: pytest.Cap
         capsys.readouterr()
     arguments = [*WRITING[verb](world), "--out", "/proc/stylex/new.zip"]  # nobody may make a folder there
     assert "cannot write" in refusal(world, arguments, capsys)
+
+
+@pytest.mark.parametrize("verb", ["classifier", "find", "explain", "evaluate"])
+def test_a_place_that_cannot_be_written_is_told_before_anything_is_read(world: World, verb: str) -> None:
+    heard: list[object] = []
+    command = parse([*WRITING[verb](world), "--out", "/proc/stylex/new"])
+    with pytest.raises(StylexError, match="cannot write"):
+        command.run(heard.append)
+    shutil.rmtree(world.root)
+    with pytest.raises(StylexError, match="cannot write"):
+        command.run(heard.append)
+    assert heard == []
+
+
+def test_labels_without_names_are_enough_for_a_classifier(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    without("stylex.json")(world)
+    assert main(["classifier", "--data", world / "less.zip", "--out", world / "c", "--epochs", "1", "-q"]) == 0
+    assert json.loads((world.root / "c" / "classifier.json").read_text())["spec"]["labels"] == ["label 0", "label 1"]

@@ -114,16 +114,17 @@ def fit_classifier(
 
     Raises:
         DataError: the archive cannot be read, or has no labels.
-        ConfigError: ``out`` exists, or the device does not.
+        ClassifierError: ``out`` exists, holds something else or cannot be written.
+        ConfigError: there is no such device.
     """
     import numpy as np
 
     from stylex.classifiers import fit_small_classifier, save_small_classifier
+    from stylex.classifiers.small import check_place
     from stylex.data import open_images
 
     folder, place = Path(out), _device(device)
-    if folder.exists() and not overwrite:
-        raise ConfigError(f"{folder} exists already: give --overwrite to replace it, or another name")
+    check_place(folder, overwrite=overwrite)
     images = open_images(data)
     if images.labels is None or images.numbered_names is None:
         raise DataError(f"{data} has no labels to learn; prepare it from class folders or a table with labels")
