@@ -340,6 +340,10 @@ def nothing(world: World) -> None:
     pass
 
 
+def explained(world: World) -> None:
+    shutil.copytree(Path(__file__).parent / "data_files" / "explanation", world.root / "e")
+
+
 SNAPSHOT = "run/snapshots/000000032"
 WEIGHTS = f"{SNAPSHOT}/weights.safetensors"
 PLAIN_SPEC = {"labels": ["small", "large"], "input_size": 16, "channels": 1}
@@ -495,6 +499,10 @@ BAD: dict[str, tuple[Harm, Callable[[World], list[str]], str]] = {
     ),
     # report
     "no explanation": (nothing, lambda w: ["report", w / "void"], "not a folder"),
+    "report in the place of something else": (
+        explained, lambda w: ["report", w / "e", "--out", w / "photo.png"], "holds something else",
+    ),
+    "report in the place of a folder": (explained, lambda w: ["report", w / "e", "--out", w / "e"], "is a folder"),
     "report of a run": (nothing, lambda w: ["report", w / "run"], "not an explanation folder"),
     "manifest of something else": (write("e/manifest.json", "{}"), lambda w: ["report", w / "e"], "not the manifest"),
     "manifest cut short": (write("e/manifest.json", "{"), lambda w: ["report", w / "e"], "cannot be read"),
