@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 import stylex
-from stylex.classifiers import Classifier
+from stylex.classifiers import Classifier, load_recorded
 from stylex.data.archive import open_images
 from stylex.data.images import to_pictures
 from stylex.models.latents import normal_latents
@@ -43,7 +43,8 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0, help="of new pictures")
     options = parser.parse_args()
     snapshot = independent(stylex.load_snapshot(options.run))
-    classifier = stylex.load_classifier(options.classifier or snapshot.classifier_reference)
+    given = options.classifier
+    classifier = stylex.load_classifier(given) if given else load_recorded(snapshot.classifier_reference)
     attributes = {
         str(a.coordinate): a for a in reversed(stylex.read_explanation(options.explanation).ranking.attributes)
     }

@@ -114,18 +114,19 @@ def fit_classifier(
 
     Raises:
         DataError: the archive cannot be read, or has no labels.
-        ConfigError: ``out`` exists, or the device does not.
+        ClassifierError: ``out`` exists, holds something else or cannot be written.
+        ConfigError: there is no such device.
     """
     import numpy as np
 
     from stylex.classifiers import fit_small_classifier, save_small_classifier
+    from stylex.classifiers.small import check_place
     from stylex.data import open_images
 
     folder, place = Path(out), _device(device)
-    if folder.exists() and not overwrite:
-        raise ConfigError(f"{folder} exists already: give --overwrite to replace it, or another name")
+    check_place(folder, overwrite=overwrite)
     images = open_images(data)
-    if images.labels is None or images.label_names is None:
+    if images.labels is None or images.numbered_names is None:
         raise DataError(f"{data} has no labels to learn; prepare it from class folders or a table with labels")
     position = {name: row for row, name in enumerate(images.names)}
     parts = [np.array([position[name] for name in images.split(part).names]) for part in ("train", "test")]
@@ -135,7 +136,7 @@ def fit_classifier(
         train_labels=images.labels[parts[0]],
         test_indices=parts[1],
         test_labels=images.labels[parts[1]],
-        label_names=images.label_names,
+        label_names=images.numbered_names,
         epochs=epochs,
         mirror=mirror,
         device=place,
@@ -202,7 +203,9 @@ def train(
             f"choose a preset for {images.resolution} px, or prepare with --resolution {options.model.resolution}"
         )
     judge = load_classifier(classifier, _spec(classifier_spec)).to(place)
-    check_classifier(judge, channels=images.channels, resolution=images.resolution, labels=images.label_names)
+    some = images.batch(range(0, len(images), -(-len(images) // 64)))
+    size, channels = images.resolution, images.channels
+    check_classifier(judge, channels=channels, resolution=size, labels=images.label_names, images=some)
     training, held_out = images.split("train"), images.split("test")
     if min(len(training), len(held_out)) < 2:
         raise DataError(
@@ -264,7 +267,8 @@ def find(
         target: the class to explain, by name or number; of several labels also ``not NAME``, what takes it away;
             not given with two classes: both together.
         source: start only from images of this class (one class against one).
-        classifier: where the classifier is now, if it has moved since the training.
+        classifier: where the classifier is now, if it has moved since the training; Python code
+            (``package.module:callable``) always, since no code is imported because a run names it.
         images: how many images to search on.
         attributes: how many attributes to look for.
         selection: how attributes are chosen from the effects: ``attfind`` each for what it does alone (single
@@ -379,7 +383,8 @@ def explain(
         out: the explanation folder to write.
         target: the class to explain, by name or number; of several labels also ``not NAME``, what takes it away;
             not given: the nearest other decision.
-        classifier: where the classifier is now, if it has moved since the training.
+        classifier: where the classifier is now, if it has moved since the training; Python code
+            (``package.module:callable``) always, since no code is imported because a run names it.
         data: the archive that ``image`` is one of.
         attributes: how many attributes to look for.
         torgb: search the styles of the ToRGB layers too.
@@ -490,7 +495,8 @@ def evaluate(
         out: a JSON file to write.
         report: write the report of the explanation anew, with the evaluation in it.
         target: where it searches itself, the class to explain; not given: all, one after another.
-        classifier: where the classifier is now, if it has moved since the training.
+        classifier: where the classifier is now, if it has moved since the training; Python code
+            (``package.module:callable``) always, since no code is imported because a run names it.
         images: where it searches itself, how many images to search on.
         measured: how many other images to measure on.
         attributes: where it searches itself, how many attributes to look for towards each class.
@@ -663,7 +669,8 @@ def open_studio(
         run: a run's folder (its newest snapshot is used) or one snapshot; ``demo``: what comes with the package.
         data: the archive; images of its test part can be chosen.
         explanation: an explanation folder; its attributes are the knobs, and names are kept in it.
-        classifier: where the classifier is now, if it has moved since the training.
+        classifier: where the classifier is now, if it has moved since the training; Python code
+            (``package.module:callable``) always, since no code is imported because a run names it.
         images: how many images of ``data`` to choose from, spread over its test part.
         classifier_spec: a JSON file that describes the classifier, as of ``train``.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:1``.
@@ -740,7 +747,8 @@ def explore(
         run: a run's folder (its newest snapshot is used) or one snapshot; ``demo``: what comes with the package.
         data: the archive; images of its test part can be chosen.
         explanation: an explanation folder; its attributes are the knobs, and names are kept in it.
-        classifier: where the classifier is now, if it has moved since the training.
+        classifier: where the classifier is now, if it has moved since the training; Python code
+            (``package.module:callable``) always, since no code is imported because a run names it.
         images: how many images of ``data`` to choose from, spread over its test part.
         classifier_spec: a JSON file that describes the classifier, as of ``train``.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:1``.
@@ -791,7 +799,8 @@ def serve(
         run: a run's folder (its newest snapshot is used) or one snapshot; ``demo``: what comes with the package.
         data: the archive; images of its test part can be chosen.
         explanation: an explanation folder; its attributes are the knobs, and names are kept in it.
-        classifier: where the classifier is now, if it has moved since the training.
+        classifier: where the classifier is now, if it has moved since the training; Python code
+            (``package.module:callable``) always, since no code is imported because a run names it.
         images: how many images of ``data`` to choose from, spread over its test part.
         host: the address to listen at; another than this machine's own asks everybody for a token.
         port: the port to listen at; taken by something else: the next free one. 0: any.
@@ -911,17 +920,20 @@ def _trained(
     """
     import torch
 
-    from stylex.classifiers import ClassifierSpec, check_classifier, fingerprint, load_classifier
+    from stylex.classifiers import ClassifierSpec, check_classifier, fingerprint, load_classifier, load_recorded
     from stylex.models.snapshot import load_snapshot
 
     snapshot = load_snapshot(run).to(torch.device(place))
-    reference = classifier if classifier is not None else snapshot.classifier_reference
-    if reference is None:
+    spec = _spec(classifier_spec) or ClassifierSpec.from_json(dict(snapshot.classifier))
+    if classifier is not None:
+        judge = load_classifier(classifier, spec)
+    elif snapshot.classifier_reference is not None:
+        judge = load_recorded(snapshot.classifier_reference, spec)
+    else:
         raise ClassifierError(
             f"{run} was trained with a classifier that was given as an object; give it again as classifier"
         )
-    spec = _spec(classifier_spec) or ClassifierSpec.from_json(dict(snapshot.classifier))
-    judge = load_classifier(reference, spec).to(place)
+    judge = judge.to(place)
     if judge.spec.labels != tuple(snapshot.classifier["labels"]):
         raise ClassifierError(
             f"{run} was trained with a classifier of {', '.join(snapshot.classifier['labels'][:5])}, this one knows "
