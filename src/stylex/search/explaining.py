@@ -220,7 +220,7 @@ def _encoded(snapshot: Snapshot, classifier: Classifier, x: Tensor) -> tuple[Ten
     # Reconstructions, logits of images and of those, and style vectors.
     logits = classifier.logits(x)
     c = told_of(classifier, logits)
-    s = snapshot.generator.synthesis.styles(snapshot.encoder(x, c), snapshot.generator.told(c))
+    s = snapshot.styles_of(x, c)
     x_rec = draw(snapshot.generator.synthesis, s)
     return x_rec, logits, classifier.logits(x_rec), s
 
