@@ -420,7 +420,10 @@ class _Sheet:
                 drawn = normal_latents(snapshot.latents, len(images), seed=self.options.seed)
                 latents["drawn"] = list(drawn.to(e.x).split(64))
             for name, rows in latents.items():
-                new = [generator(w, told).clamp(-1, 1) for w, told in zip(rows, parts, strict=True)]
+                new = [
+                    generator(w, told, snapshot.some_maps(len(w))).clamp(-1, 1)
+                    for w, told in zip(rows, parts, strict=True)
+                ]
                 pictures[name] = torch.cat(new)
         for name, x in pictures.items():
             features = extractor.features(x)

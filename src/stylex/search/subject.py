@@ -122,5 +122,4 @@ class TrainedSubject(Subject):
     @torch.inference_mode()
     def styles(self, x: Float[Tensor, "n c h w"], logits: Float[Tensor, "n k"]) -> Float[Tensor, "n s_dim"]:
         """The style vectors of images, given what the classifier says of them."""
-        c, generator = self.condition(logits), self.snapshot.generator
-        return generator.synthesis.styles(self.snapshot.encoder(x, c), generator.told(c))
+        return self.snapshot.styles_of(x, self.condition(logits))
