@@ -98,6 +98,7 @@ def snapshot(images: ImageSet) -> Snapshot:
         discriminator=discriminator,
         space=generator.synthesis.space.observed(StyleStatistics.observe(s.numpy())),
         latents=w.numpy(),
+        maps=None,
         classifier=classifier.spec.to_json(),
         classifier_reference=None,
         classifier_fingerprint="halves",

@@ -45,6 +45,7 @@ def snapshot() -> Snapshot:
         discriminator=Discriminator(DiscriminatorConfig(resolution=8, channels=1, widths=(4, 3), c_dim=2)),
         space=synthesis.space.observed(StyleStatistics.observe(synthesis.styles(w, TOLD).numpy())),
         latents=w.numpy(),
+        maps=None,
         classifier={},
         classifier_reference=None,
         classifier_fingerprint="",
