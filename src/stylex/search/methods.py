@@ -92,11 +92,10 @@ METHODS: Mapping[MethodName, Method] = {
         rankings={"attfind": _standing_out},
     ),
     "random": Method(
-        about="random directions in w, ranked by mean effect; a baseline that shows what chance finds",
+        about="random directions in w, put to the same test as ICA directions; a baseline that shows what passes it",
         prepare=lambda snapshot, _: directions.at_random(snapshot),
         layer=directions.RANDOM,
-        rankings={"attfind": lambda task, num, _: eigenfind.eigenfind(task, num=num), **_TOGETHER},
-        few=True,
+        rankings={"attfind": lambda task, num, _: claim(task, num=num), **_TOGETHER},
     ),
 }
 
