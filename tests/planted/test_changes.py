@@ -10,9 +10,9 @@ import torch
 
 from stylex.data.archive import ImageSet
 from stylex.evaluation.evaluate import Options, find
-from stylex.evaluation.readers import FactorReader
 from stylex.evaluation.subject import Subject
-from stylex.evaluation.truth import factor_changes
+from stylex.planted.changes import factor_changes
+from stylex.planted.readers import FactorReader
 
 
 class Reads(FactorReader):
