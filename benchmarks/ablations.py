@@ -47,14 +47,14 @@ from stylex.core.errors import ConfigError
 from stylex.core.evaluation import Evaluation, Interval
 from stylex.core.files import write_whole
 from stylex.data.archive import ImageSet, open_images
-from stylex.data.planted import planted_family
 from stylex.evaluation.evaluate import PARTS, Found, Options, evaluate_subject, in_turn
 from stylex.evaluation.extractors import extractor_for
 from stylex.evaluation.subject import subject_of
-from stylex.evaluation.truth import factor_changes
 from stylex.metrics.interval import mean_interval
-from stylex.metrics.truth import truth
 from stylex.models.snapshot import Snapshot, load_snapshot
+from stylex.planted.changes import factor_changes
+from stylex.planted.images import planted_family
+from stylex.planted.truth import truth
 from stylex.search.choosing import choose_to_search
 from stylex.search.class_search import search_classes
 from stylex.search.config import MethodName, SearchConfig

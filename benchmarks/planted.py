@@ -25,13 +25,13 @@ from stylex.classifiers.load import load_classifier
 from stylex.core.attribute import Attribute
 from stylex.core.files import write_whole
 from stylex.data.archive import ImageSet, open_images
-from stylex.data.planted import planted_family
-from stylex.evaluation.readers import FactorReader
 from stylex.evaluation.subject import subject_of
-from stylex.evaluation.truth import factor_changes
 from stylex.metrics.agreement import agreement
-from stylex.metrics.truth import truth
 from stylex.models.snapshot import Snapshot, load_snapshot
+from stylex.planted.changes import factor_changes
+from stylex.planted.images import planted_family
+from stylex.planted.readers import FactorReader
+from stylex.planted.truth import truth
 from stylex.search.choosing import choose_to_search
 from stylex.search.class_search import search_classes
 from stylex.search.config import SearchConfig

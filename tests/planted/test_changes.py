@@ -10,8 +10,8 @@ import torch
 
 from stylex.data.archive import ImageSet
 from stylex.evaluation.evaluate import Options, find
-from stylex.evaluation.readers import FactorReader
-from stylex.evaluation.truth import factor_changes
+from stylex.planted.changes import factor_changes
+from stylex.planted.readers import FactorReader
 from stylex.search.config import SearchConfig
 from stylex.search.encoding import encode_set
 from stylex.search.subject import TrainedSubject

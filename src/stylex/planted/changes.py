@@ -11,8 +11,8 @@ from numpy import ndarray
 from torch import Tensor
 
 from stylex.core.attribute import Attribute
-from stylex.evaluation.readers import FactorReader
-from stylex.metrics.truth import FactorChanges
+from stylex.planted.readers import FactorReader
+from stylex.planted.truth import FactorChanges
 from stylex.search.shifts import apply_attributes
 from stylex.search.subject import Subject
 
