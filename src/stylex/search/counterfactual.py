@@ -14,7 +14,8 @@ from torch import Tensor
 from stylex.core.attribute import Attribute, AttributeRanking
 from stylex.core.errors import SearchError
 from stylex.metrics.significance import NOISE_FLOOR
-from stylex.search.decision import margin, predicted
+from stylex.search.decision import predicted, reach
+from stylex.search.greedy import greedy
 from stylex.search.shifts import extremes, statistics_of, towards
 from stylex.search.subject import Subject
 from stylex.search.task import Task
@@ -75,12 +76,11 @@ class Subset:
 
 
 @torch.inference_mode()
-def subset(task: Task, row: int, *, budget: int = 10, candidates: int = 64, min_gain: float = 0.0) -> Subset:
+def subset(task: Task, row: int, *, budget: int = 10, candidates: int = 64, min_gain: float = 1e-3) -> Subset:
     """Add attributes together, greedily, until the decision turns or the budget ends.
 
     Each step renders every candidate on top of those already added and takes the one that raises the decision's
-    margin most (the target's logit against the best other one; with ``sigmoid``, the target's logit). Candidates
-    that do not raise it are dropped for good, which keeps the later steps cheap.
+    margin most (the target's logit against the best other one; with ``sigmoid``, the target's logit).
 
     Args:
         task: single effects, which choose the candidates, what to drive to, and the subject that draws.
@@ -93,21 +93,24 @@ def subset(task: Task, row: int, *, budget: int = 10, candidates: int = 64, min_
     our reading; the paper does not say, and effects do not add up exactly.
     """
     subject, s = task.drawn
-    pool = _strongest(task, row, candidates, 0.0)
-    current = s[row : row + 1]
-    path = [subject.logits(current)[0]]
-    chosen: list[Attribute] = []
-    while pool and len(chosen) < budget and not task.predicted(path[-1]):
-        tried = torch.cat([subject.moved(current, [attribute]) for attribute in pool])
-        logits = subject.logits(tried)
-        gain = margin(logits, task.target, task.output) - margin(path[-1], task.target, task.output)
-        best = int(gain.argmax())
-        if gain[best] <= min_gain:
-            break
-        chosen.append(replace(pool[best], effect=float(logits[best, task.target] - path[-1][task.target])))
-        path.append(logits[best])
-        current = tried[best : best + 1]
-        pool = [a for i, a in enumerate(pool) if i != best and gain[i] > min_gain]
+    own = s[row : row + 1]
+
+    def reached(chosen: Sequence[Attribute], added: Sequence[Attribute]) -> Float[ndarray, " added"]:
+        tried = torch.cat([subject.moved(own, [*chosen, attribute]) for attribute in added])
+        return reach(subject.logits(tried), task.target, task.output)
+
+    chosen = greedy(
+        _strongest(task, row, candidates, 0.0),
+        reached,
+        start=float(reach(subject.logits(own), task.target, task.output)[0]),
+        num=budget,
+        excludes=lambda added, other: added.coordinate == other.coordinate,
+        least=min_gain,
+        enough=0.0,
+    )
+    path = subject.logits(torch.cat([subject.moved(own, chosen[:n]) for n in range(len(chosen) + 1)]))
+    gains = np.diff(path[:, task.target])
+    chosen = [replace(attribute, effect=float(gain)) for attribute, gain in zip(chosen, gains, strict=True)]
     flipped = bool(task.predicted(path[-1]))
     name, image = task.name, task.effects.image_ids[row]
     together = "1 attribute" if len(chosen) == 1 else f"{len(chosen)} attributes together"
@@ -129,7 +132,7 @@ def subset(task: Task, row: int, *, budget: int = 10, candidates: int = 64, min_
     ranking = AttributeRanking(
         attributes=tuple(chosen), strategy="subset", images=1, explained=float(flipped), finding=finding
     )
-    return Subset(ranking=ranking, path=np.stack(path).astype(np.float32), flipped=flipped)
+    return Subset(ranking=ranking, path=path, flipped=flipped)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -61,6 +61,7 @@ class StyleEditor:
         cache_bytes: int = CACHE_BYTES,
     ) -> None:
         assert len(s) == len(image_ids)
+        self.subject = subject
         self.synthesis, self.classifier, self.space = subject.synthesis, subject.classifier, subject.space
         self.drafts = drafts
         self.attributes: list[Attribute] = list(attributes)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
+from jaxtyping import Float
 from numpy import ndarray
 
 from stylex.core.attribute import Attribute, AttributeRanking
 from stylex.core.progress import Done, Listener, Started, Step, silent
 from stylex.metrics.significance import FEWEST_TO_TEST, NOISE_FLOOR, largest_sign_flip
 from stylex.search.decision import margin
+from stylex.search.greedy import greedy
 from stylex.search.task import Task
 
 CANDIDATES = 64
@@ -58,21 +62,25 @@ def together(
     (subject, s), places = task.drawn, np.flatnonzero(task.not_target)
     pool, nothing = _pool(task, candidates, alpha)
     tried = places[np.unique(np.linspace(0, len(places) - 1, min(images, len(places))).round().astype(int))]
-    current = s[torch.from_numpy(tried).to(s.device)]
-    chosen: list[Attribute] = []
-    reached, fraction = _reached(task.effects.base_logits[tried], task)
+    own = s[torch.from_numpy(tried).to(s.device)]
     listener(Started(task="together", total=num, unit="attributes"))
-    while pool and len(chosen) < num:
-        ends = [_reached(subject.logits(subject.moved(current, [attribute])), task) for attribute in pool]
-        best = max(range(len(pool)), key=lambda i: ends[i])
-        if ends[best][0] <= reached + _LEAST_GAIN:
-            break
-        (reached, fraction), added = ends[best], pool[best]
-        current = subject.moved(current, [added])
-        chosen.append(added)
-        pool = [attribute for attribute in pool if attribute.coordinate != added.coordinate]
+
+    def reached(chosen: Sequence[Attribute], added: Sequence[Attribute]) -> Float[ndarray, " added"]:
         listener(Step(task="together", done=len(chosen)))
+        ends = [subject.logits(subject.moved(own, [*chosen, attribute])) for attribute in added]
+        return np.array([_reached(logits, task) for logits in ends])
+
+    chosen = greedy(
+        pool,
+        reached,
+        start=_reached(task.effects.base_logits[tried], task),
+        num=num,
+        excludes=lambda added, other: added.coordinate == other.coordinate,
+        least=_LEAST_GAIN,
+    )
     listener(Done(task="together"))
+    ends = subject.logits(subject.moved(own, chosen)) if chosen else task.effects.base_logits[tried]
+    fraction = float(task.predicted(ends).mean()) if len(tried) else 0.0
     finding = (
         f"{len(chosen)} attributes together turn {fraction:.0%} of {len(tried)} images to {task.name!r}."
         if chosen
@@ -83,10 +91,10 @@ def together(
     )
 
 
-def _reached(logits: ndarray, task: Task) -> tuple[float, float]:
-    # How far images are towards the target on average, and the fraction that has arrived.
+def _reached(logits: ndarray, task: Task) -> float:
+    # How far images are towards the target on average.
     margins = margin(logits, task.target, task.output)
-    return (float(np.minimum(margins, _ENOUGH).mean()), float((margins >= 0).mean())) if len(margins) else (0.0, 0.0)
+    return float(np.minimum(margins, _ENOUGH).mean()) if len(margins) else 0.0
 
 
 def _pool(task: Task, candidates: int, alpha: float) -> tuple[list[Attribute], str]:
