@@ -53,7 +53,7 @@ from stylex.evaluation.subject import Subject, subject_of
 from stylex.metrics.interval import mean_interval
 from stylex.models.snapshot import Snapshot, load_snapshot
 from stylex.planted.changes import factor_changes
-from stylex.planted.images import planted_family
+from stylex.planted.families import planted_family
 from stylex.planted.truth import truth
 from stylex.search.attfind import attfind
 from stylex.search.claims import claim

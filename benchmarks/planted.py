@@ -29,7 +29,7 @@ from stylex.evaluation.subject import subject_of
 from stylex.metrics.agreement import agreement
 from stylex.models.snapshot import Snapshot, load_snapshot
 from stylex.planted.changes import factor_changes
-from stylex.planted.images import planted_family
+from stylex.planted.families import planted_family
 from stylex.planted.readers import FactorReader
 from stylex.planted.truth import truth
 from stylex.search.attfind import attfind
