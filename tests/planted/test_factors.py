@@ -9,7 +9,7 @@ from stylex.planted.factors import CORRELATION, KINDS, LESION, moments
 from stylex.planted.families import FAMILIES
 from stylex.planted.images import Planted
 
-N = 2000
+N = 3000
 
 
 @cache
