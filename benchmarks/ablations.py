@@ -410,7 +410,8 @@ class Bench:
         kind = planted_family(self.drawing.family)
         strengths = np.array(json.loads((self.work / "strengths.json").read_text()))
         causes = [kind.factors.index(name) for name in kind.causes]
-        changes = factor_changes(subject, self.drawing.reader(self.work), measured.s, first)
+        reader = self.drawing.reader(self.work)
+        changes = factor_changes(subject, reader, measured.s, first, noise=self.drawing.noise(reader))
         scored = truth(changes, strengths, causes, seed=self.options.seed)
         return {
             "scores": scored.figures() | {"recall_x_purity": scored.recall_x_purity},
