@@ -1,12 +1,12 @@
 """Do knobs keep the picture, and does what they do hold for the photograph: held-out images of one training.
 
-    python benchmarks/photograph.py RUN ARCHIVE --classifier CLASSIFIER [--domain leaves] [--json docs/results/photograph.json]
+    python benchmarks/photograph.py RUN ARCHIVE --classifier CLASSIFIER [--json docs/results/photograph.json]
 
 The three strongest directions towards each class are chosen on half of the images and measured on the other half.
 ``flips_*`` are shares of the images that were not of the class: of rebuilt pictures; of the photographs themselves
 (photograph + moved - rebuilt); and of rebuilt pictures moved as far along random directions of the same subspace.
-``change`` is the mean difference of the pixels, in the unit of [-1, 1]. The rows of a domain that the file holds already
-are replaced.
+``change`` is the mean difference of the pixels, in the unit of [-1, 1]. The rows that the file holds of the domain
+already are replaced.
 """
 
 from __future__ import annotations
