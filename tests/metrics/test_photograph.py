@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 
 from stylex.metrics.follows import follows
+from stylex.metrics.linear import linear_r2
 from stylex.metrics.photograph import mean_change, on_photograph
 from stylex.metrics.reason import evidence, same_reason
 
@@ -48,3 +50,16 @@ def test_the_same_gradients_are_the_same_reason() -> None:
     apart = evidence(torch.randn(4, 3, 32, 32, generator=random))
     assert same_reason(maps, apart).abs().max() < 0.4
     assert same_reason(torch.ones(1, 8, 8), maps[:1, :8, :8]).item() == 0, "an even map points nowhere"
+
+
+def test_what_is_linear_in_the_features_is_read_off_them() -> None:
+    random = np.random.default_rng(0)
+    features = np.concatenate([random.normal(size=(400, 6)) * [1, 10, 1e-3, 1, 1, 1], np.ones((400, 1))], axis=1)
+    values = np.stack([features @ random.normal(size=7), random.normal(size=400), features[:, 2]], axis=1)
+    values[:, 0] += 0.5 * values[:, 0].std() * random.normal(size=400)
+    known, chance, small = linear_r2(features, values)
+    assert known == pytest.approx(0.8, abs=0.06)
+    assert chance < 0.05
+    assert small > 0.99, "features are standardized"
+    wide = random.normal(size=(400, 1000))
+    assert linear_r2(wide, values).max() < 0.1, "more features than images read nothing into chance"
