@@ -10,8 +10,8 @@ import numpy as np
 import stylex
 from stylex.classifiers.classifier import Classifier
 from stylex.data.images import to_tensor
-from stylex.data.planted import Planted, write_planted
-from stylex.evaluation.readers import FactorReader, fit_reader, load_reader, save_reader
+from stylex.planted.images import Planted, write_planted
+from stylex.planted.readers import FactorReader, fit_reader, load_reader, save_reader
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -23,10 +23,9 @@ from stylex.classifiers.load import load_classifier
 from stylex.core.errors import DataError
 from stylex.core.files import write_whole
 from stylex.data.archive import ImageSet, open_images
-from stylex.data.planted import Planted
 from stylex.metrics.linear import linear_r2
 from stylex.models.snapshot import Snapshot, load_snapshot
-from stylex.search.explaining import told_of
+from stylex.planted.images import Planted
 
 CELLS = 4
 
@@ -66,7 +65,7 @@ def factors(snapshot: Snapshot, classifier: Classifier, images: ImageSet) -> dic
     latents, maps = [], []
     for part in np.array_split(np.arange(len(images)), len(images) // 64 + 1):
         x = images.batch(part)
-        latents.append(snapshot.encoder(x, told_of(classifier, classifier.logits(x))))
+        latents.append(snapshot.encoder(x, classifier.probabilities(classifier.logits(x))))
         own = snapshot.encoder.maps(x)
         maps.append(torch.zeros(len(x), 0) if own is None else own)
     w, pixels = torch.cat(latents), torch.cat(maps)

@@ -30,11 +30,11 @@ from stylex.metrics.agreement import agreement
 from stylex.metrics.follows import follows
 from stylex.metrics.photograph import mean_change, on_photograph
 from stylex.metrics.reason import evidence, same_reason
-from stylex.models.snapshot import Snapshot, load_snapshot
+from stylex.models.snapshot import load_snapshot
 from stylex.search.decision import margin
 from stylex.search.directions import INDEPENDENT, RANDOM, independent
-from stylex.search.explaining import Encoded, encode
-from stylex.search.render import draw, judge
+from stylex.search.encoding import Encoded, encode_set
+from stylex.search.subject import TrainedSubject
 
 BEST, IMAGES, RANDOM_MOVES = 3, 400, 32
 COPIES, ROUGHNESS = 8, 0.1
@@ -56,11 +56,10 @@ def main() -> None:
     plain = load_snapshot(options.run)
     images = open_images(options.archive).split("test")
     chosen = np.linspace(0, len(images) - 1, min(options.images, len(images))).round().astype(int)
-    snapshot = independent(plain)
-    names = [images.names[i] for i in chosen]
-    encoded = encode(snapshot, classifier, images.batch(chosen), names, [None] * len(chosen))
+    subject = TrainedSubject.of(independent(plain), classifier)
+    encoded = encode_set(subject, images.subset(chosen))
     minutes = _minutes(options.run, plain.nimg)
-    rows, sheet = measure(snapshot, classifier, encoded, options.domain or options.archive.stem, minutes)
+    rows, sheet = measure(subject, encoded, options.domain or options.archive.stem, minutes)
     for row in rows:
         print(json.dumps({name: value for name, value in row.items() if name != "attributes"}))
         for attribute in row["attributes"]:
@@ -74,50 +73,50 @@ def main() -> None:
 
 
 def measure(
-    snapshot: Snapshot, classifier: Classifier, encoded: Encoded, domain: str, minutes: float
+    subject: TrainedSubject, encoded: Encoded, domain: str, minutes: float
 ) -> tuple[list[dict[str, Any]], np.ndarray]:
     """A row for each class, and a picture: ten photographs, rebuilt, with other maps, and moved."""
-    space, synthesis, output = snapshot.space, snapshot.generator.synthesis, classifier.activation
+    space, output = subject.space, subject.output
     choosing, measuring = np.arange(len(encoded.s))[::2], np.arange(len(encoded.s))[1::2]
-    common = _of_all(snapshot, classifier, encoded)
+    common = _of_all(subject, encoded)
     shown = np.linspace(0, len(encoded.s) - 1, 10).round().astype(int)
-    strips = [encoded.x[shown], encoded.x_rec[shown], draw(synthesis, _exchanged(snapshot, encoded.s)[shown])]
+    strips = [encoded.x[shown], encoded.x_rec[shown], subject.draw(_exchanged(subject, encoded.s)[shown])]
     rows = []
-    for target, label in enumerate(classifier.spec.labels):
+    for target, label in enumerate(subject.labels):
         scored = []
         for index in range(space.offsets[INDEPENDENT], space.offsets[INDEPENDENT] + space.layer(INDEPENDENT).channels):
             for sign in (0, 1):
                 start = _not_yet(encoded, choosing, target, output)
-                moved = judge(synthesis, classifier, _to_extreme(snapshot, encoded.s[start], index, sign))
+                moved = subject.judge(_to_extreme(subject, encoded.s[start], index, sign))
                 scored.append((_share(moved, target, output), index, sign))
         best = sorted(scored, reverse=True)[:BEST]
         start = _not_yet(encoded, measuring, target, output)
-        attributes = [_measured(snapshot, classifier, encoded, start, move[1:], target) for move in best]
+        attributes = [_measured(subject, encoded, start, move[1:], target) for move in best]
         mean = {name: float(np.mean([a[name] for a in attributes])) for name in attributes[0] if name != "coordinate"}
         row = {"domain": domain, "target": label, "resolution": encoded.x.shape[-1], **mean, "flips_tuned": None}
         rows.append(row | common | {"minutes": minutes, "images": len(start), "attributes": attributes})
-        strips += [draw(synthesis, _to_extreme(snapshot, encoded.s[shown], i, sign)) for _, i, sign in best]
+        strips += [subject.draw(_to_extreme(subject, encoded.s[shown], i, sign)) for _, i, sign in best]
     pictures = np.concatenate([np.concatenate(list(to_pictures(strip)), axis=1) for strip in strips])
     pictures = pictures.repeat(2, axis=0).repeat(2, axis=1)
     return rows, pictures if pictures.shape[-1] == 3 else pictures.repeat(3, axis=-1)
 
 
 def _measured(
-    snapshot: Snapshot, classifier: Classifier, encoded: Encoded, start: Tensor, move: tuple[int, int], target: int
+    subject: TrainedSubject, encoded: Encoded, start: Tensor, move: tuple[int, int], target: int
 ) -> dict[str, Any]:
     """What one direction does to images, beside random directions of its subspace that go as far."""
-    synthesis, space, output = snapshot.generator.synthesis, snapshot.space, classifier.activation
+    space, output, classifier = subject.space, subject.output, subject.classifier
     index, sign = move
     s, x, x_rec = encoded.s[start], encoded.x[start], encoded.x_rec[start]
-    end = _to_extreme(snapshot, s, index, sign)
-    moved = draw(synthesis, end)
+    end = _to_extreme(subject, s, index, sign)
+    moved = subject.draw(end)
     length = (end[:, index] - s[:, index]).abs()
     random = np.random.default_rng(index)
     flips, changes = [], []
     for column in random.choice(space.layer(RANDOM).channels, RANDOM_MOVES, replace=False):
         other = s.clone()
         other[:, space.offsets[RANDOM] + int(column)] += float(random.choice((-1.0, 1.0))) * length
-        drawn = draw(synthesis, other)
+        drawn = subject.draw(other)
         flips.append(_share(classifier.logits(drawn), target, output))
         changes.append(mean_change(x_rec, drawn).mean().item())
     return {
@@ -130,9 +129,9 @@ def _measured(
     }
 
 
-def _of_all(snapshot: Snapshot, classifier: Classifier, encoded: Encoded) -> dict[str, float]:
+def _of_all(subject: TrainedSubject, encoded: Encoded) -> dict[str, float]:
     """What does not depend on a direction."""
-    output = classifier.activation
+    output, classifier = subject.output, subject.classifier
     others = torch.randperm(len(encoded.s), generator=torch.Generator().manual_seed(1))
     maps = [
         evidence(torch.cat([_gradients(classifier, x, logits) for x, logits in pairs]))
@@ -148,8 +147,8 @@ def _of_all(snapshot: Snapshot, classifier: Classifier, encoded: Encoded) -> dic
         "agreement": agreement(encoded.logits, encoded.logits_rec, output)["agreement"],
     }
     swapped = encoded.s.clone()
-    swapped[:, snapshot.space.maps] = encoded.s[others][:, snapshot.space.maps]
-    answers = judge(snapshot.generator.synthesis, classifier, swapped)
+    swapped[:, subject.space.maps] = encoded.s[others][:, subject.space.maps]
+    answers = subject.judge(swapped)
     return figures | follows(encoded.logits, encoded.logits[others], answers, output)
 
 
@@ -168,14 +167,14 @@ def _gradients(classifier: Classifier, x: Tensor, logits: Tensor) -> Tensor:
     return total
 
 
-def _exchanged(snapshot: Snapshot, s: Tensor) -> Tensor:
+def _exchanged(subject: TrainedSubject, s: Tensor) -> Tensor:
     other = s.clone()
-    other[:, snapshot.space.maps] = s.roll(len(s) // 2, 0)[:, snapshot.space.maps]
+    other[:, subject.space.maps] = s.roll(len(s) // 2, 0)[:, subject.space.maps]
     return other
 
 
-def _to_extreme(snapshot: Snapshot, s: Tensor, index: int, sign: int) -> Tensor:
-    statistics = snapshot.space.statistics
+def _to_extreme(subject: TrainedSubject, s: Tensor, index: int, sign: int) -> Tensor:
+    statistics = subject.space.statistics
     assert statistics is not None
     moved = s.clone()
     moved[:, index] = float((statistics.maximum if sign else statistics.minimum)[index])

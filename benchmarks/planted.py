@@ -25,21 +25,25 @@ from stylex.classifiers.load import load_classifier
 from stylex.core.attribute import Attribute
 from stylex.core.files import write_whole
 from stylex.data.archive import ImageSet, open_images
-from stylex.data.planted import planted_family
-from stylex.evaluation.readers import FactorReader
 from stylex.evaluation.subject import subject_of
-from stylex.evaluation.truth import factor_changes
 from stylex.metrics.agreement import agreement
-from stylex.metrics.truth import truth
 from stylex.models.snapshot import Snapshot, load_snapshot
-from stylex.search.attfind import attfind
-from stylex.search.claims import claim
+from stylex.planted.changes import factor_changes
+from stylex.planted.images import planted_family
+from stylex.planted.readers import FactorReader
+from stylex.planted.truth import truth
+from stylex.search.choosing import choose_to_search
+from stylex.search.class_search import search_classes
+from stylex.search.config import SearchConfig
 from stylex.search.counterfactual import flip_rate
 from stylex.search.directions import independent
-from stylex.search.explaining import choose_to_search
+from stylex.search.encoding import encode_set
+from stylex.search.methods import method_of
 from stylex.training.config import TrainConfig, preset
 
 SEARCHED, MEASURED = 150, 200
+_MOST = {"directions": 99, "attfind": 4}
+"""Attributes of each class: all directions that can be claimed, four coordinates."""
 
 
 def main() -> None:
@@ -120,14 +124,11 @@ def _found(
     """Attributes towards each class, found on some of the images, and which images these are."""
     chosen = choose_to_search(judge, images, SEARCHED, target=None)
     subject = subject_of(snapshot, judge, torgb=True)
-    effects = subject.effects(subject.encode(chosen))
-    told: dict[str, Any] = {"space": subject.space, "labels": judge.spec.labels, "output": judge.activation}
-    steered = any(layer.kind == "direction" for layer in subject.space.layers)
-    found = []
-    for target in range(len(judge.spec.labels)):
-        ranking = claim(effects, target, **told) if steered else attfind(effects, target, **told, num=4, restart=True)
-        found.append(ranking.attributes)
-    return found, frozenset(chosen.names)
+    method = method_of(subject.space)
+    config = SearchConfig(method=method, torgb=method == "attfind", search="exact", attributes=_MOST[method])
+    found = search_classes(subject, encode_set(subject, chosen), config, range(judge.k))
+    assert found is not None
+    return [ranking.attributes for ranking in found.rankings], frozenset(chosen.names)
 
 
 def _score(
@@ -144,14 +145,11 @@ def _score(
     ranked = sorted((a for attributes in found for a in attributes), key=lambda a: -a.effect)
     others = np.flatnonzero([name not in searched for name in images.names])[:MEASURED]
     subject = subject_of(snapshot, judge, torgb=True)
-    encoded = subject.encode(images.subset(others))
+    encoded = encode_set(subject, images.subset(others))
     changes = factor_changes(subject, reader, encoded.s, ranked)
     scored = truth(changes, strengths, causes)
     flips = {
-        f"top{top}_to_{judge.spec.labels[target]}": flip_rate(
-            snapshot.generator.synthesis, judge, snapshot.space, encoded.s, attributes[:top], target,
-            output=judge.activation,
-        ).share
+        f"top{top}_to_{judge.spec.labels[target]}": flip_rate(subject, encoded.s, attributes[:top], target).fraction
         for target, attributes in enumerate(found)
         for top in (1, 3, 10)
         if attributes

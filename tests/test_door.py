@@ -6,6 +6,7 @@ import json
 import os
 import resource
 import shutil
+import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ import torch
 from PIL import Image
 
 from stylex.cli import main
+from stylex.cli.parser import parse
+from stylex.core.errors import StylexError
 
 # The classifiers under explanation, as a person would write them.
 JUDGES = """
@@ -66,6 +69,9 @@ def tires():
     Tires.answers = 17
     return Tires(2), spec(("small", "large"))
 def words(): return lambda x: "large", spec(("small", "large"))
+def sure(x): return ((x.mean(dim=(2, 3)) - 0.15) * 60).sigmoid()
+def one_sigmoid(): return sure, spec(("small", "large"), output="single-logit")
+def one_each(): return lambda x: torch.cat([sure(x), 1 - sure(x) ** 2], 1), spec(("left", "big"), output="multi-label")
 def percent(): return lambda x: Net(2)(x).softmax(1), spec(("small", "large"))
 """
 TRAINING = ["--preset", "tiny-16", "--kimg", "0.032", "--schedule.tick-nimg", "16", "--schedule.snapshot-nimg", "16"]
@@ -93,15 +99,21 @@ class World:
             *more,
         ]
 
-    def find(self, *more: str, run: str = "run", data: str = "two.zip", out: str = "new") -> list[str]:
-        return ["find", self / run, "--data", self / data, "--out", self / out, "--images", "6", *more]
+    def find(
+        self, *more: str, run: str = "run", data: str = "two.zip", out: str = "new", judge: str = "two"
+    ) -> list[str]:
+        given = ["--data", self / data, "--classifier", f"judges:{judge}", "--out", self / out, "--images", "6"]
+        return ["find", self / run, *given, *more]
 
     def evaluate(self, *more: str, run: str = "run", out: str = "new.json") -> list[str]:
         small = ["--images", "4", "--measured", "8", "--attributes", "2", "--without", "own,observer,attack"]
-        return ["evaluate", self / run, "--data", self / "even.zip", "--out", self / out, *small, *more]
+        given = ["--data", self / "even.zip", "--classifier", "judges:two", "--out", self / out]
+        return ["evaluate", self / run, *given, *small, *more]
 
-    def explain(self, *more: str, run: str = "run", image: str = "photo.png", out: str = "new") -> list[str]:
-        return ["explain", self / run, self / image, "--out", self / out, *more]
+    def explain(
+        self, *more: str, run: str = "run", image: str = "photo.png", out: str = "new", judge: str = "two"
+    ) -> list[str]:
+        return ["explain", self / run, self / image, "--classifier", f"judges:{judge}", "--out", self / out, *more]
 
 
 def disc(i: int, kinds: int, channels: int = 1) -> Image.Image:
@@ -186,8 +198,8 @@ def test_from_photographs_to_a_report(
     assert sorted(path.name for path in (world.root / run).iterdir()) == ["snapshots", "state.pt", "stats.jsonl"]
     with Image.open(world.root / run / "snapshots" / "000000032" / "panel.png") as panel:
         assert panel.width > 16 * 6
-    assert main(world.find(*aims, run=run, data=data, out="explained")) == 0
-    assert main(world.explain(*aims[:2], run=run, out="one")) == 0
+    assert main(world.find(*aims, run=run, data=data, out="explained", judge=judge)) == 0
+    assert main(world.explain(*aims[:2], run=run, out="one", judge=judge)) == 0
     for folder in ("explained", "one"):
         manifest = json.loads((world.root / folder / "manifest.json").read_text())
         assert [label if isinstance(label, str) else label["name"] for label in manifest["labels"]] == labels
@@ -195,6 +207,8 @@ def test_from_photographs_to_a_report(
         assert (world.root / folder / "report.html").read_text().lstrip().lower().startswith("<!doctype html>")
     told = capsys.readouterr()
     assert f"next: stylex report {world / 'explained'}" in told.out
+    if run == "other":
+        assert f"--classifier judges:{judge} --out explanation/" in told.out
     assert "stylex: error" not in told.err
 
 
@@ -310,8 +324,24 @@ def pickled(world: World) -> None:
     torch.save(torch.nn.Linear(2, 2), world.root / "judge.pt")
 
 
+def without(*names: str) -> Harm:
+    """An archive ``less.zip``: the one of two classes without some of its own files."""
+
+    def harm(world: World) -> None:
+        with zipfile.ZipFile(world / "two.zip") as ours, zipfile.ZipFile(world / "less.zip", "w") as less:
+            for name in ours.namelist():
+                if name not in names:
+                    less.writestr(name, ours.read(name))
+
+    return harm
+
+
 def nothing(world: World) -> None:
     pass
+
+
+def explained(world: World) -> None:
+    shutil.copytree(Path(__file__).parent / "data_files" / "explanation", world.root / "e")
 
 
 SNAPSHOT = "run/snapshots/000000032"
@@ -347,6 +377,19 @@ BAD: dict[str, tuple[Harm, Callable[[World], list[str]], str]] = {
     "no such label column": (
         nothing, lambda w: ["prepare", w / "several", "--out", w / "n.zip", "--label-column", "hue"], "no label column",
     ),
+    # the house classifier
+    "classifier that is there": (
+        write("c/classifier.json", '{"format": "stylex-small-classifier"}'),
+        lambda w: ["classifier", "--data", w / "two.zip", "--out", w / "c"], "exists already: give --overwrite",
+    ),
+    "classifier in the place of something else": (
+        write("c/mine.txt", "x"),
+        lambda w: ["classifier", "--data", w / "two.zip", "--out", w / "c", "--overwrite"], "holds something else",
+    ),
+    "classifier of no labels": (
+        without("stylex.json", "dataset.json"),
+        lambda w: ["classifier", "--data", w / "less.zip", "--out", w / "c"], "has no labels",
+    ),
     # classifiers
     "no such module": (nothing, lambda w: w.train("--classifier", "judge_of_none:two"), "no module"),
     "no such function": (nothing, lambda w: w.train(judge="ten"), "has no 'ten'"),
@@ -370,6 +413,10 @@ BAD: dict[str, tuple[Harm, Callable[[World], list[str]], str]] = {
     "answers at random": (nothing, lambda w: w.train(judge="random"), "differently each time"),
     "answers in words": (nothing, lambda w: w.train(judge="words"), "answered with str"),
     "probabilities called logits": (nothing, lambda w: w.train(judge="percent"), "set output to probabilities"),
+    "sigmoid called single-logit": (nothing, lambda w: w.train(judge="one_sigmoid"), "set output to probabilities"),
+    "sigmoids called logits": (
+        nothing, lambda w: w.train(judge="one_each", data="several.zip"), "set output to multi-label-probabilities",
+    ),
     "pickled module": (pickled, lambda w: w.train("--classifier", w / "judge.pt"), "without a spec"),
     "pickled module with a spec": (
         lambda w: (pickled(w), write("judge.pt.json", json.dumps(PLAIN_SPEC))(w))[0],
@@ -405,6 +452,16 @@ BAD: dict[str, tuple[Harm, Callable[[World], list[str]], str]] = {
     ),
     "snapshot of another shape": (
         change(f"{SNAPSHOT}/snapshot.json", with_json(encoder={"resolution": 16})), lambda w: w.find(), "not a whole",
+    ),
+    "run that names code": (
+        nothing,
+        lambda w: ["find", w / "run", "--data", w / "two.zip", "--out", w / "new"],
+        "give it again, --classifier judges:two, if you trust it",
+    ),
+    "run whose classifier is elsewhere": (
+        change(f"{SNAPSHOT}/snapshot.json", with_json(classifier_reference="models/judge.pt")),
+        lambda w: ["find", w / "run", "--data", w / "two.zip", "--out", w / "new"],
+        "is not there: say where it is now, with --classifier",
     ),
     # search
     "no such target": (nothing, lambda w: w.find("--target", "boot"), "no label 'boot'"),
@@ -442,6 +499,10 @@ BAD: dict[str, tuple[Harm, Callable[[World], list[str]], str]] = {
     ),
     # report
     "no explanation": (nothing, lambda w: ["report", w / "void"], "not a folder"),
+    "report in the place of something else": (
+        explained, lambda w: ["report", w / "e", "--out", w / "photo.png"], "holds something else",
+    ),
+    "report in the place of a folder": (explained, lambda w: ["report", w / "e", "--out", w / "e"], "is a folder"),
     "report of a run": (nothing, lambda w: ["report", w / "run"], "not an explanation folder"),
     "manifest of something else": (write("e/manifest.json", "{}"), lambda w: ["report", w / "e"], "not the manifest"),
     "manifest cut short": (write("e/manifest.json", "{"), lambda w: ["report", w / "e"], "cannot be read"),
@@ -483,6 +544,7 @@ def test_a_classifier_that_turns_nan_leaves_the_last_good_state(
 
 WRITING: dict[str, Callable[[World], list[str]]] = {
     "prepare": lambda w: ["prepare", w / "several", "--out", w / "new.zip"],
+    "classifier": lambda w: ["classifier", "--data", w / "two.zip", "--out", w / "new", "--epochs", "1"],
     "train": lambda w: w.train(),
     "find": lambda w: w.find(),
     "explain": lambda w: w.explain(),
@@ -542,3 +604,21 @@ def test_a_place_that_cannot_be_written_is_told(world: World, capsys: pytest.Cap
         capsys.readouterr()
     arguments = [*WRITING[verb](world), "--out", "/proc/stylex/new.zip"]  # nobody may make a folder there
     assert "cannot write" in refusal(world, arguments, capsys)
+
+
+@pytest.mark.parametrize("verb", ["classifier", "find", "explain", "evaluate"])
+def test_a_place_that_cannot_be_written_is_told_before_anything_is_read(world: World, verb: str) -> None:
+    heard: list[object] = []
+    command = parse([*WRITING[verb](world), "--out", "/proc/stylex/new"])
+    with pytest.raises(StylexError, match="cannot write"):
+        command.run(heard.append)
+    shutil.rmtree(world.root)
+    with pytest.raises(StylexError, match="cannot write"):
+        command.run(heard.append)
+    assert heard == []
+
+
+def test_labels_without_names_are_enough_for_a_classifier(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    without("stylex.json")(world)
+    assert main(["classifier", "--data", world / "less.zip", "--out", world / "c", "--epochs", "1", "-q"]) == 0
+    assert json.loads((world.root / "c" / "classifier.json").read_text())["spec"]["labels"] == ["label 0", "label 1"]

@@ -99,3 +99,58 @@ def test_torchscript_traced_in_training_mode_is_told(conv: nn.Module, make_spec:
         torch.jit.trace(Batchnorm(), torch.zeros(2, 3, 16, 16)).save(str(tmp_path / "train.pt"))
     with pytest.raises(ClassifierError, match="other images of the batch"):
         check_classifier(load_classifier(tmp_path / "train.pt", make_spec()), channels=3, resolution=16)
+
+
+def pictures(n: int = 16) -> Tensor:
+    """Half of them dark, half of them bright, as photographs of two classes might be."""
+    x = torch.rand(n, 3, 16, 16, generator=torch.Generator().manual_seed(2)) * 0.5 - 0.75
+    x[::2] += 1
+    return x
+
+
+def sure(x: Tensor) -> Tensor:
+    return (mean(x) - 0.5) * 20
+
+
+@pytest.mark.parametrize(
+    ("model", "output", "labels", "remedy"),
+    [
+        (lambda x: sure(x)[:, :1].sigmoid(), "single-logit", ("a", "b"), "set output to probabilities"),
+        (lambda x: sure(x)[:, :1].sigmoid(), "multi-label", ("a",), "set output to multi-label-probabilities"),
+        (lambda x: sure(x).sigmoid(), "multi-label", ("a", "b", "c"), "set output to multi-label-probabilities"),
+        (
+            lambda x: sure(x)[:, :2].sigmoid(),
+            "logits",
+            ("a", "b"),
+            "set output to multi-label-probabilities if several",
+        ),
+    ],
+)
+def test_a_sigmoid_that_is_already_applied_is_noticed_over_real_images(
+    make_spec: Spec, model: Any, output: str, labels: tuple[str, ...], remedy: str
+) -> None:
+    wrong = Classifier(model, make_spec(output=output, labels=labels))
+    with pytest.raises(ClassifierError, match="look like probabilities, with a sigmoid already applied") as caught:
+        check_classifier(wrong, channels=3, resolution=16, images=pictures())
+    assert remedy in str(caught.value)
+    right = "probabilities" if output == "single-logit" else "multi-label-probabilities"
+    check_classifier(
+        Classifier(model, make_spec(output=right, labels=labels)), channels=3, resolution=16, images=pictures()
+    )
+
+
+@pytest.mark.parametrize("model", [sure, lambda x: sure(x) * 0.01 + 0.5])
+def test_real_logits_are_not_taken_for_probabilities(make_spec: Spec, model: Any) -> None:
+    for output in ("logits", "multi-label"):
+        fine = Classifier(model, make_spec(output=output))
+        check_classifier(fine, channels=3, resolution=16, images=pictures())
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_a_classifier_of_another_precision_is_named_as_the_cause(
+    conv: nn.Module, make_spec: Spec, dtype: torch.dtype
+) -> None:
+    with pytest.raises(ClassifierError) as caught:
+        check_classifier(Classifier(conv.to(dtype), make_spec()), channels=3, resolution=16)
+    assert f"its weights are {str(dtype).removeprefix('torch.')} and images come as float32" in str(caught.value)
+    assert "input_size" not in str(caught.value)

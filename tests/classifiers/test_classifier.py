@@ -159,3 +159,35 @@ def test_the_absence_of_a_label_is_one_more_label(make_spec: Spec) -> None:
     assert torch.equal(opposite.logits_and_features(x)[0], logits)
     assert torch.allclose(opposite.probabilities(logits)[:, 1:].sum(dim=1), torch.ones(4))
     assert (opposite.spec.labels, opposite.k, opposite.own) == (("hat", "scarf", "not scarf"), 3, 2)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_a_classifier_that_computes_in_its_own_precision_does_so_under_autocast(
+    conv: nn.Module, make_spec: Callable[..., ClassifierSpec], x: Tensor, dtype: torch.dtype
+) -> None:
+    class Inside(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.net = conv.to(dtype)
+
+        def forward(self, x: Tensor) -> Tensor:
+            answer: Tensor = self.net(x.to(dtype))
+            return answer
+
+    classifier = Classifier(Inside(), make_spec())
+    alone = classifier.logits(x)
+    with torch.autocast("cpu", torch.bfloat16):
+        torch.testing.assert_close(classifier.logits(x), alone, rtol=0, atol=0)
+        logits, features = classifier.logits_and_features(x)
+    torch.testing.assert_close(logits, alone, rtol=0, atol=0)
+    assert {feature.dtype for feature in features} == {dtype}
+
+
+def test_multi_label_probabilities_become_the_logits_that_they_come_from(
+    conv: nn.Module, make_spec: Callable[..., ClassifierSpec], x: Tensor
+) -> None:
+    logits = Classifier(conv, make_spec(output="multi-label")).logits(x)
+    given = Classifier(lambda x: conv(x).sigmoid(), make_spec(output="multi-label-probabilities"))
+    torch.testing.assert_close(given.logits(x), logits)
+    torch.testing.assert_close(given.probabilities(logits), logits.sigmoid())
+    assert Classifier(lambda x: x[:, :, 0, 0] * 0, given.spec).logits(x).isfinite().all()

@@ -16,7 +16,15 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from stylex.classifiers import Classifier, ClassifierSpec, check_classifier, describe, fingerprint, load_classifier
+from stylex.classifiers import (
+    Classifier,
+    ClassifierSpec,
+    check_classifier,
+    describe,
+    fingerprint,
+    load_classifier,
+    load_recorded,
+)
 from stylex.classifiers.programs import _is_plain_expression
 from stylex.core.errors import ClassifierError
 
@@ -123,6 +131,20 @@ def export(model: nn.Module, path: Path, *, dynamic: bool = True, size: int = 16
     batch = 2 if dynamic else 1
     program = torch.export.export(model.eval(), (torch.zeros(batch, 3, size, size),), dynamic_shapes=shapes)
     torch.export.save(program, path)
+
+
+def test_no_code_is_imported_because_a_run_names_it(here: Path) -> None:
+    (here / "mine_named.py").write_text("raise AssertionError('imported')\n")
+    with pytest.raises(ClassifierError, match="give it again, --classifier mine_named:load, if you trust it"):
+        load_recorded("mine_named:load")
+    assert "mine_named" not in sys.modules
+
+
+@pytest.mark.parametrize("reference", ["absent.pt", "a b:c", "", "a\0b", "x" * 5000])
+def test_a_recorded_classifier_that_is_not_there_is_one_line(here: Path, reference: str) -> None:
+    with pytest.raises(ClassifierError, match="is not there") as caught:
+        load_recorded(reference)
+    assert str(here) in str(caught.value)
 
 
 @pytest.mark.parametrize("suffix", [".pt", ".ts", ".pt2"])

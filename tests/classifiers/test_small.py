@@ -65,6 +65,29 @@ def test_it_learns_a_toy_in_seconds_and_tells_of_it() -> None:
     assert [f.shape[2] for f in classifier.features(torch.zeros(1, 1, 16, 16))] == [16, 8, 4]
 
 
+@pytest.mark.parametrize("epochs", [1, 2, 3, 4, 5])
+@pytest.mark.parametrize("n", [1, 2, 6])
+def test_a_handful_of_photographs_and_epochs_is_enough_to_run(n: int, epochs: int) -> None:
+    x, y = blobs(8)
+    order = np.arange(8)
+    classifier, _ = fit_small_classifier(
+        lambda i: x[torch.from_numpy(i)],
+        train_indices=order[:n],
+        train_labels=y[:n],
+        test_indices=order,
+        test_labels=y,
+        label_names=("upright", "lying"),
+        width=4,
+        epochs=epochs,
+    )
+    assert classifier.logits(x).isfinite().all()
+
+
+def test_no_epochs_are_refused() -> None:
+    with pytest.raises(ClassifierError, match="0 epochs were asked for"):
+        fit(epochs=0)
+
+
 def test_it_learns_several_labels_at_once() -> None:
     _, y = blobs(192)
     labels = np.stack([y == 0, y == 1, np.ones_like(y)], axis=1).astype(np.int64)
@@ -174,7 +197,7 @@ def test_a_folder_that_cannot_be_written_is_told_and_nothing_is_left(
     monkeypatch.setattr("os.fsync", full)
     with pytest.raises(ClassifierError, match="No space left"):
         saved(tmp_path / "out")
-    assert list((tmp_path / "out").iterdir()) == []
+    assert list(tmp_path.iterdir()) == []
     (tmp_path / "file").write_text("")
     with pytest.raises(ClassifierError, match="cannot write"):
         saved(tmp_path / "file")

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import os
 import resource
+import signal
 import stat
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from stylex.core import files
 from stylex.core.errors import DataError, StoreError
-from stylex.core.files import new_file, new_folder, write_whole
+from stylex.core.files import check_writable, new_file, new_folder, write_whole
 
 
 @contextmanager
@@ -103,6 +107,79 @@ def test_a_place_that_cannot_be_is_one_line(tmp_path: Path, place: str) -> None:
         write_whole(tmp_path / place, b"new")
     assert "\n" not in str(caught.value)
     assert names(tmp_path) == ["file", "folder"]
+    if place != "folder":
+        with pytest.raises(StoreError, match="cannot write"):
+            check_writable(tmp_path / place)
+    assert names(tmp_path) == ["file", "folder"]
+
+
+def test_a_place_is_tried_without_a_trace(tmp_path: Path) -> None:
+    for place in ("new", "a/b/new", "old"):
+        (tmp_path / "old").write_text("mine")
+        check_writable(tmp_path / place)
+    assert names(tmp_path) == ["old"]
+    with pytest.raises(DataError, match="cannot write /proc/nothing/new"):
+        check_writable(Path("/proc/nothing/new"), error=DataError)
+    with pytest.raises(StoreError, match="no null characters"):
+        check_writable(tmp_path / "a\0b")
+
+
+def test_a_refusal_leaves_no_folders_above(tmp_path: Path) -> None:
+    with full_disk(100), pytest.raises(StoreError, match="cannot write"):
+        write_whole(tmp_path / "a" / "b" / "file", bytes(1000))
+    with full_disk(100), pytest.raises(StoreError), new_folder(tmp_path / "a" / "b" / "folder") as building:
+        (building / "file").write_bytes(bytes(1000))
+    assert names(tmp_path) == []
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from stylex.core import files
+path, how = Path(sys.argv[1]), sys.argv[2]
+if how == "file":
+    with files.new_file(path) as temporary:
+        temporary.write_text("ne")
+        os.kill(os.getpid(), signal.SIGKILL)
+rename = os.rename
+def killed(source, target):
+    rename(source, target)
+    os.kill(os.getpid(), signal.SIGKILL)
+if how == "aside":
+    files._exchange = lambda one, other: False
+    os.rename = killed
+if how == "exchanged":
+    exchange = files._exchange
+    files._exchange = lambda one, other: exchange(one, other) and os.kill(os.getpid(), signal.SIGKILL)
+with files.new_folder(path, replace=True) as building:
+    (building / "file").write_text("new")
+    if how == "filling":
+        os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.parametrize(("how", "then"), [("file", "old"), ("filling", "old"), ("exchanged", "new"), ("aside", None)])
+def test_the_next_writer_clears_what_a_killed_one_left(tmp_path: Path, how: str, then: str | None) -> None:
+    path = tmp_path / "place"
+    path.write_text("old") if how == "file" else folder_with(path, file="old")
+    assert subprocess.run([sys.executable, "-c", KILLED, path, how]).returncode == -signal.SIGKILL
+    hidden = [name for name in os.listdir(tmp_path) if name.startswith(".")]
+    assert hidden
+    if then is not None:
+        assert (path if how == "file" else path / "file").read_text() == then
+    mine = tmp_path / f".place.{files._host()}-{os.getpid()}-01234567"
+    foreign = tmp_path / ".place.mine"
+    mine.write_text("another thread's")
+    foreign.write_text("a person's")
+    if how == "file":
+        write_whole(path, b"newer")
+    else:
+        with new_folder(path, replace=True, keep=lambda name: True) as building:
+            if how == "aside":
+                assert (path / "file").read_text() == "old", "what stepped aside is back"
+            (building / "other").write_text("newer")
+    visible = ["place"] if how == "file" else ["place", "place/file", "place/other"]
+    assert names(tmp_path) == sorted([mine.name, foreign.name, *visible])
 
 
 def test_a_relative_name_lies_where_one_stands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -184,11 +261,41 @@ def test_a_full_disk_leaves_the_old_folder(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("stop", [KeyboardInterrupt, OSError])
+def test_an_exchange_of_names_that_is_refused_changes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stop: type[BaseException]
+) -> None:
+    path = folder_with(tmp_path / "folder", file="old")
+
+    def stopped(one: Path, other: Path) -> bool:
+        raise stop
+
+    monkeypatch.setattr(files, "_exchange", stopped)
+
+    def replace() -> None:
+        with new_folder(path, replace=True) as building:
+            (building / "file").write_text("new")
+
+    with pytest.raises(StoreError if stop is OSError else stop):
+        replace()
+    assert names(tmp_path) == ["folder", "folder/file"]
+    assert (path / "file").read_text() == "old"
+
+
+def test_two_folders_exchange_their_names_in_one_step(tmp_path: Path) -> None:
+    one, other = folder_with(tmp_path / "one", a="1"), folder_with(tmp_path / "other", b="2")
+    assert files._exchange(one, other), "this system can"
+    assert names(tmp_path) == ["one", "one/b", "other", "other/a"]
+    with pytest.raises(OSError, match="No such file"):
+        files._exchange(one, tmp_path / "none")
+
+
+@pytest.mark.parametrize("stop", [KeyboardInterrupt, OSError])
 @pytest.mark.parametrize("at", [1, 2])
 def test_a_replacement_stopped_between_two_names_is_undone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: int, stop: type[BaseException]
 ) -> None:
     path = folder_with(tmp_path / "folder", file="old")
+    monkeypatch.setattr(files, "_exchange", lambda one, other: False)
     rename, calls = os.rename, 0
 
     def stopped(source: Path, target: Path) -> None:

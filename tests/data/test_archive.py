@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import subprocess
+import tracemalloc
 import zipfile
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -310,3 +312,73 @@ def test_the_order_depends_on_the_counter_alone() -> None:
     assert Counter(sample_order(3, 6, 9, seed=0).tolist()) == {0: 3, 1: 3, 2: 3}
     assert not np.array_equal(sample_order(10, 0, 64, seed=4), whole)
     assert (sample_order(1, 5, 3, seed=0) == 0).all()
+
+
+def encoded(kind: str) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(np.full((16, 16, 3), 90, np.uint8)).save(file, kind)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "BMP", "WEBP", "TIFF"])
+def test_members_are_opened_as_what_they_are(kind: str, tmp_path: Path) -> None:
+    images = open_images(write_zip(tmp_path / "a.zip", {"0.png": encoded(kind)}))
+    assert abs(int(images.pictures([0]).mean()) - 90) < 3
+
+
+@pytest.mark.parametrize("kind", ["EPS", "GIF", "PPM", "TGA", "PCX", "PDF"])
+@pytest.mark.parametrize("later", [False, True])
+def test_no_other_format_is_opened_whatever_its_name(
+    kind: str, later: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def started(*given: object, **options: object) -> None:
+        raise AssertionError("a program was started")
+
+    monkeypatch.setattr(subprocess, "Popen", started)
+    members = {"0.png": png(0), "1.png": encoded(kind)} if later else {"0.png": encoded(kind)}
+    with pytest.raises(DataError, match="is damaged"):
+        open_images(write_zip(tmp_path / "a.zip", members)).pictures([len(members) - 1])
+
+
+@pytest.mark.parametrize("name", ["0.png", "dataset.json", "stylex.json"])
+def test_members_that_unpack_to_too_much_are_refused_unread(name: str, tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("0.png" if name != "0.png" else "1.png", png(0))
+        archive.writestr(name, (png(1) if name == "0.png" else b'{"labels": null}') + b" " * 40_000_000)
+    tracemalloc.start()
+    with pytest.raises(DataError, match="would unpack to 38 MiB"):
+        open_images(tmp_path / "a.zip").pictures([0])
+    assert tracemalloc.get_traced_memory()[1] < 10_000_000
+    tracemalloc.stop()
+
+
+def test_one_folder_around_everything_changes_nothing(own: Path, tmp_path: Path) -> None:
+    with zipfile.ZipFile(own) as archive:
+        wrapped = {f"shoes/{name}": archive.read(name) for name in archive.namelist()}
+    images, again = open_images(own), open_images(write_zip(tmp_path / "w.zip", wrapped))
+    assert again.names == images.names
+    assert again.label_names == images.label_names
+    np.testing.assert_array_equal(again.labels, images.labels)
+    np.testing.assert_array_equal(again.pictures([7]), images.pictures([7]))
+
+
+def test_what_systems_put_into_a_zip_is_no_picture(tmp_path: Path) -> None:
+    beside = {f"{folder}/0.png": b"x" for folder in ("__MACOSX", "@eaDir", "a/@eaDir")} | {"._0.png": b"x"}
+    assert len(open_images(write_zip(tmp_path / "a.zip", {"0.png": png(0), **beside}))) == 1
+
+
+def test_labels_without_names_are_called_by_their_numbers(tmp_path: Path) -> None:
+    labels = {"labels": [["0.png", 2], ["1.png", 0]]}
+    images = open_images(write_zip(tmp_path / "a.zip", {"0.png": png(0), "1.png": png(1), "dataset.json": labels}))
+    assert images.label_names is None
+    assert images.numbered_names == ("label 0", "label 1", "label 2")
+
+
+def test_a_part_that_the_source_leaves_empty_is_named_as_the_cause(tmp_path: Path) -> None:
+    index = ArchiveIndex(
+        resolution=16, channels=1, names=["a", "b"], labels=None, label_names=None, split_keys=["a", "b"],
+        splits=["test", "test"], groups=[None] * 2, contents=[None] * 2,
+    )  # fmt: skip
+    write_archive(tmp_path / "a.zip", np.zeros((2, 16, 16, 1), np.uint8), index)
+    with pytest.raises(DataError, match="its source puts all 2 images in the test part"):
+        open_images(tmp_path / "a.zip").split("train")

@@ -38,14 +38,25 @@ def gradient(width: int = 64, height: int = 64) -> np.ndarray:
     return np.stack([x, y, np.full_like(x, 40)], axis=-1).astype(np.uint8)
 
 
-def png_header(width: int, height: int) -> bytes:
-    """A PNG that promises many pixels in a few bytes."""
+def png(width: int, height: int, bits: int, kind: int, rows: bytes) -> bytes:
+    """A PNG written by hand."""
 
     def chunk(kind: bytes, body: bytes) -> bytes:
         return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
 
-    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0" * 1000))
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, bits, kind, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+
+
+def png_header(width: int, height: int) -> bytes:
+    """A PNG that promises many pixels in a few bytes."""
+    return png(width, height, 8, 2, b"\0" * 1000)
+
+
+def png_of_16_bits(values: np.ndarray, kind: int) -> bytes:
+    height, width = values.shape[:2]
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in values)
+    return png(width, height, 16, kind, rows)
 
 
 def tiff_of_many_samples() -> bytes:
@@ -117,7 +128,39 @@ def test_sixteen_bit_keeps_the_order_of_greys() -> None:
     ramp = np.linspace(0, 65535, 256).round().astype(np.uint16).reshape(16, 16)
     pixels, notes = read(encoded(Image.fromarray(ramp)))
     np.testing.assert_array_equal(pixels.ravel(), np.arange(256))
-    assert notes == ("16 bit: scaled to 8 bit",)
+    assert notes == ("of more than 8 bits: 65535 is white",)
+
+
+@pytest.mark.parametrize(("bits", "white"), [(8, 255), (10, 1023), (12, 4095), (14, 16383), (16, 65535)])
+@pytest.mark.parametrize("mode", ["I;16", "I"])
+def test_what_is_white_follows_from_the_numbers_in_use(bits: int, white: int, mode: str) -> None:
+    ramp = np.linspace(0, white, 256).round().reshape(16, 16)
+    values = ramp.astype(np.uint16 if mode == "I;16" else np.int32)
+    for kind in ("PNG", "TIFF") if mode == "I;16" else ("TIFF",):
+        pixels, notes = read(encoded(Image.fromarray(values), kind))
+        assert np.abs(pixels.ravel().astype(int) - np.arange(256)).max() <= (1 if bits < 12 else 0)
+        assert notes == (f"of more than 8 bits: {white} is white",)
+
+
+def test_white_is_zero_is_turned_round_and_said() -> None:
+    ramp = np.linspace(0, 4095, 256).round().astype(np.uint16).reshape(16, 16)
+    pixels, notes = read(encoded(Image.fromarray(ramp), "TIFF", tiffinfo={262: 0}))
+    np.testing.assert_array_equal(pixels.ravel(), np.arange(255, -1, -1))
+    assert notes == ("of more than 8 bits: 4095 is white, white is zero: inverted",)
+
+
+def test_what_a_file_declares_as_white_is_white() -> None:
+    values = np.full((20, 20), 100, ">u2")
+    pixels, _ = read(b"P5 20 20 1000\n" + values.tobytes())
+    assert (pixels == 26).all()  # 25.5
+
+
+@pytest.mark.parametrize(("kind", "channels"), [(2, 3), (6, 4), (4, 2)])
+def test_colours_of_which_nothing_is_left_in_8_bits_are_refused(kind: int, channels: int) -> None:
+    ramp = np.repeat(np.linspace(0, 1, 400).reshape(20, 20, 1), channels, axis=2)
+    assert read(png_of_16_bits((ramp * 65535).astype(">u2"), kind))[0].max() > 250
+    with pytest.raises(PictureError, match="colours of 16 bits that use no more than 4095: convert it to 8 bits"):
+        read(png_of_16_bits((ramp * 4095).astype(">u2"), kind))
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))

@@ -314,6 +314,19 @@ def test_train_and_test_folders_are_honoured_and_kept_apart(save: Save, tmp_path
     assert "validation" in notes["val/a/6.png"]
 
 
+def test_what_is_white_is_one_rule_for_the_whole_set(save: Save, tmp_path: Path) -> None:
+    save("bright.png")
+    ramp = np.linspace(0, 1, 256).reshape(16, 16)
+    for name, share in (("bright", 4095), ("dark", 800), ("darker", 100)):
+        Image.fromarray((ramp * share).astype(np.uint16)).save(tmp_path / "photos" / f"{name}.png")
+    save("eight.png", seed=1, size=(16, 16))
+    summary = run(tmp_path / "photos")
+    images = open_images(summary.path)
+    highest = {name: int(images.pictures([i]).max()) for i, name in enumerate(images.names)}
+    assert [highest[f"{name}.png"] for name in ("bright", "dark", "darker")] == [255, 50, 6]
+    assert "3 of more than 8 bits: 4095 is white: bright.png, dark.png, darker.png" in str(summary)
+
+
 def test_an_archive_can_be_prepared_again(save: Save, tmp_path: Path) -> None:
     rows = ["file_name,label,patient,split"]
     for i in range(12):
@@ -431,3 +444,68 @@ def test_an_interruption_leaves_nothing(photos: Path, tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         run(photos, listener=stop)
     assert {path.name for path in tmp_path.iterdir()} == {"photos"}
+
+
+NOBODYS = ("@eaDir", "lost+found", "$RECYCLE.BIN", "System Volume Information", "__MACOSX", ".git")
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_what_systems_leave_behind_is_no_class_and_no_picture(photos: Path, save: Save, packed: bool) -> None:
+    for i, name in enumerate(NOBODYS):
+        save(f"{name}/{i}.png", seed=50 + i)
+        save(f"cat/{name}/{i}.png", seed=60 + i)
+    summary = run(zipped(photos, photos.parent / "source.zip") if packed else photos)
+    assert summary.counts == {"cat": 4, "dog": 3}
+    assert summary.skipped == ()
+
+
+def test_a_wrapped_archive_keeps_its_labels(tmp_path: Path, save: Save) -> None:
+    with zipfile.ZipFile(tmp_path / "wrapped.zip", "w") as archive:
+        for i in range(3):
+            archive.write(save("x.png", seed=i, size=(64, 64)), f"shoes/00000/img{i:08d}.png")
+        labels = [[f"00000/img{i:08d}.png", i % 2] for i in range(3)]
+        archive.writestr("shoes/dataset.json", json.dumps({"labels": labels}))
+    assert prepare(tmp_path / "wrapped.zip", tmp_path / "out.zip", resolution=64).counts == {"label 0": 2, "label 1": 1}
+
+
+@pytest.mark.parametrize("separator", [";", "\t", ","])
+def test_a_table_may_be_separated_as_spreadsheets_do(save: Save, tmp_path: Path, separator: str) -> None:
+    save("0.png", seed=0)
+    save("1.png", seed=1)
+    rows = [("file_name", "label"), ("0.png", "a"), ("1.png", '"b, c; d"')]
+    table(tmp_path / "photos", "\n".join(map(separator.join, rows)))
+    assert run(tmp_path / "photos").counts == {"a": 1, "b, c; d": 1}
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "remedy"),
+    [
+        ("a.heic", b"", "save it as JPEG first"),
+        ("a.jpg", b"\0\0\0\x18ftypheic\0\0\0\0", "save it as JPEG first"),
+        ("a.dng", b"", "develop it to JPEG or TIFF first"),
+        ("a.dcm", b"", "write it as PNG first"),
+        ("a", bytes(128) + b"DICM", "write it as PNG first"),
+    ],
+)
+def test_files_that_people_have_are_told_how_to_convert(photos: Path, name: str, content: bytes, remedy: str) -> None:
+    (photos / "cat" / name).write_bytes(content)
+    (skipped,) = run(photos).skipped
+    assert skipped[0] == f"cat/{name}"
+    assert remedy in skipped[1]
+
+
+def test_the_thumbnail_of_a_raw_file_is_not_taken_for_the_photograph(photos: Path) -> None:
+    Image.new("RGB", (20, 20)).save(photos / "cat" / "raw.tif", tiffinfo={50706: b"\1\4\0\0"})
+    assert dict(run(photos).skipped)["cat/raw.tif"].startswith("a camera's raw file")
+
+
+def test_one_class_folder_alone_is_said(save: Save, tmp_path: Path) -> None:
+    save("cat/0.png", seed=0)
+    save("cat/1.png", seed=1)
+    assert "labels: none (no class folders: all pictures lie in cat/)" in str(run(tmp_path / "photos"))
+
+
+def test_a_zip_of_padding_is_left_out_unread(photos: Path, tmp_path: Path) -> None:
+    with zipfile.ZipFile(zipped(photos, tmp_path / "source.zip"), "a", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("cat/padded.png", (photos / "cat" / "0.png").read_bytes() + bytes(30_000_000))
+    assert dict(run(tmp_path / "source.zip").skipped)["cat/padded.png"].startswith("would unpack to 28 MiB")

@@ -77,6 +77,19 @@ def test_it_is_written_into_the_folder_or_where_told(explanation: Explanation, t
         write_report(tmp_path)
 
 
+def test_a_report_replaces_a_report_and_nothing_else(explanation: Explanation, tmp_path: Path) -> None:
+    path = write_report(explanation, tmp_path / "r.html")
+    before = path.read_bytes()
+    assert write_report(explanation, path).read_bytes() == before
+    for name, text in (("important.txt", "mine"), ("other.html", "<!doctype html><title>stylex</title>")):
+        (tmp_path / name).write_text(text)
+        with pytest.raises(StoreError, match="holds something else and stays as it is"):
+            write_report(explanation, tmp_path / name)
+        assert (tmp_path / name).read_text() == text
+    with pytest.raises(StoreError, match="is a folder; give --out a file"):
+        write_report(explanation, tmp_path)
+
+
 def test_it_loads_nothing_and_allows_nothing(html: str) -> None:
     page = Page(html)
     for tag, attrs in page.elements:

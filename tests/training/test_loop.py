@@ -23,7 +23,8 @@ from stylex.core.progress import Alarm, Done, Event, SnapshotWritten, Started, T
 from stylex.core.stylespace import StyleStatistics
 from stylex.data.archive import ImageSet, open_images
 from stylex.models.snapshot import find_snapshot, load_snapshot
-from stylex.search.explaining import encode
+from stylex.search.encoding import encode
+from stylex.search.subject import TrainedSubject
 from stylex.training.config import TrainConfig
 from stylex.training.held_out import HeldOut, Seen, measure
 from stylex.training.loop import Networks, _set_rates
@@ -351,7 +352,7 @@ def test_an_encoder_that_is_told_c_is_told_it_ever_after(data: ImageSet, trained
     snapshot, classifier = load_snapshot(trained(model__class_encoder="always")), judge()
     assert snapshot.encoder.config.c_dim == 2
     x = data.batch(range(4))
-    encoded = encode(snapshot, classifier, x, data.names[:4], [None] * 4)
+    encoded = encode(TrainedSubject.of(snapshot, classifier), x, data.names[:4])
     c = classifier.probabilities(classifier.logits(x))
     again = snapshot.generator(snapshot.encoder(x, c), c).clamp(-1, 1)
     torch.testing.assert_close(encoded.x_rec, again)

@@ -3,7 +3,7 @@
 from stylex.classifiers.check import check_classifier
 from stylex.classifiers.classifier import Classifier
 from stylex.classifiers.features import perceptual_distance
-from stylex.classifiers.load import describe, fingerprint, load_classifier
+from stylex.classifiers.load import describe, fingerprint, load_classifier, load_recorded
 from stylex.classifiers.small import SmallCNN, fit_small_classifier, save_small_classifier
 from stylex.classifiers.spec import ClassifierSpec
 
@@ -16,6 +16,7 @@ __all__ = [
     "fingerprint",
     "fit_small_classifier",
     "load_classifier",
+    "load_recorded",
     "perceptual_distance",
     "save_small_classifier",
 ]

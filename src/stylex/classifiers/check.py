@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor
+from jaxtyping import Float
+from torch import Tensor, nn
 
 from stylex.classifiers.classifier import Classifier, unwrap
 from stylex.core.errors import ClassifierError
 
 _TOLERANCE = 1e-2
+_FEWEST_IMAGES = 8
+"""Of fewer images nothing is concluded about what the outputs are."""
+_SPREAD = 0.25
+"""Outputs from 0 to 1 that differ by so much over images are probabilities; logits of such a size would say nothing."""
 
 
 def check_classifier(
@@ -18,6 +23,7 @@ def check_classifier(
     resolution: int,
     labels: tuple[str, ...] | None = None,
     need_gradient: bool = True,
+    images: Float[Tensor, "n c h w"] | None = None,
 ) -> None:
     """Try a classifier on images of the size that it will get.
 
@@ -27,6 +33,7 @@ def check_classifier(
         labels: the data's own names, where it has some. They may be other words than the classifier's; but where
             some are the classifier's, all must be.
         need_gradient: whether the gradient to the image is needed (it is in training, not in search).
+        images: some of the data's own, by which probabilities that are called logits are noticed.
 
     Raises:
         ClassifierError: wrong channels; a crash; outputs that do not fit the spec, are not finite, differ from
@@ -52,6 +59,8 @@ def check_classifier(
         three = _answer(classifier, x, "a batch of three images (it answers one image)")
         again = _answer(classifier, x, "the same images again")
         _check_kind(classifier, x)
+        if images is not None and len(images) >= _FEWEST_IMAGES:
+            _check_squashed(classifier, images.to(device))
     scale = 1 + float(three.abs().max())
     if float((three - again).abs().max()) > _TOLERANCE * scale:
         raise ClassifierError("the classifier answers the same images differently each time; switch its randomness off")
@@ -74,6 +83,11 @@ def _answer(classifier: Classifier, x: Tensor, what: str) -> Tensor:
         remedy = "make its batch dimension dynamic"
         if len(x) == 1:
             remedy = f"check input_size and channels in its spec, or {remedy}"
+        if precision := _other_precision(classifier):
+            remedy = (
+                f"its weights are {precision} and images come as float32: load it with .float(), or cast the image "
+                f"first thing inside and the answer back to float32"
+            )
         raise ClassifierError(f"the classifier failed on {what}: {type(error).__name__}: {text}; {remedy}") from error
     if not bool(logits.isfinite().all()):
         raise ClassifierError(
@@ -83,9 +97,16 @@ def _answer(classifier: Classifier, x: Tensor, what: str) -> Tensor:
     return logits
 
 
+def _other_precision(classifier: Classifier) -> str | None:
+    """The kind of number that the weights are, where it is not float32."""
+    model = classifier.model
+    kinds = {x.dtype for x in model.parameters() if x.is_floating_point()} if isinstance(model, nn.Module) else set()
+    return next((str(kind).removeprefix("torch.") for kind in kinds - {torch.float32}), None)
+
+
 def _check_kind(classifier: Classifier, x: Tensor) -> None:
     """Probabilities that are called logits, and the other way round."""
-    raw = unwrap(classifier.model(classifier.prepare(x))).float().reshape(len(x), -1)
+    raw = _raw(classifier, x)
     within = bool(((raw >= 0) & (raw <= 1 + 1e-4)).all())
     sums_to_one = raw.shape[1] > 1 and bool(((raw.sum(dim=1) - 1).abs() < 1e-3).all())
     kind = classifier.spec.output
@@ -98,6 +119,32 @@ def _check_kind(classifier: Classifier, x: Tensor) -> None:
             "the classifier's spec says probabilities, but its outputs are not (0 to 1, sum 1); "
             "set output to logits or multi-label"
         )
+
+
+def _raw(classifier: Classifier, x: Tensor) -> Tensor:
+    """What the model answers, before the spec says what it means; ``[n, outputs]``."""
+    return unwrap(classifier.model(classifier.prepare(x))).float().reshape(len(x), -1)
+
+
+def _check_squashed(classifier: Classifier, images: Tensor) -> None:
+    """Outputs of a sigmoid that are called logits: everything would be one class."""
+    raw = torch.cat([_raw(classifier, part) for part in images.split(16)])
+    kind = classifier.spec.output
+    low, high = float(raw.min()), float(raw.max())
+    if kind not in _SQUASHED or low < 0 or high > 1 or high - low < _SPREAD:
+        return
+    raise ClassifierError(
+        f"the classifier's outputs lie between 0 and 1 ({low:.3g} to {high:.3g} on {len(raw)} images), its spec says "
+        f"{kind}: they look like probabilities, with a sigmoid already applied; {_SQUASHED[kind]}"
+    )
+
+
+_SQUASHED = {
+    "single-logit": "set output to probabilities (one output is the second label's)",
+    "multi-label": "set output to multi-label-probabilities",
+    "logits": "set output to multi-label-probabilities if several labels can hold at once, or let it answer without "
+    "the sigmoid",
+}
 
 
 def _check_gradient(classifier: Classifier, x: Tensor) -> None:

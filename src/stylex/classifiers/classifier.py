@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -24,7 +24,8 @@ class Classifier(nn.Module):
 
     Parameters need no gradient and the model stays in eval mode, whatever ``train()`` is called on; the
     gradient to the input is kept. A module given is frozen in place, not copied. Under the caller's
-    autocast the model runs as autocast says; the preparation of the image and the logits are float32.
+    autocast the model runs as autocast says, unless it computes in a precision of its own (has weights other than
+    float32); the preparation of the image and the logits are float32.
     """
 
     def __init__(self, model: Callable[[Tensor], Any], spec: ClassifierSpec) -> None:
@@ -41,6 +42,8 @@ class Classifier(nn.Module):
         self.register_buffer("_scale", scale.float().view(1, -1, 1, 1), persistent=False)
         self.register_buffer("_offset", offset.float().view(1, -1, 1, 1), persistent=False)
         self._tap: Tap | None = None
+        tensors = [*model.parameters(), *model.buffers()] if isinstance(model, nn.Module) else []
+        self._own_precision = any(x.is_floating_point() and x.dtype != torch.float32 for x in tensors)
         self.requires_grad_(False)
         self.train(False)
 
@@ -89,7 +92,9 @@ class Classifier(nn.Module):
 
     def logits(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n k"]:
         """What the classifier says of x in [-1, 1], as logits."""
-        return self._as_logits(self.model(self.prepare(x)), len(x))
+        prepared = self.prepare(x)
+        with self._precision(x.device):
+            return self._as_logits(self.model(prepared), len(x))
 
     def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n k"]:
         """The logits."""
@@ -101,10 +106,15 @@ class Classifier(nn.Module):
         The stages are found at the first call, which therefore takes two passes.
         """
         prepared = self.prepare(x)
-        if self._tap is None:
-            self._tap = tap_for(self.model, prepared.detach())
-        output, features = self._tap(prepared)
-        return self._as_logits(output, len(x)), features
+        with self._precision(x.device):
+            if self._tap is None:
+                self._tap = tap_for(self.model, prepared.detach())
+            output, features = self._tap(prepared)
+            return self._as_logits(output, len(x)), features
+
+    def _precision(self, device: torch.device) -> AbstractContextManager[object]:
+        """The caller's autocast, or none where the model has a precision of its own."""
+        return torch.autocast(device.type, enabled=False) if self._own_precision else nullcontext()
 
     def features(self, x: Float[Tensor, "n c h w"]) -> list[Tensor]:
         """The feature maps alone, largest first, each ``[n channels h w]``."""
@@ -139,6 +149,8 @@ class Classifier(nn.Module):
             if raw.shape[1] == 1:
                 raw = torch.cat([1 - raw, raw], dim=1)
             return raw.clamp(min=_SMALLEST_PROBABILITY).log()
+        if spec.output == "multi-label-probabilities":
+            return raw.logit(eps=_SMALLEST_PROBABILITY)
         return raw
 
 

@@ -54,7 +54,35 @@ def load_classifier(reference: Reference, spec: ClassifierSpec | None = None) ->
         return _from_file(path, spec)
     if isinstance(reference, str) and ":" in text and not text.lower().endswith(_SUFFIXES):
         return _from_import(text, spec)
-    raise ClassifierError(f"no classifier at {text!r}: no such file or folder; {_FORMS}")
+    where = "" if path.is_absolute() else f" under {os.getcwd()}"
+    raise ClassifierError(f"no classifier at {text!r}: no such file or folder{where}; {_FORMS}")
+
+
+def load_recorded(reference: str, spec: ClassifierSpec | None = None) -> Classifier:
+    """The classifier that a run names, if opening it runs no code of the run's author: a file or a folder.
+
+    Raises:
+        ClassifierError: it is ``package.module:callable``, which is imported only for whoever gives it himself; or
+            it is not there, or damaged.
+    """
+    if "\0" not in reference and os.path.exists(reference):
+        return load_classifier(Path(reference), spec)
+    if is_import(reference):
+        raise ClassifierError(
+            f"the run was trained with the classifier {reference!r}, which is Python code, and no code is imported "
+            f"because a run names it: give it again, --classifier {reference}, if you trust it"
+        )
+    where = "" if os.path.isabs(reference) else f", seen from {os.getcwd()},"
+    raise ClassifierError(
+        f"the run was trained with the classifier {reference!r}, which{where} is not there: say where it is now, "
+        "with --classifier"
+    )
+
+
+def is_import(reference: str) -> bool:
+    """Whether a text has the form ``package.module:callable``."""
+    module, colon, attribute = reference.partition(":")
+    return bool(colon) and all(part.isidentifier() for part in f"{module}.{attribute}".split("."))
 
 
 def describe(reference: Reference) -> str:
@@ -122,7 +150,7 @@ def _read_spec(given: Any, name: str) -> ClassifierSpec:
 
 def _from_import(reference: str, spec: ClassifierSpec | None) -> Classifier:
     module_name, _, attribute = reference.partition(":")
-    if not all(part.isidentifier() for part in (module_name + "." + attribute).split(".")):
+    if not is_import(reference):
         raise ClassifierError(f"cannot read the classifier reference {reference!r}; {_FORMS}")
     here = os.getcwd()
     if here not in sys.path:

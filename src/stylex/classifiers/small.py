@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,12 +23,13 @@ from torch import Tensor, nn
 from stylex.classifiers.classifier import Classifier
 from stylex.classifiers.spec import ClassifierSpec
 from stylex.core.errors import ClassifierError
-from stylex.core.files import write_whole
+from stylex.core.files import check_writable, new_folder
 from stylex.core.progress import Done, Listener, Started, Step, silent
 
 FORMAT = "stylex-small-classifier"
 VERSION = 1
 _CACHE_BYTES = 2**30
+_OURS = frozenset({"weights.safetensors", "classifier.json"})
 
 
 class SmallCNN(nn.Module):
@@ -140,9 +142,15 @@ def fit_small_classifier(
     steps = n // batch_size
     if epochs is None:
         epochs = max(5, round(600 / steps))
+    if epochs < 1:
+        raise ClassifierError(f"training the classifier: {epochs} epochs were asked for; give at least 1")
+    total_steps = steps * epochs + 1
     optimizer = torch.optim.AdamW(model.parameters(), lr=learning_rate, weight_decay=0.02)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, learning_rate, total_steps=steps * epochs + 1, pct_start=0.25
+        optimizer,
+        learning_rate,
+        total_steps=total_steps,
+        pct_start=max(0.25, 2 / total_steps),  # a step at least
     )
     task = "classifier"
     listener(Started(task=task, total=epochs, unit="epoch"))
@@ -260,7 +268,7 @@ def measure_accuracy(
 
 
 def save_small_classifier(classifier: Classifier, folder: Path, *, figures: dict[str, float] | None = None) -> None:
-    """Write ``weights.safetensors`` and ``classifier.json`` into a folder; existing ones are replaced.
+    """Write a folder with ``weights.safetensors`` and ``classifier.json``, whole or not at all, in place of older ones.
 
     Raises:
         ClassifierError: the folder cannot be written.
@@ -278,8 +286,34 @@ def save_small_classifier(classifier: Classifier, folder: Path, *, figures: dict
         "weights_sha256": hashlib.sha256(weights).hexdigest(),
     }
     text = json.dumps(record, indent=1, allow_nan=False) + "\n"
-    write_whole(folder / "weights.safetensors", weights, error=ClassifierError)
-    write_whole(folder / "classifier.json", text.encode(), error=ClassifierError)
+    with new_folder(folder, replace=True, keep=lambda name: name not in _OURS, error=ClassifierError) as building:
+        (building / "weights.safetensors").write_bytes(weights)
+        (building / "classifier.json").write_text(text, encoding="utf-8")
+
+
+def check_place(folder: Path, *, overwrite: bool) -> None:
+    """Say before any work that a classifier could not be written there.
+
+    Raises:
+        ClassifierError: something else stands there, a classifier that may not be replaced, or the system refuses.
+    """
+    if os.path.lexists(folder):
+        if not folder.is_dir():
+            raise ClassifierError(f"{folder} is not a folder; choose another place for the classifier")
+        known = _is_ours(folder)
+        if any(folder.iterdir()) and not known:
+            raise ClassifierError(f"{folder} holds something else and stays as it is; choose an empty or a new folder")
+        if known and not overwrite:
+            raise ClassifierError(f"{folder} exists already: give --overwrite to replace it, or another name")
+    check_writable(folder, error=ClassifierError)
+
+
+def _is_ours(folder: Path) -> bool:
+    try:
+        record = json.loads((folder / "classifier.json").read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(record, dict) and record.get("format") == FORMAT
 
 
 def load_small_classifier(folder: Path, spec: ClassifierSpec | None = None) -> Classifier:

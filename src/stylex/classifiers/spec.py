@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args
 
 from stylex.core.errors import ClassifierError
 
-OutputKind = Literal["logits", "probabilities", "single-logit", "multi-label"]
+OutputKind = Literal["logits", "probabilities", "single-logit", "multi-label", "multi-label-probabilities"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,8 +24,8 @@ class ClassifierSpec:
         mean, std: per channel, in units of ``value_range``; one number stands for all channels.
         value_range: pixel values of black and white before mean and std: (0, 1), (0, 255), (-1, 1), ...
         output: ``logits`` (softmax follows), ``probabilities`` (of exclusive classes; one column is the
-            second label's), ``single-logit`` (two classes, one number) or ``multi-label`` (one logit a
-            label, each with its own sigmoid).
+            second label's), ``single-logit`` (two classes, one number), ``multi-label`` (one logit a label,
+            each with its own sigmoid) or ``multi-label-probabilities`` (the sigmoids are applied already).
     """
 
     labels: tuple[str, ...]
@@ -48,7 +48,7 @@ class ClassifierSpec:
     @property
     def activation(self) -> Literal["softmax", "sigmoid"]:
         """How logits become probabilities."""
-        return "sigmoid" if self.output == "multi-label" else "softmax"
+        return "sigmoid" if self.output.startswith("multi-label") else "softmax"
 
     def to_json(self) -> dict[str, Any]:
         """All fields as plain JSON."""
@@ -84,7 +84,7 @@ def _validated(given: dict[str, Any]) -> dict[str, Any]:
         raise ClassifierError(f"spec: labels must differ from each other, got {list(labels)}")
     if output not in get_args(OutputKind):
         raise ClassifierError(f"spec: output must be one of {', '.join(get_args(OutputKind))}, got {output!r}")
-    fewest = 1 if output == "multi-label" else 2
+    fewest = 1 if output.startswith("multi-label") else 2
     if len(labels) < fewest or (output == "single-logit" and len(labels) != 2):
         wanted = "exactly 2" if output == "single-logit" else f"at least {fewest}"
         raise ClassifierError(f"spec: output {output} needs {wanted} labels, got {list(labels)}")

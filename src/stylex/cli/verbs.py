@@ -62,7 +62,9 @@ def _path(name: str) -> Callable[[Mapping[str, Any], Path], list[str]]:
 
 
 def _trained(options: Mapping[str, Any], run: Path) -> list[str]:
-    return [f"run: {run}", f"next: stylex find {run} --data {options['data']} --out explanation/"]
+    given = str(options["classifier"])
+    again = f" --classifier {given}" if ":" in given and not Path(given).exists() else ""  # code is never recalled
+    return [f"run: {run}", f"next: stylex find {run} --data {options['data']}{again} --out explanation/"]
 
 
 def _shown(options: Mapping[str, Any], report: Path) -> list[str]:

@@ -1,19 +1,30 @@
 """Files and folders that appear whole or not at all. The one module of core that touches the disk: every floor writes.
 
 Each room names the error that its users know (``error``). Whatever ends the writing, a refusal of the system, a
-mistake or Ctrl-C, nothing half-written is left, and what was there before is there again.
+mistake or Ctrl-C, nothing half-written is left, and what was there before is there again. What a killed process
+leaves (hidden, beside the place, with its process number in the name) is cleared by the next one that writes there.
 """
 
 from __future__ import annotations
 
+import ctypes
+import errno
+import hashlib
 import os
+import re
 import secrets
 import shutil
+import socket
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 from stylex.core.errors import StoreError, StylexError
+
+_OLD = "-old"
 
 
 def write_whole(path: Path, data: bytes | memoryview, *, error: type[StylexError] = StoreError) -> None:
@@ -33,17 +44,20 @@ def new_file(path: Path, *, error: type[StylexError] = StoreError) -> Iterator[P
     Raises:
         StylexError: of type ``error``: the system refused a write.
     """
+    path = _sayable(path, error)
     temporary = _beside(path)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        yield temporary
-        _sync(temporary)
-        os.replace(temporary, path)
+        with _parents_of(path):
+            _clear_leftovers(path)
+            try:
+                yield temporary
+                _sync(temporary)
+                os.replace(temporary, path)
+            finally:
+                with suppress(OSError):
+                    temporary.unlink(missing_ok=True)
     except OSError as refusal:
         raise cannot_write(path, refusal, error) from refusal
-    finally:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -56,6 +70,9 @@ def new_folder(
 ) -> Iterator[Path]:
     """A temporary folder beside ``path`` to fill; it takes the name ``path`` when the block ends well.
 
+    An existing folder and the new one exchange their names in one step, where the system can do that; else the old
+    one steps aside first, and if the process is killed just then, the next one that writes here puts it back.
+
     Args:
         path: the folder to appear; an empty one may be there.
         replace: put it in the place of an existing folder.
@@ -65,28 +82,56 @@ def new_folder(
     Raises:
         StylexError: of type ``error``: the system refused a write, or ``path`` holds something and may not be replaced.
     """
-    path = path.resolve()  # a link stays, and what it leads to is replaced
-    temporary, old = _beside(path), _beside(path)
+    path = _sayable(path, error)
     try:
-        if not replace and path.is_dir() and any(path.iterdir()):
-            raise error(f"{path} exists already; remove it, or choose another place")
-        temporary.mkdir(parents=True)
-        yield temporary
-        if keep is not None and path.is_dir():
-            _copy([entry for entry in path.iterdir() if keep(entry.name)], temporary)
-        for file in temporary.rglob("*"):
-            if file.is_file() and not file.is_symlink():
-                _sync(file)
-        if path.is_dir():
-            os.rename(path, old)
-        os.rename(temporary, path)
+        path = path.resolve()  # a link stays, and what it leads to is replaced
+    except (OSError, RuntimeError) as refusal:  # links in a circle
+        raise error(f"cannot write {path}: {refusal}; choose another place") from refusal
+    temporary = _beside(path)
+    old = temporary.with_name(temporary.name + _OLD)
+    try:
+        with _parents_of(path):
+            _clear_leftovers(path)
+            if not replace and path.is_dir() and any(path.iterdir()):
+                raise error(f"{path} exists already; remove it, or choose another place")
+            try:
+                temporary.mkdir()
+                yield temporary
+                if keep is not None and path.is_dir():
+                    _copy([entry for entry in path.iterdir() if keep(entry.name)], temporary)
+                for file in temporary.rglob("*"):
+                    if file.is_file() and not file.is_symlink():
+                        _sync(file)
+                if not path.is_dir():
+                    os.rename(temporary, path)
+                elif not _exchange(temporary, path):
+                    os.rename(path, old)
+                    os.rename(temporary, path)
+            finally:
+                if old.exists() and not path.exists():
+                    os.rename(old, path)
+                shutil.rmtree(temporary, ignore_errors=True)
+                shutil.rmtree(old, ignore_errors=True)
     except OSError as refusal:
         raise cannot_write(path, refusal, error) from refusal
-    finally:
-        if old.exists() and not path.exists():
-            os.rename(old, path)
-        shutil.rmtree(temporary, ignore_errors=True)
-        shutil.rmtree(old, ignore_errors=True)
+
+
+def check_writable(path: Path, *, error: type[StylexError] = StoreError) -> None:
+    """Say before any work that ``path`` could not be written; nothing stays of the attempt.
+
+    Raises:
+        StylexError: of type ``error``: the system refuses.
+    """
+    path = _sayable(path, error).absolute()
+    probe = _beside(path)
+    try:
+        with suppress(FileNotFoundError):
+            path.lstat()  # a name that is too long
+        with _parents_of(path, keep=False):
+            probe.mkdir()
+            probe.rmdir()
+    except OSError as refusal:
+        raise cannot_write(path, refusal, error) from refusal
 
 
 def cannot_write(path: Path, refusal: OSError, error: type[StylexError] = StoreError) -> StylexError:
@@ -95,9 +140,87 @@ def cannot_write(path: Path, refusal: OSError, error: type[StylexError] = StoreE
     return error(f"cannot write {path}: {reason}; free some space, or choose a place you may write to")
 
 
+def _sayable(path: Path, error: type[StylexError]) -> Path:
+    if "\0" in str(path):
+        raise error(f"cannot write {str(path)!r}: a name holds no null characters; choose another")
+    return path
+
+
+@contextmanager
+def _parents_of(path: Path, *, keep: bool = True) -> Iterator[None]:
+    """The folders above a path, made where they are missing; gone again if the block fails."""
+    missing = [folder for folder in path.absolute().parents if not folder.exists()]
+    kept = False
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield
+        kept = keep
+    finally:
+        for folder in [] if kept else missing:
+            with suppress(OSError):
+                folder.rmdir()
+
+
+# Temporary names: .NAME.HOST-PROCESS-RANDOM, so that the next writer can tell whose they are.
+
+
 def _beside(path: Path) -> Path:
     path = path.absolute()
-    return path.parent / f".{path.name}.{secrets.token_hex(4)}"
+    return path.parent / f"{_prefix(path)}{_host()}-{os.getpid()}-{secrets.token_hex(4)}"
+
+
+def _prefix(path: Path) -> str:
+    return f".{path.name[:40]}."
+
+
+@cache
+def _host() -> str:
+    return hashlib.sha256(socket.gethostname().encode()).hexdigest()[:6]
+
+
+def _clear_leftovers(path: Path) -> None:
+    """Remove what killed processes of this machine left beside a path, and put an old folder back if it is gone."""
+    path = path.absolute()
+    ours = re.compile(rf"{re.escape(_prefix(path))}{_host()}-(\d{{1,10}})-[0-9a-f]{{8}}({_OLD})?")
+    with suppress(OSError):
+        for name in os.listdir(path.parent):
+            found = ours.fullmatch(name)
+            if not found or _is_alive(int(found[1])):
+                continue
+            left = path.parent / name
+            if found[2] and not path.exists():
+                os.rename(left, path)
+            elif left.is_dir() and not left.is_symlink():
+                shutil.rmtree(left, ignore_errors=True)
+            else:
+                left.unlink()
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except OSError:  # somebody else's
+        return True
+    return True
+
+
+def _exchange(one: Path, other: Path) -> bool:
+    """Exchange the names of two folders in one step; False where the system or the disk cannot."""
+    swap = 2  # RENAME_EXCHANGE of Linux, RENAME_SWAP of macOS
+    libc: Any = ctypes.CDLL(None, use_errno=True) if os.name == "posix" else None
+    names = (os.fsencode(one), os.fsencode(other))
+    if sys.platform == "darwin" and hasattr(libc, "renamex_np"):
+        failed = libc.renamex_np(*names, ctypes.c_uint(swap))
+    elif hasattr(libc, "renameat2"):
+        here = -100  # AT_FDCWD
+        failed = libc.renameat2(here, names[0], here, names[1], ctypes.c_uint(swap))
+    else:
+        return False
+    if failed and ctypes.get_errno() not in (errno.ENOSYS, errno.EINVAL, errno.ENOTSUP, errno.EPERM):
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), str(other))
+    return not failed
 
 
 def _copy(entries: list[Path], folder: Path) -> None:

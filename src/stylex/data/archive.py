@@ -11,16 +11,15 @@ import hashlib
 import io
 import json
 import os
-import re
 import struct
 import threading
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -31,16 +30,29 @@ from torch import Tensor
 from stylex.core.errors import DataError
 from stylex.core.files import new_file
 from stylex.data.images import RESOLUTIONS, Channels, quiet_pillow, to_tensor
+from stylex.data.index import (
+    INDEX,
+    LABELS,
+    SCHEMA,
+    VERSION,
+    About,
+    Label,
+    SplitName,
+    archive_root,
+    parse_about,
+    parse_labels,
+    picture_files,
+)
 
-SplitName = Literal["train", "test"]
-Label = int | tuple[int, ...]
-
-SCHEMA, VERSION = "stylex/archive", 1
-INDEX, LABELS = "stylex.json", "dataset.json"
 MEMORY_BYTES = 1_500_000_000
 """Archives with more pixels than this are not kept in memory: their pictures are decoded each time."""
 
-_PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
+_FORMATS = ("PNG", "JPEG", "BMP", "WEBP", "TIFF")
+"""What a member is opened as, whatever its name. Pillow knows more, among them formats that start other programs."""
+_LARGEST_PICTURE = 16 * 2**20
+_LARGEST_TEXT = 16 * 2**20
+_TEXT_OF_ONE = 4096
+"""Members that say of themselves that they are larger (what is said of the pictures: for each) are not unpacked."""
 _DATE = (1980, 1, 1, 0, 0, 0)  # the same input gives the same bytes
 
 
@@ -153,6 +165,7 @@ class _Pictures:
         self._zip: zipfile.ZipFile | None = None
         self._pid = 0
         self.members = frozenset(info.filename for info in self.directory() if not info.is_dir())
+        self.root = archive_root(self.members)
         self.files = picture_files(self.members)
         if not self.files:
             raise DataError(f"{path} has no pictures in it")
@@ -173,9 +186,15 @@ class _Pictures:
                     raise DataError(f"{self.path} is not a readable zip archive ({error})") from None
             return self._zip
 
-    def read(self, name: str) -> bytes:
-        """A member's bytes, checked against their CRC."""
+    def read(self, name: str, largest: int = _LARGEST_PICTURE) -> bytes:
+        """A member's bytes, checked against their CRC; unread if there are more than ``largest``."""
         try:
+            size = self._open().getinfo(name).file_size
+            if size > largest:
+                raise DataError(
+                    f"{self.path}: {name} would unpack to {size // 2**20} MiB, more than the {largest // 2**20} MiB "
+                    "allowed here: refused"
+                )
             return self._open().read(name)
         except DataError:
             raise
@@ -184,6 +203,12 @@ class _Pictures:
         except Exception as error:  # zipfile, zlib and friends raise nearly anything on damaged data
             raise DataError(f"{self.path}: {name} is damaged ({str(error) or type(error).__name__})") from None
 
+    def text(self, name: str) -> bytes | None:
+        """What the archive says in one of its own files, which is as long as its pictures are many; None: nothing."""
+        name = self.root + name
+        largest = _LARGEST_TEXT + _TEXT_OF_ONE * len(self.files)
+        return self.read(name, largest) if name in self.members else None
+
     def directory(self) -> list[zipfile.ZipInfo]:
         """What the zip holds, by name."""
         return sorted(self._open().infolist(), key=lambda info: info.filename)
@@ -191,7 +216,7 @@ class _Pictures:
     def _kind(self, name: str) -> tuple[int, Channels]:
         """Size and channels by the header alone."""
         try:
-            with quiet_pillow(), self._open().open(name) as file, Image.open(file) as image:
+            with quiet_pillow(), self._open().open(name) as file, Image.open(file, formats=_FORMATS) as image:
                 (width, height), mode = image.size, image.mode
         except DataError:
             raise
@@ -236,8 +261,12 @@ class _Pictures:
         name = self.files[i]
         data = self.read(name)
         try:
-            with Image.open(io.BytesIO(data)) as image:
+            with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
+                if image.size != (self.resolution, self.resolution):
+                    raise self._unlike(name)
                 pixels = np.asarray(image)
+        except DataError:
+            raise
         except Exception as error:
             raise DataError(f"{self.path}: {name} is damaged ({str(error) or type(error).__name__})") from None
         shape = (self.resolution, self.resolution)
@@ -248,16 +277,18 @@ class _Pictures:
     def index(self) -> ArchiveIndex:
         """What the archive says of its pictures, in the order of ``files``."""
         where = str(self.path)
-        labels = parse_labels(self.read(LABELS), self.files, where) if LABELS in self.members else None
-        if INDEX in self.members:
-            about = parse_about(self.read(INDEX), self.files, where)
+        files = [name.removeprefix(self.root) for name in self.files]
+        said, told = self.text(LABELS), self.text(INDEX)
+        labels = None if said is None else parse_labels(said, files, where)
+        if told is not None:
+            about = parse_about(told, files, where)
             if (about.resolution, about.channels) != (self.resolution, self.channels):
                 raise DataError(f"{where}: {INDEX} and the pictures disagree in size or channels")
         else:
             self.check_alike()
             infos = [self._open().getinfo(name) for name in self.files]
             # The zip's own checksums: equal files have equal keys, and nothing needs to be read.
-            about = _About.nothing(self.files, [f"{info.CRC:08x}-{info.file_size}" for info in infos])
+            about = About.nothing(self.files, [f"{info.CRC:08x}-{info.file_size}" for info in infos])
         if labels and about.label_names is not None:
             need = max(x + 1 if isinstance(x, int) else len(x) for x in labels)
             if need > len(about.label_names):
@@ -273,136 +304,6 @@ class _Pictures:
             groups=about.groups,
             contents=about.contents,
         )
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class _About:
-    """The content of ``stylex.json``; see ArchiveIndex."""
-
-    resolution: int
-    channels: int
-    label_names: tuple[str, ...] | None
-    names: Sequence[str]
-    split_keys: Sequence[str]
-    splits: Sequence[SplitName | None]
-    groups: Sequence[str | None]
-    contents: Sequence[str | None]
-
-    @classmethod
-    def nothing(cls, files: Sequence[str], split_keys: Sequence[str]) -> _About:
-        nobody = [None] * len(files)
-        return cls(
-            resolution=0,
-            channels=0,
-            label_names=None,
-            names=files,
-            split_keys=split_keys,
-            splits=nobody,
-            groups=nobody,
-            contents=nobody,
-        )
-
-
-def picture_files(names: Iterable[str]) -> tuple[str, ...]:
-    """Those files of an archive that are pictures, in order."""
-    return tuple(sorted(name for name in names if name.lower().endswith(_PICTURE_SUFFIXES)))
-
-
-def parse_labels(content: bytes, files: Sequence[str], where: str) -> list[Label] | None:
-    """Read ``dataset.json``: a label for each of ``files``, or None.
-
-    Raises:
-        DataError: it is not of the form that StyleGAN's tools write, or does not fit the files.
-    """
-    rows = _json_object(content, f"{where}: {LABELS}").get("labels")
-    if rows is None:
-        return None
-    if not isinstance(rows, list) or not all(isinstance(r, list) and len(r) == 2 and _is_text(r[0]) for r in rows):
-        raise DataError(f"{where}: {LABELS}: expected {{'labels': [[file, label], ...]}}")
-    by_file = {file.replace("\\", "/"): _parse_label(label, file, where) for file, label in rows}
-    lost = sorted(by_file.keys() - set(files))
-    if lost:
-        raise DataError(f"{where}: {lost[0]}, named in {LABELS}, is missing ({len(lost)} such)")
-    bare = [file for file in files if file not in by_file]
-    if bare:
-        raise DataError(f"{where}: {LABELS} has no label for {bare[0]} ({len(bare)} such)")
-    labels = [by_file[file] for file in files]
-    lengths = {len(label) if isinstance(label, tuple) else 0 for label in labels}
-    if len(lengths) > 1:
-        raise DataError(f"{where}: {LABELS} mixes labels of different lengths")
-    return labels
-
-
-def _parse_label(label: Any, file: str, where: str) -> Label:
-    if isinstance(label, int) and not isinstance(label, bool) and 0 <= label < 2**31:
-        return label
-    if isinstance(label, list) and label and all(isinstance(v, int | float) and v in (0, 1) for v in label):
-        return tuple(int(v) for v in label)
-    raise DataError(
-        f"{where}: {LABELS}: the label of {file} is {str(label)[:60]}, expected a class number (0, 1, ...) "
-        "or a list of 0 and 1"
-    )
-
-
-def parse_about(content: bytes, files: Sequence[str], where: str) -> _About:
-    """Read ``stylex.json``.
-
-    Raises:
-        DataError: it is damaged, of another version, or of other files.
-    """
-    again = "prepare the images again"
-    about = _json_object(content, f"{where}: {INDEX}")
-    if about.get("schema") != SCHEMA:
-        raise DataError(f"{where}: {INDEX} has schema {about.get('schema')!r}, expected {SCHEMA!r}")
-    if about.get("version") != VERSION:
-        raise DataError(f"{where}: {INDEX} has version {about.get('version')!r}, this stylex reads {VERSION}: {again}")
-    listed = about.get("files")
-    if not isinstance(listed, list) or not all(map(_is_text, listed)):
-        raise DataError(f"{where}: {INDEX}: files is damaged: {again}")
-    if listed != list(files):
-        lost = sorted(set(listed) - set(files))
-        what = f"{lost[0]} is missing from the archive" if lost else f"{INDEX} does not list the archive's pictures"
-        raise DataError(f"{where}: {what}: {again}")
-
-    def column(key: str, good: Callable[[Any], bool], *, optional: bool) -> list[Any]:
-        values = about.get(key)
-        if values is None and optional:
-            return [None] * len(files)
-        if not isinstance(values, list) or len(values) != len(files) or not all(map(good, values)):
-            raise DataError(f"{where}: {INDEX}: {key} is damaged: {again}")
-        return values
-
-    def text_or_none(value: Any) -> bool:
-        return value is None or _is_text(value)
-
-    label_names = about.get("label_names")
-    if label_names is not None and not (isinstance(label_names, list) and all(map(_is_text, label_names))):
-        raise DataError(f"{where}: {INDEX}: label_names is damaged: {again}")
-    resolution, channels = about.get("resolution"), about.get("channels")
-    return _About(
-        resolution=resolution if isinstance(resolution, int) else 0,
-        channels=channels if isinstance(channels, int) else 0,
-        label_names=None if label_names is None else tuple(label_names),
-        names=column("names", _is_text, optional=False),
-        split_keys=column("split_keys", _is_text, optional=False),
-        splits=column("splits", lambda value: value in (None, "train", "test"), optional=True),
-        groups=column("groups", text_or_none, optional=True),
-        contents=column("contents", text_or_none, optional=True),
-    )
-
-
-def _json_object(content: bytes, where: str) -> dict[str, Any]:
-    try:
-        value = json.loads(content)
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"{where} is not JSON ({error})") from None
-    if not isinstance(value, dict):
-        raise DataError(f"{where} holds a {type(value).__name__}, expected an object")
-    return value
-
-
-def _is_text(value: Any) -> bool:
-    return isinstance(value, str)
 
 
 class ImageSet:
@@ -452,6 +353,15 @@ class ImageSet:
         labels = self._index.labels
         return None if labels is None else np.asarray(labels, np.int64)[self._rows]
 
+    @property
+    def numbered_names(self) -> tuple[str, ...] | None:
+        """Names of the labels, made of their numbers where the archive gives none; None if there are no labels."""
+        labels = self._index.labels
+        if labels is None or self.label_names is not None:
+            return self.label_names
+        count = max(label + 1 if isinstance(label, int) else len(label) for label in labels)
+        return tuple(f"label {i}" for i in range(count))
+
     @cached_property
     def names(self) -> tuple[str, ...]:
         """What the pictures were called, relative to the source; unique."""
@@ -468,8 +378,7 @@ class ImageSet:
         digest = hashlib.sha256()
         for info in self._pictures.directory():
             digest.update(f"{info.filename}\0{info.file_size}\0{info.CRC}\n".encode("utf-8", "replace"))
-        if LABELS in self._pictures.members:
-            digest.update(self._pictures.read(LABELS))
+        digest.update(self._pictures.text(LABELS) or b"")
         return digest.hexdigest()
 
     def subset(self, indices: ArrayLike) -> ImageSet:
@@ -509,12 +418,34 @@ class ImageSet:
             raise DataError(f"test_fraction {test_fraction}: expected a number between 0 and 1, such as 0.1")
         assert name in ("train", "test"), name
         part = [i for i, row in enumerate(self._rows) if self._part(int(row), test_fraction, seed) == name]
+        if not part and len(self) and all(self._index.splits[row] for row in self._rows):
+            other = "test" if name == "train" else "training"
+            raise DataError(
+                f"the {name} part of {self.path} is empty: its source puts all {len(self)} images in the {other} part; "
+                "prepare photographs of both parts, or of none"
+            )
         if not part:
             raise DataError(
                 f"the {name} part of {self.path} is empty ({len(self)} images, test_fraction {test_fraction}): "
                 "give more images or another fraction"
             )
         return self.subset(part)
+
+    def part(self, name: SplitName) -> ImageSet | None:
+        """The training or the test part; None where the archive has none."""
+        try:
+            return self.split(name)
+        except DataError:
+            return None
+
+    def label_texts(self) -> list[str | None]:
+        """The data's own label of each image, in words; None where it has none."""
+        if self.labels is None or self.label_names is None:
+            return [None] * len(self)
+        names = self.label_names
+        if self.multi_label:
+            return [", ".join(name for name, yes in zip(names, row, strict=True) if yes) for row in self.labels]
+        return [names[label] for label in self.labels]
 
     def _part(self, row: int, test_fraction: float, seed: int) -> SplitName:
         explicit = self._index.splits[row]
@@ -572,8 +503,3 @@ def _epoch_order(n: int, seed: int, epoch: int) -> NDArray[np.int64]:
     order = np.random.default_rng([seed % 2**64, epoch]).permutation(n)
     order.flags.writeable = False
     return order
-
-
-def is_archive_member(name: str) -> bool:
-    """Whether a file is named as pictures in a StyleGAN zip are."""
-    return re.fullmatch(r"\d{5}/img\d{8}\.png", name) is not None

@@ -7,12 +7,12 @@ import io
 import logging
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 import torch
@@ -40,16 +40,75 @@ SUFFIXES = {
 }
 
 
+_TO_CONVERT: Mapping[str, tuple[str, ...]] = {
+    "a HEIC photograph: save it as JPEG first (a phone does when it shares, heif-convert from libheif does)": (
+        *(".heic", ".heif", ".hif"),
+    ),
+    "a camera's raw file: develop it to JPEG or TIFF first": (
+        *(".dng", ".cr2", ".cr3", ".nef", ".arw", ".raf", ".orf", ".rw2", ".raw"),
+    ),
+    "a DICOM file: write it as PNG first, with the window that a reader would use (dcmj2pnm of DCMTK does)": (
+        *(".dcm", ".dicom"),
+    ),
+}
+_HEIC, _RAW, _DICOM = _TO_CONVERT
+_DNG_VERSION = 50706  # a tag
+
+
+def how_to_convert(name: str, data: bytes = b"") -> str | None:
+    """What a file is and how to make a picture of it, where it is of a kind that people have and we do not read."""
+    if data[128:132] == b"DICM":
+        return _DICOM
+    if data[4:8] == b"ftyp" and data[8:12] in (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1"):
+        return _HEIC
+    suffix = Path(name).suffix.lower()
+    return next((words for words, suffixes in _TO_CONVERT.items() if suffix in suffixes), None)
+
+
 # Unheard, Pillow's errors would go to stderr; we report them with the file's name.
 logging.getLogger("PIL").addHandler(logging.NullHandler())
 
 
-class PictureError(DataError):
-    """One file that cannot be used; ``reason`` is the message without the file's name."""
+@dataclass(frozen=True)
+class WideRange:
+    """The numbers of a picture of more than 8 bits.
 
-    def __init__(self, name: str, reason: str) -> None:
+    Attributes:
+        kind: ``whole`` numbers, ``float``, or whole numbers in ``colour`` (read with 8 bits only).
+        highest: what the file declares as the end of its range, or else the highest number in it.
+    """
+
+    kind: Literal["whole", "float", "colour"]
+    highest: float
+
+
+Whites = Mapping[str, int]
+"""The number that stands for white in whole and in float pictures of more than 8 bits."""
+
+
+def whites_of(ranges: Iterable[WideRange]) -> Whites:
+    """One rule for all of them: the smallest usual range (1, 8, 10, 12, 14, 16 bits; float 0..1, 0..255) that holds."""
+    whites: dict[str, int] = {}
+    for each in ranges:
+        usual = (1, 255) if each.kind == "float" else (1, 255, 1023, 4095, 16383, 65535)
+        white = next(x for x in usual if each.highest <= x)
+        kind = "float" if each.kind == "float" else "whole"
+        whites[kind] = max(white, whites.get(kind, 0))
+    return whites
+
+
+class PictureError(DataError):
+    """One file that cannot be used.
+
+    Attributes:
+        reason: the message without the file's name.
+        range: of its numbers, if it was read so far and has more than 8 bits.
+    """
+
+    def __init__(self, name: str, reason: str, range: WideRange | None = None) -> None:
         super().__init__(f"{name}: {reason}")
         self.reason = " ".join(reason.split())
+        self.range = range
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -60,11 +119,13 @@ class ReadPicture:
         pixels: ``[resolution, resolution, c]`` uint8.
         content: hash of the picture as it was before cropping and resizing; equal for equal pixels.
         notes: what was done to it that a person may want to know.
+        range: of its numbers, if it has more than 8 bits.
     """
 
     pixels: NDArray[np.uint8]
     content: str
     notes: tuple[str, ...]
+    range: WideRange | None
 
 
 def to_tensor(pictures: UInt8[np.ndarray, "n h w c"]) -> Float[Tensor, "n c h w"]:
@@ -97,16 +158,18 @@ def read_picture(
     channels: Channels | None,
     fit: Fit = "crop",
     max_pixels: int = MAX_PIXELS,
+    whites: Whites | None = None,
 ) -> ReadPicture:
     """Decode a file and make it square; ``channels`` None keeps grey pictures grey (1) and others coloured (3).
 
-    Pictures of more than ``max_pixels`` are refused by their header.
+    Pictures of more than ``max_pixels`` are refused by their header. What is white in a picture of more than 8 bits
+    is said by ``whites``, or else judged by this one picture.
 
     Raises:
         PictureError: missing, empty, truncated, corrupt, too large, or of a kind that cannot be read.
     """
     with quiet_pillow():
-        upright, notes = _decode(file, name, max_pixels)
+        upright, notes, range = _decode(file, name, max_pixels, whites)
         size = f"{upright.mode} {upright.width} {upright.height} ".encode()
         content = hashlib.sha256(size + upright.tobytes()).hexdigest()[:32]
         if min(upright.size) < resolution:
@@ -115,7 +178,9 @@ def read_picture(
         if channels is not None:
             square = square.convert("L" if channels == 1 else "RGB")
         pixels = np.asarray(square)
-    return ReadPicture(pixels=pixels.reshape(resolution, resolution, -1), content=content, notes=tuple(notes))
+    return ReadPicture(
+        pixels=pixels.reshape(resolution, resolution, -1), content=content, notes=tuple(notes), range=range
+    )
 
 
 def check_resolution(resolution: int) -> None:
@@ -156,8 +221,12 @@ def quiet_pillow() -> Iterator[None]:
                 _quiet_filters = None
 
 
-def _decode(file: Path | bytes, name: str, max_pixels: int) -> tuple[Image.Image, list[str]]:
-    """The first frame, upright, opaque, 8 bit: ``L`` if it is grey, else ``RGB``; and what was done to it."""
+_Eight = tuple[Image.Image, list[str], WideRange | None]
+"""A picture of 8 bits, what was done to it, and the range of its numbers where they had more."""
+
+
+def _decode(file: Path | bytes, name: str, max_pixels: int, whites: Whites | None) -> _Eight:
+    """The first frame, upright, opaque, 8 bit: ``L`` if it is grey, else ``RGB``."""
     data = file if isinstance(file, bytes) else _read_bytes(file, name)
     if not data:
         raise PictureError(name, "the file is empty")
@@ -167,11 +236,14 @@ def _decode(file: Path | bytes, name: str, max_pixels: int) -> tuple[Image.Image
                 raise PictureError(name, _too_many(f"{image.width} x {image.height} pixels", max_pixels))
             if image.width == 0 or image.height == 0:
                 raise PictureError(name, "it has no pixels")
-            return _to_eight_bit(image, name)
+            if _DNG_VERSION in getattr(image, "tag_v2", {}):  # what Pillow reads of it is its thumbnail
+                raise PictureError(name, _RAW)
+            return _to_eight_bit(image, name, whites)
     except PictureError:
         raise
     except UnidentifiedImageError:
-        raise PictureError(name, "not a picture in a known format, or its beginning is damaged") from None
+        known = how_to_convert(name, data)
+        raise PictureError(name, known or "not a picture in a known format, or its beginning is damaged") from None
     except Image.DecompressionBombError:
         raise PictureError(name, _too_many("too many pixels", max_pixels)) from None
     except MemoryError:
@@ -202,27 +274,35 @@ def _read_bytes(path: Path, name: str) -> bytes:
         raise PictureError(name, f"cannot be read ({getattr(error, 'strerror', None) or error})") from None
 
 
-def _to_eight_bit(image: Image.Image, name: str) -> tuple[Image.Image, list[str]]:
+def _to_eight_bit(image: Image.Image, name: str, whites: Whites | None) -> _Eight:
     notes: list[str] = []
+    range: WideRange | None = None
     if getattr(image, "is_animated", False) and image.format != "MPO":  # MPO: a camera's photograph with a preview
         notes.append("several pages: the first used" if image.format == "TIFF" else "animated: first frame used")
+    narrowed = any(
+        ";16" in str(tile) for tile in getattr(image, "tile", ())
+    )  # Pillow keeps 8 bits of each of a colour's 16
     image.load()
+    whole = image
     image = _upright(image, notes)
     mode = image.mode
     if mode.startswith("I;16") or mode in ("I", "F"):
-        image = _wide_to_grey(image, name, notes)
-    elif mode in ("LA", "La", "RGBA", "RGBa", "PA") or "transparency" in image.info:
+        range = _wide_range(whole, name)
+        image = _wide_to_grey(image, range, whites, notes, inverted=_white_is_zero(whole))
+    elif narrowed and mode in ("RGB", "RGBA", "LA"):
+        range = _check_narrowed(image, name, whites)
+    if image.mode in ("LA", "La", "RGBA", "RGBa", "PA") or "transparency" in image.info:
         rgba = image.convert("RGBA")
         if rgba.getchannel("A").getextrema() != (255, 255):
             notes.append("transparent: put on white")
         image = Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB")
-    elif mode in ("1", "L"):
+    elif image.mode in ("1", "L"):
         image = image.convert("L")
     else:
         if mode == "CMYK":
             notes.append("CMYK: converted to RGB")
         image = image.convert("RGB")
-    return _grey_if_grey(image), notes
+    return _grey_if_grey(image), notes, range
 
 
 def _upright(image: Image.Image, notes: list[str]) -> Image.Image:
@@ -236,8 +316,8 @@ def _upright(image: Image.Image, notes: list[str]) -> Image.Image:
     return turned
 
 
-def _wide_to_grey(image: Image.Image, name: str, notes: list[str]) -> Image.Image:
-    """16-bit, 32-bit or float grey to 8 bit, by the range that its numbers mean."""
+def _wide_range(image: Image.Image, name: str) -> WideRange:
+    """What the numbers of a 16-bit, 32-bit or float grey picture are."""
     values: NDArray[Any] = np.asarray(image)
     low, high = float(values.min()), float(values.max())
     if image.mode == "F":
@@ -245,14 +325,45 @@ def _wide_to_grey(image: Image.Image, name: str, notes: list[str]) -> Image.Imag
             raise PictureError(name, "has values that are not finite")
         if low < 0 or high > 255:
             raise PictureError(name, f"has values from {low:g} to {high:g}: expected 0..1 or 0..255")
-        top = 1 if high <= 1 else 255
-    else:
-        if low < 0 or high > 65535:
-            raise PictureError(name, f"has values from {low:g} to {high:g}: expected 16 bit, 0..65535")
-        top = 65535
-    notes.append("float values: scaled to 8 bit" if image.mode == "F" else "16 bit: scaled to 8 bit")
-    scaled = values.astype(np.float64) * (255 / top)
-    return Image.fromarray(np.rint(scaled).astype(np.uint8))
+        return WideRange("float", high)
+    if low < 0 or high > 65535:
+        raise PictureError(name, f"has values from {low:g} to {high:g}: expected 16 bit, 0..65535")
+    return WideRange("whole", max(high, _declared(image)))
+
+
+def _declared(image: Image.Image) -> int:
+    """The end of the range that the file declares itself, where it declares more than a number of bytes; or 0."""
+    if image.format == "PPM":  # which says what is white, and was scaled by it
+        return 65535
+    bits = getattr(image, "tag_v2", {}).get(258, (16,))[0]
+    return int(2**bits - 1) if 8 < bits < 16 else 0
+
+
+def _white_is_zero(image: Image.Image) -> bool:
+    return image.format == "TIFF" and getattr(image, "tag_v2", {}).get(262) == 0
+
+
+def _wide_to_grey(
+    image: Image.Image, range: WideRange, whites: Whites | None, notes: list[str], *, inverted: bool
+) -> Image.Image:
+    """16-bit, 32-bit or float grey to 8 bit, by what is white."""
+    white = (whites or whites_of([range]))[range.kind]
+    kind = "float values" if range.kind == "float" else "more than 8 bits"
+    notes.append(f"of {kind}: {white} is white" + (", white is zero: inverted" if inverted else ""))
+    scaled = np.asarray(image).astype(np.float64) * (255 / white)
+    return Image.fromarray(np.rint(255 - scaled if inverted else scaled).astype(np.uint8))
+
+
+def _check_narrowed(image: Image.Image, name: str, whites: Whites | None) -> WideRange:
+    """A colour picture of 16 bits, of which Pillow gives the upper 8: only if those are in use."""
+    bands = [band for band in image.getbands() if band != "A"]
+    high = max(cast(tuple[int, int], image.getchannel(band).getextrema())[1] for band in bands)
+    range = WideRange("colour", high * 257)
+    white = (whites or whites_of([range]))["whole"]
+    if white < 65535:
+        reason = f"colours of 16 bits that use no more than {white}: convert it to 8 bits a colour first"
+        raise PictureError(name, reason, range)
+    return range
 
 
 def _grey_if_grey(image: Image.Image) -> Image.Image:

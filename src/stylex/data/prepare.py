@@ -9,7 +9,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import IO
@@ -20,9 +20,22 @@ from numpy.typing import NDArray
 from stylex.core.errors import DataError
 from stylex.core.files import cannot_write
 from stylex.core.progress import Done, Listener, Started, Step, silent
-from stylex.data.archive import ArchiveIndex, SplitName, write_archive
-from stylex.data.images import Channels, Fit, PictureError, ReadPicture, check_resolution, quiet_pillow, read_picture
-from stylex.data.source import Listing, Photo, Tree, list_photos, open_tree
+from stylex.data.archive import ArchiveIndex, write_archive
+from stylex.data.images import (
+    Channels,
+    Fit,
+    PictureError,
+    ReadPicture,
+    Whites,
+    WideRange,
+    check_resolution,
+    quiet_pillow,
+    read_picture,
+    whites_of,
+)
+from stylex.data.index import SplitName
+from stylex.data.source import Listing, Photo, list_photos
+from stylex.data.tree import Tree, open_tree
 
 _TASK = "prepare"
 
@@ -38,6 +51,7 @@ class PrepareSummary:
         labels_from: what the labels were taken from.
         counts: pictures of each label; with several labels a picture, it counts for each.
         divided: pictures that the source itself puts in its ``train`` and ``test`` part; empty if it does not.
+        divided_by: what in the source says so.
         duplicates: how many pictures equal an earlier one.
         skipped: files left out, with the reason.
         noted: files, with what is worth knowing of them.
@@ -50,6 +64,7 @@ class PrepareSummary:
     labels_from: str
     counts: Mapping[str, int]
     divided: Mapping[str, int]
+    divided_by: str | None
     duplicates: int
     skipped: tuple[tuple[str, str], ...]
     noted: tuple[tuple[str, str], ...]
@@ -62,9 +77,10 @@ class PrepareSummary:
         if len(self.counts) > names:
             out.append(f"  and {len(self.counts) - names} more labels")
         if self.divided:
-            out.append(
-                "  " + ", ".join(f"{part}: {count}" for part, count in self.divided.items()) + " (by the source)"
-            )
+            parts = ", ".join(f"{part}: {count}" for part, count in self.divided.items())
+            out.append(f"  {parts} (divided {self.divided_by or 'by the source'})")
+        elif self.divided_by:
+            out.append(f"  read: {self.divided_by}")
         if self.duplicates:
             out.append(f"{self.duplicates} equal an earlier picture (a split keeps equal pictures together)")
         for note in dict.fromkeys(note for _, note in self.noted):
@@ -98,8 +114,9 @@ def prepare(
 
     Labels come from the first of these that is there: ``label_column`` (several names joined by commas: multi-label)
     of ``metadata.csv`` or ``metadata.jsonl``, its column ``label``, the class folders, its only other column, its
-    other columns if all are 0 or 1 (multi-label). A column ``split``, or folders ``train`` and ``test`` at the top,
-    divide the pictures. An archive (StyleGAN zip) can be a source too.
+    other columns if all are 0 or 1 (multi-label). A column ``split``, or folders named as parts (``train``, ``val``,
+    ``test`` and the like, at the top or in each class), divide the pictures. An archive (StyleGAN zip) can be a
+    source too. What is white in grey pictures of more than 8 bits is decided once, for all of them.
 
     Args:
         source: class folders, a folder with a table, a flat folder, or a zip of one of these.
@@ -129,9 +146,13 @@ def prepare(
         listing = list_photos(tree, label_column=label_column, group_column=group_column)
         if not listing.photos:
             raise _nothing(source, listing.skipped)
-        listener(Started(task=_TASK, total=len(listing.photos), unit="images"))
         with _spool(out) as spool:
-            read = _read_all(tree, listing, spool, resolution, channels, fit, listener)
+            shape = _Shape(resolution=resolution, channels=channels, fit=fit)
+            read = _read_all(tree, listing, spool, shape, listener)
+            whites = whites_of(read.ranges)
+            if any(whites_of([each]).items() - whites.items() for each in read.ranges):  # one rule for the whole set
+                spool.seek(0)
+                read = _read_all(tree, listing, spool, replace(shape, whites=whites), listener)
             if not read.photos:
                 raise _nothing(source, read.skipped)
             summary = _write(out, spool, read, listing, resolution, channels)
@@ -155,6 +176,16 @@ def _nothing(source: Path, skipped: Sequence[tuple[str, str]]) -> DataError:
         return DataError(f"{source} holds no pictures")
     name, reason = skipped[0]
     return DataError(f"{source} holds no usable picture: {len(skipped)} left out, the first {name}: {reason}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Shape:
+    """What the pictures are to become; see ``read_picture``."""
+
+    resolution: int
+    channels: Channels | None
+    fit: Fit
+    whites: Whites | None = None
 
 
 @contextmanager
@@ -182,28 +213,24 @@ class _Read:
     pixel_hashes: list[bytes]
     skipped: list[tuple[str, str]]
     noted: list[tuple[str, str]]
+    ranges: set[WideRange] = field(default_factory=set)
 
 
-def _read_all(
-    tree: Tree,
-    listing: Listing,
-    spool: IO[bytes],
-    resolution: int,
-    channels: Channels | None,
-    fit: Fit,
-    listener: Listener,
-) -> _Read:
+def _read_all(tree: Tree, listing: Listing, spool: IO[bytes], shape: _Shape, listener: Listener) -> _Read:
+    listener(Started(task=_TASK, total=len(listing.photos), unit="images"))
     read = _Read([], [], [], [], list(listing.skipped), list(listing.noted))
     every = max(1, len(listing.photos) // 200)
 
     def work(photo: Photo) -> ReadPicture | PictureError:
         try:
             data = tree.read(photo.file)
-            return read_picture(data, photo.name, resolution=resolution, channels=channels, fit=fit)
+            return read_picture(data, photo.name, **vars(shape))
         except PictureError as error:
             return error
 
     for done, (photo, result) in enumerate(zip(listing.photos, _in_order(work, listing.photos), strict=True), 1):
+        if result.range is not None:
+            read.ranges.add(result.range)
         if isinstance(result, PictureError):
             read.skipped.append((photo.name, result.reason))
         else:
@@ -285,6 +312,7 @@ def _write(
         labels_from=listing.labels_from,
         counts=_counts(index),
         divided=Counter(split for split in sorted(filter(None, splits), reverse=True)),
+        divided_by=listing.divided_by,
         duplicates=len(photos) - len(first),
         skipped=tuple(read.skipped),
         noted=tuple(noted),

@@ -6,37 +6,29 @@ import csv
 import io
 import json
 import os
-import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
-from typing import Any, Protocol, runtime_checkable
+from pathlib import PurePosixPath
+from typing import Any
 
 from stylex.core.errors import DataError
-from stylex.data.archive import (
+from stylex.data.images import SUFFIXES, PictureError, how_to_convert
+from stylex.data.index import (
     INDEX,
     LABELS,
     Label,
     SplitName,
+    archive_root,
     is_archive_member,
     parse_about,
     parse_labels,
     picture_files,
 )
-from stylex.data.images import MAX_BYTES, SUFFIXES, PictureError
+from stylex.data.layout import PART_WORDS, Place, is_validation, part_of, read_layout
+from stylex.data.tree import Tree, printable
 
 TABLES = ("metadata.csv", "metadata.jsonl")
-SPLITS: Mapping[str, SplitName] = {
-    "train": "train",
-    "training": "train",
-    "val": "train",
-    "valid": "train",
-    "validation": "train",
-    "test": "test",
-    "testing": "test",
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,6 +61,7 @@ class Listing:
         photos: the files to read, in a fixed order.
         label_names: names of the labels; None if unlabelled or unknown.
         labels_from: one phrase saying what the labels were taken from.
+        divided_by: one phrase saying what the pictures' parts were taken from; None if the source does not divide them.
         skipped: files left out already, with the reason.
         noted: names and what is worth knowing of them.
     """
@@ -76,120 +69,9 @@ class Listing:
     photos: tuple[Photo, ...]
     label_names: tuple[str, ...] | None
     labels_from: str
+    divided_by: str | None = None
     skipped: list[tuple[str, str]] = field(default_factory=list)
     noted: list[tuple[str, str]] = field(default_factory=list)
-
-
-@runtime_checkable
-class Tree(Protocol):
-    """Files by name, wherever they lie; names are relative, with ``/``."""
-
-    path: Path
-    names: tuple[str, ...]
-
-    def read(self, name: str) -> bytes:
-        """The file's bytes; PictureError if they cannot be read. Safe in threads."""
-        ...
-
-
-@contextmanager
-def open_tree(path: Path, *, leave_out: Path) -> Iterator[Tree]:
-    """The files of a folder or a zip; ``leave_out`` is not among them.
-
-    Raises:
-        DataError: there is no such folder or zip, or it cannot be read.
-    """
-    if path.is_dir():
-        yield _Folder(path, leave_out)
-        return
-    if not path.exists():
-        raise DataError(f"there is no folder or zip {path}")
-    if not zipfile.is_zipfile(path):
-        raise DataError(f"{path} is neither a folder nor a readable zip")
-    try:
-        archive = zipfile.ZipFile(path)
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
-        raise DataError(f"{path} is not a readable zip ({error})") from None
-    with archive:
-        yield _Zip(path, archive)
-
-
-class _Folder:
-    def __init__(self, path: Path, leave_out: Path) -> None:
-        self.path = path
-        try:
-            found = sorted(_walk(path, leave_out.resolve()))
-        except OSError as error:
-            raise DataError(f"{error.filename or path} cannot be read ({error.strerror or error})") from None
-        self._files = _visible(found)
-        self.names = tuple(self._files)
-
-    def read(self, name: str) -> bytes:
-        path = self.path / self._files[name]
-        try:
-            if path.stat().st_size > MAX_BYTES:
-                raise PictureError(name, f"larger than {MAX_BYTES // 2**20} MiB: refused")
-            return path.read_bytes()
-        except OSError as error:
-            raise PictureError(name, f"cannot be read ({error.strerror or error})") from None
-
-
-def _walk(root: Path, leave_out: Path) -> Iterator[str]:
-    """Names of the regular files below a folder; links to folders are followed, but not in circles."""
-    seen: set[str] = set()
-
-    def refuse(error: OSError) -> None:
-        raise error
-
-    for folder, folders, files in os.walk(root, followlinks=True, onerror=refuse):
-        real = os.path.realpath(folder)
-        if real in seen:
-            folders.clear()
-            continue
-        seen.add(real)
-        folders[:] = sorted(x for x in folders if not x.startswith("."))
-        for file in files:
-            path = Path(folder, file)
-            if not file.startswith(".") and path.is_file() and path.resolve() != leave_out:
-                yield path.relative_to(root).as_posix()
-
-
-class _Zip:
-    def __init__(self, path: Path, archive: zipfile.ZipFile) -> None:
-        self.path = path
-        self._archive = archive
-        infos = {_inside(x.filename): x for x in archive.infolist() if not x.is_dir()}
-        shown = [x for x in sorted(infos) if not any(part.startswith((".", "__MACOSX")) for part in x.split("/"))]
-        self._infos = {name: infos[given] for name, given in _visible(shown).items()}
-        self.names = tuple(self._infos)
-
-    def read(self, name: str) -> bytes:
-        info = self._infos[name]
-        if info.file_size > MAX_BYTES:
-            raise PictureError(name, f"larger than {MAX_BYTES // 2**20} MiB: refused")
-        try:
-            return self._archive.read(info)
-        except Exception as error:  # zipfile, zlib and friends raise nearly anything on damaged data
-            raise PictureError(name, f"cannot be read from the zip ({str(error) or type(error).__name__})") from None
-
-
-def _inside(name: str) -> str:
-    """A zip member's name with ``/``, relative."""
-    return PurePosixPath(name.replace("\\", "/")).as_posix().lstrip("/")
-
-
-def _visible(names: Sequence[str]) -> dict[str, str]:
-    """Names that can be printed and stored (no control characters, all of it text) -> the names given."""
-    out: dict[str, str] = {}
-    for name in names:
-        text = name.encode("utf-8", "replace").decode()
-        shown = base = "".join(c if c.isprintable() else "?" for c in text)
-        again = 2
-        while shown in out:
-            stem, suffix = os.path.splitext(base)
-            shown, again = f"{stem}~{again}{suffix}", again + 1
-        out[shown] = name
-    return out
 
 
 def list_photos(tree: Tree, *, label_column: str | None, group_column: str | None) -> Listing:
@@ -198,10 +80,12 @@ def list_photos(tree: Tree, *, label_column: str | None, group_column: str | Non
     Raises:
         DataError: a table that cannot be meant: broken, without the columns asked for, leading outside, ...
     """
-    if LABELS in tree.names or (tree.names and all(map(is_archive_member, tree.names))):
+    root = archive_root(tree.names)
+    inside = [name.removeprefix(root) for name in tree.names]
+    if root + LABELS in tree.names or (inside and all(map(is_archive_member, inside))):
         if label_column or group_column:
             raise DataError(f"{tree.path} is an archive with {LABELS}: it has no columns to choose labels or groups by")
-        return _list_archive(tree)
+        return _list_archive(tree, root)
     files = [name for name in tree.names if _may_be_picture(name)]
     root = _common_folder([*files, *(name for name in tree.names if PurePosixPath(name).name in TABLES)])
     tables = [name for name in TABLES if root + name in tree.names]
@@ -209,21 +93,26 @@ def list_photos(tree: Tree, *, label_column: str | None, group_column: str | Non
         raise DataError(f"{tree.path} has both {' and '.join(tables)}: keep one")
     pictures = [name[len(root) :] for name in files]
     known = {*files, *(root + name for name in tables)}
-    skipped = [(name, f"not a picture file ({PurePosixPath(name).suffix})") for name in tree.names if name not in known]
+    skipped = [(name, _no_picture(name)) for name in tree.names if name not in known]
     if tables:
         listing = _list_table(tree, root, tables[0], pictures, label_column, group_column)
     else:
         for option, column in (("label", label_column), ("group", group_column)):
             if column is not None:
                 raise DataError(f"{option} column {column!r} was given, but {tree.path} has no {' or '.join(TABLES)}")
-        listing = _list_folders(root, pictures)
+        listing = _list_folders(root, pictures, str(tree.path))
     return Listing(
         photos=listing.photos,
         label_names=listing.label_names,
         labels_from=listing.labels_from,
+        divided_by=listing.divided_by,
         skipped=skipped + listing.skipped,
         noted=listing.noted,
     )
+
+
+def _no_picture(name: str) -> str:
+    return how_to_convert(name) or f"not a picture file ({PurePosixPath(name).suffix})"
 
 
 def _may_be_picture(name: str) -> bool:
@@ -240,56 +129,47 @@ def _common_folder(names: Sequence[str]) -> str:
 # Folders.
 
 
-@dataclass(frozen=True)
-class _Place:
-    """Where a file lies: the word of its split folder, if there are such, and its class folder."""
-
-    split: str | None
-    folder: str | None
-
-
-def _places(names: Sequence[str]) -> dict[str, _Place]:
-    """Read ``train/<class>/...`` and ``test/<class>/...``, or ``<class>/...``; one folder alone is no class."""
-    tops = {name.split("/")[0].lower() if "/" in name else "" for name in names}
-    divided = tops <= SPLITS.keys() and {SPLITS[top] for top in tops} == {"train", "test"}
-    places = {}
-    for name in names:
-        parts = name.split("/")
-        inner = parts[1:] if divided else parts
-        places[name] = _Place(parts[0] if divided else None, inner[0] if len(inner) > 1 else None)
-    if len({place.folder for place in places.values()} - {None}) < 2:
-        return {name: _Place(place.split, None) for name, place in places.items()}
-    return places
-
-
-def _list_folders(root: str, pictures: Sequence[str]) -> Listing:
-    places = _places(pictures)
+def _list_folders(root: str, pictures: Sequence[str], where: str) -> Listing:
+    layout = read_layout(pictures)
+    if layout.doubt:
+        raise DataError(f"{where}: {layout.doubt}")
+    places = layout.places
     label_names = sorted({place.folder for place in places.values() if place.folder is not None})
     number = {label: i for i, label in enumerate(label_names)}
+    parts = sorted({place.part for place in places.values() if place.part})
     photos = []
-    skipped: list[tuple[str, str]] = []
+    skipped = list(layout.aside.items())
     noted: list[tuple[str, str]] = []
     for name, place in places.items():
         if label_names and place.folder is None:
             skipped.append((name, "not in a class folder"))
             continue
         label = None if place.folder is None else number[place.folder]
-        photos.append(Photo(file=root + name, name=name, label=label, split=_split(place.split, name, noted)))
+        photos.append(Photo(file=root + name, name=name, label=label, split=_split(place.part, parts, name, noted)))
     return Listing(
         photos=tuple(photos),
         label_names=tuple(label_names) or None,
-        labels_from="class folders" if label_names else "none (no class folders)",
+        labels_from="class folders" if label_names else _no_labels(root, places),
+        divided_by=layout.reading,
         skipped=skipped,
         noted=noted,
     )
 
 
-def _split(word: str | None, name: str, noted: list[tuple[str, str]]) -> SplitName | None:
+def _no_labels(root: str, places: Mapping[str, Place]) -> str:
+    """Why there are none; one class folder alone makes no classes."""
+    folders = {root + name.rpartition("/")[0] for name in places}
+    alone = folders.pop().strip("/") if len(folders) == 1 else ""
+    return f"none (no class folders: all pictures lie in {alone}/)" if alone else "none (no class folders)"
+
+
+def _split(word: str | None, words: Sequence[str], name: str, noted: list[tuple[str, str]]) -> SplitName | None:
     if not word:
         return None
-    if word.lower().startswith("val"):
+    part = part_of(word, words)
+    if part == "train" and is_validation(word):
         noted.append((name, "of the validation part: counted as training"))
-    return SPLITS[word.lower()]
+    return part
 
 
 # Tables.
@@ -319,9 +199,12 @@ def _list_table(
     if group_column is not None and group_column not in columns:
         raise DataError(f"{where} has no group column {group_column!r}: its columns are {', '.join(columns)}")
     by_name = _rows_by_name(rows, where)
-    places = _places(pictures)
+    layout = read_layout(pictures)
+    places = {name: layout.places.get(name, Place()) for name in pictures}
     free = [x for x in columns if x not in ("file_name", "split", group_column)]
     chosen = _label_columns(label_column, columns, free, by_name, places, where)
+    if layout.doubt and not chosen:
+        raise DataError(f"{tree.path}: {layout.doubt}")
     used = {*chosen, group_column, "split", "file_name"}
     for listed in by_name.values():
         for column in listed.nested:
@@ -345,10 +228,14 @@ def _list_table(
             skipped.append((name, f"not listed in {table}"))
         elif group_column and row is not None and not row.cells.get(group_column):
             skipped.append((name, f"no {group_column} in {table}, line {row.line}"))
+        elif name in layout.aside and not chosen:
+            skipped.append((name, layout.aside[name]))
         else:
             kept.append((name, {} if row is None else row.cells))
 
     label_names, label_of, labels_from = _labels(table, chosen, kept, places)
+    told = {name: cells.get("split") or places[name].part for name, cells in kept}
+    parts = sorted({word for word in told.values() if word})
     photos = []
     noted: list[tuple[str, str]] = []
     for name, cells in kept:
@@ -357,12 +244,22 @@ def _list_table(
         except PictureError as error:
             skipped.append((name, error.reason))
             continue
-        word = cells.get("split") or places[name].split
-        if word and word.lower() not in SPLITS:
+        word = told[name]
+        if word and word.lower() not in PART_WORDS:
             raise DataError(f"{where}, line {by_name[name].line}: split is {word!r}, expected train or test")
         group = cells.get(group_column) if group_column else None
-        photos.append(Photo(file=root + name, name=name, label=label, split=_split(word, name, noted), group=group))
-    return Listing(photos=tuple(photos), label_names=label_names, labels_from=labels_from, skipped=skipped, noted=noted)
+        photos.append(
+            Photo(file=root + name, name=name, label=label, split=_split(word, parts, name, noted), group=group)
+        )
+    by_table = any(cells.get("split") for _, cells in kept)
+    return Listing(
+        photos=tuple(photos),
+        label_names=label_names,
+        labels_from=labels_from,
+        divided_by=f"by the column split of {table}" if by_table else layout.reading,
+        skipped=skipped,
+        noted=noted,
+    )
 
 
 def _read_table(data: bytes, where: str, table: str) -> tuple[tuple[str, ...], list[_Row]]:
@@ -378,7 +275,10 @@ def _read_table(data: bytes, where: str, table: str) -> tuple[tuple[str, ...], l
 
 
 def _csv_rows(text: str, where: str) -> Iterator[_Row]:
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    first = text.partition("\n")[0]
+    # Spreadsheets of many countries write semicolons.
+    separator = next((x for x in ",;\t" if "file_name" in [cell.strip(' "\r') for cell in first.split(x)]), ",")
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True, delimiter=separator)
     try:
         header = [cell.strip() for cell in next(reader, [])]
         twice = [column for column, count in Counter(header).items() if count > 1]
@@ -425,7 +325,7 @@ def _rows_by_name(rows: Sequence[_Row], where: str) -> dict[str, _Row]:
         path = PurePosixPath(given.replace("\\", "/"))
         if path.is_absolute() or ".." in path.parts or ":" in path.parts[0]:
             raise DataError(f"{where}, line {row.line}: file_name {given!r} leads out of the folder: give it relative")
-        (name,) = _visible([path.as_posix()])
+        (name,) = printable([path.as_posix()])
         before = by_name.setdefault(name, row)
         if {**before.cells, "file_name": ""} != {**row.cells, "file_name": ""}:
             raise DataError(f"{where}: lines {before.line} and {row.line} say different things of {given!r}: keep one")
@@ -437,7 +337,7 @@ def _label_columns(
     columns: Sequence[str],
     free: Sequence[str],
     by_name: Mapping[str, _Row],
-    places: Mapping[str, _Place],
+    places: Mapping[str, Place],
     where: str,
 ) -> tuple[str, ...]:
     """The columns the labels are in; none of them if the class folders are the labels, or nothing is."""
@@ -466,7 +366,7 @@ def _labels(
     table: str,
     chosen: Sequence[str],
     kept: Sequence[tuple[str, Mapping[str, str]]],
-    places: Mapping[str, _Place],
+    places: Mapping[str, Place],
 ) -> tuple[tuple[str, ...] | None, Callable[[str, Mapping[str, str]], Label | None], str]:
     """The labels' names, how to tell a picture's label (PictureError: it has none), and where they are from."""
     if len(chosen) > 1:
@@ -504,21 +404,21 @@ def _labels(
 # Archives.
 
 
-def _list_archive(tree: Tree) -> Listing:
+def _list_archive(tree: Tree, root: str) -> Listing:
     """The pictures of an archive of any size and kind, with all that it says of them."""
-    files = picture_files(tree.names)
+    files = [name.removeprefix(root) for name in picture_files(tree.names)]
     where = str(tree.path)
-    labels = parse_labels(tree.read(LABELS), files, where) if LABELS in tree.names else None
-    about = parse_about(tree.read(INDEX), files, where) if INDEX in tree.names else None
+    labels = parse_labels(tree.read(root + LABELS), files, where) if root + LABELS in tree.names else None
+    about = parse_about(tree.read(root + INDEX), files, where) if root + INDEX in tree.names else None
     photos = []
     for i, file in enumerate(files):
         label = None if labels is None else labels[i]
         if about is None:
-            photos.append(Photo(file=file, name=file, label=label))
+            photos.append(Photo(file=root + file, name=file, label=label))
             continue
         photos.append(
             Photo(
-                file=file,
+                file=root + file,
                 name=about.names[i],
                 label=label,
                 split=about.splits[i],

@@ -15,7 +15,6 @@ from torch import Tensor
 from stylex.core.errors import EvaluationError
 from stylex.evaluation.subject import gradients
 from stylex.models.snapshot import Snapshot
-from stylex.search.render import draw
 
 _STEPS = 10
 _STRIDE = 2.5
@@ -63,4 +62,6 @@ def attack(
 def redrawn(snapshot: Snapshot, x: Float[Tensor, "n c h w"], c: Float[Tensor, "n k"]) -> Float[Tensor, "n c h w"]:
     """Images encoded and drawn again by networks that are told ``c``."""
     pieces = zip(x.split(64), c.split(64), strict=True)
-    return torch.cat([draw(snapshot.generator.synthesis, snapshot.styles_of(part, told)) for part, told in pieces])
+    return torch.cat(
+        [snapshot.generator.synthesis(snapshot.styles_of(part, told)).clamp(-1, 1) for part, told in pieces]
+    )

@@ -156,8 +156,8 @@ def config_from_json(kind: type[Config], row: Mapping[str, Any]) -> Config:
     for name, value in row.items():
         if not _IS[fields[name]](value):
             raise ConfigError(f"{kind.__name__}: {name} is {value!r:.80}, expected {fields[name]}")
-    given: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in row.items()}
-    return kind(**given)
+    values: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in row.items()}
+    return kind(**values)
 
 
 _LATER: Mapping[type, dict[str, Any]] = {

@@ -15,9 +15,10 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from stylex.core.errors import StoreError
 from stylex.core.evaluation import Evaluation
 from stylex.core.explanation import Counterfactual, ExplainedImage, Explanation, Picture
-from stylex.core.files import write_whole
+from stylex.core.files import cannot_write, write_whole
 from stylex.report import words
 from stylex.report.evaluated import Evaluated, evaluated
 from stylex.report.figures import changed_box, difference_map, difference_scale, encode, enlarge
@@ -28,6 +29,8 @@ from stylex.store.folder import REPORT, read_explanation
 MAX_BYTES = 8_000_000
 """A report stays below this, so that it can be sent by mail."""
 
+_MARK = b"default-src &#39;none&#39;; img-src data:; style-src"
+"""What every report has had in its head: by this one is told from a page of somebody else."""
 _CLASSES_SHOWN = 5
 _LONGEST_SETTINGS = 100_000
 
@@ -68,8 +71,10 @@ def write_report(
         evaluation: what was measured of it; not given: what lies in the explanation's folder.
 
     Raises:
-        StoreError: the folder cannot be read, or the file cannot be written.
+        StoreError: the folder cannot be read, something else stands in the file's place, or it cannot be written.
     """
+    if out is not None:
+        _check_place(Path(out))
     if isinstance(explanation, Explanation):
         assert out is not None, "an explanation that is not in a folder needs a place for its report"
     else:
@@ -80,6 +85,20 @@ def write_report(
     path = Path(out)
     write_whole(path, render_report(explanation, evaluation).encode())
     return path
+
+
+def _check_place(path: Path) -> None:
+    """A report replaces a report, and nothing else that a person may have there."""
+    if path.is_dir():
+        raise StoreError(f"{path} is a folder; give --out a file for the report, such as {path / REPORT}")
+    if path.exists():
+        try:
+            with path.open("rb") as file:
+                ours = _MARK in file.read(4096)
+        except OSError as refusal:
+            raise cannot_write(path, refusal) from refusal
+        if not ours:
+            raise StoreError(f"{path} holds something else and stays as it is; choose another name for the report")
 
 
 def render_report(explanation: Explanation, evaluation: Evaluation | None = None, *, max_bytes: int = MAX_BYTES) -> str:

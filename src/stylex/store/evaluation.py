@@ -8,7 +8,7 @@ from pathlib import Path
 
 from stylex.core.errors import StoreError, first_line
 from stylex.core.evaluation import Evaluation
-from stylex.core.files import write_whole
+from stylex.core.files import check_writable, write_whole
 from stylex.store.folder import EVALUATION
 
 
@@ -59,8 +59,9 @@ def check_file(path: Path, *, overwrite: bool) -> None:
     """Say before any work that an evaluation could not be written there.
 
     Raises:
-        StoreError: something else stands there, or an evaluation that may not be replaced.
+        StoreError: something else stands there, an evaluation that may not be replaced, or the system refuses.
     """
+    check_writable(path)
     if not os.path.lexists(path):
         return
     if not path.is_file():

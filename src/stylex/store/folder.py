@@ -23,7 +23,7 @@ from PIL import Image
 from stylex.core.attribute import Attribute, AttributeRanking
 from stylex.core.errors import StoreError
 from stylex.core.explanation import Counterfactual, ExplainedImage, Explanation, Picture, Strip
-from stylex.core.files import new_folder, write_whole
+from stylex.core.files import check_writable, new_folder, write_whole
 from stylex.core.stylespace import StyleCoordinate, StyleKind, StyleSpace, StyleStatistics
 
 SCHEMA = "stylex-explanation"
@@ -120,8 +120,9 @@ def check_place(target: Path, *, overwrite: bool) -> None:
     """Say before any work that an explanation could not be written there.
 
     Raises:
-        StoreError: something else stands there, or an explanation that may not be replaced.
+        StoreError: something else stands there, an explanation that may not be replaced, or the system refuses.
     """
+    check_writable(target)
     if not os.path.lexists(target):
         return
     if not target.is_dir() or target.is_symlink():

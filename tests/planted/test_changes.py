@@ -10,9 +10,11 @@ import torch
 
 from stylex.data.archive import ImageSet
 from stylex.evaluation.evaluate import Options, find
-from stylex.evaluation.readers import FactorReader
-from stylex.evaluation.subject import Subject
-from stylex.evaluation.truth import factor_changes
+from stylex.planted.changes import factor_changes
+from stylex.planted.readers import FactorReader
+from stylex.search.config import SearchConfig
+from stylex.search.encoding import encode_set
+from stylex.search.subject import TrainedSubject
 
 
 class Reads(FactorReader):
@@ -25,10 +27,15 @@ class Reads(FactorReader):
         return torch.stack([x[..., :8].mean(dim=(1, 2, 3)), x[..., 8:].mean(dim=(1, 2, 3))], dim=1)
 
 
-def test_factors_are_read_before_and_after(subject: Subject, images: ImageSet) -> None:
+def test_factors_are_read_before_and_after(subject: TrainedSubject, images: ImageSet) -> None:
     held_out = images.split("test")
-    found = find(subject, held_out, [1], Options(searched=8, attributes=3, shift_range=2.0))
-    s = subject.encode(held_out).s[:6]
+    found = find(
+        subject,
+        held_out,
+        [1],
+        Options(searched=8, attributes=3, search=SearchConfig(method="attfind", shift_range=2.0)),
+    )
+    s = encode_set(subject, held_out).s[:6]
     ranking = found.rankings[1]
     nothing = replace(ranking[0], shift_range=0.0)
     measured = factor_changes(subject, Reads(), s, [*ranking, nothing])

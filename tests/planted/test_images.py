@@ -7,7 +7,7 @@ import pytest
 
 from stylex.core.errors import DataError
 from stylex.data.archive import open_images
-from stylex.data.planted import FAMILIES, Planted, planted_family, write_planted
+from stylex.planted.images import FAMILIES, Planted, planted_family, write_planted
 
 EACH = pytest.mark.parametrize("family", sorted(FAMILIES))
 

@@ -11,10 +11,10 @@ from numpy import ndarray
 from torch import Tensor
 
 from stylex.core.attribute import Attribute
-from stylex.evaluation.readers import FactorReader
-from stylex.evaluation.subject import Subject
-from stylex.metrics.truth import FactorChanges
+from stylex.planted.readers import FactorReader
+from stylex.planted.truth import FactorChanges
 from stylex.search.shifts import apply_attributes
+from stylex.search.subject import Subject
 
 
 def factor_changes(

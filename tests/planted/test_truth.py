@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from stylex.metrics.truth import FactorChanges, truth
+from stylex.planted.truth import FactorChanges, truth
 
 CAUSES = (0, 1, 2)
 STRENGTHS = np.array([3.0, 2.0, 1.0, 0.0, 0.0])
