@@ -53,12 +53,12 @@ class Seen:
     Attributes:
         statistics: of their style vectors.
         latents: ``[m, w_dim]``, to draw others like them.
-        maps: ``[m, m_dim]`` of some, for pictures that are of no image; None of networks without maps.
+        maps: ``[k, m_dim]`` of some, for pictures that are of no image; None of networks without maps.
     """
 
     statistics: StyleStatistics
     latents: Float[NDArray[Any], "m w_dim"]
-    maps: Float[Tensor, "m m_dim"] | None
+    maps: Float[Tensor, "k m_dim"] | None
 
     def some_maps(self, n: int) -> Float[Tensor, "n m_dim"] | None:
         """Maps for ``n`` pictures, each in its turn."""
