@@ -152,8 +152,9 @@ def test_the_control_moves_every_image_as_far_along_one_direction_a_draw(make_wo
     for moved in seen[1:]:
         step = (moved - world.s) / std
         torch.testing.assert_close(step.norm(dim=1), length)
+        step = step[length > 0]  # an image at the extreme stays where it is
         alike = torch.nn.functional.cosine_similarity(step, step[:1])
-        torch.testing.assert_close(alike, torch.ones(8))
+        torch.testing.assert_close(alike, torch.ones(len(step)))
         assert (step[:, world.space.conv_dim :] == 0).all()  # ToRGB was not searched
 
 

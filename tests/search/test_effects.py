@@ -310,18 +310,19 @@ def test_what_a_lost_process_left_is_measured_when_called_again(make_world, tmp_
 def test_bfloat16_is_refused_where_it_is_not_exact_enough(network, monkeypatch) -> None:
     monkeypatch.setattr("stylex.search.moves.has_fast_bf16", lambda place: True)
     synthesis, judge, space, s = network
-    exact = measure_effects(Subject(synthesis=synthesis, classifier=judge, space=space), s, image_ids=list("abc"))
+    subject = Subject(synthesis=synthesis, classifier=judge, space=space)
+    exact = measure_effects(subject, s, image_ids=list("abc"))
     heard: list[Event] = []
     options = {"image_ids": list("abc"), "listener": heard.append}
     refused = stream_effects(
-        Subject(synthesis=synthesis, classifier=judge, space=space),
+        subject,
         s,
         **options,
         how=Measuring(precision="bf16", tolerance=0.0),
     )
     np.testing.assert_array_equal(refused.values, exact.values)
     granted = stream_effects(
-        Subject(synthesis=synthesis, classifier=judge, space=space),
+        subject,
         s,
         **options,
         how=Measuring(precision="bf16", tolerance=0.2),
@@ -332,7 +333,7 @@ def test_bfloat16_is_refused_where_it_is_not_exact_enough(network, monkeypatch) 
     assert "drawn in bfloat16" in said[1]
     monkeypatch.setattr("stylex.search.moves.has_fast_bf16", lambda place: False)
     slow = stream_effects(
-        Subject(synthesis=synthesis, classifier=judge, space=space),
+        subject,
         s,
         **options,
         how=Measuring(precision="bf16", tolerance=0.2),
