@@ -19,6 +19,7 @@ from stylex.classifiers.programs import load_exported, load_torchscript
 from stylex.classifiers.small import load_small_classifier
 from stylex.classifiers.spec import ClassifierSpec
 from stylex.core.errors import ClassifierError
+from stylex.core.files import read_whole
 
 Reference = str | os.PathLike[str] | nn.Module | Callable[..., Any]
 
@@ -216,8 +217,8 @@ def read_spec(path: Path) -> ClassifierSpec:
         ClassifierError: the file cannot be read, or is not a spec.
     """
     try:
-        given = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        given = json.loads(read_whole(path, largest=2**24))
+    except (OSError, ValueError, RecursionError) as error:
         raise ClassifierError(f"the spec {path} cannot be read: {_reason(error)}") from error
     try:
         return ClassifierSpec.from_json(given)

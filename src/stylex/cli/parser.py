@@ -12,6 +12,7 @@ import re
 import typing
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NoReturn, cast
 
@@ -22,6 +23,7 @@ from jsonargparse import ArgumentParser, DefaultHelpFormatter, Namespace
 import stylex
 from stylex.cli.verbs import VERBS, Verb, function_of
 from stylex.core.errors import ConfigError
+from stylex.core.files import read_whole
 from stylex.core.progress import Listener
 from stylex.training.config import TrainConfig
 from stylex.training.config import preset as settings_of
@@ -206,6 +208,8 @@ def _configured(config: TrainConfig, options: Namespace) -> TrainConfig:
     for field in fields(config):
         part = getattr(config, field.name)
         if is_dataclass(part):
+            if not isinstance(options[field.name], Namespace):
+                raise ConfigError(f"{field.name}: expected a group of options, got {options[field.name]!r:.80}")
             values[field.name] = replace(cast(Any, part), **vars(options[field.name]))
         elif options[field.name] is not None:
             values[field.name] = options[field.name]
@@ -246,16 +250,31 @@ def _in_files(arguments: Sequence[str]) -> dict[str, Any]:
     return known
 
 
+_LARGEST_CONFIG = 2**20
+_MOST_BRACKETS = 2000
+
+
+class _NoAliases(yaml.SafeLoader):
+    """YAML without ``*name``: a few lines of names for names would unfold to more than fits into memory."""
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        if self.check_event(yaml.AliasEvent):
+            raise yaml.YAMLError("names for other parts of the file (*name) are not read here")
+        return super().compose_node(parent, index)
+
+
 def _read_config(path: str) -> Mapping[str, Any]:
     try:
-        with open(path, encoding="utf-8") as file:
-            content = yaml.safe_load(file)
+        text = read_whole(Path(path), largest=_LARGEST_CONFIG).decode()
+        if text.count("[") + text.count("{") > _MOST_BRACKETS:
+            raise yaml.YAMLError("too many brackets for settings")
+        content = yaml.load(text, _NoAliases)
     except OSError as error:
         raise ConfigError(f"--config {path}: {error.strerror}; expected a YAML or JSON file") from error
     except UnicodeDecodeError as error:
         raise ConfigError(f"--config {path}: not a text file; expected YAML or JSON in UTF-8") from error
-    except yaml.YAMLError as error:
-        raise ConfigError(f"--config {path}: not readable as YAML or JSON: {error}") from error
+    except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
+        raise ConfigError(f"--config {path}: not readable as YAML or JSON: {str(error)[:300]}") from error
     if not isinstance(content, dict):
         raise ConfigError(f"--config {path}: expected lines like 'resolution: 32', got {type(content).__name__}")
     return content
