@@ -891,6 +891,10 @@ def _device(name: str) -> str:
         raise ConfigError(f"no device {name!r}; expected auto, cpu, cuda or cuda:1") from None
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise ConfigError(f"device {name} is not on this machine ({torch.cuda.device_count()} GPUs); try auto or cpu")
+    try:
+        (torch.zeros(2, device=device) + 1).sum().item()
+    except Exception as error:  # each kind of device has its own way to say that it is not there, or only a shell
+        raise ConfigError(f"device {name} cannot be used on this machine; try auto or cpu") from error
     return name
 
 
@@ -970,10 +974,12 @@ def _label(name: str | None, labels: tuple[str, ...]) -> int | None:
     """
     if name is None or name in labels:
         return None if name is None else labels.index(name)
-    if name.isdecimal() and int(name) < len(labels):
+    if name.isdecimal() and len(name) < 10 and int(name) < len(labels):
         return int(name)
     known = ", ".join(labels[:10]) + (", ..." if len(labels) > 10 else "")
-    raise SearchError(f"the classifier has no label {name!r}; it knows {known} (or give a number below {len(labels)})")
+    raise SearchError(
+        f"the classifier has no label {name[:80]!r}; it knows {known} (or give a number below {len(labels)})"
+    )
 
 
 def _fits(images: ImageSet, snapshot: Snapshot, data: str | Path) -> None:

@@ -28,7 +28,14 @@ _FORMS = (
     "or a folder with classifier.json and weights.safetensors"
 )
 _TORCHSCRIPT = (".pt", ".ts", ".torchscript")
-_SUFFIXES = (*_TORCHSCRIPT, ".pt2", ".pth", ".ckpt", ".bin", ".pkl", ".safetensors", ".onnx", ".h5", ".keras")
+_OTHER_PROGRAMS = {
+    ".onnx": "ONNX is not opened: export the model with torch.export.save from PyTorch, or convert it (onnx2torch)",
+    ".keras": "Keras is not opened: a classifier must be a PyTorch program, since gradients go through it",
+    ".h5": "Keras is not opened: a classifier must be a PyTorch program, since gradients go through it",
+    ".tflite": "TensorFlow Lite is not opened: a classifier must be a PyTorch program, since gradients go through it",
+    ".pb": "TensorFlow is not opened: a classifier must be a PyTorch program, since gradients go through it",
+}
+_SUFFIXES = (*_TORCHSCRIPT, ".pt2", ".pth", ".ckpt", ".bin", ".pkl", ".safetensors", *_OTHER_PROGRAMS)
 
 
 def load_classifier(reference: Reference, spec: ClassifierSpec | None = None) -> Classifier:
@@ -195,7 +202,8 @@ def _from_file(path: Path, spec: ClassifierSpec | None) -> Classifier:
     elif suffix in _TORCHSCRIPT:
         load = load_torchscript
     else:
-        raise ClassifierError(f"cannot load a classifier from {path}: weights alone are no program; {_FORMS}")
+        reason = _OTHER_PROGRAMS.get(suffix, "weights alone are no program")
+        raise ClassifierError(f"cannot load a classifier from {path}: {reason}; {_FORMS}")
     spec = spec or _sidecar(path)
     return Classifier(load(path), spec)
 

@@ -12,6 +12,7 @@ import re
 import typing
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
+from functools import cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NoReturn, cast
@@ -71,7 +72,7 @@ def parse(arguments: Sequence[str]) -> Command:
         ConfigError: an unknown command or option, or a value that cannot be meant.
         SystemExit: ``--help``, ``--version`` or ``--print_config`` were asked for, and answered.
     """
-    spelled = [_spelled(argument) for argument in arguments]
+    spelled = _bracketed([_spelled(argument) for argument in arguments])
     parser = build_parser(_in_files(spelled))
     chosen = parser.parse_args(spelled)
     name = chosen.verb
@@ -291,6 +292,40 @@ def _spelled(argument: str) -> str:
     return "--" + name[2:].replace("-", "_") + equals + value
 
 
+def _bracketed(arguments: Sequence[str]) -> list[str]:
+    """Lists of numbers may come bare or in round brackets: ``--model.encoder-widths 64,64,32``."""
+    out: list[str] = []
+    for argument in arguments:
+        name, equals, value = argument.partition("=")
+        if equals and name in _list_options():
+            out.append(f"{name}={_in_brackets(value)}")
+        else:
+            out.append(_in_brackets(argument) if out and out[-1] in _list_options() else argument)
+    return out
+
+
+def _in_brackets(value: str) -> str:
+    bare = value.strip().removeprefix("(").removesuffix(")").strip().removesuffix(",")
+    return f"[{bare}]" if re.fullmatch(r"\d+(\s*,\s*\d+)+", bare) else value
+
+
+@cache
+def _list_options() -> frozenset[str]:
+    """The settings of a training that are lists."""
+    parts = [(field.name, hint) for field, hint in _hinted(TrainConfig) if is_dataclass(hint)]
+    return frozenset(
+        f"--{part}.{field.name}"
+        for part, kind in parts
+        for field, hint in _hinted(kind)
+        if typing.get_origin(hint) is tuple
+    )
+
+
+def _hinted(kind: Any) -> list[tuple[Any, Any]]:
+    hints = typing.get_type_hints(kind)
+    return [(field, hints[field.name]) for field in fields(kind)]
+
+
 def shown(option: str) -> str:
     """An option as help and messages write it."""
     return option if option == "--print_config" else option.replace("_", "-")
@@ -305,6 +340,8 @@ class _Help(DefaultHelpFormatter):
             return text
         if action.required:
             return f"{text} (required)"
+        if isinstance(action.default, tuple):  # as it is typed
+            return f"{text} (default: {','.join(map(str, action.default))})"
         if action.option_strings and action.nargs != 0 and action.default not in (None, argparse.SUPPRESS):
             return f"{text} (default: %(default)s)"
         return text

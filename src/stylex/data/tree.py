@@ -41,7 +41,7 @@ def open_tree(path: Path, *, leave_out: Path) -> Iterator[Tree]:
     if path.is_dir():
         yield _Folder(path, leave_out)
         return
-    if not path.exists():
+    if not path.is_file():  # nor is a pipe, which would be waited for
         raise DataError(f"there is no folder or zip {path}")
     if not zipfile.is_zipfile(path):
         raise DataError(f"{path} is neither a folder nor a readable zip")

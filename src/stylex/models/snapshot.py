@@ -253,6 +253,8 @@ def _check_fields(description: Mapping[str, Any]) -> None:
             raise SnapshotError(f"{name} is missing")
         if not isinstance(description[name], kinds):
             raise SnapshotError(f"{name} is of type {type(description[name]).__name__}")
+    if not 0 <= description["nimg"] < 2**63:
+        raise SnapshotError("nimg is beyond what can be counted")
     figures = description["figures"].values()
     if not all(isinstance(value, float) or (isinstance(value, int) and abs(value) < 2**63) for value in figures):
         raise SnapshotError("figures are not numbers")

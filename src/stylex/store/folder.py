@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from importlib import resources
 from pathlib import Path, PurePosixPath
-from typing import Any, get_args
+from typing import Any, cast, get_args
 from zipfile import BadZipFile, ZipFile
 
 import numpy as np
@@ -377,7 +377,8 @@ def _load_manifest(folder: Path) -> dict[str, Any]:
         )
     # To the standard 1.0 is an integer; to Python it is no index.
     types = Draft202012Validator.TYPE_CHECKER.redefine("integer", lambda checker, value: type(value) is int)
-    wrong = best_match(extend(Draft202012Validator, type_checker=types)(_schema()).iter_errors(manifest))
+    validator: Any = cast(Any, extend)(Draft202012Validator, type_checker=types)
+    wrong = best_match(validator(_schema()).iter_errors(manifest))
     if wrong is not None:
         raise StoreError(f"{file} is damaged at {wrong.json_path}: {wrong.message[:200]}; write the explanation again")
     _check_references(manifest, str(file))
