@@ -5,6 +5,8 @@ from __future__ import annotations
 import functools
 import inspect
 import json
+import os
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -146,3 +148,49 @@ def test_a_config_file_that_means_nothing_is_refused_in_one_line(tmp_path: Path,
         parse(["train", "--config", str(file)])
     assert said in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["64,48,32,16", "[64,48,32,16]", "(64, 48, 32, 16)", "[64, 48, 32, 16]"])
+def test_lists_are_taken_as_the_help_shows_them(text: str) -> None:
+    for form in (["--model.encoder-widths", text], [f"--model.encoder_widths={text}"]):
+        assert parse([*TRAIN, *form]).call["config"].model.encoder_widths == (64, 48, 32, 16)
+
+
+def test_the_help_shows_lists_as_they_can_be_typed(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        parse(["train", "--help"])
+    shown = " ".join(capsys.readouterr().out.split())
+    default = re.search(r"feature channels of the generator at 4, 8, ... px. \(default: ([^)]*)\)", shown)
+    assert default is not None
+    given = parse([*TRAIN, "--model.generator-widths", default[1]]).call["config"]
+    assert given.model.generator_widths == parse(TRAIN).call["config"].model.generator_widths
+
+
+PAIRS = zip("abcdefgh", "bcdefghi", strict=True)
+BOMB = "a: &a [1,1,1,1,1,1,1,1,1]\n" + "".join(f"{y}: &{y} [{','.join(['*' + x] * 9)}]\n" for x, y in PAIRS)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (BOMB, "names for other parts of the file"),
+        ("[" * 100_000, "too many brackets"),
+        ("kimg: " + "9" * 5000, "not readable"),
+        ("a: 1\n" * 200_000 + "b" * 1_000_000, "larger than 1 MiB"),
+        ("loss: 5\n", "loss"),
+        ("? [a]\n: 1\n", "not readable|expected"),
+        ("kimg: \x00", "not readable"),
+    ],
+    ids=["aliases", "deep", "digits", "large", "no group", "list as a name", "null"],
+)
+def test_a_settings_file_that_is_a_trap_is_refused_in_one_line(tmp_path: Path, text: str, says: str) -> None:
+    (tmp_path / "c.yaml").write_text(text)
+    with pytest.raises(ConfigError, match=says) as caught:
+        parse([*TRAIN, "--config", str(tmp_path / "c.yaml")])
+    assert "\n" not in str(caught.value)
+
+
+def test_a_settings_file_that_is_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "c.yaml")
+    with pytest.raises(ConfigError, match="not a regular file"):
+        parse([*TRAIN, "--config", str(tmp_path / "c.yaml")])
