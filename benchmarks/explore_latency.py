@@ -26,11 +26,11 @@ import stylex
 from stylex.classifiers import Classifier, ClassifierSpec, fingerprint
 from stylex.core.attribute import Attribute
 from stylex.core.stylespace import StyleStatistics
+from stylex.live.studio import Arrived, LiveStudio
 from stylex.models.discriminator import Discriminator
 from stylex.models.encoder import Encoder
 from stylex.models.generator import Generator
 from stylex.models.snapshot import load_snapshot, save_snapshot
-from stylex.search.studio import LiveStudio
 from stylex.training.config import PRESETS
 from stylex.ui.server import build_app
 
@@ -164,7 +164,8 @@ def _random(resolution: int, *, paper: bool) -> LiveStudio:
         studio = LiveStudio(load_snapshot(Path(folder) / "snapshot"), judge)
     random = np.random.default_rng(0)
     for i in range(8):
-        studio._take(random.integers(0, 255, (1, resolution, resolution, 3), dtype=np.uint8), [f"image {i}"], [None])
+        pictures = random.integers(0, 255, (1, resolution, resolution, 3), dtype=np.uint8)
+        studio.take(Arrived(pictures=pictures, names=[f"image {i}"], labels=[None]))
     return _with_knobs(studio)
 
 

@@ -48,11 +48,11 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
-from stylex.api import _trained
 from stylex.classifiers.classifier import Classifier
 from stylex.classifiers.small import SmallCNN
 from stylex.classifiers.spec import ClassifierSpec
 from stylex.core.attribute import AttributeRanking
+from stylex.core.progress import silent
 from stylex.core.stylespace import StyleSpace, StyleStatistics
 from stylex.data import open_images
 from stylex.models.discriminator import Discriminator
@@ -60,6 +60,7 @@ from stylex.models.encoder import Encoder
 from stylex.models.generator import Generator, Synthesis
 from stylex.models.precision import has_fast_bf16
 from stylex.models.snapshot import Snapshot
+from stylex.opening import OpenedRun
 from stylex.search.attfind import attfind
 from stylex.search.choosing import choose_to_search
 from stylex.search.choosing import few as few_of
@@ -141,7 +142,8 @@ class Row(NamedTuple):
 
 def trained(folder: Path, data: Path, classifier: str | None, images: int) -> Case:
     """The subject of a snapshot and an archive."""
-    snapshot, judge = _trained(folder, classifier, None, "cpu", lambda event: None)
+    opened = OpenedRun.open(folder, classifier=classifier, spec=None, device="cpu", listener=silent)
+    snapshot, judge = opened.snapshot, opened.classifier
     archive = open_images(data)
     chosen = choose_to_search(judge, archive.split("test"), images, target=None)
     x = chosen.batch(range(len(chosen)))

@@ -7,30 +7,23 @@ torch) are imported inside the verbs, so that this module, and the command line 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from stylex.core.errors import ClassifierError, ConfigError, DataError, EvaluationError, SearchError
-from stylex.core.progress import Alarm, Found, Listener, silent
+from stylex.core.errors import ConfigError, DataError, EvaluationError, SearchError
+from stylex.core.progress import Found, Listener, silent
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-    from torch import nn
 
-    from stylex.classifiers import Classifier, ClassifierSpec
     from stylex.core.evaluation import Evaluation
     from stylex.core.explanation import Explanation
     from stylex.core.studio import Studio
-    from stylex.data import ImageSet
     from stylex.data.prepare import PrepareSummary
-    from stylex.models.snapshot import Snapshot
+    from stylex.opening import ClassifierLike, ClassifierSpecLike
     from stylex.training.config import TrainConfig
     from stylex.training.held_out import Panel
-
-    ClassifierLike = str | Path | nn.Module | Callable[..., Any]
-    ClassifierSpecLike = ClassifierSpec | str | Path
 else:  # names for those who read the signatures at run time, without what they would import
     ClassifierLike = ClassifierSpecLike = Evaluation = Explanation = PrepareSummary = Studio = TrainConfig = Any
 
@@ -122,8 +115,9 @@ def fit_classifier(
     from stylex.classifiers import fit_small_classifier, save_small_classifier
     from stylex.classifiers.small import check_place
     from stylex.data import open_images
+    from stylex.opening import device_named
 
-    folder, place = Path(out), _device(device)
+    folder, place = Path(out), device_named(device)
     check_place(folder, overwrite=overwrite)
     images = open_images(data)
     if images.labels is None or images.numbered_names is None:
@@ -154,7 +148,7 @@ def train(
     data: str | Path,
     classifier: ClassifierLike,
     out: str | Path,
-    preset: str = "small-32",
+    preset: str | None = None,
     kimg: float | None = None,
     config: TrainConfig | None = None,
     classifier_spec: ClassifierSpecLike | None = None,
@@ -172,7 +166,8 @@ def train(
         classifier: the classifier to explain: ``package.module:callable``, a TorchScript file or a ``.pt2``
             program; in Python also a module or a function.
         out: the run's folder: snapshots, panels, ``stats.jsonl`` and the state to resume from.
-        preset: the settings to start from: ``tiny-16``, ``small-32``, ``medium-64`` or ``paper-256``.
+        preset: the settings to start from: ``tiny-16``, ``small-32``, ``medium-64`` or ``paper-256``; not given: the
+            first one for images of the data's resolution.
         kimg: how long to train, in thousands of images shown; not given: as the preset says.
         config: all the settings, instead of a preset.
         classifier_spec: a JSON file that says what the classifier takes and gives (labels, input size, mean
@@ -191,18 +186,21 @@ def train(
     """
     from stylex.classifiers import check_classifier, describe, fingerprint, load_classifier
     from stylex.data import open_images
-    from stylex.training.config import resolved
+    from stylex.opening import device_named, spec_of
+    from stylex.training.config import preset_for, resolved
     from stylex.training.loop import train_networks
+    from stylex.training.rehearsal import images_seen, plan
 
-    place, folder = _device(device), Path(out)
+    place, folder = device_named(device), Path(out)
     images = open_images(data)
-    options = resolved(preset, config, kimg=kimg, seed=seed)
+    start = preset if preset is not None or config is not None else preset_for(images.resolution)
+    options = resolved(start, config, kimg=kimg, seed=seed)
     if images.resolution != options.model.resolution:
         raise ConfigError(
             f"{data} holds images of {images.resolution} px, but the settings are for {options.model.resolution} px; "
             f"choose a preset for {images.resolution} px, or prepare with --resolution {options.model.resolution}"
         )
-    judge = load_classifier(classifier, _spec(classifier_spec)).to(place)
+    judge = load_classifier(classifier, spec_of(classifier_spec)).to(place)
     some = images.batch(range(0, len(images), -(-len(images) // 64)))
     size, channels = images.resolution, images.channels
     check_classifier(judge, channels=channels, resolution=size, labels=images.label_names, images=some)
@@ -217,7 +215,13 @@ def train(
         "classifier": fingerprint(judge),
     }
     if dry_run:
-        listener(Found(message=_plan(options, training, len(held_out), judge, place, _done(folder, identity))))
+        listener(
+            Found(
+                message=plan(
+                    options, training, judge, place, held_out=len(held_out), done=images_seen(folder, identity)
+                )
+            )
+        )
         return folder
     train_networks(
         config=options,
@@ -277,16 +281,16 @@ def find(
         torgb: search the styles of the ToRGB layers too.
         shift_range: how far each coordinate is moved: 1 is to the observed extreme.
         realism: reject attributes that move the discriminator's logit by more than this (not given: reject none).
-        method: ``directions`` tries directions in w along which images vary independently, and tells only those
-            whose effect is no accident and no trifle; ``attfind`` searches single style coordinates, as published;
+        method: ``directions`` tries ICA directions in w, and tells only those whose effect is
+            significant and large enough to matter; ``attfind`` searches single style coordinates, as published;
             ``eigenfind`` tries the 20 directions that change the generator's styles most, and ranks them by itself.
         search: ``exact`` moves every coordinate on every image; ``screened`` only those that a screen by gradients
             keeps, and says how many of the strongest it holds (``eigenfind``: ranks on some of the images); ``auto``
             is exact where that takes minutes.
-        recall: the share of the strongest moves that a screen must hold, as estimated on images searched in full.
+        recall: the fraction of the strongest moves that a screen must hold, as estimated on images searched in full.
         precision: ``bf16`` draws in bfloat16 where the hardware has it and effects change by 2% of the largest at
             most, measured on some moves of one image; a screen's survivors are measured in ``float32`` anyway.
-        classifier_spec: a JSON file that describes the classifier, as of ``train``.
+        classifier_spec: a JSON file that describes the classifier, as in ``train``.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:1``.
         overwrite: replace an explanation folder that is already there.
         listener: hears the progress.
@@ -300,6 +304,7 @@ def find(
     """
     from stylex.data import open_images
     from stylex.models.processes import join
+    from stylex.opening import OpenedRun, device_named, label_texts, record
     from stylex.search.choosing import choose_to_search
     from stylex.search.class_search import Workplace, explain_class
     from stylex.search.config import SearchConfig
@@ -308,7 +313,7 @@ def find(
     from stylex.search.subject import TrainedSubject
     from stylex.store.folder import check_place, read_explanation, write_explanation
 
-    place, folder = _device(device), Path(out)
+    place, folder = device_named(device), Path(out)
     config = SearchConfig(
         target=target,
         source=source,
@@ -326,29 +331,30 @@ def find(
     check_place(folder, overwrite=overwrite)
     processes = join(place)
     place = processes.device(place)
-    snapshot, judge = _trained(run, classifier, classifier_spec, place, listener)
-    judge, to = _aim(judge, target)
-    start = _label(source, judge.spec.labels)
+    opened = OpenedRun.open(run, classifier=classifier, spec=classifier_spec, device=place, listener=listener)
+    opened, to = opened.aimed_at(target)
+    start = opened.label(source)
     archive = open_images(data)
-    _fits(archive, snapshot, data)
+    opened.check_images(archive, data)
+    snapshot, judge = opened.snapshot, opened.classifier
     chosen = choose_to_search(judge, archive.split("test"), images, target=to, source=start)
     plain = TrainedSubject.of(snapshot, judge)
     snapshot = METHODS[method].prepare(snapshot, lambda: latents_of(plain, archive))
     subject = TrainedSubject.of(snapshot, judge, torgb=torgb)
     explanation = explain_class(
         subject,
-        encode_stream(subject, chosen, _names_of(chosen)),
+        encode_stream(subject, chosen, label_texts(chosen)),
         config,
         target=to,
         source=start,
         settings={
             "verb": "find",
-            **_record(run, data, classifier, classifier_spec),
+            **record(run, data, classifier, classifier_spec),
             "data_fingerprint": archive.fingerprint,
             **config.to_json(),
             "searched": list(chosen.names),
         },
-        at=Workplace(folder=_effects_folder(Path(run)), processes=processes, listener=listener),
+        at=Workplace(folder=opened.effects_folder, processes=processes, listener=listener),
     )
     if explanation is not None:
         write_explanation(explanation, folder, overwrite=overwrite)
@@ -389,9 +395,9 @@ def explain(
         attributes: how many attributes to look for.
         torgb: search the styles of the ToRGB layers too.
         shift_range: how far each coordinate is moved: 1 is to the observed extreme.
-        method: ``directions`` moves what varies independently between images, ``attfind`` single style coordinates.
+        method: ``directions`` moves along ICA directions in w, ``attfind`` single style coordinates.
         fit: how a photograph becomes square: ``crop`` its centre, or ``pad`` it, as ``prepare`` did.
-        classifier_spec: a JSON file that describes the classifier, as of ``train``.
+        classifier_spec: a JSON file that describes the classifier, as in ``train``.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:1``.
         overwrite: replace an explanation folder that is already there.
         listener: hears the progress.
@@ -405,6 +411,7 @@ def explain(
     """
     from stylex.data import open_images
     from stylex.data.images import load_image
+    from stylex.opening import OpenedRun, device_named, label_texts, record
     from stylex.search.class_search import Workplace
     from stylex.search.config import SearchConfig
     from stylex.search.encoding import encode, latents_of
@@ -416,10 +423,11 @@ def explain(
     config = SearchConfig(
         target=target, attributes=attributes, torgb=torgb, shift_range=shift_range, method=method, images=1
     )
-    place, folder = _device(device), Path(out)
+    place, folder = device_named(device), Path(out)
     check_place(folder, overwrite=overwrite)
-    snapshot, judge = _trained(run, classifier, classifier_spec, place, listener)
-    judge, goal = _aim(judge, target)
+    opened = OpenedRun.open(run, classifier=classifier, spec=classifier_spec, device=place, listener=listener)
+    opened, goal = opened.aimed_at(target)
+    snapshot, judge = opened.snapshot, opened.classifier
     archive = None if data is None else open_images(data)
     label = None
     if archive is None:
@@ -427,12 +435,12 @@ def explain(
         x = load_image(image, resolution=size, channels=1 if channels == 1 else 3, fit=fit)
         name = Path(image).stem
     else:
-        _fits(archive, snapshot, str(data))
+        opened.check_images(archive, str(data))
         name = str(image)
         if name not in archive.names:
             raise DataError(f"{data} has no image {name!r}; its images are named like {archive.names[0]!r}")
         one = archive.subset([archive.names.index(name)])
-        x, label = one.batch([0]), _names_of(one)[0]
+        x, label = one.batch([0]), label_texts(one)[0]
     snapshot = METHODS[method].prepare(snapshot, lambda: latents_of(TrainedSubject.of(snapshot, judge), archive))
     subject = TrainedSubject.of(snapshot, judge, torgb=torgb)
     explanation = explain_image(
@@ -442,7 +450,7 @@ def explain(
         target=goal,
         settings={
             "verb": "explain",
-            **_record(run, data, classifier, classifier_spec),
+            **record(run, data, classifier, classifier_spec),
             "image": str(image),
             "fit": fit,
             **{key: value for key, value in config.to_json().items() if key in _EXPLAIN},
@@ -500,8 +508,8 @@ def evaluate(
         images: where it searches itself, how many images to search on.
         measured: how many other images to measure on.
         attributes: where it searches itself, how many attributes to look for towards each class.
-        method: where it searches itself, along what, as of ``find``.
-        selection: how it then chooses attributes from the effects, as of ``find``.
+        method: where it searches itself, along what, as in ``find``.
+        selection: how it then chooses attributes from the effects, as in ``find``.
         torgb: search the styles of the ToRGB layers too, and draw random coordinates from them.
         shift_range: where it searches itself, how far each coordinate is moved.
         extractor: what images are compared with: ``classifier`` (its own features), a program's file such as
@@ -509,7 +517,7 @@ def evaluate(
         without: parts to leave out, with commas: reconstruction, realism, sufficiency, own, attack, significance,
             sparsity, observer, stability.
         seed: of everything random.
-        classifier_spec: a JSON file that describes the classifier, as of ``train``.
+        classifier_spec: a JSON file that describes the classifier, as in ``train``.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:1``.
         overwrite: replace an evaluation that is already in ``out``.
         listener: hears the progress.
@@ -525,6 +533,7 @@ def evaluate(
     from stylex.evaluation.evaluate import Options, evaluate_subject, found_in, searched_images
     from stylex.evaluation.extractors import extractor_for
     from stylex.evaluation.subject import steered_alike, subject_of
+    from stylex.opening import OpenedRun, device_named, training_part
     from stylex.report import write_report
     from stylex.search.config import SearchConfig
     from stylex.search.encoding import latents_of
@@ -551,9 +560,10 @@ def evaluate(
         raise ConfigError("--report writes an explanation's report anew; give that explanation with --explanation")
     if out is not None:
         check_file(Path(out), overwrite=overwrite)
-    place = _device(device)
+    place = device_named(device)
     known = None if explanation is None else read_explanation(explanation)
-    snapshot, judge = _trained(run, classifier, classifier_spec, place, listener)
+    opened = OpenedRun.open(run, classifier=classifier, spec=classifier_spec, device=place, listener=listener)
+    snapshot, judge = opened.snapshot, opened.classifier
     if known is not None and known.snapshot.get("sha256") != snapshot.sha256:
         raise EvaluationError(
             f"{explanation} was made with another snapshot than {snapshot.path}; give the run that it was made with"
@@ -566,11 +576,12 @@ def evaluate(
         snapshot = METHODS[method].prepare(snapshot, lambda: latents_of(plain, archive))
     other = None
     if against is not None:
-        other = steered_alike(_trained(against, judge, classifier_spec, place, listener)[0], snapshot)
-    judge, goal = _aim(judge, target if known is None else known.settings.get("target"))
-    for each in (snapshot, other):
-        if each is not None:
-            _fits(archive, each, data)
+        second = OpenedRun.open(against, classifier=judge, spec=classifier_spec, device=place, listener=listener)
+        second.check_images(archive, data)
+        other = steered_alike(second.snapshot, snapshot)
+    opened, goal = opened.aimed_at(target if known is None else known.settings.get("target"))
+    opened.check_images(archive, data)
+    judge = opened.classifier
     instrument = extractor_for(extractor, judge, place)
     held_out = archive.split("test")
     found = None
@@ -579,7 +590,7 @@ def evaluate(
         torgb = torgb or any(known.space.layer(a.coordinate.layer).kind == "torgb" for a in known.ranking)
     evaluation = evaluate_subject(
         subject_of(snapshot, judge, torgb=torgb),
-        training=_training_part(archive),
+        training=training_part(archive),
         held_out=held_out,
         targets=range(judge.k) if goal is None else [goal],
         options=options,
@@ -672,7 +683,7 @@ def open_studio(
         classifier: where the classifier is now, if it has moved since the training; Python code
             (``package.module:callable``) always, since no code is imported because a run names it.
         images: how many images of ``data`` to choose from, spread over its test part.
-        classifier_spec: a JSON file that describes the classifier, as of ``train``.
+        classifier_spec: a JSON file that describes the classifier, as in ``train``.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:1``.
         listener: hears warnings.
 
@@ -684,7 +695,8 @@ def open_studio(
         SearchError: the explanation was made with another snapshot.
     """
     from stylex.data import open_images
-    from stylex.search.studio import LiveStudio
+    from stylex.live.studio import LiveStudio
+    from stylex.opening import OpenedRun, device_named, label_texts, record
     from stylex.store.folder import read_explanation
 
     if str(run) == "demo" and not Path(run).exists():
@@ -692,27 +704,28 @@ def open_studio(
         run, data = shipped / "snapshot", data or shipped / "shoes.zip"
         classifier = classifier or shipped / "classifier"
     found = None if explanation is None else read_explanation(explanation)
-    place = _device(device)
-    snapshot, judge = _trained(run, classifier, classifier_spec, place, listener)
+    place = device_named(device)
+    listener(Found(message=f"loading the networks of {run}"))
+    opened = OpenedRun.open(run, classifier=classifier, spec=classifier_spec, device=place, listener=listener)
+    if found is not None and found.labels[:-1] == opened.classifier.spec.labels:
+        opened, _ = opened.aimed_at(found.labels[-1])  # one of several labels, turned round
+    snapshot, judge = opened.snapshot, opened.classifier
     if found is not None and found.labels != judge.spec.labels:
-        if found.labels[:-1] == judge.spec.labels:
-            judge = _aim(judge, found.labels[-1])[0]  # one of several labels, turned round
-        if found.labels != judge.spec.labels:
-            raise SearchError(
-                f"{explanation} explains a classifier of {', '.join(found.labels[:5])}, this one knows "
-                f"{', '.join(judge.spec.labels[:5])}; open it with the run that it was found with"
-            )
+        raise SearchError(
+            f"{explanation} explains a classifier of {', '.join(found.labels[:5])}, this one knows "
+            f"{', '.join(judge.spec.labels[:5])}; open it with the run that it was found with"
+        )
     chosen = None
     if data is not None:
         if images < 1:
             raise SearchError(f"{images} images were to choose from; give at least 1")
         archive = open_images(data)
-        _fits(archive, snapshot, data)
+        opened.check_images(archive, data)
         held_out = archive.split("test")
         held_out = held_out if len(held_out) else archive
         count = min(images, len(held_out))
         part = held_out.subset([i * len(held_out) // count for i in range(count)])
-        chosen = (part, _names_of(part))
+        chosen = (part, label_texts(part))
     return LiveStudio(
         snapshot,
         judge,
@@ -720,10 +733,8 @@ def open_studio(
         folder=None if explanation is None else Path(explanation),
         images=chosen,
         repeat={
-            "run": str(run),
-            "data": None if data is None else str(data),
+            **record(run, data, classifier, classifier_spec),
             "explanation": None if explanation is None else str(explanation),
-            "classifier": str(classifier) if isinstance(classifier, str | Path) else None,
         },
     )
 
@@ -750,7 +761,7 @@ def explore(
         classifier: where the classifier is now, if it has moved since the training; Python code
             (``package.module:callable``) always, since no code is imported because a run names it.
         images: how many images of ``data`` to choose from, spread over its test part.
-        classifier_spec: a JSON file that describes the classifier, as of ``train``.
+        classifier_spec: a JSON file that describes the classifier, as in ``train``.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:1``.
         listener: hears warnings.
 
@@ -805,7 +816,7 @@ def serve(
         host: the address to listen at; another than this machine's own asks everybody for a token.
         port: the port to listen at; taken by something else: the next free one. 0: any.
         no_browser: only say the address; do not open a browser.
-        classifier_spec: a JSON file that describes the classifier, as of ``train``.
+        classifier_spec: a JSON file that describes the classifier, as in ``train``.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:1``.
         listener: hears the address.
 
@@ -862,157 +873,6 @@ def demo(out: str | Path, *, images: int = 80, listener: Listener = silent) -> P
     return report(folder / "explanation", out=folder / "report.html")
 
 
-def _record(
-    run: str | Path, data: str | Path | None, classifier: ClassifierLike | None, spec: ClassifierSpecLike | None
-) -> dict[str, Any]:
-    """Where everything came from, to repeat a command; what was given as an object cannot be named."""
-    return {
-        "run": str(run),
-        "data": None if data is None else str(data),
-        "classifier": str(classifier) if isinstance(classifier, str | Path) else None,
-        "classifier_spec": str(spec) if isinstance(spec, str | Path) else None,
-    }
-
-
-def _device(name: str) -> str:
-    """The device to use; ``auto`` is the first GPU where there is one.
-
-    Raises:
-        ConfigError: no such device, or not on this machine.
-    """
-    import torch
-
-    if name == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        device = torch.device(name)
-    except RuntimeError:
-        raise ConfigError(f"no device {name!r}; expected auto, cpu, cuda or cuda:1") from None
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise ConfigError(f"device {name} is not on this machine ({torch.cuda.device_count()} GPUs); try auto or cpu")
-    return name
-
-
-def _spec(given: ClassifierSpecLike | None) -> ClassifierSpec | None:
-    """The classifier's spec, from a JSON file where it is one.
-
-    Raises:
-        ClassifierError: the file cannot be read, or is not a spec.
-    """
-    from stylex.classifiers import ClassifierSpec
-    from stylex.classifiers.load import read_spec
-
-    return given if given is None or isinstance(given, ClassifierSpec) else read_spec(Path(given))
-
-
-def _trained(
-    run: str | Path,
-    classifier: ClassifierLike | None,
-    classifier_spec: ClassifierSpecLike | None,
-    place: str,
-    listener: Listener,
-) -> tuple[Snapshot, Classifier]:
-    """The snapshot of a run, and the classifier that it was trained with.
-
-    Raises:
-        SnapshotError: no snapshot there, or a damaged one.
-        ClassifierError: the classifier is not found, or has other labels.
-    """
-    import torch
-
-    from stylex.classifiers import ClassifierSpec, check_classifier, fingerprint, load_classifier, load_recorded
-    from stylex.models.snapshot import load_snapshot
-
-    snapshot = load_snapshot(run).to(torch.device(place))
-    spec = _spec(classifier_spec) or ClassifierSpec.from_json(dict(snapshot.classifier))
-    if classifier is not None:
-        judge = load_classifier(classifier, spec)
-    elif snapshot.classifier_reference is not None:
-        judge = load_recorded(snapshot.classifier_reference, spec)
-    else:
-        raise ClassifierError(
-            f"{run} was trained with a classifier that was given as an object; give it again as classifier"
-        )
-    judge = judge.to(place)
-    if judge.spec.labels != tuple(snapshot.classifier["labels"]):
-        raise ClassifierError(
-            f"{run} was trained with a classifier of {', '.join(snapshot.classifier['labels'][:5])}, this one knows "
-            f"{', '.join(judge.spec.labels[:5])}; give the classifier of the training"
-        )
-    config = snapshot.generator.config
-    check_classifier(judge, channels=config.channels, resolution=config.resolution, need_gradient=False)
-    if fingerprint(judge) != snapshot.classifier_fingerprint:
-        listener(Alarm(message="this is not the very classifier of the training: what is found may fit it less well"))
-    return snapshot, judge
-
-
-def _aim(judge: Classifier, name: str | None) -> tuple[Classifier, int | None]:
-    """The class meant by a name; ``not NAME`` of several labels is one more, which is added to the classifier.
-
-    Raises:
-        SearchError: there is no such label.
-    """
-    from stylex.classifiers.classifier import WithOpposite, opposite_name
-
-    labels = judge.spec.labels
-    opposites = [opposite_name(label) for label in labels] if judge.activation == "sigmoid" else []
-    if name in opposites and name not in labels:
-        return WithOpposite(judge, opposites.index(name)), len(labels)
-    return judge, _label(name, labels)
-
-
-def _label(name: str | None, labels: tuple[str, ...]) -> int | None:
-    """The position of a label given by name or number.
-
-    Raises:
-        SearchError: there is no such label.
-    """
-    if name is None or name in labels:
-        return None if name is None else labels.index(name)
-    if name.isdecimal() and int(name) < len(labels):
-        return int(name)
-    known = ", ".join(labels[:10]) + (", ..." if len(labels) > 10 else "")
-    raise SearchError(f"the classifier has no label {name!r}; it knows {known} (or give a number below {len(labels)})")
-
-
-def _fits(images: ImageSet, snapshot: Snapshot, data: str | Path) -> None:
-    """Check that images are of the size and kind that the snapshot was trained on.
-
-    Raises:
-        DataError: they are not.
-    """
-    config = snapshot.generator.config
-    if (images.resolution, images.channels) != (config.resolution, config.channels):
-        raise DataError(
-            f"{data} holds images of {images.resolution} px with {images.channels} channel(s), the snapshot was "
-            f"trained on {config.resolution} px with {config.channels}; prepare the data with "
-            f"--resolution {config.resolution} --channels {config.channels}"
-        )
-
-
-def _training_part(images: ImageSet) -> ImageSet | None:
-    """The training images of an archive; None where it holds only test images."""
-    try:
-        return images.split("train")
-    except DataError:
-        return None
-
-
-def _names_of(images: ImageSet) -> list[str | None]:
-    """The data's own label of each image, in words."""
-    if images.labels is None or images.label_names is None:
-        return [None] * len(images)
-    names = images.label_names
-    if images.multi_label:
-        return [", ".join(name for name, yes in zip(names, row, strict=True) if yes) for row in images.labels]
-    return [names[label] for label in images.labels]
-
-
-def _effects_folder(run: Path) -> Path | None:
-    """Where measured effects are kept, so that an interrupted or repeated search goes on: beside the snapshots."""
-    return run / "effects" if (run / "snapshots").is_dir() else None
-
-
 def _draw_panel(panel: Panel) -> bytes:
     """A training's panel as a PNG: rows of pictures with the classifier's probabilities."""
     from stylex.report.figures import encode
@@ -1028,36 +888,4 @@ def _draw_panel(panel: Panel) -> bytes:
             list(panel.rows),
             notes=[[note(p) for p in row] for row in panel.probabilities.values()],
         )
-    )
-
-
-def _done(run: Path, identity: Mapping[str, Any]) -> int:
-    """How many images the training in a folder has seen.
-
-    Raises:
-        ConfigError, SnapshotError: it is another training, or its state is damaged.
-    """
-    from stylex.training.state import load_state
-
-    state = run / "state.pt"
-    return load_state(state, identity=identity)[0] if state.exists() else 0
-
-
-def _plan(
-    options: TrainConfig, training: ImageSet, held_out: int, classifier: Classifier, place: str, done: int
-) -> str:
-    """What a training would do, in a line."""
-    from stylex.training.rehearsal import parameters, seconds_needed
-
-    total = options.schedule.total_nimg
-    weights = parameters(options, training.channels, classifier.k)
-    left = seconds_needed(options, training, classifier, place) * (total - done) / total
-    time = f"{left / 60:.0f} minutes" if left >= 120 else f"{left:.0f} seconds"
-    return (
-        (f"would go on from image {done} of" if done else "would train for")
-        + f" {total} images in {total // options.schedule.batch} steps, about {time} on {place}; on "
-        f"{len(training)} images ({held_out} held out) of {options.model.resolution} px, for a classifier of "
-        f"{', '.join(classifier.spec.labels[:5])}; "
-        + ", ".join(f"{name} {number:,}" for name, number in weights.items())
-        + " parameters"
     )

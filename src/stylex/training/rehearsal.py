@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from stylex.classifiers.classifier import Classifier
 from stylex.core.progress import Event, Tick
 from stylex.data.archive import ImageSet
 from stylex.training.config import TrainConfig
 from stylex.training.loop import Networks, train_networks
+from stylex.training.state import load_state
 
 _STEPS = 3
 """Steps of each kind: a first one that is not counted, then one of images and one of noise."""
@@ -70,3 +73,31 @@ def seconds_needed(config: TrainConfig, images: ImageSet, classifier: Classifier
             )
         seconds += share * schedule.total_nimg * sum(1 / speed for speed in speeds[1:]) / (_STEPS - 1)
     return seconds
+
+
+def images_seen(run: Path, identity: Mapping[str, Any]) -> int:
+    """How many images the training in a folder has seen.
+
+    Raises:
+        ConfigError, SnapshotError: it is another training, or its state is damaged.
+    """
+    state = run / "state.pt"
+    return load_state(state, identity=identity)[0] if state.exists() else 0
+
+
+def plan(
+    config: TrainConfig, training: ImageSet, classifier: Classifier, device: str, *, held_out: int, done: int
+) -> str:
+    """What a training would do, in a line, of which ``done`` images have been seen."""
+    total = config.schedule.total_nimg
+    weights = parameters(config, training.channels, classifier.k)
+    left = seconds_needed(config, training, classifier, device) * (total - done) / total
+    time = f"{left / 60:.0f} minutes" if left >= 120 else f"{left:.0f} seconds"
+    return (
+        (f"would go on from image {done} of" if done else "would train for")
+        + f" {total} images in {total // config.schedule.batch} steps, about {time} on {device}; on "
+        f"{len(training)} images ({held_out} held out) of {config.model.resolution} px, for a classifier of "
+        f"{', '.join(classifier.spec.labels[:5])}; "
+        + ", ".join(f"{name} {number:,}" for name, number in weights.items())
+        + " parameters"
+    )

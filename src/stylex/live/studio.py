@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Literal
@@ -15,18 +15,20 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from stylex.classifiers.classifier import Classifier
-from stylex.core.attribute import Attribute, AttributeRanking
+from stylex.core.attribute import Attribute
 from stylex.core.errors import SearchError
-from stylex.core.explanation import Counterfactual, ExplainedImage, Explanation
+from stylex.core.explanation import Explanation
 from stylex.core.progress import Done, Listener, Started, Step, silent
 from stylex.core.studio import Flip, Frame, Knob, OwnKnobs, StudioImage, Turn
 from stylex.core.stylespace import StyleSpace
 from stylex.data.archive import ImageSet
 from stylex.data.images import read_picture, to_pictures, to_tensor
+from stylex.live.by_hand import Opened, Setting, explained_by_hand
+from stylex.live.flips import fewest, said
 from stylex.models.precision import has_fast_bf16, multiplications
 from stylex.models.snapshot import Snapshot
 from stylex.search.counterfactual import independent, subset
-from stylex.search.decision import Output, margin, predicted, probabilities
+from stylex.search.decision import margin, predicted, probabilities
 from stylex.search.editor import StyleEditor
 from stylex.search.effects import Effects, Measuring, measure_effects
 from stylex.search.encoding import encode
@@ -50,6 +52,28 @@ _PIECE = 48
 """Style values measured between two reports of progress: a search is cancelled within about a second."""
 _MEASURED = 384
 """Of more style values than this, those are measured on one image whose gradients promise most."""
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Arrived:
+    """Pictures that become images of the studio.
+
+    Attributes:
+        pictures: ``[n, h, w, c]``, as they are shown.
+        x: the same in [-1, 1], where they were read so.
+        names, labels: what a person reads.
+        ids: what they are called in a ``Turn``; not given: made of the names.
+        own: whether a person brought them.
+        notes: what was done to them on reading.
+    """
+
+    pictures: NDArray[np.uint8]
+    x: Tensor | None = None
+    names: Sequence[str]
+    labels: Sequence[str | None]
+    ids: Sequence[str] | None = None
+    own: bool = False
+    notes: tuple[str, ...] = ()
 
 
 class LiveStudio:
@@ -134,14 +158,15 @@ class LiveStudio:
         """Read a few of the images that are still to come; False when there are none."""
         if self._waiting:
             now, self._waiting = self._waiting[:_BATCH], self._waiting[_BATCH:]
-            pictures = np.stack([picture for _, _, picture in now])
             ids = [image_id for image_id, _, _ in now]
-            self._take(pictures, ids, [label for _, label, _ in now], ids=ids)
+            pictures = np.stack([picture for _, _, picture in now])
+            self.take(Arrived(pictures=pictures, names=ids, labels=[label for _, label, _ in now], ids=ids))
         elif self._archive is not None and self._read < len(self._archive):
             rows = range(self._read, min(self._read + _BATCH, len(self._archive)))
+            x = self._archive.batch(list(rows))
             names = [self._archive.names[row] for row in rows]
-            pictures = to_pictures(self._archive.batch(list(rows)))
-            self._take(pictures, names, [self._archive_labels[row] for row in rows])
+            labels = [self._archive_labels[row] for row in rows]
+            self.take(Arrived(pictures=to_pictures(x), x=x, names=names, labels=labels))
             self._read += len(rows)
         return self.coming > 0
 
@@ -149,7 +174,7 @@ class LiveStudio:
         """Draw what is asked for, together; as a ``draft`` where that is worth it.
 
         Raises:
-            SearchError: an image or knob that is not there, or a share that is not finite.
+            SearchError: an image or knob that is not there, or a fraction that is not finite.
         """
         # With all knobs at rest it is there already.
         frames = {
@@ -160,9 +185,9 @@ class LiveStudio:
             with self._drawing:
                 drafts = draft and self._editor.drafts is not None
                 pictures, logits = self._editor.render_all([turns[row] for row in rows], draft=drafts)
-            shares = probabilities(logits, self.output).astype(np.float32)
-            for row, picture, p in zip(rows, pictures, shares, strict=True):
-                frames[row] = Frame(picture=picture, probabilities=p, draft=drafts)
+            p = probabilities(logits, self.output).astype(np.float32)
+            for row, picture, own in zip(rows, pictures, p, strict=True):
+                frames[row] = Frame(picture=picture, probabilities=own, draft=drafts)
         return [frames[row] for row in range(len(turns))]
 
     def add(self, name: str, data: bytes) -> StudioImage:
@@ -179,13 +204,41 @@ class LiveStudio:
             while own in self._images:
                 self._own += 1
                 own = f"own-{self._own}"
-            self._take(read.pixels[None].copy(), [name], [None], ids=[own], own=True, notes=read.notes)
+            pixels = read.pixels[None].copy()
+            self.take(Arrived(pictures=pixels, names=[name], labels=[None], ids=[own], own=True, notes=read.notes))
             mine = [image.id for image in self._images.values() if image.own]
             for old in mine[:-MAX_OWN]:
                 del self._images[old]
                 with self._drawing:
                     self._editor.remove(old)
             return self._images[own]
+
+    def take(self, arrived: Arrived) -> None:
+        """Encode pictures and put them among the images; those that are there already are passed over."""
+        x = to_tensor(arrived.pictures) if arrived.x is None else arrived.x
+        with torch.inference_mode():
+            encoded = encode(self._subject, x.to(self._subject.device), arrived.names, arrived.labels)
+        p, p_rec = (
+            probabilities(logits.float().cpu().numpy(), self.output).astype(np.float32)
+            for logits in (encoded.logits, encoded.logits_rec)
+        )
+        rebuilt = to_pictures(encoded.x_rec)
+        with self._changing, self._drawing:
+            # The ids of an explanation's images were made of the archive's names in the same way.
+            for row, image_id in enumerate(arrived.ids or encoded.ids):
+                if image_id in self._images:
+                    continue
+                self._editor.add(image_id, encoded.s[row])
+                self._images[image_id] = StudioImage(
+                    id=image_id,
+                    name=arrived.names[row],
+                    label=arrived.labels[row],
+                    original=arrived.pictures[row],
+                    probabilities=p[row],
+                    rebuilt=Frame(picture=rebuilt[row], probabilities=p_rec[row]),
+                    own=arrived.own,
+                    notes=arrived.notes,
+                )
 
     def search(self, image: str, target: int | None, listener: Listener = silent) -> OwnKnobs:
         """Look for the attributes that drive one image's answer; an exception of the listener ends it.
@@ -217,7 +270,7 @@ class LiveStudio:
             knobs=dict.fromkeys(path, 1.0),
             target=goal,
             flipped=together.flipped,
-            sentence=self._said(len(path), goal, together.flipped),
+            sentence=said(len(path), self.labels[goal], together.flipped),
         )
         order = tuple(dict.fromkeys([*places, *path]))
         finding = (
@@ -234,25 +287,9 @@ class LiveStudio:
             SearchError: no such image, class or knob.
         """
         goal = self._goal(image, target)
-        pool = [(knob, share) for knob in dict.fromkeys(knobs) for share in (1.0, -1.0)]
-        chosen: dict[int, float] = {}
-        best = self._margin([Turn(image=image, knobs={})], goal)[0]
-        while best < 0 and pool:
-            margins = self._margin([Turn(image=image, knobs={**chosen, knob: share}) for knob, share in pool], goal)
-            place = int(np.argmax(margins))
-            if margins[place] <= best:
-                break
-            best = float(margins[place])
-            knob, share = pool[place]
-            chosen[knob] = share
-            pool = [other for other in pool if other[0] != knob]
-        # What came early may have become needless.
-        for knob in list(chosen)[:-1]:
-            rest = {other: share for other, share in chosen.items() if other != knob}
-            if best >= 0 and self._margin([Turn(image=image, knobs=rest)], goal)[0] >= 0:
-                chosen = rest
-        flipped = bool(best >= 0)
-        return Flip(knobs=chosen, target=goal, flipped=flipped, sentence=self._said(len(chosen), goal, flipped))
+        chosen, flipped = fewest(knobs, lambda settings: self._margins(image, settings, goal))
+        sentence = said(len(chosen), self.labels[goal], flipped)
+        return Flip(knobs=chosen, target=goal, flipped=flipped, sentence=sentence)
 
     def rename(self, knob: int, label: str | None) -> None:
         """Give a knob a person's name; in the explanation folder where it came from one.
@@ -289,123 +326,26 @@ class LiveStudio:
         Raises:
             SearchError: an image or knob that is not there, or no knob is turned.
         """
-        knobs = {knob: share for knob, share in turn.knobs.items() if share != 0}
+        knobs = {knob: fraction for knob, fraction in turn.knobs.items() if fraction != 0}
         if not knobs:
             raise SearchError("no knob is turned; turn one, then export")
-        shown = self._image(turn.image)
-        order = sorted(knobs)
-        steps = [order[:n] for n in range(1, len(order) + 1)]
-        with self._drawing:
-            pictures, logits = self._editor.render_all(
-                [
-                    Turn(image=turn.image, knobs={}),
-                    *(Turn(image=turn.image, knobs={k: knobs[k]}) for k in order),
-                    *(Turn(image=turn.image, knobs={k: knobs[k] for k in step}) for step in steps),
-                ]
-            )
-        shares = probabilities(logits, self.output).astype(np.float32)
-        goal = int(np.argmax(shares[-1] - shares[0]))
-        attributes = []
-        for place, knob in enumerate(order):
-            attribute = self._knob(knob).attribute
-            turned = attribute.shift_range * knobs[knob]
-            attributes.append(
-                replace(
-                    attribute,
-                    sign=attribute.sign if turned > 0 else -attribute.sign,
-                    shift_range=abs(turned),
-                    effect=float(logits[1 + place, attribute.target] - logits[0, attribute.target]),
-                    significance=None,
-                    hidden=False,
-                )
-            )
-        jobs: list[tuple[Literal["independent", "subset"], tuple[int, ...]]] = [
-            ("independent", (place,)) for place in range(len(order))
-        ]
-        jobs += [("subset", tuple(range(n))) for n in range(1, len(order) + 1)] if len(order) > 1 else []
-        counterfactuals = tuple(
-            Counterfactual(
-                image=shown.id,
-                attributes=used,
-                picture=pictures[1 + row],
-                logits=logits[1 + row],
-                probabilities=shares[1 + row],
-                target=attributes[used[0]].target if role == "independent" else goal,
-                role=role,
-            )
-            for row, (role, used) in enumerate(jobs)
+        setting = Setting(
+            image=self._image(turn.image),
+            knobs=knobs,
+            attributes=[self._knob(knob).attribute for knob in sorted(knobs)],
         )
-        flipped = shares[0].argmax() != shares[-1].argmax()
-        return Explanation(
-            scope="image",
-            title=f"What {shown.name} becomes when {len(order)} {'knob is' if len(order) == 1 else 'knobs are'} turned",
+        with self._drawing:
+            pictures, logits = self._editor.render_all(setting.turns())
+        opened = Opened(
             labels=self.labels,
             output=self.output,
-            ranking=AttributeRanking(
-                attributes=tuple(attributes),
-                strategy="by hand",
-                images=1,
-                explained=float(flipped),
-                finding=f"Turned by hand: the probability of {self.labels[goal]} goes from {shares[0][goal]:.3f} to "
-                f"{shares[-1][goal]:.3f}.",
-            ),
-            images=(
-                ExplainedImage(
-                    id=shown.id,
-                    original=shown.original,
-                    reconstruction=pictures[0],
-                    logits=None if shown.probabilities is None else _logits(shown.probabilities, self.output),
-                    probabilities=shown.probabilities,
-                    reconstruction_logits=logits[0],
-                    reconstruction_probabilities=shares[0],
-                    label=shown.label,
-                ),
-            ),
-            counterfactuals=counterfactuals,
-            figures={},
-            settings={**self.repeat, "image": shown.id, "knobs": {str(k): v for k, v in knobs.items()}},
-            snapshot={"path": str(self.snapshot.path), "sha256": self.snapshot.sha256},
             space=self._space,
+            settings=self.repeat,
+            snapshot={"path": str(self.snapshot.path), "sha256": self.snapshot.sha256},
         )
+        return explained_by_hand(setting, pictures, logits, opened)
 
     # What the others are made of.
-
-    def _take(
-        self,
-        pictures: NDArray[np.uint8],
-        names: Sequence[str],
-        labels: Sequence[str | None],
-        *,
-        ids: Sequence[str] | None = None,
-        own: bool = False,
-        notes: tuple[str, ...] = (),
-    ) -> None:
-        """Encode pictures and put them among the images; what an explanation has shown already is passed over.
-
-        Its ids were made of the archive's names in the same way (by ``encode``), unless they are given here.
-        """
-        with torch.inference_mode():
-            encoded = encode(self._subject, to_tensor(pictures).to(self._subject.device), names, labels)
-        shares, shares_rec = (
-            probabilities(logits.float().cpu().numpy(), self.output).astype(np.float32)
-            for logits in (encoded.logits, encoded.logits_rec)
-        )
-        rebuilt = to_pictures(encoded.x_rec)
-        with self._changing, self._drawing:
-            for row, image_id in enumerate(ids or encoded.ids):
-                if image_id in self._images:
-                    continue
-                self._editor.add(image_id, encoded.s[row])
-                self._images[image_id] = StudioImage(
-                    id=image_id,
-                    name=names[row],
-                    label=labels[row],
-                    original=pictures[row],
-                    probabilities=shares[row],
-                    rebuilt=Frame(picture=rebuilt[row], probabilities=shares_rec[row]),
-                    own=own,
-                    notes=notes,
-                )
 
     def _image(self, image: str) -> StudioImage:
         self._editor.style(image)  # says what is wrong with a name
@@ -453,23 +393,12 @@ class LiveStudio:
         unseen = np.flatnonzero(p < 0.5)
         return int(unseen[p[unseen].argmax()]) if len(unseen) else int(p.argmin())
 
-    def _margin(self, turns: Sequence[Turn], target: int) -> NDArray[np.float32]:
+    def _margins(self, image: str, settings: Sequence[Mapping[int, float]], target: int) -> NDArray[np.float32]:
         with self._drawing:
-            logits = self._editor.render_all(turns)[1]
+            logits = self._editor.render_all([Turn(image=image, knobs=knobs) for knobs in settings])[1]
         above = margin(logits, target, self.output)
         # On the boundary itself the answer may still be the other one.
         return np.where(predicted(logits, target, self.output), np.maximum(above, 0), np.minimum(above, -1e-6))
-
-    def _said(self, count: int, target: int, flipped: bool) -> str:
-        label = self.labels[target]
-        if count == 0:
-            return f"The answer is {label} already." if flipped else f"None of these knobs brings it nearer to {label}."
-        many = "One knob turns" if count == 1 else f"{count} knobs together turn"
-        if flipped:
-            return f"{many} the answer to {label}."
-        return (
-            f"Even {'this knob does' if count == 1 else f'{count} knobs together do'} not turn the answer to {label}."
-        )
 
 
 def _drafts(synthesis: Synthesizer, place: torch.device) -> Synthesizer | None:
@@ -484,9 +413,3 @@ def _first(explanation: Explanation) -> str | None:
         if explanation.image(cf.image).original is not None:
             return cf.image
     return None
-
-
-def _logits(p: NDArray[np.float32], output: Output) -> NDArray[np.float32]:
-    """Logits that have these probabilities."""
-    tiny = np.clip(p.astype(np.float64), 1e-30, 1 - 1e-12)
-    return (np.log(tiny) if output == "softmax" else np.log(tiny / (1 - tiny))).astype(np.float32)
