@@ -752,7 +752,7 @@ def explore(
 ) -> Any:
     """Turn knobs in a notebook: the explorer of ``serve`` in a cell, without a port.
 
-    Live in Jupyter, VS Code, Colab and marimo. Needs ``pip install 'stylex[notebook]'``.
+    Live in Jupyter, VS Code, Colab and marimo. Needs anywidget and starlette (the extra ``notebook``).
 
     Args:
         run: a run's folder (its newest snapshot is used) or one snapshot; ``demo``: what comes with the package.
@@ -804,7 +804,7 @@ def serve(
     """Turn knobs in the browser: a page on this machine, until Ctrl-C.
 
     Images of the archive, of the explanation and one's own photographs can be chosen; the explanation's attributes
-    are knobs, and an image's own are found on request. Needs ``pip install 'stylex[ui]'``.
+    are knobs, and an image's own are found on request. Needs starlette and uvicorn (the extra ``ui``).
 
     Args:
         run: a run's folder (its newest snapshot is used) or one snapshot; ``demo``: what comes with the package.
