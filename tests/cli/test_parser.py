@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
+import stylex
 from stylex import api
 from stylex.cli.parser import build_parser, parse, verb_parsers
 from stylex.cli.verbs import VERBS, function_of
@@ -72,6 +74,17 @@ def test_a_preset_gives_the_settings_and_options_change_them() -> None:
     base = PRESETS["medium-64"]
     command = parse([*TRAIN, "--preset", "medium-64", "--schedule.batch", "8", "--mirror", "true", "--seed", "3"])
     assert command.call["config"] == replace(base, schedule=replace(base.schedule, batch=8), mirror=True, seed=3)
+
+
+def test_without_a_preset_the_settings_are_those_for_the_resolution_of_the_data(tmp_path: Path) -> None:
+    for place in range(12):
+        picture = tmp_path / "photos" / "ab"[place % 2] / f"{place}.png"
+        picture.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("L", (64, 64), place * 20).save(picture)
+    stylex.prepare(tmp_path / "photos", tmp_path / "a.zip")  # of 64 px, as nothing else is said
+    train = ["train", "--data", str(tmp_path / "a.zip"), "--classifier", "m:f", "--out", "runs/a"]
+    assert parse(train).call["config"] == PRESETS["medium-64"]
+    assert parse([*train, "--preset", "tiny-16"]).call["config"] == PRESETS["tiny-16"]
 
 
 def test_the_command_line_wins_over_the_file(tmp_path: Path) -> None:

@@ -1,7 +1,8 @@
 """From the signatures of ``stylex.api`` to a command line, and from a command line to a call.
 
 Options, their types, defaults and help come from the functions' signatures and docstrings, those of
-``train`` also from ``TrainConfig``; nothing is written twice. Torch is never imported here.
+``train`` also from ``TrainConfig``; nothing is written twice. Torch is not imported here, but for a
+``train`` without a preset, whose data say which one is meant.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import inspect
 import re
 import typing
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, fields, is_dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -23,10 +25,10 @@ from jsonargparse import ArgumentParser, DefaultHelpFormatter, Namespace
 
 import stylex
 from stylex.cli.verbs import VERBS, Verb, function_of
-from stylex.core.errors import ConfigError
+from stylex.core.errors import ConfigError, StylexError
 from stylex.core.files import read_whole
 from stylex.core.progress import Listener
-from stylex.training.config import TrainConfig
+from stylex.training.config import TrainConfig, preset_for
 from stylex.training.config import preset as settings_of
 
 COMMON = ("config", "dry_run", "quiet", "verbose")
@@ -98,7 +100,7 @@ def _call(verb: Verb, options: Namespace) -> dict[str, Any]:
     parameters = [name for name in inspect.signature(function_of(verb)).parameters if name not in _NOT_OPTIONS]
     call = {name: options[name] for name in parameters}
     if verb.function == "train":
-        call["config"] = _configured(settings_of(options.preset), options)
+        call["config"] = _configured(settings_of(_preset(options.preset, options.data)), options)
     return call
 
 
@@ -153,14 +155,29 @@ def _verb_parser(verb: Verb, in_files: Mapping[str, Any]) -> ArgumentParser:
         else:
             _add_option(parser, parameter, types[name], text)
     if verb.function == "train":
-        preset = in_files.get("preset", inspect.signature(function).parameters["preset"].default)
-        _add_config(parser, settings_of(str(preset)), {parameter.name for parameter in parameters})
+        preset = _preset(in_files.get("preset"), in_files.get("data"))
+        _add_config(parser, settings_of(preset), {parameter.name for parameter in parameters})
     parser.add_argument(
         "--dry_run", action="store_true", help="say what would run, with every setting, and do nothing."
     )
     parser.add_argument("-q", "--quiet", action="store_true", help="no progress, only the result.")
     parser.add_argument("-v", "--verbose", action="store_true", help="show the traceback of an error, and warnings.")
     return parser
+
+
+def _preset(name: object, data: object) -> str:
+    """The preset whose settings are the defaults: the one named, or the first for the data's resolution.
+
+    Where the data cannot be read, or no preset fits it, this is ``small-32``: the verb says what is wrong.
+    """
+    if name is not None:
+        return str(name)
+    if data is not None and Path(str(data)).exists():
+        from stylex.data import open_images
+
+        with suppress(StylexError):
+            return preset_for(open_images(str(data)).resolution)
+    return "small-32"
 
 
 def _add_option(parser: ArgumentParser, parameter: inspect.Parameter, hint: Any, text: str) -> None:
@@ -231,13 +248,14 @@ def _plain_text(text: str | None) -> str:
 
 
 def _in_files(arguments: Sequence[str]) -> dict[str, Any]:
-    """What the config files say, and the preset: both must be known before the options are read.
+    """What the config files say, the preset and the data: all must be known before the options are read.
 
     The preset sets the defaults of the training's settings; what stands bare on the command line cannot be set
     by a file while that line is read.
     """
     early = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
     early.add_argument("--preset")
+    early.add_argument("--data")
     early.add_argument("--config", action="append", default=[])
     try:
         given, _ = early.parse_known_args(list(arguments))
@@ -248,6 +266,10 @@ def _in_files(arguments: Sequence[str]) -> dict[str, Any]:
         known |= _read_config(path)
     if given.preset:
         known["preset"] = given.preset
+    if given.data:
+        known["data"] = given.data
+    if arguments[:1] != ["train"]:
+        known.pop("data", None)  # only a training's settings depend on it
     return known
 
 
