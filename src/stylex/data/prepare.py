@@ -137,11 +137,12 @@ def prepare(
 ) -> PrepareSummary:
     """Make an archive of a folder or zip of photographs; the same input gives the same bytes.
 
-    Labels come from the first of these that is there: the column ``config.label_column`` (several names joined
-    by commas: multi-label) of ``metadata.csv`` or ``metadata.jsonl``, its column ``label``, the class folders, its only other column, its
-    other columns if all are 0 or 1 (multi-label). A column ``split``, or folders named as parts (``train``, ``val``,
-    ``test`` and the like, at the top or in each class), divide the pictures. An archive (StyleGAN zip) can be a
-    source too. What is white in grey pictures of more than 8 bits is decided once, for all of them.
+    Labels come from the first of these that is there: the column ``config.label_column`` (several names joined by
+    commas: multi-label) of ``metadata.csv`` or ``metadata.jsonl``, its column ``label``, the class folders, its only
+    other column, its other columns if all are 0 or 1 (multi-label). A column ``split``, or folders named as parts
+    (``train``, ``val``, ``test`` and the like, at the top or in each class), divide the pictures. An archive
+    (StyleGAN zip) can be a source too. What is white in grey pictures of more than 8 bits is decided once, for all of
+    them.
 
     Args:
         source: class folders, a folder with a table, a flat folder, or a zip of one of these.
