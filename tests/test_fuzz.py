@@ -62,6 +62,7 @@ FOUND = {
     "a group of settings that is none": ("config", [("json", 65536, 54, 65536)]),
     "settings of thousands of digits": ("config", [("weights", 65535, 7425254, 30960), ("json", 290, 37, 11583)]),
     "a preset of thousands of digits": ("config", [("weights", 279, 279, 279)]),
+    "a number beyond all floats": ("config", [("json", 991, 3098074, 488)]),
     "an old archive that links to itself": ("photographs", [("file", 0, 0, 0)]),
 }
 
