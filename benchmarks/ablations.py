@@ -27,7 +27,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
@@ -47,22 +47,22 @@ from stylex.core.errors import ConfigError
 from stylex.core.evaluation import Evaluation, Interval
 from stylex.core.files import write_whole
 from stylex.data.archive import ImageSet, open_images
-from stylex.data.planted import planted_family
 from stylex.evaluation.evaluate import PARTS, Found, Options, evaluate_subject, in_turn
 from stylex.evaluation.extractors import extractor_for
-from stylex.evaluation.subject import Subject, subject_of
-from stylex.evaluation.truth import factor_changes
+from stylex.evaluation.subject import subject_of
 from stylex.metrics.interval import mean_interval
-from stylex.metrics.truth import truth
 from stylex.models.snapshot import Snapshot, load_snapshot
-from stylex.search.attfind import attfind
-from stylex.search.claims import claim
+from stylex.planted.changes import factor_changes
+from stylex.planted.families import planted_family
+from stylex.planted.truth import truth
+from stylex.search.choosing import choose_to_search
+from stylex.search.class_search import search_classes
+from stylex.search.config import MethodName, SearchConfig
 from stylex.search.decision import predicted
-from stylex.search.directions import independent, independent_directions, random_directions
-from stylex.search.eigenfind import along_eigenvectors, eigenfind
-from stylex.search.explaining import Encoded, choose_to_search
+from stylex.search.encoding import Encoded, encode_set, latents_of
+from stylex.search.methods import METHODS
 from stylex.search.shifts import apply_attributes
-from stylex.search.stylespace_ranking import most_standing_out, standing_out, stylespace_ranking
+from stylex.search.subject import TrainedSubject
 from stylex.training.config import TrainConfig, preset
 
 Rankings = dict[int, tuple[Attribute, ...]]
@@ -367,11 +367,11 @@ class Bench:
         """Search, and measure on other images."""
         began, options = Seconds.now(), self.options
         chosen = choose_to_search(self.judge, self.test, options.images, target=None)
-        subject, rankings = SEARCHES[search](snapshot, self.judge, chosen)
+        subject, rankings = searched(search, snapshot, self.judge, chosen)
         searching = Seconds.now().since(began)
         found = Found(rankings=rankings, shown=in_turn(rankings), images=frozenset(chosen.names))
         rest = self.test.subset(np.array([name not in found.images for name in self.test.names], dtype=np.bool_))
-        measured = subject.encode(choose_to_search(self.judge, rest, options.measured, target=None))
+        measured = encode_set(subject, choose_to_search(self.judge, rest, options.measured, target=None))
         evaluation = evaluate_subject(
             subject,
             training=None,
@@ -404,13 +404,14 @@ class Bench:
             "measuring_seconds": round(Seconds.now().since(began).cpu - searching.cpu, 1),
         }
 
-    def _truth(self, subject: Subject, measured: Encoded, first: Sequence[Attribute]) -> dict[str, Any]:
+    def _truth(self, subject: TrainedSubject, measured: Encoded, first: Sequence[Attribute]) -> dict[str, Any]:
         if self.drawing is None:
             return {}
         kind = planted_family(self.drawing.family)
         strengths = np.array(json.loads((self.work / "strengths.json").read_text()))
         causes = [kind.factors.index(name) for name in kind.causes]
-        changes = factor_changes(subject, self.drawing.reader(self.work), measured.s, first)
+        reader = self.drawing.reader(self.work)
+        changes = factor_changes(subject, reader, measured.s, first, noise=self.drawing.noise(reader))
         scored = truth(changes, strengths, causes, seed=self.options.seed)
         return {
             "scores": scored.figures() | {"recall_x_purity": scored.recall_x_purity},
@@ -423,82 +424,33 @@ class Bench:
         }
 
 
-# The searches: of every class, the attributes best first, and the space they lie in.
+# The searches.
 
 
-def _directions(snapshot: Snapshot, judge: Classifier, images: ImageSet) -> tuple[Subject, Rankings]:
-    return _claimed(subject_of(independent(snapshot), judge), images)
-
-
-def _random(snapshot: Snapshot, judge: Classifier, images: ImageSet) -> tuple[Subject, Rankings]:
-    assert snapshot.latents is not None
-    drawn = random_directions(snapshot.latents, independent_directions(snapshot.latents))
-    return _claimed(subject_of(snapshot.steered([drawn]), judge), images)
-
-
-def _claimed(subject: Subject, images: ImageSet) -> tuple[Subject, Rankings]:
-    _, told, effects = _effects(subject, images)
-    ranked = {target: claim(effects, target, **told, num=ATTRIBUTES) for target in range(len(told["labels"]))}
-    return subject, {target: ranking.attributes for target, ranking in ranked.items()}
-
-
-def _coordinates(
-    snapshot: Snapshot, judge: Classifier, images: ImageSet, *, torgb: bool = False
-) -> tuple[Subject, Rankings]:
-    subject = subject_of(snapshot, judge, torgb=torgb)
-    _, told, effects = _effects(subject, images)
-    return subject, {
-        target: attfind(effects, target, **told, num=ATTRIBUTES, restart=True).attributes
-        for target in range(len(told["labels"]))
-    }
-
-
-def _with_torgb(snapshot: Snapshot, judge: Classifier, images: ImageSet) -> tuple[Subject, Rankings]:
-    return _coordinates(snapshot, judge, images, torgb=True)
-
-
-def _stylespace(snapshot: Snapshot, judge: Classifier, images: ImageSet) -> tuple[Subject, Rankings]:
-    subject = subject_of(snapshot, judge)
-    encoded = subject.encode(images)
-    s, logits = encoded.s.cpu().numpy(), encoded.logits_rec.cpu().numpy()
-    output, targets = judge.activation, range(logits.shape[1])
-    scores = [standing_out(s, logits, target, space=subject.space, output=output) for target in targets]
-    few = np.unique(np.concatenate([most_standing_out(score, subject.indices, ATTRIBUTES) for score in scores]))
-    _, told, effects = _effects(subject, images, few)
-    return subject, {
-        target: stylespace_ranking(effects, scores[target], target, **told, num=ATTRIBUTES).attributes
-        for target in targets
-    }
-
-
-def _eigenfind(snapshot: Snapshot, judge: Classifier, images: ImageSet) -> tuple[Subject, Rankings]:
-    assert snapshot.latents is not None
-    subject = subject_of(along_eigenvectors(snapshot, snapshot.latents.astype(np.float64)), judge)
-    _, told, effects = _effects(subject, images)
-    return subject, {
-        target: eigenfind(effects, target, **told, num=ATTRIBUTES).attributes for target in range(len(told["labels"]))
-    }
-
-
-SEARCHES: Mapping[str, Callable[[Snapshot, Classifier, ImageSet], tuple[Subject, Rankings]]] = {
-    "directions": _directions,
-    "coordinates": _coordinates,
-    "torgb": _with_torgb,
-    "stylespace": _stylespace,
-    "eigenfind": _eigenfind,
-    "random": _random,
+SEARCHES: Mapping[str, tuple[MethodName, bool]] = {
+    "directions": ("directions", False),
+    "coordinates": ("attfind", False),
+    "torgb": ("attfind", True),
+    "stylespace": ("stylespace", False),
+    "eigenfind": ("eigenfind", False),
+    "random": ("random", False),
 }
+"""Methods of the search, and whether ToRGB coordinates are searched too."""
+
+
+def searched(name: str, snapshot: Snapshot, judge: Classifier, images: ImageSet) -> tuple[TrainedSubject, Rankings]:
+    """Of every class, the attributes best first, and the subject in whose space they lie."""
+    method, torgb = SEARCHES[name]
+    plain = TrainedSubject.of(snapshot, judge)
+    subject = subject_of(METHODS[method].prepare(snapshot, lambda: latents_of(plain, None)), judge, torgb=torgb)
+    config = SearchConfig(method=method, torgb=torgb, search="exact", attributes=ATTRIBUTES)
+    found = search_classes(subject, encode_set(subject, images), config, range(judge.k))
+    assert found is not None
+    return subject, {task.target: each.attributes for task, each in zip(found.tasks, found.rankings, strict=True)}
+
+
 TESTED = frozenset({"directions", "random"})
 """Searches that leave out what cannot be claimed."""
-
-
-def _effects(
-    subject: Subject, images: ImageSet, indices: np.ndarray | None = None
-) -> tuple[Encoded, dict[str, Any], Any]:
-    encoded = subject.encode(images)
-    judge = subject.classifier
-    told = {"space": subject.space, "labels": judge.spec.labels, "output": judge.activation}
-    return encoded, told, subject.effects(encoded, indices)
 
 
 # The figures.
@@ -515,7 +467,9 @@ def _figures(evaluation: Evaluation) -> dict[str, Interval]:
     return {name: known[measure] for measure, name in wanted.items() if measure in known}
 
 
-def _flips(evaluation: Evaluation, subject: Subject, rankings: Rankings, measured: Encoded) -> dict[str, Interval]:
+def _flips(
+    evaluation: Evaluation, subject: TrainedSubject, rankings: Rankings, measured: Encoded
+) -> dict[str, Interval]:
     """What the first attributes turn, towards the class that is harder to reach."""
     known = {m.name: _interval(m.value, m.low, m.high) for m in evaluation.measures}
     logits, judge = measured.logits_rec.cpu().numpy(), subject.classifier
@@ -532,7 +486,7 @@ def _flips(evaluation: Evaluation, subject: Subject, rankings: Rankings, measure
     return flips
 
 
-def _change(subject: Subject, rankings: Rankings, measured: Encoded) -> Interval:
+def _change(subject: TrainedSubject, rankings: Rankings, measured: Encoded) -> Interval:
     """Mean |pixel change| by the first attribute of each class."""
     pictures = measured.x_rec.cpu().numpy()
     first = [ranking[:1] for ranking in rankings.values() if ranking]

@@ -26,11 +26,11 @@ import stylex
 from stylex.classifiers import Classifier, ClassifierSpec, fingerprint
 from stylex.core.attribute import Attribute
 from stylex.core.stylespace import StyleStatistics
+from stylex.live.studio import LiveStudio
 from stylex.models.discriminator import Discriminator
 from stylex.models.encoder import Encoder
 from stylex.models.generator import Generator
 from stylex.models.snapshot import load_snapshot, save_snapshot
-from stylex.search.studio import LiveStudio
 from stylex.training.config import PRESETS
 from stylex.ui.server import build_app
 

@@ -48,10 +48,10 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
-from stylex.api import _trained
 from stylex.classifiers.classifier import Classifier
 from stylex.classifiers.small import SmallCNN
 from stylex.classifiers.spec import ClassifierSpec
+from stylex.core.attribute import AttributeRanking
 from stylex.core.stylespace import StyleSpace, StyleStatistics
 from stylex.data import open_images
 from stylex.models.discriminator import Discriminator
@@ -59,14 +59,21 @@ from stylex.models.encoder import Encoder
 from stylex.models.generator import Generator, Synthesis
 from stylex.models.precision import has_fast_bf16
 from stylex.models.snapshot import Snapshot
-from stylex.search.attfind import attfind, notebook_ranking
+from stylex.opening import Run
+from stylex.search.attfind import attfind
+from stylex.search.choosing import choose_to_search
+from stylex.search.choosing import few as few_of
+from stylex.search.config import Precision
 from stylex.search.counterfactual import flip_rate
 from stylex.search.decision import predicted
 from stylex.search.effects import Effects, measure_effects
-from stylex.search.eigenfind import Moves, Rows, a_few, along_eigenvectors, eigenfind, explained_alone
-from stylex.search.explaining import choose_to_search, latents_of
-from stylex.search.moves import Evaluator, Precision
-from stylex.search.screen import first_order, screen
+from stylex.search.eigenfind import Moves, Rows, along_eigenvectors, eigenfind, explained_alone
+from stylex.search.encoding import latents_of
+from stylex.search.moves import Evaluator
+from stylex.search.notebook import notebook_ranking
+from stylex.search.screen import Screening, first_order, screen
+from stylex.search.subject import Subject, TrainedSubject
+from stylex.search.task import Task
 from stylex.training.config import preset
 
 TOP, ATTRIBUTES = 10, 8
@@ -75,7 +82,7 @@ _LONG = 0.1
 DEMO = Path(__file__).parent.parent / "src" / "stylex" / "demo_data"
 
 
-class Subject(NamedTuple):
+class Case(NamedTuple):
     """What is searched: networks, and images as latents with what the generator is told."""
 
     snapshot: Snapshot
@@ -97,6 +104,22 @@ class Subject(NamedTuple):
         return self.snapshot.space
 
     @property
+    def networks(self) -> Subject:
+        """What single coordinates are searched with."""
+        return self.along(self.snapshot)
+
+    def along(self, snapshot: Snapshot) -> Subject:
+        """What is searched in the space of the snapshot, prepared in some way."""
+        judge = self.classifier
+        return Subject(
+            synthesis=snapshot.generator.synthesis,
+            classifier=judge,
+            space=snapshot.space,
+            labels=judge.spec.labels,
+            output=judge.activation,
+        )
+
+    @property
     def ids(self) -> tuple[str, ...]:
         """Names of the images."""
         return tuple(str(i) for i in range(len(self.s)))
@@ -116,9 +139,10 @@ class Row(NamedTuple):
     note: str = ""
 
 
-def trained(folder: Path, data: Path, classifier: str | None, images: int) -> Subject:
+def trained(folder: Path, data: Path, classifier: str | None, images: int) -> Case:
     """The subject of a snapshot and an archive."""
-    snapshot, judge = _trained(folder, classifier, None, "cpu", lambda event: None)
+    run = Run.open(folder, classifier=classifier)
+    snapshot, judge = run.snapshot, run.classifier
     archive = open_images(data)
     chosen = choose_to_search(judge, archive.split("test"), images, target=None)
     x = chosen.batch(range(len(chosen)))
@@ -128,10 +152,10 @@ def trained(folder: Path, data: Path, classifier: str | None, images: int) -> Su
         w = torch.cat([snapshot.encoder(*part) for part in zip(x.split(32), c.split(32), strict=True)])
         s = snapshot.generator.synthesis.styles(w, told)
     goals = (0, 1) if judge.k == 2 else (0,)
-    return Subject(snapshot, judge, w, told, s, goals, latents_of(snapshot, judge, archive))
+    return Case(snapshot, judge, w, told, s, goals, latents_of(TrainedSubject.of(snapshot, judge), archive))
 
 
-def random_weights(name: str, images: int) -> Subject:
+def random_weights(name: str, images: int) -> Case:
     """Untrained networks of a preset's shapes: for times, not for what is found."""
     torch.manual_seed(0)
     model = preset(name).model
@@ -153,6 +177,7 @@ def random_weights(name: str, images: int) -> Subject:
         discriminator=Discriminator(model.discriminator(3, 2)),
         space=observed,
         latents=wide.numpy(),
+        maps=None,
         classifier=spec.to_json(),
         classifier_reference=None,
         classifier_fingerprint="",
@@ -162,7 +187,7 @@ def random_weights(name: str, images: int) -> Subject:
         path=Path(),
         sha256="random",
     )
-    return Subject(
+    return Case(
         snapshot, judge, wide[:images], None if told is None else told[:images], s[:images], (0, 1), wide.numpy()
     )
 
@@ -184,7 +209,7 @@ def peak() -> float:
 
 
 @torch.inference_mode()
-def notebook(subject: Subject, budget: float) -> tuple[Row, list[tuple[int, int, int, np.ndarray]]]:
+def notebook(subject: Case, budget: float) -> tuple[Row, list[tuple[int, int, int, np.ndarray]]]:
     """(a): the procedure as written, on moves in random order until the budget of seconds ends."""
     indices = subject.space.indices(include_torgb=False)
     statistics = subject.space.statistics
@@ -223,7 +248,7 @@ def notebook(subject: Subject, budget: float) -> tuple[Row, list[tuple[int, int,
 
 
 @torch.inference_mode()
-def batched(subject: Subject, budget: float, chunk: int = 32) -> Row:
+def batched(subject: Case, budget: float, chunk: int = 32) -> Row:
     """(b): whole pictures in batches, on some of the moves."""
     indices = subject.space.indices(include_torgb=False)
     total = 2 * len(indices) * len(subject.s)
@@ -257,7 +282,7 @@ class Convolutions(TorchDispatchMode):
 
 
 @torch.no_grad()  # not inference mode, in which convolutions are not seen one by one
-def floor(subject: Subject, chunk: int) -> tuple[float, float, Seconds]:
+def floor(subject: Case, chunk: int) -> tuple[float, float, Seconds]:
     """GFLOP of the average move from its own layer on, GFLOP/s of these convolutions alone, and their quotient."""
     synthesis, space = subject.synthesis, subject.space
     s = subject.s[:1].expand(chunk, -1)
@@ -315,69 +340,58 @@ def strongest(effects: Effects, goal: int) -> set[tuple[int, int]]:
     return {(int(i) // mean.shape[1], int(effects.indices[i % mean.shape[1]])) for i in order}
 
 
-def explained(
-    effects: Effects, subject: Subject, network: Synthesis, space: StyleSpace, s: Tensor, how: Callable[..., Any]
-) -> tuple[float, float]:
-    """Shares of images that the first attributes turn: together, and one of them alone."""
-    return explained_by(effects, effects, subject, network, space, s, how)
+Rank = Callable[..., AttributeRanking]
+
+
+def explained(effects: Effects, goals: Sequence[int], along: Subject, s: Tensor, how: Rank) -> tuple[float, float]:
+    """Fractions of images that the first attributes turn: together, and one of them alone."""
+    return explained_by(effects, effects, goals, along, s, how)
 
 
 def explained_by(
-    found: Effects,
-    effects: Effects,
-    subject: Subject,
-    network: Synthesis,
-    space: StyleSpace,
-    s: Tensor,
-    how: Callable[..., Any],
+    found: Effects, effects: Effects, goals: Sequence[int], along: Subject, s: Tensor, how: Rank
 ) -> tuple[float, float]:
     """The same where attributes are found from some images' effects, and tried on all."""
-    judge = subject.classifier
-    labels, output = judge.spec.labels, judge.activation
-    shares = []
-    for goal in subject.goals:
-        ranking = how(found, goal, space=space, labels=labels, output=output, num=ATTRIBUTES)
-        single = explained_alone(effects, ranking, space=space, output=output)
-        together = flip_rate(network, judge, space, s, tuple(ranking), goal, output=output).share if ranking else 0.0
-        shares.append((together, single))
-    together, single = np.mean(shares, axis=0).tolist()
+    fractions = []
+    for goal in goals:
+        ranking = how(Task.of(along, s, found, goal), num=ATTRIBUTES)
+        single = explained_alone(Task.of(along, s, effects, goal), ranking)
+        together = flip_rate(along, s, tuple(ranking), goal).fraction if ranking else 0.0
+        fractions.append((together, single))
+    together, single = np.mean(fractions, axis=0).tolist()
     return together, single
 
 
-def picks(effects: Effects, subject: Subject) -> list[list[str]]:
-    labels, output = subject.classifier.spec.labels, subject.classifier.activation
+def picks(effects: Effects, subject: Case) -> list[list[str]]:
     return [
-        [a.name for a in notebook_ranking(effects, goal, space=subject.space, labels=labels, output=output, num=TOP)]
+        [a.name for a in notebook_ranking(Task.of(subject.networks, subject.s, effects, goal), num=TOP)]
         for goal in subject.goals
     ]
 
 
 def compare(
-    subject: Subject, budget: float, exact_images: int | None, *, with_eigenfind: bool = True
+    subject: Case, budget: float, exact_images: int | None, *, with_eigenfind: bool = True
 ) -> tuple[list[Row], dict[str, Any]]:
     """All five ways."""
-    synthesis, judge, space = subject.synthesis, subject.classifier, subject.space
-    n = len(subject.s)
+    judge, n = subject.classifier, len(subject.s)
     first, sample = notebook(subject, budget)
     rows = [first, batched(subject, budget / 2)]
     some = n if exact_images is None else min(exact_images, n)
     exact, seconds, memory = measured(
-        lambda: measure_effects(synthesis, judge, space, subject.s[:some], image_ids=subject.ids[:some])
+        lambda: measure_effects(subject.networks, subject.s[:some], image_ids=subject.ids[:some])
     )
     moves = 2 * len(exact.indices)
     figures: dict[str, Any] = {}
-    found = explained(exact, subject, synthesis, space, subject.s, attfind)
+    found = explained(exact, subject.goals, subject.networks, subject.s, attfind)
     cached = Row("(c) cached exact", moves * n, seconds.times(n / some), n, memory, 1.0, *found)
     rows.append(cached._replace(note="" if some == n else f"extrapolated from {some} images"))
     known = [(i, sign, index, change) for i, sign, index, change in sample if i < some]
     errors = [np.abs(exact.values[i, sign, exact.position(index)] - change).max() for i, sign, index, change in known]
     figures["error_of_scale"] = float(max(errors, default=float("nan")) / np.abs(exact.values).max())
 
-    kept, screening, _ = measured(
-        lambda: screen(synthesis, judge, space, subject.s, subject.goals, output=judge.activation, top=TOP)
-    )
+    kept, screening, _ = measured(lambda: screen(subject.networks, subject.s, subject.goals, how=Screening(top=TOP)))
     verified, verifying, memory = measured(
-        lambda: measure_effects(synthesis, judge, space, subject.s, image_ids=subject.ids, indices=kept.indices)
+        lambda: measure_effects(subject.networks, subject.s, image_ids=subject.ids, indices=kept.indices)
     )
     recall = None
     if some == n:
@@ -386,24 +400,24 @@ def compare(
         figures["same_picks"] = picks(exact, subject) == picks(verified, subject)
     spent = Seconds(screening.wall + verifying.wall, screening.cpu + verifying.cpu)
     pictures = kept.pictures + 2 * len(kept.indices) * n
-    shares = explained(verified, subject, synthesis, space, subject.s, attfind)
+    shares = explained(verified, subject.goals, subject.networks, subject.s, attfind)
     rows.append(Row("(d) screened", pictures, spent, n, memory, recall, *shares, f"stated recall {kept.recall:.4f}"))
 
     variants: tuple[tuple[Rows, Moves], ...] = (("plain", "w"), ("unit", "w"), ("plain", "s"))
     for rows_of, moving in variants if with_eigenfind else ():
         steered = along_eigenvectors(subject.snapshot, subject.latents, rows=rows_of, moves=moving)
-        network, wider = steered.generator.synthesis, steered.space
+        along, network, wider = subject.along(steered), steered.generator.synthesis, steered.space
         with torch.inference_mode():
             s = network.styles(subject.w, subject.told)
         for way, indices in (("", wider.indices(include_torgb=False)), ("random ", wider.control(include_torgb=False))):
             if way and (rows_of, moving) != ("plain", "w"):
                 continue
             effects, seconds, memory = measured(
-                lambda network=network, wider=wider, s=s, indices=indices: measure_effects(
-                    network, judge, wider, s, image_ids=subject.ids, indices=indices
+                lambda along=along, s=s, indices=indices: measure_effects(
+                    along, s, image_ids=subject.ids, indices=indices
                 )
             )
-            shares = explained(effects, subject, network, wider, s, eigenfind)
+            shares = explained(effects, subject.goals, along, s, eigenfind)
             name = f"    {len(indices)} random directions" if way else f"(e) EigenFind, {rows_of}, in {moving.upper()}"
             rows.append(Row(name, 2 * len(indices) * n, seconds, n, memory, None, *shares))
             key = "random_directions" if way else f"eigenfind_{rows_of}_{moving}"
@@ -411,17 +425,17 @@ def compare(
             if way or (rows_of, moving) != ("plain", "w"):
                 continue
             # Ranked on some of the images; what the attributes turn is told of all.
-            few = a_few(effects.base_logits, subject.goals, judge.activation)
+            few = few_of(effects.base_logits, subject.goals, judge.activation)
             quick, seconds, memory = measured(
-                lambda network=network, wider=wider, s=s, indices=indices, few=few: measure_effects(
-                    network, judge, wider, s[few], image_ids=[subject.ids[i] for i in few], indices=indices
+                lambda along=along, s=s, indices=indices, few=few: measure_effects(
+                    along, s[few], image_ids=[subject.ids[i] for i in few], indices=indices
                 )
             )
-            shares = explained_by(quick, effects, subject, network, wider, s, eigenfind)
+            shares = explained_by(quick, effects, subject.goals, along, s, eigenfind)
             name = f"    the same, ranked on {len(few)} images"
             rows.append(Row(name, 2 * len(indices) * len(few), seconds, n, memory, None, *shares))
             figures["eigenfind_quick_explained"], figures["eigenfind_quick_alone"] = shares
-    evaluator = Evaluator(synthesis, judge, space)
+    evaluator = Evaluator(subject.networks)
     nothing = torch.zeros(0, dtype=torch.long)
     evaluator.logits(subject.s[:1], nothing, nothing, torch.zeros(0))
     gflop, rate, least = floor(subject, evaluator.chunk or 32)
@@ -452,10 +466,10 @@ def compare(
     return rows, figures
 
 
-def a_picture(subject: Subject, precision: Precision) -> tuple[Seconds, Evaluator, float]:
+def a_picture(subject: Case, precision: Precision) -> tuple[Seconds, Evaluator, float]:
     """Time of the average move of a convolution's style, from a chunk of each layer; of the reconstruction itself."""
     evaluator, space = (
-        Evaluator(subject.synthesis, subject.classifier, subject.space, precision=precision),
+        Evaluator(subject.networks, precision=precision),
         subject.space,
     )
     random, s = np.random.default_rng(0), subject.s[:1]
@@ -476,7 +490,7 @@ def a_picture(subject: Subject, precision: Precision) -> tuple[Seconds, Evaluato
     return spent, evaluator, base.cpu
 
 
-def scaled(model: Subject, moves: int) -> dict[str, float]:
+def scaled(model: Case, moves: int) -> dict[str, float]:
     """A screened search's pictures an image, and coordinates kept, where so many moves are searched.
 
     Both grow with a power of the number of moves, which is fitted to screens on parts of a trained generator's
@@ -486,10 +500,7 @@ def scaled(model: Subject, moves: int) -> dict[str, float]:
     points = []
     for part in (4, 2, 1):
         some = np.sort(np.random.default_rng(part).permutation(indices)[: len(indices) // part])
-        kept = screen(
-            model.synthesis, model.classifier, model.space, model.s, model.goals, output=model.classifier.activation,
-            indices=some, top=TOP,
-        )  # fmt: skip
+        kept = screen(model.networks, model.s, model.goals, indices=some, how=Screening(top=TOP))  # fmt: skip
         first = sum(m * i for m, i in kept.rounds[:1]) * len(model.goals)
         all_ = sum(m * i for m, i in kept.rounds)
         points.append((2 * len(some), all_ - first, len(kept.indices), first))
@@ -507,7 +518,7 @@ def scaled(model: Subject, moves: int) -> dict[str, float]:
     }
 
 
-def priced(subject: Subject, model: Subject, budget: float) -> tuple[list[Row], dict[str, Any]]:
+def priced(subject: Case, model: Case, budget: float) -> tuple[list[Row], dict[str, Any]]:
     """What the ways of searching cost where none of them can be run to its end: times of a sample, and counts."""
     n, moves = len(subject.s), 2 * subject.space.conv_dim
     first, _ = notebook(subject, budget)
@@ -519,9 +530,7 @@ def priced(subject: Subject, model: Subject, budget: float) -> tuple[list[Row], 
     fast = has_fast_bf16(subject.s.device)
     rough = a_picture(subject, "bf16")[0] if fast else single
     every = subject.space.indices(include_torgb=False)
-    _, slope, memory = measured(
-        lambda: first_order(subject.synthesis, subject.classifier, subject.space, subject.s[:2], 0, every)
-    )
+    _, slope, memory = measured(lambda: first_order(subject.networks, subject.s[:2], 0, every))
     slope = slope.times(1 / 2)
     counts = scaled(model, moves)
     figures: dict[str, Any] = {f"screen_{name}": value for name, value in counts.items()}

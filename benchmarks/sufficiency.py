@@ -17,9 +17,12 @@ from stylex.classifiers import load_classifier
 from stylex.data import open_images
 from stylex.models.snapshot import load_snapshot
 from stylex.search.attfind import attfind
+from stylex.search.choosing import choose_to_search
 from stylex.search.counterfactual import flip_rate, random_control
-from stylex.search.effects import measure_effects
-from stylex.search.explaining import choose_to_search, encode
+from stylex.search.effects import Measuring, measure_effects
+from stylex.search.encoding import encode_set
+from stylex.search.subject import TrainedSubject
+from stylex.search.task import Task
 from stylex.search.together import together
 
 
@@ -42,33 +45,25 @@ def main() -> None:
         choose_to_search(classifier, half, num, target=None)
         for half, num in zip(halves, (options.searched, options.tested), strict=True)
     ]
-    searched, tested = (
-        encode(snapshot, classifier, part.batch(np.arange(len(part))), part.names, [None] * len(part))
-        for part in chosen
-    )
-    networks = (snapshot.generator.synthesis, classifier, snapshot.space)
-    labels, output = classifier.spec.labels, classifier.activation
-    indices = snapshot.space.indices(include_torgb=options.torgb)
-    effects = measure_effects(
-        *networks, searched.s, image_ids=searched.ids, indices=indices, shift_range=options.shift_range
-    )
+    subject = TrainedSubject.of(snapshot, classifier, torgb=options.torgb)
+    searched, tested = (encode_set(subject, part) for part in chosen)
+    how = Measuring(shift_range=options.shift_range)
+    effects = measure_effects(subject, searched.s, image_ids=searched.ids, indices=subject.indices, how=how)
     result: dict[str, dict[str, float]] = {}
-    for target, label in enumerate(labels):
-        for name, ranking in (
-            ("attfind", attfind(effects, target, space=snapshot.space, labels=labels, output=output, restart=True)),
-            ("together", together(*networks, searched.s, effects, target, labels=labels, output=output)),
-        ):
+    for target, label in enumerate(subject.labels):
+        task = Task.of(subject, searched.s, effects, target)
+        for name, ranking in (("attfind", attfind(task, restart=True)), ("together", together(task))):
             if not ranking.attributes:
                 print(f"{label}, {name}: {ranking.finding}")
                 continue
-            flips = flip_rate(*networks, tested.s, ranking.attributes, target, output=output)
-            control = random_control(*networks, tested.s, ranking.attributes, target, output=output, indices=indices)
-            row = {"attributes": float(len(ranking)), "flips": flips.share, "images": float(flips.images)}
+            flips = flip_rate(subject, tested.s, ranking.attributes, target)
+            control = random_control(subject, tested.s, ranking.attributes, target, indices=subject.indices)
+            row = {"attributes": float(len(ranking)), "flips": flips.fraction, "images": float(flips.images)}
             result[f"{name}_to_{label}"] = row | control.figures()
             print(
-                f"{label}, {name}: {len(ranking)} attributes turn {flips.share:.1%} of {flips.images} other images, "
-                f"as many random coordinates {control.equal_range.mean():.1%} (equal range), "
-                f"{control.equal_length.mean():.1%} (equal length)"
+                f"{label}, {name}: {len(ranking)} attributes turn {flips.fraction:.1%} of {flips.images} other images, "
+                f"random directions as long {control.fractions.mean():.1%} (standard deviation "
+                f"{control.fractions.std():.1%})"
             )
     if options.json:
         print(json.dumps(result))

@@ -21,9 +21,10 @@ from stylex.data.images import to_pictures
 from stylex.models.latents import normal_latents
 from stylex.models.snapshot import Snapshot
 from stylex.report.figures import panel, save_picture
-from stylex.search.directions import independent
-from stylex.search.explaining import encode
+from stylex.search.encoding import encode
+from stylex.search.methods import prepared_as
 from stylex.search.shifts import apply_attributes
+from stylex.search.subject import TrainedSubject
 
 ENDS = (-1.0, 0.0, 1.0)
 
@@ -42,12 +43,11 @@ def main() -> None:
     parser.add_argument("--spread", type=float, default=0.8, help="of new pictures; below 1: nearer to the average one")
     parser.add_argument("--seed", type=int, default=0, help="of new pictures")
     options = parser.parse_args()
-    snapshot = independent(stylex.load_snapshot(options.run))
+    explanation = stylex.read_explanation(options.explanation)
+    snapshot = prepared_as(explanation.space, stylex.load_snapshot(options.run))
     given = options.classifier
     classifier = stylex.load_classifier(given) if given else load_recorded(snapshot.classifier_reference)
-    attributes = {
-        str(a.coordinate): a for a in reversed(stylex.read_explanation(options.explanation).ranking.attributes)
-    }
+    attributes = {str(a.coordinate): a for a in reversed(explanation.ranking.attributes)}
     strongest = sorted(attributes.values(), key=lambda a: -a.effect)[: options.attributes]
 
     s = _new(options, snapshot) if options.data is None else _rebuilt(options, snapshot, classifier)
@@ -70,7 +70,7 @@ def _rebuilt(options: argparse.Namespace, snapshot: Snapshot, classifier: Classi
     chosen = [groups[i % len(groups)] for i in range(options.images)]
     picked = [(2 * (i // len(groups)) + 1) * len(group) // (2 * options.images) for i, group in enumerate(chosen)]
     x = torch.cat([group.batch([row]) for group, row in zip(chosen, picked, strict=True)])
-    return encode(snapshot, classifier, x, [str(i) for i in range(len(x))], [None] * len(x)).s
+    return encode(TrainedSubject.of(snapshot, classifier), x, [str(i) for i in range(len(x))]).s
 
 
 def _new(options: argparse.Namespace, snapshot: Snapshot) -> torch.Tensor:

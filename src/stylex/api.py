@@ -7,25 +7,23 @@ torch) are imported inside the verbs, so that this module, and the command line 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from stylex.core.errors import ClassifierError, ConfigError, DataError, EvaluationError, SearchError
-from stylex.core.progress import Alarm, Found, Listener, silent
+from stylex.core.errors import ConfigError, DataError, EvaluationError, SearchError
+from stylex.core.progress import Found, Listener, silent
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
     from torch import nn
 
-    from stylex.classifiers import Classifier, ClassifierSpec
+    from stylex.classifiers import ClassifierSpec
     from stylex.core.evaluation import Evaluation
     from stylex.core.explanation import Explanation
     from stylex.core.studio import Studio
-    from stylex.data import ImageSet
     from stylex.data.prepare import PrepareSummary
-    from stylex.models.snapshot import Snapshot
     from stylex.training.config import TrainConfig
     from stylex.training.held_out import Panel
 
@@ -122,8 +120,9 @@ def fit_classifier(
     from stylex.classifiers import fit_small_classifier, save_small_classifier
     from stylex.classifiers.small import check_place
     from stylex.data import open_images
+    from stylex.opening import device_of
 
-    folder, place = Path(out), _device(device)
+    folder, place = Path(out), device_of(device)
     check_place(folder, overwrite=overwrite)
     images = open_images(data)
     if images.labels is None or images.numbered_names is None:
@@ -191,10 +190,13 @@ def train(
     """
     from stylex.classifiers import check_classifier, describe, fingerprint, load_classifier
     from stylex.data import open_images
+    from stylex.opening import device_of, spec_of
     from stylex.training.config import resolved
     from stylex.training.loop import train_networks
+    from stylex.training.rehearsal import plan
+    from stylex.training.state import images_seen
 
-    place, folder = _device(device), Path(out)
+    place, folder = device_of(device), Path(out)
     images = open_images(data)
     options = resolved(preset, config, kimg=kimg, seed=seed)
     if images.resolution != options.model.resolution:
@@ -202,7 +204,7 @@ def train(
             f"{data} holds images of {images.resolution} px, but the settings are for {options.model.resolution} px; "
             f"choose a preset for {images.resolution} px, or prepare with --resolution {options.model.resolution}"
         )
-    judge = load_classifier(classifier, _spec(classifier_spec)).to(place)
+    judge = load_classifier(classifier, spec_of(classifier_spec)).to(place)
     some = images.batch(range(0, len(images), -(-len(images) // 64)))
     size, channels = images.resolution, images.channels
     check_classifier(judge, channels=channels, resolution=size, labels=images.label_names, images=some)
@@ -217,7 +219,18 @@ def train(
         "classifier": fingerprint(judge),
     }
     if dry_run:
-        listener(Found(message=_plan(options, training, len(held_out), judge, place, _done(folder, identity))))
+        listener(
+            Found(
+                message=plan(
+                    options,
+                    training,
+                    len(held_out),
+                    judge,
+                    place,
+                    done=images_seen(folder / "state.pt", identity=identity),
+                )
+            )
+        )
         return folder
     train_networks(
         config=options,
@@ -298,67 +311,51 @@ def find(
         SearchError: an unknown class, or too few images.
         SnapshotError: no snapshot there, or a damaged one.
     """
-    from stylex.data import open_images
     from stylex.models.processes import join
-    from stylex.search.directions import independent
-    from stylex.search.eigenfind import along_eigenvectors
-    from stylex.search.explaining import choose_to_search, encode_stream, explain_class, latents_of
+    from stylex.opening import Run, device_of, record
+    from stylex.search.choosing import choose_to_search
+    from stylex.search.class_search import Workplace, explain_class
+    from stylex.search.config import SearchConfig
+    from stylex.search.encoding import encode_stream
     from stylex.store.folder import check_place, read_explanation, write_explanation
 
-    place, folder = _device(device), Path(out)
-    check_place(folder, overwrite=overwrite)
-    _check_method(method, selection, torgb)
-    if not 0 < recall < 1:
-        raise ConfigError(f"--recall is {recall:g}, but must be between 0 and 1, like 0.99")
-    processes = join(place)
-    place = processes.device(place)
-    snapshot, judge = _trained(run, classifier, classifier_spec, place, listener)
-    judge, to = _aim(judge, target)
-    start = _label(source, judge.spec.labels)
-    archive = open_images(data)
-    _fits(archive, snapshot, data)
-    held_out = archive.split("test")
-    chosen = choose_to_search(judge, held_out, images, target=to, source=start)
-    if method == "directions":
-        snapshot = independent(snapshot)
-    elif method == "eigenfind":
-        snapshot = along_eigenvectors(snapshot, latents_of(snapshot, judge, archive))
-    encoded = encode_stream(snapshot, judge, chosen, _names_of(chosen))
-    explanation = explain_class(
-        snapshot,
-        judge,
-        encoded,
-        target=to,
-        source=start,
+    place, folder = device_of(device), Path(out)
+    config = SearchConfig(
+        target=target,
+        source=source,
+        images=images,
         attributes=attributes,
-        selection=_chosen_by(method, selection),
+        selection=selection,
         torgb=torgb,
         shift_range=shift_range,
         realism=realism,
+        method=method,
         search=search,
         recall=recall,
         precision=precision,
-        folder=_effects_folder(Path(run)),
-        processes=processes,
+    )
+    check_place(folder, overwrite=overwrite)
+    processes = join(place)
+    place = processes.device(place)
+    opened = Run.open(run, classifier=classifier, classifier_spec=classifier_spec, device=place, listener=listener)
+    opened, to = opened.aimed(target)
+    start, archive = opened.label(source), opened.images(data)
+    chosen = choose_to_search(opened.classifier, archive.split("test"), images, target=to, source=start)
+    subject = opened.subject(method, archive, torgb=torgb)
+    explanation = explain_class(
+        subject,
+        encode_stream(subject, chosen, chosen.label_texts()),
+        config,
+        target=to,
+        source=start,
         settings={
             "verb": "find",
-            "run": str(run),
-            "data": str(data),
+            **record(run, data, classifier, classifier_spec),
             "data_fingerprint": archive.fingerprint,
-            "target": target,
-            "source": source,
-            "images": images,
-            "attributes": attributes,
-            "selection": selection,
-            "torgb": torgb,
-            "shift_range": shift_range,
-            "realism": realism,
-            "method": method,
-            "search": search,
-            "recall": recall,
-            "precision": precision,
+            **config.to_json(),
+            "searched": list(chosen.names),
         },
-        listener=listener,
+        at=Workplace(folder=opened.effects_folder, processes=processes, listener=listener),
     )
     if explanation is not None:
         write_explanation(explanation, folder, overwrite=overwrite)
@@ -413,55 +410,53 @@ def explain(
         DataError: the image cannot be read.
         SnapshotError: no snapshot there, or a damaged one.
     """
-    from stylex.data import open_images
     from stylex.data.images import load_image
-    from stylex.search.directions import independent
-    from stylex.search.explaining import encode, explain_image
+    from stylex.opening import Run, device_of, record
+    from stylex.search.class_search import Workplace
+    from stylex.search.config import SearchConfig
+    from stylex.search.encoding import encode
+    from stylex.search.image_search import explain_image
     from stylex.store.folder import check_place, write_explanation
 
-    _check_method(method, "attfind", torgb)
-    place, folder = _device(device), Path(out)
+    config = SearchConfig(
+        target=target, attributes=attributes, torgb=torgb, shift_range=shift_range, method=method, images=1
+    )
+    place, folder = device_of(device), Path(out)
     check_place(folder, overwrite=overwrite)
-    snapshot, judge = _trained(run, classifier, classifier_spec, place, listener)
-    if method == "directions":
-        snapshot = independent(snapshot)
-    judge, goal = _aim(judge, target)
-    label = None
+    opened = Run.open(run, classifier=classifier, classifier_spec=classifier_spec, device=place, listener=listener)
+    opened, goal = opened.aimed(target)
+    archive, label = None, None
     if data is None:
-        size, channels = snapshot.generator.config.resolution, snapshot.generator.config.channels
+        size, channels = opened.snapshot.generator.config.resolution, opened.snapshot.generator.config.channels
         x = load_image(image, resolution=size, channels=1 if channels == 1 else 3, fit=fit)
         name = Path(image).stem
     else:
-        archive = open_images(data)
-        _fits(archive, snapshot, data)
-        name = str(image)
+        archive, name = opened.images(data), str(image)
         if name not in archive.names:
             raise DataError(f"{data} has no image {name!r}; its images are named like {archive.names[0]!r}")
         one = archive.subset([archive.names.index(name)])
-        x, label = one.batch([0]), _names_of(one)[0]
+        x, label = one.batch([0]), one.label_texts()[0]
+    subject = opened.subject(method, archive, torgb=torgb)
     explanation = explain_image(
-        snapshot,
-        judge,
-        encode(snapshot, judge, x.to(place), [name], [label]),
+        subject,
+        encode(subject, x.to(place), [name], [label]),
+        config,
         target=goal,
-        attributes=attributes,
-        torgb=torgb,
-        shift_range=shift_range,
         settings={
             "verb": "explain",
-            "run": str(run),
+            **record(run, data, classifier, classifier_spec),
             "image": str(image),
-            "data": None if data is None else str(data),
-            "target": target,
-            "attributes": attributes,
-            "torgb": torgb,
-            "shift_range": shift_range,
-            "method": method,
+            "fit": fit,
+            **{key: value for key, value in config.to_json().items() if key in _EXPLAIN},
         },
-        listener=listener,
+        at=Workplace(listener=listener),
     )
     write_explanation(explanation, folder, overwrite=overwrite)
     return explanation
+
+
+_EXPLAIN = ("target", "attributes", "torgb", "shift_range", "method")
+"""The settings of a search that ``explain`` takes."""
 
 
 def evaluate(
@@ -528,24 +523,26 @@ def evaluate(
         EvaluationError: too few images, an unknown part or extractor, or an explanation that is not the snapshot's.
         SnapshotError: no snapshot there, or a damaged one.
     """
-    from stylex.data import open_images
     from stylex.evaluation.evaluate import Options, evaluate_subject, found_in, searched_images
     from stylex.evaluation.extractors import extractor_for
     from stylex.evaluation.subject import steered_alike, subject_of
+    from stylex.opening import Run, device_of
     from stylex.report import write_report
-    from stylex.search.directions import independent
-    from stylex.search.studio import in_space_of
+    from stylex.search.config import SearchConfig
     from stylex.store.evaluation import check_file, write_evaluation
     from stylex.store.folder import EVALUATION, read_explanation
 
-    if explanation is None:
-        _check_method(method, selection, torgb)
+    # An explanation was searched for already, by settings of its own.
+    search = (
+        SearchConfig()
+        if explanation is not None
+        else SearchConfig(method=method, selection=selection, torgb=torgb, shift_range=shift_range)
+    )
     options = Options(
         searched=images,
         measured=measured,
         attributes=attributes,
-        selection=_chosen_by(method, selection),
-        shift_range=shift_range,
+        search=search,
         without=frozenset(part.strip() for part in without.split(",") if part.strip()),
         seed=seed,
     )
@@ -553,25 +550,28 @@ def evaluate(
         raise ConfigError("--report writes an explanation's report anew; give that explanation with --explanation")
     if out is not None:
         check_file(Path(out), overwrite=overwrite)
-    place = _device(device)
+    place = device_of(device)
     known = None if explanation is None else read_explanation(explanation)
-    snapshot, judge = _trained(run, classifier, classifier_spec, place, listener)
-    if known is not None and known.snapshot.get("sha256") != snapshot.sha256:
-        raise EvaluationError(
-            f"{explanation} was made with another snapshot than {snapshot.path}; give the run that it was made with"
-        )
-    if known is not None:
-        snapshot = in_space_of(known, snapshot)
-    elif method == "directions":
-        snapshot = independent(snapshot)
+    opened = Run.open(run, classifier=classifier, classifier_spec=classifier_spec, device=place, listener=listener)
+    archive = opened.images(data)
     other = None
     if against is not None:
-        other = steered_alike(_trained(against, judge, classifier_spec, place, listener)[0], snapshot)
-    judge, goal = _aim(judge, target if known is None else known.settings.get("target"))
-    archive = open_images(data)
-    for each in (snapshot, other):
-        if each is not None:
-            _fits(archive, each, data)
+        other = Run.open(against, classifier=opened.classifier, classifier_spec=classifier_spec, device=place)
+        other.images(data)
+    goal = None
+    if known is not None and known.snapshot.get("sha256") != opened.snapshot.sha256:
+        raise EvaluationError(
+            f"{explanation} was made with another snapshot than {opened.snapshot.path}; give the run that it was made "
+            "with"
+        )
+    if known is not None:
+        opened = opened.explaining(known, str(explanation))
+        opened, goal = opened.aimed(known.settings.get("target"))
+        snapshot = opened.snapshot
+    else:
+        opened, goal = opened.aimed(target)
+        snapshot = opened.subject(method, archive).snapshot
+    judge = opened.classifier
     instrument = extractor_for(extractor, judge, place)
     held_out = archive.split("test")
     found = None
@@ -580,13 +580,13 @@ def evaluate(
         torgb = torgb or any(known.space.layer(a.coordinate.layer).kind == "torgb" for a in known.ranking)
     evaluation = evaluate_subject(
         subject_of(snapshot, judge, torgb=torgb),
-        training=_training_part(archive),
+        training=archive.part("train"),
         held_out=held_out,
         targets=range(judge.k) if goal is None else [goal],
         options=options,
         extractor=instrument,
         found=found,
-        against=None if other is None else subject_of(other, judge, torgb=torgb),
+        against=None if other is None else subject_of(steered_alike(other.snapshot, snapshot), judge, torgb=torgb),
         settings={
             "verb": "evaluate",
             "run": str(run),
@@ -684,8 +684,8 @@ def open_studio(
         SnapshotError: no snapshot there, or a damaged one.
         SearchError: the explanation was made with another snapshot.
     """
-    from stylex.data import open_images
-    from stylex.search.studio import LiveStudio
+    from stylex.live.studio import LiveStudio
+    from stylex.opening import Run, device_of
     from stylex.store.folder import read_explanation
 
     if str(run) == "demo" and not Path(run).exists():
@@ -693,30 +693,22 @@ def open_studio(
         run, data = shipped / "snapshot", data or shipped / "shoes.zip"
         classifier = classifier or shipped / "classifier"
     found = None if explanation is None else read_explanation(explanation)
-    place = _device(device)
-    snapshot, judge = _trained(run, classifier, classifier_spec, place, listener)
-    if found is not None and found.labels != judge.spec.labels:
-        if found.labels[:-1] == judge.spec.labels:
-            judge = _aim(judge, found.labels[-1])[0]  # one of several labels, turned round
-        if found.labels != judge.spec.labels:
-            raise SearchError(
-                f"{explanation} explains a classifier of {', '.join(found.labels[:5])}, this one knows "
-                f"{', '.join(judge.spec.labels[:5])}; open it with the run that it was found with"
-            )
+    opened = Run.open(
+        run, classifier=classifier, classifier_spec=classifier_spec, device=device_of(device), listener=listener
+    )
+    if found is not None:
+        opened = opened.explaining(found, str(explanation))
     chosen = None
     if data is not None:
         if images < 1:
             raise SearchError(f"{images} images were to choose from; give at least 1")
-        archive = open_images(data)
-        _fits(archive, snapshot, data)
-        held_out = archive.split("test")
-        held_out = held_out if len(held_out) else archive
+        archive = opened.images(data)
+        held_out = archive.part("test") or archive
         count = min(images, len(held_out))
-        part = held_out.subset([i * len(held_out) // count for i in range(count)])
-        chosen = (part, _names_of(part))
+        chosen = held_out.subset([i * len(held_out) // count for i in range(count)])
     return LiveStudio(
-        snapshot,
-        judge,
+        opened.snapshot,
+        opened.classifier,
         explanation=found,
         folder=None if explanation is None else Path(explanation),
         images=chosen,
@@ -863,163 +855,6 @@ def demo(out: str | Path, *, images: int = 80, listener: Listener = silent) -> P
     return report(folder / "explanation", out=folder / "report.html")
 
 
-def _check_method(method: str, selection: str, torgb: bool) -> None:
-    """Raises ConfigError if options of a search of single coordinates are given to another one."""
-    given = f"--selection {selection}" if selection == "notebook" else "--torgb" if torgb else None
-    if method != "attfind" and given is not None:
-        raise ConfigError(f"{given} is for a search of single coordinates: leave it out, or add --method attfind")
-
-
-def _chosen_by(method: Any, selection: Any) -> Any:
-    """What ``explain_class`` and ``Options`` call the choice: the method's own, unless they are chosen together."""
-    return selection if method == "attfind" or selection == "together" else method
-
-
-def _device(name: str) -> str:
-    """The device to use; ``auto`` is the first GPU where there is one.
-
-    Raises:
-        ConfigError: no such device, or not on this machine.
-    """
-    import torch
-
-    if name == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        device = torch.device(name)
-    except RuntimeError:
-        raise ConfigError(f"no device {name!r}; expected auto, cpu, cuda or cuda:1") from None
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise ConfigError(f"device {name} is not on this machine ({torch.cuda.device_count()} GPUs); try auto or cpu")
-    try:
-        (torch.zeros(2, device=device) + 1).sum().item()
-    except Exception as error:  # each kind of device has its own way to say that it is not there, or only a shell
-        raise ConfigError(f"device {name} cannot be used on this machine; try auto or cpu") from error
-    return name
-
-
-def _spec(given: ClassifierSpecLike | None) -> ClassifierSpec | None:
-    """The classifier's spec, from a JSON file where it is one.
-
-    Raises:
-        ClassifierError: the file cannot be read, or is not a spec.
-    """
-    from stylex.classifiers import ClassifierSpec
-    from stylex.classifiers.load import read_spec
-
-    return given if given is None or isinstance(given, ClassifierSpec) else read_spec(Path(given))
-
-
-def _trained(
-    run: str | Path,
-    classifier: ClassifierLike | None,
-    classifier_spec: ClassifierSpecLike | None,
-    place: str,
-    listener: Listener,
-) -> tuple[Snapshot, Classifier]:
-    """The snapshot of a run, and the classifier that it was trained with.
-
-    Raises:
-        SnapshotError: no snapshot there, or a damaged one.
-        ClassifierError: the classifier is not found, or has other labels.
-    """
-    import torch
-
-    from stylex.classifiers import ClassifierSpec, check_classifier, fingerprint, load_classifier, load_recorded
-    from stylex.models.snapshot import load_snapshot
-
-    snapshot = load_snapshot(run).to(torch.device(place))
-    spec = _spec(classifier_spec) or ClassifierSpec.from_json(dict(snapshot.classifier))
-    if classifier is not None:
-        judge = load_classifier(classifier, spec)
-    elif snapshot.classifier_reference is not None:
-        judge = load_recorded(snapshot.classifier_reference, spec)
-    else:
-        raise ClassifierError(
-            f"{run} was trained with a classifier that was given as an object; give it again as classifier"
-        )
-    judge = judge.to(place)
-    if judge.spec.labels != tuple(snapshot.classifier["labels"]):
-        raise ClassifierError(
-            f"{run} was trained with a classifier of {', '.join(snapshot.classifier['labels'][:5])}, this one knows "
-            f"{', '.join(judge.spec.labels[:5])}; give the classifier of the training"
-        )
-    config = snapshot.generator.config
-    check_classifier(judge, channels=config.channels, resolution=config.resolution, need_gradient=False)
-    if fingerprint(judge) != snapshot.classifier_fingerprint:
-        listener(Alarm(message="this is not the very classifier of the training: what is found may fit it less well"))
-    return snapshot, judge
-
-
-def _aim(judge: Classifier, name: str | None) -> tuple[Classifier, int | None]:
-    """The class meant by a name; ``not NAME`` of several labels is one more, which is added to the classifier.
-
-    Raises:
-        SearchError: there is no such label.
-    """
-    from stylex.classifiers.classifier import WithOpposite, opposite_name
-
-    labels = judge.spec.labels
-    opposites = [opposite_name(label) for label in labels] if judge.activation == "sigmoid" else []
-    if name in opposites and name not in labels:
-        return WithOpposite(judge, opposites.index(name)), len(labels)
-    return judge, _label(name, labels)
-
-
-def _label(name: str | None, labels: tuple[str, ...]) -> int | None:
-    """The position of a label given by name or number.
-
-    Raises:
-        SearchError: there is no such label.
-    """
-    if name is None or name in labels:
-        return None if name is None else labels.index(name)
-    if name.isdecimal() and len(name) < 10 and int(name) < len(labels):
-        return int(name)
-    known = ", ".join(labels[:10]) + (", ..." if len(labels) > 10 else "")
-    raise SearchError(
-        f"the classifier has no label {name[:80]!r}; it knows {known} (or give a number below {len(labels)})"
-    )
-
-
-def _fits(images: ImageSet, snapshot: Snapshot, data: str | Path) -> None:
-    """Check that images are of the size and kind that the snapshot was trained on.
-
-    Raises:
-        DataError: they are not.
-    """
-    config = snapshot.generator.config
-    if (images.resolution, images.channels) != (config.resolution, config.channels):
-        raise DataError(
-            f"{data} holds images of {images.resolution} px with {images.channels} channel(s), the snapshot was "
-            f"trained on {config.resolution} px with {config.channels}; prepare the data with "
-            f"--resolution {config.resolution} --channels {config.channels}"
-        )
-
-
-def _training_part(images: ImageSet) -> ImageSet | None:
-    """The training images of an archive; None where it holds only test images."""
-    try:
-        return images.split("train")
-    except DataError:
-        return None
-
-
-def _names_of(images: ImageSet) -> list[str | None]:
-    """The data's own label of each image, in words."""
-    if images.labels is None or images.label_names is None:
-        return [None] * len(images)
-    names = images.label_names
-    if images.multi_label:
-        return [", ".join(name for name, yes in zip(names, row, strict=True) if yes) for row in images.labels]
-    return [names[label] for label in images.labels]
-
-
-def _effects_folder(run: Path) -> Path | None:
-    """Where measured effects are kept, so that an interrupted or repeated search goes on: beside the snapshots."""
-    return run / "effects" if (run / "snapshots").is_dir() else None
-
-
 def _draw_panel(panel: Panel) -> bytes:
     """A training's panel as a PNG: rows of pictures with the classifier's probabilities."""
     from stylex.report.figures import encode
@@ -1035,36 +870,4 @@ def _draw_panel(panel: Panel) -> bytes:
             list(panel.rows),
             notes=[[note(p) for p in row] for row in panel.probabilities.values()],
         )
-    )
-
-
-def _done(run: Path, identity: Mapping[str, Any]) -> int:
-    """How many images the training in a folder has seen.
-
-    Raises:
-        ConfigError, SnapshotError: it is another training, or its state is damaged.
-    """
-    from stylex.training.state import load_state
-
-    state = run / "state.pt"
-    return load_state(state, identity=identity)[0] if state.exists() else 0
-
-
-def _plan(
-    options: TrainConfig, training: ImageSet, held_out: int, classifier: Classifier, place: str, done: int
-) -> str:
-    """What a training would do, in a line."""
-    from stylex.training.rehearsal import parameters, seconds_needed
-
-    total = options.schedule.total_nimg
-    weights = parameters(options, training.channels, classifier.k)
-    left = seconds_needed(options, training, classifier, place) * (total - done) / total
-    time = f"{left / 60:.0f} minutes" if left >= 120 else f"{left:.0f} seconds"
-    return (
-        (f"would go on from image {done} of" if done else "would train for")
-        + f" {total} images in {total // options.schedule.batch} steps, about {time} on {place}; on "
-        f"{len(training)} images ({held_out} held out) of {options.model.resolution} px, for a classifier of "
-        f"{', '.join(classifier.spec.labels[:5])}; "
-        + ", ".join(f"{name} {number:,}" for name, number in weights.items())
-        + " parameters"
     )

@@ -41,6 +41,42 @@ def test_torgb_is_searched_by_option_without_moving_an_index() -> None:
     np.testing.assert_array_equal(space.indices(include_torgb=True), np.arange(21))
 
 
+MAPPED = (
+    *LAYERS,
+    StyleLayer(name="b8.conv0.map", kind="map", resolution=8, channels=64),
+    StyleLayer(name="b8.conv1.map", kind="map", resolution=8, channels=64),
+)
+
+
+def test_maps_travel_behind_the_styles_and_are_never_searched() -> None:
+    space = StyleSpace(MAPPED)
+    assert (space.conv_dim, space.style_dim, space.maps, space.s_dim) == (13, 21, slice(21, 149), 149)
+    assert space.slice("b8.conv1.map") == slice(85, 149)
+    for torgb in (False, True):
+        expected = StyleSpace(LAYERS).indices(include_torgb=torgb)
+        np.testing.assert_array_equal(space.indices(include_torgb=torgb), expected)
+        np.testing.assert_array_equal(space.control(include_torgb=torgb), space.indices(include_torgb=torgb))
+    assert StyleCoordinate.parse(str(space.coordinate(22))) == StyleCoordinate("b8.conv0.map", 1)
+    sets = [StyleLayer(name=name, kind="direction", resolution=0, channels=3) for name in ("some", "random")]
+    steered = StyleSpace([*MAPPED, *sets])
+    np.testing.assert_array_equal(steered.indices(include_torgb=True), np.arange(149, 152))
+    np.testing.assert_array_equal(steered.control(include_torgb=True), np.arange(152, 155))
+    with pytest.raises(AssertionError, match="then maps, then directions"):
+        StyleSpace([*LAYERS, sets[0], *MAPPED[5:]])
+
+
+def test_a_space_without_maps_has_an_empty_place_for_them() -> None:
+    assert StyleSpace(LAYERS).maps == slice(21, 21)
+
+
+def test_parts_of_s_are_observed_each_over_its_own_images() -> None:
+    random = np.random.default_rng(0)
+    styles, maps = random.normal(size=(50, 3)).astype(np.float32), random.normal(size=(4, 2)).astype(np.float32)
+    seen = StyleStatistics.observe(styles, maps)
+    np.testing.assert_array_equal(seen.maximum[:3], StyleStatistics.observe(styles).maximum)
+    np.testing.assert_array_equal(seen.std[3:], StyleStatistics.observe(maps).std)
+
+
 def test_what_lies_outside_is_refused() -> None:
     space = StyleSpace(LAYERS)
     for index in (-1, 21):

@@ -13,12 +13,13 @@ from torch import Tensor, nn
 from stylex.classifiers import Classifier, ClassifierSpec
 from stylex.core.stylespace import StyleStatistics
 from stylex.data.archive import ArchiveIndex, ImageSet, open_images, write_archive
-from stylex.evaluation.subject import Subject, subject_of
+from stylex.evaluation.subject import subject_of
 from stylex.models.config import DiscriminatorConfig, EncoderConfig, GeneratorConfig
 from stylex.models.discriminator import Discriminator
 from stylex.models.encoder import Encoder
 from stylex.models.generator import Generator
 from stylex.models.snapshot import Snapshot
+from stylex.search.subject import TrainedSubject
 
 WIDTHS = (8, 6, 4)
 
@@ -97,6 +98,7 @@ def snapshot(images: ImageSet) -> Snapshot:
         discriminator=discriminator,
         space=generator.synthesis.space.observed(StyleStatistics.observe(s.numpy())),
         latents=w.numpy(),
+        maps=None,
         classifier=classifier.spec.to_json(),
         classifier_reference=None,
         classifier_fingerprint="halves",
@@ -109,5 +111,5 @@ def snapshot(images: ImageSet) -> Snapshot:
 
 
 @pytest.fixture(scope="session")
-def subject(snapshot: Snapshot) -> Subject:
+def subject(snapshot: Snapshot) -> TrainedSubject:
     return subject_of(snapshot, make_classifier())

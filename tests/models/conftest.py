@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 import torch
 from torch import nn
@@ -29,6 +31,17 @@ def generator() -> Generator:
     torch.manual_seed(0)
     config = GeneratorConfig(resolution=16, channels=3, widths=WIDTHS, z_dim=5, w_dim=7, c_dim=2, mapping_layers=2)
     network = stirred(Generator(config))
+    assert isinstance(network, Generator)
+    return network
+
+
+@pytest.fixture
+def mapped(generator: Generator) -> Generator:
+    """The same with maps at 8 and 16 px, of the same weights; each channel takes a map in its own strength."""
+    torch.manual_seed(0)
+    network = stirred(Generator(dataclasses.replace(generator.config, map_resolutions=(8, 16))))
+    own = {k: v for k, v in generator.state_dict().items() if k in network.state_dict() and v.dim() > 0}
+    network.load_state_dict(own, strict=False)
     assert isinstance(network, Generator)
     return network
 

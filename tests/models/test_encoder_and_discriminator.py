@@ -40,6 +40,27 @@ def test_an_encoder_is_told_c_only_where_it_was_built_for_it(encoder: Encoder) -
         told(x)
 
 
+def test_maps_are_standardized_and_follow_the_image(encoder: Encoder) -> None:
+    assert encoder.maps(images(2)) is None
+    network = stirred(Encoder(dataclasses.replace(encoder.config, map_resolutions=(4, 8), map_width=6)))
+    x = images(3)
+    maps = network.maps(x)
+    assert (maps.shape, maps.dtype) == ((3, 16 + 2 * 64), torch.float32)
+    for part in (maps[:, :16], maps[:, 16:80], maps[:, 80:]):
+        torch.testing.assert_close(part.mean(dim=1), torch.zeros(3), atol=1e-4, rtol=0)
+        torch.testing.assert_close(part.std(dim=1, correction=0), torch.ones(3), atol=1e-2, rtol=0)
+    torch.testing.assert_close(torch.cat([network.maps(one[None]) for one in x]), maps)
+    # A change in the upper left corner is not seen in the lower right one.
+    other = x.clone()
+    other[:, :, :2, :2] *= -1
+    places = [part.view(3, 8, 8) for part in (maps[:, 80:], network.maps(other)[:, 80:])]
+    seen = [part - part[:, -1:, -1:] for part in places]
+    scaled = [part / part[:, -1, -2, None, None] for part in seen]
+    torch.testing.assert_close(scaled[0][:, -2:, -2:], scaled[1][:, -2:, -2:], atol=1e-3, rtol=1e-3)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert network.maps(x).dtype == torch.float32
+
+
 def test_the_order_of_bytes_in_memory_changes_nothing(encoder: Encoder, discriminator: Discriminator) -> None:
     x, c = images(4), torch.rand(4, 2)
     last = x.contiguous(memory_format=torch.channels_last)

@@ -16,7 +16,16 @@ from stylex.models.generator import Generator, Noise, Synthesis, SynthesisState
 def styles(generator: Generator, n: int = 3) -> Tensor:
     random = torch.Generator().manual_seed(2)
     w, c = torch.randn(n, 7, generator=random), torch.rand(n, 2, generator=random)
-    return generator.synthesis.styles(w, c)
+    place = generator.synthesis.space.maps
+    return generator.synthesis.styles(w, c, torch.randn(n, place.stop - place.start, generator=random))
+
+
+@pytest.fixture(params=["generator", "mapped"])
+def either(request: pytest.FixtureRequest) -> Generator:
+    """A generator without maps, and one with."""
+    network = request.getfixturevalue(request.param)
+    assert isinstance(network, Generator)
+    return network
 
 
 def test_s_lists_convolutions_then_torgb(generator: Generator) -> None:
@@ -62,8 +71,8 @@ def test_only_the_chosen_layers_are_told_c(generator: Generator, layers: ClassLa
 
 
 @pytest.mark.parametrize("noise", ["const", "none", "drawn"])
-def test_synthesis_goes_on_from_any_step(generator: Generator, noise: str) -> None:
-    synthesis, s = generator.synthesis, styles(generator)
+def test_synthesis_goes_on_from_any_step(either: Generator, noise: str) -> None:
+    synthesis, s = either.synthesis, styles(either)
     maps: Noise = "const" if noise == "const" else "none"
     if noise == "drawn":
         maps = synthesis.draw_noise(len(s), torch.Generator().manual_seed(0))
@@ -73,8 +82,8 @@ def test_synthesis_goes_on_from_any_step(generator: Generator, noise: str) -> No
         assert torch.equal(synthesis(s, noise=maps, start=start, state=state), whole)
 
 
-def test_a_change_is_seen_from_its_own_step_on(generator: Generator) -> None:
-    synthesis, s = generator.synthesis, styles(generator)
+def test_a_change_is_seen_from_its_own_step_on(either: Generator) -> None:
+    synthesis, s = either.synthesis, styles(either)
     states = synthesis.prefix(s)
     for start, name in enumerate(synthesis.steps):
         changed = s.clone()
@@ -87,8 +96,8 @@ def test_a_change_is_seen_from_its_own_step_on(generator: Generator) -> None:
             assert all(a is b is None or torch.equal(a, b) for a, b in zip(ours, theirs, strict=True))
 
 
-def test_one_images_state_serves_many_changes_of_it(generator: Generator) -> None:
-    synthesis, s = generator.synthesis, styles(generator)
+def test_one_images_state_serves_many_changes_of_it(either: Generator) -> None:
+    synthesis, s = either.synthesis, styles(either)
     states = synthesis.prefix(s)
     many = s[1:2].repeat(5, 1)
     many[:, synthesis.space.slice("b16.conv1").start] += torch.arange(5.0)
@@ -105,9 +114,9 @@ def test_one_images_state_serves_many_changes_of_it(generator: Generator) -> Non
 
 
 @pytest.mark.parametrize("images", [3, 1])
-def test_a_replaced_style_is_drawn_without_repeating_its_layer(generator: Generator, images: int) -> None:
-    synthesis = generator.synthesis
-    s = styles(generator, images)
+def test_a_replaced_style_is_drawn_without_repeating_its_layer(either: Generator, images: int) -> None:
+    synthesis = either.synthesis
+    s = styles(either, images)
     drawn, states = synthesis(s), synthesis.prefix(s)
     random = torch.Generator().manual_seed(3)
     for step, name in enumerate(synthesis.steps):
@@ -123,14 +132,14 @@ def test_a_replaced_style_is_drawn_without_repeating_its_layer(generator: Genera
         )
 
 
-def test_images_do_not_know_their_neighbours(generator: Generator) -> None:
-    s = styles(generator)
-    torch.testing.assert_close(torch.cat([generator.synthesis(row[None]) for row in s]), generator.synthesis(s))
+def test_images_do_not_know_their_neighbours(either: Generator) -> None:
+    s = styles(either)
+    torch.testing.assert_close(torch.cat([either.synthesis(row[None]) for row in s]), either.synthesis(s))
 
 
-def test_features_stay_in_channels_last(generator: Generator) -> None:
+def test_features_stay_in_channels_last(either: Generator) -> None:
     # Convolutions are several times faster so; a slip costs no test a number, only every user an hour.
-    synthesis, s = generator.synthesis, styles(generator)
+    synthesis, s = either.synthesis, styles(either)
     for noise in ("const", "none", synthesis.draw_noise(len(s), torch.Generator().manual_seed(0))):
         states = synthesis.prefix(s, noise=noise)[1:]
         for name, state in zip(synthesis.steps, states, strict=False):
@@ -149,6 +158,46 @@ def test_drawn_noise_follows_the_random_generator(generator: Generator) -> None:
     state = torch.get_rng_state()
     synthesis.draw_noise(3, torch.Generator().manual_seed(0))
     assert torch.equal(torch.get_rng_state(), state), "the global random numbers are untouched"
+
+
+def test_an_images_maps_are_the_noise_of_their_convolutions(generator: Generator, mapped: Generator) -> None:
+    synthesis, s = mapped.synthesis, styles(mapped)
+    layers = [layer for layer in synthesis.space.layers if layer.kind == "map"]
+    assert [(x.name, x.resolution, x.channels) for x in layers] == [
+        ("b8.conv0.map", 8, 64),
+        ("b8.conv1.map", 8, 64),
+        ("b16.conv0.map", 16, 256),
+        ("b16.conv1.map", 16, 256),
+    ]
+    noise = generator.synthesis.draw_noise(3, torch.Generator().manual_seed(0))
+    noise[0] = generator.synthesis.layers["b4_conv1"].noise_const.expand(3, 1, -1, -1)
+    for layer, own in zip(layers, noise[1:], strict=True):
+        s[:, synthesis.space.slice(layer.name)] = own.flatten(1)
+        name = layer.name.removesuffix(".map").replace(".", "_")
+        # In equal strength for every channel, as noise is.
+        synthesis.layers[name].noise_strength.fill_(generator.synthesis.layers[name].noise_strength.item())
+    synthesis.layers["b4_conv1"].load_state_dict(generator.synthesis.layers["b4_conv1"].state_dict())
+    plain = s[:, : synthesis.space.style_dim]
+    torch.testing.assert_close(synthesis(s), generator.synthesis(plain, noise=noise))
+    assert torch.equal(synthesis(s, noise=noise), synthesis(s)), "maps go before the noise"
+
+
+def test_each_channel_takes_a_map_in_its_own_strength(generator: Generator) -> None:
+    fresh = Generator(dataclasses.replace(generator.config, map_resolutions=(8,))).synthesis
+    strengths = {
+        name: layer.noise_strength for name, layer in fresh.layers.items() if name.endswith(("conv0", "conv1"))
+    }
+    assert [tuple(v.shape) for v in strengths.values()] == [(), (6, 1, 1), (6, 1, 1), (), ()]
+    assert strengths["b8_conv0"].eq(0.1).all(), "seen from the beginning"
+
+
+def test_without_an_image_its_maps_are_flat(mapped: Generator) -> None:
+    w, c = torch.randn(2, 7), torch.rand(2, 2)
+    place = mapped.synthesis.space.maps
+    assert mapped.synthesis.styles(w, c)[:, place].eq(0).all()
+    maps = torch.randn(2, place.stop - place.start)
+    assert torch.equal(mapped.synthesis.styles(w, c, maps)[:, place], maps)
+    torch.testing.assert_close(mapped(w, c, maps), mapped.synthesis(mapped.synthesis.styles(w, c, maps)))
 
 
 def test_zero_maps_are_no_noise(generator: Generator) -> None:
@@ -196,14 +245,14 @@ def test_truncation_goes_to_the_average_latent(generator: Generator) -> None:
     torch.testing.assert_close(generator.mapping(3 * z), w, msg="only the direction of z counts")
 
 
-def test_images_are_float32_under_autocast(generator: Generator) -> None:
-    s = styles(generator)
+def test_images_are_float32_under_autocast(either: Generator) -> None:
+    s = styles(either)
     with torch.autocast("cpu", torch.bfloat16):
-        again = styles(generator)
-        image = generator.synthesis(s)
+        again = styles(either)
+        image = either.synthesis(s)
     assert torch.equal(s, again), "styles are computed in float32"
     assert image.dtype == torch.float32
-    assert (image - generator.synthesis(s)).abs().max() < 0.1 * image.abs().max()
+    assert (image - either.synthesis(s)).abs().max() < 0.1 * image.abs().max()
 
 
 def test_one_channel_and_other_sizes() -> None:
@@ -229,6 +278,14 @@ def test_impossible_shapes_are_one_line(resolution: int, widths: tuple[int, ...]
     with pytest.raises(ConfigError, match=says) as caught:
         GeneratorConfig(resolution=resolution, channels=3, widths=widths, z_dim=4, w_dim=4, c_dim=0)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("resolutions", [(32,), (8, 4), (8, 8), (6,)])
+def test_maps_are_at_some_of_the_resolutions_in_order(resolutions: tuple[int, ...]) -> None:
+    with pytest.raises(ConfigError, match=r"map_resolutions is .*, but must be some of 4, 8, 16, in order"):
+        GeneratorConfig(
+            resolution=16, channels=3, widths=(4, 4, 4), z_dim=4, w_dim=4, c_dim=0, map_resolutions=resolutions
+        )
 
 
 @pytest.mark.parametrize(("name", "value"), [("z_dim", 0), ("w_dim", -1), ("mapping_layers", 0), ("channels", 2)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import os
@@ -162,6 +163,40 @@ def edit_weights(folder: Path, change: Callable[[dict[str, Tensor]], object]) ->
 def test_a_snapshot_from_before_layers_could_be_chosen_tells_all(folder: Path) -> None:
     edit(folder, lambda d: d["generator"].pop("class_layers"))
     assert load_snapshot(folder).generator.config.class_layers == "all"
+
+
+def test_a_snapshot_from_before_there_were_maps_has_none(folder: Path) -> None:
+    for network in ("generator", "encoder"):
+        edit(folder, lambda d, network=network: d[network].pop("map_resolutions"))
+    edit(folder, lambda d: d["encoder"].pop("map_width"))
+    snapshot = load_snapshot(folder)
+    assert snapshot.maps is snapshot.some_maps(3) is None
+    x = torch.rand(3, 3, 16, 16) * 2 - 1
+    c = torch.tensor([[0.2, 0.8]]).repeat(3, 1)
+    expected = snapshot.generator.synthesis.styles(snapshot.encoder(x), c)
+    assert torch.equal(snapshot.styles_of(x, c), expected)
+
+
+@pytest.fixture
+def with_maps(networks: Networks, mapped: Generator) -> Networks:
+    torch.manual_seed(0)
+    encoder = Encoder(dataclasses.replace(networks[1].config, map_resolutions=(8, 16), map_width=4))
+    return mapped, encoder.eval().requires_grad_(False), networks[2]
+
+
+def test_maps_travel_with_the_snapshot(tmp_path: Path, with_maps: Networks) -> None:
+    generator, encoder, _ = with_maps
+    x = torch.rand(3, 3, 16, 16, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    c = torch.tensor([[0.2, 0.8]]).repeat(3, 1)
+    maps = encoder.maps(x)
+    assert maps is not None
+    seen = StyleStatistics.observe(np.random.default_rng(0).normal(size=(9, 690)).astype(np.float32))
+    snapshot = load_snapshot(write(tmp_path / "run", with_maps, statistics=seen, maps=maps))
+    torch.testing.assert_close(snapshot.some_maps(5), maps[[0, 1, 2, 0, 1]], atol=1e-2, rtol=1e-2)
+    assert torch.equal(snapshot.styles_of(x, c), generator.synthesis.styles(encoder(x), c, maps))
+    edit(tmp_path / "run", lambda d: d["encoder"].update(map_resolutions=[8]))
+    with pytest.raises(SnapshotError, match="its generator and its encoder have maps at different resolutions"):
+        load_snapshot(tmp_path / "run")
 
 
 def cut(path: Path, size: int) -> None:

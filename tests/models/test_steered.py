@@ -94,3 +94,26 @@ def test_the_generator_itself_stays_as_it_is(generator: Generator, steered: Stee
     assert other.synthesis is steered
     assert generator.synthesis is not steered
     assert other.mapping is generator.mapping
+
+
+def test_maps_stay_where_they_are_while_places_move(mapped: Generator, directions: Directions, w: Tensor) -> None:
+    own = mapped.synthesis.space
+    s = np.random.default_rng(1).normal(size=(9, own.s_dim)).astype(np.float32)
+    steered = SteeredSynthesis(mapped.synthesis, own.observed(StyleStatistics.observe(s)), [directions])
+    assert [layer.kind for layer in steered.space.layers][-5:] == ["map"] * 4 + ["direction"]
+    maps = torch.randn(4, own.s_dim - own.style_dim)
+    s = steered.styles(w, C, maps)
+    assert torch.equal(s[:, steered.space.maps], maps)
+    close(steered(s), mapped(w, C, maps))
+    moved = s.clone()
+    moved[:, steered.space.offsets["independent"] + 1] += 0.7
+    there = w + 0.7 * torch.from_numpy(directions.write[1]).float()
+    close(steered(moved), mapped(there, C, maps))
+    states, drawn = steered.prefix(s), steered(s)
+    for step, name in enumerate(steered.steps):
+        index = torch.tensor([steered.space.offsets[name] + 1] * 2)
+        image, value = torch.tensor([2, 0]), torch.tensor([1.5, -0.5])
+        rows = s[image]
+        rows[torch.arange(2), index] = value
+        close(steered.moved(steered.basis(s, step, states[step], drawn), image, index, value), steered(rows))
+        close(steered(s, start=step, state=states[step]), drawn)

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from stylex.core.stylespace import StyleLayer, StyleSpace, StyleStatistics
 from stylex.search.effects import Effects
+from stylex.search.subject import Subject
 
 SIDE = 4
 
@@ -78,6 +79,13 @@ class World:
     space: StyleSpace
     s: Tensor
     ids: tuple[str, ...]
+    k: int = 2
+
+    @property
+    def subject(self) -> Subject:
+        """As it is now: tests replace the classifier."""
+        labels = ("cat", "dog", "bird")[: self.k]
+        return Subject(synthesis=self.synthesis, classifier=self.classifier, space=self.space, labels=labels)
 
     def response(self) -> np.ndarray:
         """Change of each logit for one unit of each coordinate, [s_dim, k]."""
@@ -109,7 +117,7 @@ def make_world() -> Callable[..., World]:
         s = torch.randn(n, synthesis.space.s_dim, generator=random)
         space = synthesis.space.observed(StyleStatistics.observe(s.numpy()))
         classifier = LinearClassifier(weight, None if bias is None else torch.tensor(bias))
-        return World(synthesis, classifier, space, s, tuple(f"image-{i}" for i in range(n)))
+        return World(synthesis, classifier, space, s, tuple(f"image-{i}" for i in range(n)), k)
 
     return make
 

@@ -9,18 +9,15 @@ import numpy as np
 import pytest
 
 from stylex.core.errors import SearchError
-from stylex.search.attfind import (
-    attfind,
-    binary_combined,
-    filter_unstable,
-    notebook_ranking,
-    notebook_selection,
-    significance,
-)
+from stylex.metrics.significance import largest_sign_flip
+from stylex.search.attfind import attfind, by_effect, by_flip, by_sum
 from stylex.search.effects import measure_effects
+from stylex.search.notebook import binary_combined, filter_unstable, notebook_ranking, notebook_selection
+from stylex.search.task import Task
 
 RECORDED = Path(__file__).parents[1] / "data_files" / "attfind_notebook.npz"
 LABELS = ("cat", "dog")
+RULES = {"flip": by_flip, "effect": by_effect, "cumulative": by_sum}
 
 
 @pytest.mark.parametrize("case", ["case0", "case1", "case2"])
@@ -66,8 +63,8 @@ def test_an_unstable_image_has_no_effects_but_counts_in_means() -> None:
 @pytest.mark.parametrize("weight", [2.0, -2.0])
 def test_attfind_finds_the_known_coordinate_of_a_linear_generator(make_world, known, weight) -> None:
     world = make_world(n=40, reads={known: (0.0, weight)}, bias=(3.0, 0.0))
-    effects = measure_effects(world.synthesis, world.classifier, world.space, world.s, image_ids=world.ids)
-    ranking = attfind(effects, 1, space=world.space, labels=LABELS)
+    effects = measure_effects(world.subject, world.s, image_ids=world.ids)
+    ranking = attfind(Task(effects=effects, target=1, space=world.space, labels=LABELS))
     assert len(ranking) == 1
     (found,) = ranking
     assert found.coordinate == world.space.coordinate(known)
@@ -85,7 +82,7 @@ def test_only_images_not_predicted_the_target_are_searched(make_effects, flat_sp
     values[:10, 1, 0, 1] = 0.5  # on the cats
     values[10:, 1, 1, 1] = 5.0  # on the dogs, which need nothing
     base = np.repeat([[3.0, 0.0], [0.0, 3.0]], 10, axis=0)
-    ranking = attfind(make_effects(values, base), 1, space=flat_space(2), labels=LABELS)
+    ranking = attfind(Task(effects=make_effects(values, base), target=1, space=flat_space(2), labels=LABELS))
     assert [str(a.coordinate) for a in ranking] == ["b4.conv1:0"]
     assert ranking.images == 10
 
@@ -96,7 +93,7 @@ def test_a_coordinate_that_raises_both_ways_is_passed_over_and_none_is_taken_twi
     values[:, 0, 1, 1], values[:, 1, 1, 1] = 2.0, -2.0
     values[:, 1, 2, 1], values[:, 0, 2, 1] = 1.0, -1.0
     effects = make_effects(values, np.tile([99.0, 0.0], (12, 1)))
-    ranking = attfind(effects, 1, space=flat_space(3), labels=LABELS)
+    ranking = attfind(Task(effects=effects, target=1, space=flat_space(3), labels=LABELS))
     assert [(a.coordinate.channel, a.sign) for a in ranking] == [(1, -1), (2, 1)]
 
 
@@ -115,29 +112,36 @@ def three_groups(make_effects):
 def test_explained_images_are_dropped_and_the_search_stops_when_none_is_left(
     make_effects, flat_space, rule, order
 ) -> None:
-    ranking = attfind(three_groups(make_effects), 1, space=flat_space(3), labels=LABELS, explained=rule, alpha=1.0)
+    ranking = attfind(
+        Task(effects=three_groups(make_effects), target=1, space=flat_space(3), labels=LABELS),
+        alpha=1.0,
+        explained=RULES[rule](),
+    )
     assert [a.coordinate.channel for a in ranking] == order
     assert ranking.explained == 1.0
     again = attfind(
-        three_groups(make_effects), 1, space=flat_space(3), labels=LABELS, explained=rule, alpha=1.0, restart=True
+        Task(effects=three_groups(make_effects), target=1, space=flat_space(3), labels=LABELS),
+        alpha=1.0,
+        restart=True,
+        explained=RULES[rule](),
     )
     assert [a.coordinate.channel for a in again] == [*order, 1]
 
 
 def test_what_explains_an_image_differs_between_the_rules(make_effects, flat_space) -> None:
-    options = {"space": flat_space(3), "labels": LABELS, "alpha": 1.0}
+    options = {"space": flat_space(3), "labels": LABELS}
     effects = three_groups(make_effects)
     # No single attribute gives 4 logits; two together give 5.5.
-    assert attfind(effects, 1, explained="effect", threshold=4.0, **options).explained == 0.0
-    assert attfind(effects, 1, explained="cumulative", threshold=4.0, **options).explained == 10 / 16
+    assert attfind(Task(effects=effects, target=1, **options), explained=by_effect(4.0), alpha=1.0).explained == 0.0
+    assert attfind(Task(effects=effects, target=1, **options), explained=by_sum(4.0), alpha=1.0).explained == 10 / 16
     # A flip also counts what happens to the other classes: here the margin must reach 4, from -1.
-    assert attfind(effects, 1, explained="flip", threshold=4.0, **options).explained == 10 / 16
-    assert attfind(effects, 1, explained="flip", threshold=5.0, **options).explained == 0.0
+    assert attfind(Task(effects=effects, target=1, **options), explained=by_flip(4.0), alpha=1.0).explained == 10 / 16
+    assert attfind(Task(effects=effects, target=1, **options), explained=by_flip(5.0), alpha=1.0).explained == 0.0
 
 
 def test_the_number_of_attributes_is_kept(make_effects, flat_space) -> None:
     effects = three_groups(make_effects)
-    assert len(attfind(effects, 1, space=flat_space(3), labels=LABELS, num=1)) == 1
+    assert len(attfind(Task(effects=effects, target=1, space=flat_space(3), labels=LABELS), num=1)) == 1
 
 
 def test_one_vs_one_starts_from_the_source_class(make_effects, flat_space) -> None:
@@ -146,12 +150,12 @@ def test_one_vs_one_starts_from_the_source_class(make_effects, flat_space) -> No
     values[10:, 1, 1, 2] = 5.0
     base = np.repeat([[3.0, 0.0, 0.0], [0.0, 3.0, 0.0]], 10, axis=0)
     options = {"space": flat_space(2), "labels": ("a", "b", "c")}
-    ranking = attfind(make_effects(values, base), 2, source=0, **options)
+    ranking = attfind(Task(effects=make_effects(values, base), target=2, source=0, **options))
     assert [a.coordinate.channel for a in ranking] == [0]
     assert ranking[0].source_label == "a"
-    notebook = notebook_ranking(make_effects(values, base), 2, source=0, **options)
+    notebook = notebook_ranking(Task(effects=make_effects(values, base), target=2, source=0, **options))
     assert [a.coordinate.channel for a in notebook] == [0]
-    against_all = notebook_ranking(make_effects(values, base), 2, **options)
+    against_all = notebook_ranking(Task(effects=make_effects(values, base), target=2, **options))
     assert [a.coordinate.channel for a in against_all] == [1, 0]
 
 
@@ -162,31 +166,36 @@ def test_of_several_labels_the_target_is_searched_where_its_probability_is_below
     values[:, 1, 0, 1] = 2.0
     base = np.tile([5.0, -1.0], (12, 1))
     base[6:, 1] = 0.5
-    ranking = attfind(make_effects(values, base), 1, space=flat_space(1), labels=LABELS, output="sigmoid")
+    ranking = attfind(
+        Task(effects=make_effects(values, base), target=1, space=flat_space(1), labels=LABELS, output="sigmoid")
+    )
     assert (ranking.images, ranking.explained) == (6, 1.0)
 
 
 def test_when_nothing_moves_the_classifier_it_says_so(make_world, make_effects, flat_space) -> None:
     world = make_world(n=20, reads={}, bias=(1.0, 0.0))
-    effects = measure_effects(world.synthesis, world.classifier, world.space, world.s, image_ids=world.ids)
-    ranking = attfind(effects, 1, space=world.space, labels=LABELS)
+    effects = measure_effects(world.subject, world.s, image_ids=world.ids)
+    ranking = attfind(Task(effects=effects, target=1, space=world.space, labels=LABELS))
     assert len(ranking) == 0
     assert ranking.finding == (
         "Nothing moves the classifier towards 'dog': the largest mean effect over 20 images is 0.000 logit, "
         "not above the floor of 0.05."
     )
     noise = make_effects(np.random.default_rng(0).normal(size=(20, 2, 50, 2)))
-    ranking = attfind(noise, 1, space=flat_space(50), labels=LABELS)
+    ranking = attfind(Task(effects=noise, target=1, space=flat_space(50), labels=LABELS))
     assert len(ranking) == 0
     assert "which chance alone explains" in ranking.finding
     both = np.full((20, 2, 3, 2), 1.0)
-    assert "one way only" in attfind(make_effects(both), 1, space=flat_space(3), labels=LABELS).finding
-    assert "predicted so already" in attfind(noise, 0, space=flat_space(50), labels=LABELS).finding
+    assert (
+        "one way only"
+        in attfind(Task(effects=make_effects(both), target=1, space=flat_space(3), labels=LABELS)).finding
+    )
+    assert "predicted so already" in attfind(Task(effects=noise, target=0, space=flat_space(50), labels=LABELS)).finding
 
 
 def test_noise_is_called_significant_rarely(make_effects, flat_space) -> None:
     random = np.random.default_rng(1)
-    smallest = [significance(random.normal(size=(15, 80)), permutations=200, seed=i).min() for i in range(100)]
+    smallest = [largest_sign_flip(random.normal(size=(15, 80)), permutations=200, seed=i).min() for i in range(100)]
     assert np.mean(np.array(smallest) <= 0.05) <= 0.12
 
 
@@ -196,13 +205,13 @@ def test_significance_of_few_images_counts_every_pattern_of_signs() -> None:
     flips = np.array(list(product([1, -1], repeat=6)))
     largest = (flips @ unit).max(axis=1)
     expected = [(largest >= total - 1e-6).mean() for total in unit.sum(axis=0)]
-    np.testing.assert_allclose(significance(table, permutations=64), expected)
+    np.testing.assert_allclose(largest_sign_flip(table, permutations=64), expected)
 
 
 def test_a_strong_coordinate_does_not_drown_a_weak_steady_one() -> None:
     random = np.random.default_rng(3)
     table = np.stack([50 + random.normal(size=100), 0.3 + 0.1 * random.normal(size=100), random.normal(size=100)], 1)
-    p = significance(table)
+    p = largest_sign_flip(table)
     assert (p[:2] < 0.01).all()
     assert p[2] > 0.05
 
@@ -210,7 +219,7 @@ def test_a_strong_coordinate_does_not_drown_a_weak_steady_one() -> None:
 def test_too_few_images_are_not_tested(make_effects, flat_space) -> None:
     values = np.zeros((3, 2, 1, 2))
     values[:, 1, 0, 1] = 2.0
-    ranking = attfind(make_effects(values), 1, space=flat_space(1), labels=LABELS)
+    ranking = attfind(Task(effects=make_effects(values), target=1, space=flat_space(1), labels=LABELS))
     assert ranking[0].significance is None
 
 
@@ -222,24 +231,26 @@ def test_the_combined_ranking_serves_both_classes_with_one_list(make_effects, fl
     values[:, 1, 2, 0], values[:, 0, 2, 1] = 0.5, 0.5
     base = np.repeat([[3.0, 0.0], [0.0, 3.0]], 10, axis=0)
     options = {"space": flat_space(3), "labels": LABELS}
-    cats = binary_combined(make_effects(values, base), 0, **options)
+    cats = binary_combined(Task(effects=make_effects(values, base), target=0, **options))
     # Scores over all images: 0.55, 0.7, 1.0.
     assert [(a.coordinate.channel, a.sign) for a in cats] == [(2, 1), (1, 1), (0, 1)]
     assert [a.effect for a in cats] == pytest.approx([0.5, 0.0, 0.9])
-    dogs = binary_combined(make_effects(values, base), 1, **options)
+    dogs = binary_combined(Task(effects=make_effects(values, base), target=1, **options))
     assert [(a.coordinate.channel, a.sign) for a in dogs] == [(2, -1), (1, -1), (0, -1)]
-    assert len(binary_combined(make_effects(values, base), 1, num=2, **options)) == 2
-    nothing = binary_combined(make_effects(0 * values, base), 1, **options)
+    assert len(binary_combined(Task(effects=make_effects(values, base), target=1, **options), num=2)) == 2
+    nothing = binary_combined(Task(effects=make_effects(0 * values, base), target=1, **options))
     assert "no coordinate raises its logit on any of 10 images" in nothing.finding
 
 
 def test_classes_that_do_not_exist_are_named(make_effects, flat_space) -> None:
     effects = make_effects(np.zeros((2, 2, 1, 2)))
     with pytest.raises(SearchError, match=r"target class 2 does not exist; expected 0 to 1 \(cat, dog\)"):
-        attfind(effects, 2, space=flat_space(1), labels=LABELS)
+        attfind(Task(effects=effects, target=2, space=flat_space(1), labels=LABELS))
     with pytest.raises(SearchError, match="source and target are both 'dog'"):
-        attfind(effects, 1, source=1, space=flat_space(1), labels=LABELS)
+        attfind(Task(effects=effects, target=1, space=flat_space(1), labels=LABELS, source=1))
     with pytest.raises(SearchError, match="3 labels were given for effects on 2 classes"):
-        attfind(effects, 1, space=flat_space(1), labels=("a", "b", "c"))
+        attfind(Task(effects=effects, target=1, space=flat_space(1), labels=("a", "b", "c")))
     with pytest.raises(SearchError, match="for 2 classes, but there are 3"):
-        binary_combined(make_effects(np.zeros((2, 2, 1, 3))), 1, space=flat_space(1), labels=("a", "b", "c"))
+        binary_combined(
+            Task(effects=make_effects(np.zeros((2, 2, 1, 3))), target=1, space=flat_space(1), labels=("a", "b", "c"))
+        )

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
 from stylex.core.errors import SearchError
-from stylex.search.attfind import attfind
+from stylex.search.attfind import attfind, by_effect
 from stylex.search.counterfactual import flip_rate, independent, random_control, subset
 from stylex.search.effects import measure_effects
 from stylex.search.shifts import apply_attributes
+from stylex.search.task import Task
 
 LABELS = ("cat", "dog")
 
 
 def measured(world):
-    return measure_effects(world.synthesis, world.classifier, world.space, world.s, image_ids=world.ids)
+    return measure_effects(world.subject, world.s, image_ids=world.ids)
 
 
 @pytest.fixture
@@ -30,11 +32,11 @@ def three_causes(make_world):
 def test_independent_takes_an_images_strongest_single_attributes(three_causes) -> None:
     effects = measured(three_causes)
     row = int(effects.base_logits[:, 1].argmin())
-    ranking = independent(effects, row, 1, space=three_causes.space, labels=LABELS, num=2)
+    ranking = independent(Task(effects=effects, target=1, space=three_causes.space, labels=LABELS), row, num=2)
     assert [a.effect for a in ranking] == pytest.approx(sorted(effects.values[row, :, :, 1].max(axis=0))[:-3:-1])
     assert ranking.strategy == "independent"
     assert f"on 'image-{row}'" in ranking.finding
-    every = independent(effects, row, 1, space=three_causes.space, labels=LABELS, num=99)
+    every = independent(Task(effects=effects, target=1, space=three_causes.space, labels=LABELS), row, num=99)
     assert {(a.coordinate.layer, a.coordinate.channel, a.sign) for a in every} == {
         ("b4.conv0", 1, 1),
         ("b4.conv1", 0, -1),
@@ -46,18 +48,19 @@ def test_independent_says_when_there_is_nothing_to_do(make_world) -> None:
     world = make_world(n=4, reads={}, bias=(1.0, 0.0))
     effects = measured(world)
     assert "Nothing moves the classifier towards 'dog' on image 'image-0'" in (
-        independent(effects, 0, 1, space=world.space, labels=LABELS).finding
+        independent(Task(effects=effects, target=1, space=world.space, labels=LABELS), 0).finding
     )
-    assert "predicted 'cat' already" in independent(effects, 0, 0, space=world.space, labels=LABELS).finding
+    assert (
+        "predicted 'cat' already"
+        in independent(Task(effects=effects, target=0, space=world.space, labels=LABELS), 0).finding
+    )
 
 
 def test_subset_adds_attributes_until_the_label_flips(three_causes) -> None:
     world, effects = three_causes, measured(three_causes)
     flipped = 0
     for row in range(12):
-        result = subset(
-            world.synthesis, world.classifier, world.space, world.s[row : row + 1], effects, row, 1, labels=LABELS
-        )
+        result = subset(Task.of(world.subject, world.s, effects, 1), row)
         moved = apply_attributes(world.s[row : row + 1], result.ranking.attributes, world.space)
         logits = world.classifier.logits(world.synthesis(moved))[0].numpy()
         np.testing.assert_allclose(result.path[-1], logits, atol=1e-4)
@@ -81,7 +84,7 @@ def test_subset_scores_anew_what_does_not_add_up(make_world) -> None:
 
     world.classifier = Redundant()
     effects = measured(world)
-    result = subset(world.synthesis, world.classifier, world.space, world.s[:1], effects, 0, 1, labels=LABELS)
+    result = subset(Task.of(world.subject, world.s, effects, 1), 0)
     layers = [(a.coordinate.layer, a.coordinate.channel) for a in result.ranking]
     assert len(layers) == 2
     assert layers.count(("b4.conv1", 2)) == 1
@@ -92,44 +95,45 @@ def test_subset_scores_anew_what_does_not_add_up(make_world) -> None:
 def test_subset_keeps_its_budget_and_leaves_a_flipped_image_alone(three_causes) -> None:
     world, effects = three_causes, measured(three_causes)
     row = int(effects.base_logits[:, 1].argmin())
-    arguments = (world.synthesis, world.classifier, world.space, world.s[row : row + 1], effects, row)
-    result = subset(*arguments, 1, labels=LABELS, budget=1)
+    result = subset(Task.of(world.subject, world.s, effects, 1), row, budget=1)
     assert len(result.ranking) == 1
     assert result.path.shape == (2, 2)
     assert "the budget ended" in result.ranking.finding
-    already = subset(*arguments, 0, labels=LABELS)
+    already = subset(Task.of(world.subject, world.s, effects, 0), row)
     assert (len(already.ranking), already.flipped, already.path.shape) == (0, True, (1, 2))
 
 
 def test_flip_rate_counts_images_that_were_not_the_target(three_causes) -> None:
     world, effects = three_causes, measured(three_causes)
-    ranking = attfind(effects, 1, space=world.space, labels=LABELS)
-    flips = flip_rate(world.synthesis, world.classifier, world.space, world.s, ranking.attributes, 1)
+    ranking = attfind(Task(effects=effects, target=1, space=world.space, labels=LABELS))
+    flips = flip_rate(world.subject, world.s, ranking.attributes, 1)
     cats = effects.base_logits.argmax(axis=1) == 0
     moved = apply_attributes(world.s, ranking.attributes, world.space)
     after = world.classifier.logits(world.synthesis(moved)).numpy()
     assert flips.images == cats.sum()
-    assert flips.share == pytest.approx((after[cats].argmax(axis=1) == 1).mean())
+    assert flips.fraction == pytest.approx((after[cats].argmax(axis=1) == 1).mean())
     assert flips.effect == pytest.approx((after - effects.base_logits)[cats, 1].mean(), rel=1e-4)
-    nobody = flip_rate(world.synthesis, world.classifier, world.space, world.s, [], 1)
-    assert (nobody.share, nobody.effect) == (0.0, 0.0)
+    nobody = flip_rate(world.subject, world.s, [], 1)
+    assert (nobody.fraction, nobody.effect) == (0.0, 0.0)
     dogs = world.s[torch.from_numpy(~cats)]
-    assert math.isnan(flip_rate(world.synthesis, world.classifier, world.space, dogs[:1], [], 1).share)
+    assert math.isnan(flip_rate(world.subject, dogs[:1], [], 1).fraction)
 
 
-def test_random_coordinates_moved_equally_far_do_nothing_where_three_are_the_cause(make_world) -> None:
+def test_random_directions_as_long_do_little_where_two_of_many_are_the_cause(make_world) -> None:
     world = make_world(n=30, channels=(8, 6), reads={1: (0.0, 4.0), 9: (0.0, 4.0)}, bias=(5.0, 0.0))
-    ranking = attfind(measured(world), 1, space=world.space, labels=LABELS)
-    arguments = (world.synthesis, world.classifier, world.space, world.s, ranking.attributes, 1)
-    assert flip_rate(*arguments).share > 0.9
-    control = random_control(*arguments, draws=4)
-    assert control.equal_range.tolist() == control.equal_length.tolist() == [0.0] * 4
-    assert control.figures()["random_flips_equal_length_std"] == 0.0
+    ranking = attfind(Task(effects=measured(world), target=1, space=world.space, labels=LABELS))
+    arguments = (world.subject, world.s, ranking.attributes, 1)
+    assert flip_rate(*arguments).fraction > 0.9
+    control = random_control(*arguments, draws=8)
+    assert control.fractions.mean() < 0.5
+    assert control.figures()["random_flips_equal_length_std"] == control.fractions.std()
 
 
-def test_the_control_moves_other_coordinates_by_the_same_length(make_world) -> None:
-    world = make_world(n=8, channels=(8, 6), reads={1: (0.0, 1.0)}, bias=(9.0, 0.0))
-    ranking = attfind(measured(world), 1, space=world.space, labels=LABELS, explained="effect", threshold=99.0)
+def test_the_control_moves_every_image_as_far_along_one_direction_a_draw(make_world) -> None:
+    world = make_world(n=8, channels=(3, 2), reads={1: (0.0, 1.0)}, bias=(9.0, 0.0))
+    ranking = attfind(
+        Task(effects=measured(world), target=1, space=world.space, labels=LABELS), explained=by_effect(99.0)
+    )
     seen: list[torch.Tensor] = []
     draw = world.synthesis.__call__
 
@@ -140,31 +144,22 @@ def test_the_control_moves_other_coordinates_by_the_same_length(make_world) -> N
             seen.append(s)
             return draw(s, **options)
 
-    random_control(Recording(), world.classifier, world.space, world.s, ranking.attributes, 1, draws=3, seed=1)
+    random_control(replace(world.subject, synthesis=Recording()), world.s, ranking.attributes, 1, draws=3, seed=1)
     std = torch.tensor(world.space.statistics.std)
     own = apply_attributes(world.s, ranking.attributes, world.space)
     length = ((own - world.s) / std).norm(dim=1)
-    assert len(seen) == 1 + 2 * 3
-    for by_range, by_length in zip(seen[1::2], seen[2::2], strict=True):
-        changed = (by_range != world.s).any(dim=0).nonzero().flatten().tolist()
-        assert len(changed) == 1
-        assert changed[0] != 1
-        extremes = [
-            float(world.space.statistics.minimum[changed[0]]),
-            float(world.space.statistics.maximum[changed[0]]),
-        ]
-        assert any((by_range[:, changed[0]] == extreme).all() for extreme in extremes)
-        moved = ((by_length - world.s) / std).norm(dim=1)
-        stuck = by_range[:, changed[0]] == world.s[:, changed[0]]  # an image at the extreme cannot go there
-        torch.testing.assert_close(moved[~stuck], length[~stuck])
+    assert len(seen) == 1 + 3
+    for moved in seen[1:]:
+        step = (moved - world.s) / std
+        torch.testing.assert_close(step.norm(dim=1), length)
+        step = step[length > 0]  # an image at the extreme stays where it is
+        alike = torch.nn.functional.cosine_similarity(step, step[:1])
+        torch.testing.assert_close(alike, torch.ones(len(step)))
+        assert (step[:, world.space.conv_dim :] == 0).all()  # ToRGB was not searched
 
 
-def test_a_control_without_enough_coordinates_is_refused(make_world) -> None:
+def test_nothing_can_be_flipped_without_images(make_world) -> None:
     world = make_world(n=30)
-    ranking = attfind(measured(world), 1, space=world.space, labels=LABELS, explained="effect", threshold=99.0)
-    assert len(ranking) > 3
-    arguments = (world.synthesis, world.classifier, world.space, world.s, ranking.attributes, 1)
-    with pytest.raises(SearchError, match="are left that vary"):
-        random_control(*arguments)
+    ranking = attfind(Task(effects=measured(world), target=1, space=world.space, labels=LABELS))
     with pytest.raises(SearchError, match="no images were given"):
-        flip_rate(world.synthesis, world.classifier, world.space, world.s[:0], ranking.attributes, 1)
+        flip_rate(world.subject, world.s[:0], ranking.attributes, 1)

@@ -10,14 +10,17 @@ import numpy as np
 import pytest
 import torch
 
-from stylex.classifiers.classifier import Classifier
 from stylex.classifiers.load import load_classifier
 from stylex.core.errors import SearchError
 from stylex.data.archive import open_images
-from stylex.models.snapshot import Snapshot, load_snapshot
-from stylex.search import explaining
+from stylex.models.snapshot import load_snapshot
+from stylex.search import encoding
+from stylex.search.class_search import explain_class
+from stylex.search.config import SearchConfig
 from stylex.search.directions import independent, independent_directions, random_directions
-from stylex.search.explaining import Encoded, encode, encode_stream, explain_class, explain_image
+from stylex.search.encoding import Encoded, encode, encode_stream
+from stylex.search.image_search import explain_image
+from stylex.search.subject import TrainedSubject
 
 
 def mixed(n: int = 3000, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -102,7 +105,7 @@ def test_too_few_latents_are_refused() -> None:
 
 
 @pytest.fixture(scope="module")
-def shipped() -> Iterator[tuple[Snapshot, Classifier, Encoded]]:
+def shipped() -> Iterator[tuple[TrainedSubject, Encoded]]:
     """The package's own snapshot and some photographs."""
     with as_file(files("stylex") / "demo_data") as folder:
         snapshot = independent(load_snapshot(folder / "snapshot"))
@@ -110,12 +113,13 @@ def shipped() -> Iterator[tuple[Snapshot, Classifier, Encoded]]:
         images = open_images(folder / "shoes.zip")
         rows = np.concatenate([np.arange(12), np.arange(len(images) - 12, len(images))])
         x = images.batch(rows)
-        yield snapshot, judge, encode(snapshot, judge, x, [images.names[i] for i in rows], [None] * len(rows))
+        subject = TrainedSubject.of(snapshot, judge)
+        yield subject, encode(subject, x, [images.names[i] for i in rows])
 
 
-def test_a_class_is_explained_along_directions(shipped: tuple[Snapshot, Classifier, Encoded]) -> None:
-    snapshot, judge, encoded = shipped
-    explanation = explain_class(snapshot, judge, encoded, target=None, selection="directions", shown=2, settings={})
+def test_a_class_is_explained_along_directions(shipped: tuple[TrainedSubject, Encoded]) -> None:
+    subject, encoded = shipped
+    explanation = explain_class(subject, encoded, SearchConfig(), target=None, settings={})
     assert explanation is not None
     assert {attribute.coordinate.layer for attribute in explanation.ranking} <= {"independent"}
     assert len(explanation.ranking) > 0
@@ -125,17 +129,17 @@ def test_a_class_is_explained_along_directions(shipped: tuple[Snapshot, Classifi
 
 
 def test_images_that_stay_in_their_archive_are_explained_alike(
-    shipped: tuple[Snapshot, Classifier, Encoded], monkeypatch: pytest.MonkeyPatch
+    shipped: tuple[TrainedSubject, Encoded], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    snapshot, judge, encoded = shipped
+    subject, encoded = shipped
     with as_file(files("stylex") / "demo_data") as folder:
         images = open_images(folder / "shoes.zip")
         images = images.subset(np.concatenate([np.arange(12), np.arange(len(images) - 12, len(images))]))
         held: list[int] = []
-        monkeypatch.setattr(explaining, "_TOGETHER_ENCODED", 10)
+        monkeypatch.setattr(encoding, "AT_ONCE", 10)
         batch = type(images).batch
         monkeypatch.setattr(type(images), "batch", lambda self, rows: held.append(len(rows)) or batch(self, rows))
-        streamed = encode_stream(snapshot, judge, images, encoded.labels)
+        streamed = encode_stream(subject, images, encoded.labels)
         assert held == [10, 10, 4]
         assert streamed.ids == encoded.ids
         for name in ("s", "logits", "logits_rec"):
@@ -143,30 +147,27 @@ def test_images_that_stay_in_their_archive_are_explained_alike(
         assert streamed.pixel_l1() == pytest.approx(encoded.pixel_l1(), abs=1e-6)
         for one, other in zip(streamed.pair(3), encoded.pair(3), strict=True):
             torch.testing.assert_close(one, other, atol=1e-5, rtol=1e-5)
-        found = [
-            explain_class(snapshot, judge, e, target=None, selection="directions", shown=1, settings={})
-            for e in (streamed, encoded)
-        ]
+        found = [explain_class(subject, e, SearchConfig(), target=None, settings={}) for e in (streamed, encoded)]
     assert found[0] is not None
     assert found[1] is not None
     assert [a.name for a in found[0].ranking] == [a.name for a in found[1].ranking]
     assert [image.id for image in found[0].images] == [image.id for image in found[1].images]
 
 
-def test_an_image_is_explained_along_directions(shipped: tuple[Snapshot, Classifier, Encoded]) -> None:
-    snapshot, judge, encoded = shipped
+def test_an_image_is_explained_along_directions(shipped: tuple[TrainedSubject, Encoded]) -> None:
+    subject, encoded = shipped
     one = Encoded(
         ids=encoded.ids[:1],
         labels=encoded.labels[:1],
         **{name: getattr(encoded, name)[:1] for name in ("x", "x_rec", "logits", "logits_rec", "s")},
     )
-    explanation = explain_image(snapshot, judge, one, target=None, settings={})
+    explanation = explain_image(subject, one, SearchConfig(attributes=5), target=None, settings={})
     assert {attribute.coordinate.layer for attribute in explanation.ranking} == {"independent"}
 
 
-def test_a_snapshot_without_latents_says_so(shipped: tuple[Snapshot, Classifier, Encoded]) -> None:
+def test_a_snapshot_without_latents_says_so(shipped: tuple[TrainedSubject, Encoded]) -> None:
     with pytest.raises(SearchError, match=r"keeps no latents .*--method attfind"):
-        independent(replace(shipped[0], latents=None))
+        independent(replace(shipped[0].snapshot, latents=None))
 
 
 def test_what_has_no_shape_of_its_own_does_not_disturb() -> None:

@@ -10,14 +10,15 @@ from stylex.core.explanation import Editor
 from stylex.search.attfind import attfind
 from stylex.search.editor import StyleEditor
 from stylex.search.effects import measure_effects
+from stylex.search.task import Task
 
 
 @pytest.fixture
 def edited(make_world):
     world = make_world(n=40, reads={1: (0.0, 2.0), 4: (0.0, 2.0)}, bias=(3.0, 0.0))
-    effects = measure_effects(world.synthesis, world.classifier, world.space, world.s, image_ids=world.ids)
-    ranking = attfind(effects, 1, space=world.space, labels=("cat", "dog"))
-    editor = StyleEditor(world.synthesis, world.classifier, world.space, world.s, world.ids, ranking)
+    effects = measure_effects(world.subject, world.s, image_ids=world.ids)
+    ranking = attfind(Task(effects=effects, target=1, space=world.space, labels=("cat", "dog")))
+    editor = StyleEditor(world.subject, world.s, world.ids, ranking)
     return world, effects, editor
 
 

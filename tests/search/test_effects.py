@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from stylex.core.errors import ClassifierError, SearchError, StoreError
-from stylex.core.progress import Done, Event, Found, Started, Step
+from stylex.core.progress import Done, Event, Found, Started, Step, silent
 from stylex.core.stylespace import StyleStatistics
 from stylex.models.config import GeneratorConfig
 from stylex.models.generator import Generator
 from stylex.models.processes import Processes
-from stylex.search.effects import Effects, measure_effects, shortlist, stream_effects
+from stylex.search.effects import Effects, Measuring, measure_effects, shortlist, stream_effects
 from stylex.search.shards import ShardedEffects
+from stylex.search.subject import Subject
 
 
-def measure(world, **options) -> Effects:
-    options = {"image_ids": world.ids, **options}
-    return measure_effects(world.synthesis, world.classifier, world.space, world.s, **options)
+def measure(world, *, key: str = "", indices=None, listener=silent, **how) -> Effects:
+    subject = replace(world.subject, key=key)
+    how = Measuring(**how)
+    return measure_effects(subject, world.s, image_ids=world.ids, indices=indices, how=how, listener=listener)
 
 
 @pytest.mark.parametrize("shift_range", [1.0, 0.4, 2.0])
@@ -100,7 +104,9 @@ def network():
 def test_on_the_real_network_a_cached_start_is_the_whole_computation(network) -> None:
     synthesis, judge, space, s = network
     indices = space.indices(include_torgb=True)
-    effects = measure_effects(synthesis, judge, space, s, image_ids=list("abc"), indices=indices)
+    effects = measure_effects(
+        Subject(synthesis=synthesis, classifier=judge, space=space), s, image_ids=list("abc"), indices=indices
+    )
     base = judge.logits(synthesis(s).clamp(-1, 1))
     scale = np.abs(effects.values).max()
     assert scale > 0.1
@@ -116,11 +122,25 @@ def test_on_the_real_network_a_cached_start_is_the_whole_computation(network) ->
 def test_effects_do_not_depend_on_the_chunk_nor_on_the_other_images(network, chunk) -> None:
     synthesis, judge, space, s = network
     indices = space.indices(include_torgb=True)
-    reference = measure_effects(synthesis, judge, space, s, image_ids=list("abc"), indices=indices)
+    reference = measure_effects(
+        Subject(synthesis=synthesis, classifier=judge, space=space), s, image_ids=list("abc"), indices=indices
+    )
     scale = np.abs(reference.values).max()
-    chunked = measure_effects(synthesis, judge, space, s, image_ids=list("abc"), indices=indices, chunk=chunk)
+    chunked = measure_effects(
+        Subject(synthesis=synthesis, classifier=judge, space=space),
+        s,
+        image_ids=list("abc"),
+        indices=indices,
+        how=Measuring(chunk=chunk),
+    )
     np.testing.assert_allclose(chunked.values, reference.values, atol=1e-4 * scale)
-    alone = measure_effects(synthesis, judge, space, s[1:2], image_ids=["b"], indices=indices, chunk=chunk)
+    alone = measure_effects(
+        Subject(synthesis=synthesis, classifier=judge, space=space),
+        s[1:2],
+        image_ids=["b"],
+        indices=indices,
+        how=Measuring(chunk=chunk),
+    )
     np.testing.assert_allclose(alone.values[0], reference.values[1], atol=1e-4 * scale)
 
 
@@ -173,7 +193,7 @@ def test_finished_images_are_found_again_in_another_selection(make_world, tmp_pa
     whole = measure(world, folder=tmp_path, key="a")
     drawn = world.synthesis.rows_drawn
     chosen = measure_effects(
-        world.synthesis, world.classifier, world.space, world.s[[4, 1]], image_ids=["e", "b"], folder=tmp_path, key="a"
+        replace(world.subject, key="a"), world.s[[4, 1]], image_ids=["e", "b"], how=Measuring(folder=tmp_path)
     )
     assert world.synthesis.rows_drawn <= drawn + 1
     np.testing.assert_array_equal(chosen.values, whole.values[[4, 1]])
@@ -221,9 +241,9 @@ def test_a_damaged_part_is_measured_again(make_world, tmp_path, damage, file) ->
     assert part.read_bytes() == data
 
 
-def stream(world, **options):
-    options = {"image_ids": world.ids, **options}
-    return stream_effects(world.synthesis, world.classifier, world.space, world.s, **options)
+def stream(world, *, key: str = "", image_ids=None, listener=silent, **how):
+    subject, ids = replace(world.subject, key=key), world.ids if image_ids is None else image_ids
+    return stream_effects(subject, world.s, image_ids=ids, how=Measuring(**how), listener=listener)
 
 
 def test_effects_left_on_disk_say_the_same(make_world, tmp_path) -> None:
@@ -290,18 +310,34 @@ def test_what_a_lost_process_left_is_measured_when_called_again(make_world, tmp_
 def test_bfloat16_is_refused_where_it_is_not_exact_enough(network, monkeypatch) -> None:
     monkeypatch.setattr("stylex.search.moves.has_fast_bf16", lambda place: True)
     synthesis, judge, space, s = network
-    exact = measure_effects(synthesis, judge, space, s, image_ids=list("abc"))
+    subject = Subject(synthesis=synthesis, classifier=judge, space=space)
+    exact = measure_effects(subject, s, image_ids=list("abc"))
     heard: list[Event] = []
-    options = {"image_ids": list("abc"), "precision": "bf16", "listener": heard.append}
-    refused = stream_effects(synthesis, judge, space, s, tolerance=0.0, **options)
+    options = {"image_ids": list("abc"), "listener": heard.append}
+    refused = stream_effects(
+        subject,
+        s,
+        **options,
+        how=Measuring(precision="bf16", tolerance=0.0),
+    )
     np.testing.assert_array_equal(refused.values, exact.values)
-    granted = stream_effects(synthesis, judge, space, s, tolerance=0.2, **options)
+    granted = stream_effects(
+        subject,
+        s,
+        **options,
+        how=Measuring(precision="bf16", tolerance=0.2),
+    )
     assert 0 < np.abs(granted.values - exact.values).max() < 0.2 * np.abs(exact.values).max()
     said = [event.message for event in heard if isinstance(event, Found)]
     assert "float32 is used instead" in said[0]
     assert "drawn in bfloat16" in said[1]
     monkeypatch.setattr("stylex.search.moves.has_fast_bf16", lambda place: False)
-    slow = stream_effects(synthesis, judge, space, s, tolerance=0.2, **options)
+    slow = stream_effects(
+        subject,
+        s,
+        **options,
+        how=Measuring(precision="bf16", tolerance=0.2),
+    )
     np.testing.assert_array_equal(slow.values, exact.values)
     assert "no bfloat16 in hardware" in [event.message for event in heard if isinstance(event, Found)][2]
 
@@ -350,8 +386,8 @@ def test_the_shortlist_holds_what_moves_the_classifier(make_world) -> None:
 def test_what_cannot_be_measured_is_said(make_world, tmp_path) -> None:
     world = make_world()
     with pytest.raises(SearchError, match="6 style vectors came with 2 image ids"):
-        measure(world, image_ids=["a", "b"])
-    with pytest.raises(SearchError, match="without a key"):
+        measure_effects(world.subject, world.s, image_ids=["a", "b"])
+    with pytest.raises(SearchError, match="no key to tell whose they are"):
         measure(world, folder=tmp_path)
     world.classifier.bias = torch.tensor([0.0, float("nan")])
     with pytest.raises(ClassifierError, match="not finite on changes of image 'image-0'"):

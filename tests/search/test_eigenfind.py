@@ -15,9 +15,9 @@ from stylex.models.discriminator import Discriminator
 from stylex.models.encoder import Encoder
 from stylex.models.generator import Generator
 from stylex.models.snapshot import Snapshot
+from stylex.search.choosing import few
 from stylex.search.effects import measure_effects
 from stylex.search.eigenfind import (
-    a_few,
     affine_weights,
     along_eigenvectors,
     eigenfind,
@@ -25,6 +25,8 @@ from stylex.search.eigenfind import (
     explained_alone,
     random_directions,
 )
+from stylex.search.subject import Subject
+from stylex.search.task import Task
 
 N = 40
 TOLD = torch.full((N, 2), 0.5)
@@ -43,6 +45,7 @@ def snapshot() -> Snapshot:
         discriminator=Discriminator(DiscriminatorConfig(resolution=8, channels=1, widths=(4, 3), c_dim=2)),
         space=synthesis.space.observed(StyleStatistics.observe(synthesis.styles(w, TOLD).numpy())),
         latents=w.numpy(),
+        maps=None,
         classifier={},
         classifier_reference=None,
         classifier_fingerprint="",
@@ -117,29 +120,31 @@ def test_directions_are_ranked_and_cover_whom_they_turn(make_effects, flat_space
     base[5] = [0.0, 1.0]  # predicted already: not searched on
     effects = make_effects(values, base)
     space = flat_space(3)
-    ranking = eigenfind(effects, 1, space=space, labels=["a", "b"])
+    ranking = eigenfind(Task(effects=effects, target=1, space=space, labels=["a", "b"]))
     assert [(a.coordinate.channel, a.sign) for a in ranking] == [(0, 1), (2, -1)]
     assert [round(a.effect, 3) for a in ranking] == [0.9, 0.4]
     assert (ranking.images, ranking.strategy) == (5, "eigenfind")
     assert ranking.explained == pytest.approx(3 / 5)
-    assert explained_alone(effects, ranking, space=space, output="softmax") == pytest.approx(3 / 5)
-    assert len(eigenfind(effects, 1, space=space, labels=["a", "b"], num=1)) == 1
-    nothing = eigenfind(make_effects(np.zeros((6, 2, 3, 2))), 1, space=space, labels=["a", "b"])
+    assert explained_alone(
+        Task(effects=effects, target=1, space=space, output="softmax", labels=["a", "b"]), ranking
+    ) == pytest.approx(3 / 5)
+    assert len(eigenfind(Task(effects=effects, target=1, space=space, labels=["a", "b"]), num=1)) == 1
+    nothing = eigenfind(Task(effects=make_effects(np.zeros((6, 2, 3, 2))), target=1, space=space, labels=["a", "b"]))
     assert len(nothing) == 0
     assert "Nothing moves" in nothing.finding
-    with pytest.raises(SearchError, match="does not fit effects"):
-        eigenfind(effects, 2, space=space, labels=["a", "b"])
+    with pytest.raises(SearchError, match="class 2 does not exist"):
+        eigenfind(Task(effects=effects, target=2, space=space, labels=["a", "b"]))
 
 
 def test_a_few_images_are_some_of_each_targets() -> None:
     base = np.repeat([[1.0, 0.0], [0.0, 1.0], [1.0, 0.0]], [400, 100, 300], axis=0)
-    rows = a_few(base, (0, 1), "softmax")
+    rows = few(base, (0, 1), "softmax")
     towards_1 = base[rows].argmax(axis=1) == 0
     assert (towards_1.sum(), (~towards_1).sum()) == (700 // 8, 32)
     assert len(np.unique(rows)) == len(rows)
-    assert a_few(base[:20], (1,), "softmax").tolist() == list(range(20))
-    assert a_few(base[:20], (0,), "softmax").tolist() == [0]
-    assert len(a_few(base, (0,), "softmax", source=1)) == 32
+    assert few(base[:20], (1,), "softmax").tolist() == list(range(20))
+    assert few(base[:20], (0,), "softmax").tolist() == [0]
+    assert len(few(base, (0,), "softmax", source=1)) == 32
 
 
 def test_effects_of_directions_are_measured_like_those_of_coordinates(snapshot) -> None:
@@ -154,7 +159,9 @@ def test_effects_of_directions_are_measured_like_those_of_coordinates(snapshot) 
     s = network.styles(torch.from_numpy(snapshot.latents)[:4], TOLD[:4])
     indices = space.indices(include_torgb=False)
     assert len(indices) == 3
-    effects = measure_effects(network, Judge(), space, s, image_ids=list("abcd"), indices=indices)
+    effects = measure_effects(
+        Subject(synthesis=network, classifier=Judge(), space=space), s, image_ids=list("abcd"), indices=indices
+    )
     moved = s.clone()
     moved[:, indices[0]] = float(space.statistics.maximum[indices[0]])
     expected = Judge().logits(network(moved).clamp(-1, 1)) - Judge().logits(network(s).clamp(-1, 1))

@@ -17,7 +17,8 @@ from stylex.core.stylespace import StyleStatistics
 from stylex.models.config import GeneratorConfig
 from stylex.models.generator import Generator
 from stylex.models.processes import Processes, join
-from stylex.search.effects import stream_effects
+from stylex.search.effects import Measuring, stream_effects
+from stylex.search.subject import Subject
 
 
 class Judge:
@@ -41,15 +42,11 @@ def search(folder: Path, processes: Processes, killed_after: int | None = None) 
             os.kill(os.getpid(), signal.SIGKILL)
 
     stream_effects(
-        synthesis,
-        Judge(),
-        space,
+        replace(Subject(synthesis=synthesis, classifier=Judge(), space=space), key="a"),
         s,
         image_ids=[str(i) for i in range(400)],
-        folder=folder,
-        key="a",
-        processes=processes,
         listener=hear,
+        how=Measuring(folder=folder, processes=processes),
     )
 
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from stylex.core.progress import Event, Found, Step
+from stylex.core.progress import Event, Found, Step, silent
 from stylex.search.effects import measure_effects
-from stylex.search.screen import Screened, first_order, screen
+from stylex.search.screen import Screened, Screening, first_order, screen
 
 
 class Bent:
@@ -28,21 +28,21 @@ def strongest(effects, target: int, top: int) -> set[tuple[int, int]]:
     return {divmod(int(i), mean.shape[1]) for i in np.argsort(-mean.ravel())[:top]}
 
 
-def run(world, **options) -> Screened:
-    return screen(world.synthesis, world.classifier, world.space, world.s, (0, 1), **options)
+def run(world, *, listener=silent, **how) -> Screened:
+    return screen(world.subject, world.s, (0, 1), how=Screening(**how), listener=listener)
 
 
 def test_first_order_effects_of_a_linear_world_are_the_effects(make_world) -> None:
     world = make_world(n=20, k=3)
-    effects = measure_effects(world.synthesis, world.classifier, world.space, world.s, image_ids=world.ids)
+    effects = measure_effects(world.subject, world.s, image_ids=world.ids)
     for target in range(3):
-        guess = first_order(world.synthesis, world.classifier, world.space, world.s, target, effects.indices)
+        guess = first_order(world.subject, world.s, target, effects.indices)
         np.testing.assert_allclose(guess, effects.values[..., target], atol=1e-5)
 
 
 def test_where_gradients_tell_all_little_is_drawn(make_world) -> None:
     world = make_world(n=100, channels=(8, 4), torgb=2)
-    effects = measure_effects(world.synthesis, world.classifier, world.space, world.s, image_ids=world.ids)
+    effects = measure_effects(world.subject, world.s, image_ids=world.ids)
     world.synthesis.rows_drawn = 0
     kept = run(world, top=3)
     wanted = {effects.indices[c] for target in (0, 1) for _, c in strongest(effects, target, 3)}
@@ -58,7 +58,7 @@ def test_the_stated_recall_is_met_where_gradients_mislead(make_world, bend) -> N
     for seed in range(8):
         world = make_world(n=60, channels=(8, 4), torgb=2, seed=seed)
         world.classifier = Bent(world.classifier, bend)
-        effects = measure_effects(world.synthesis, world.classifier, world.space, world.s, image_ids=world.ids)
+        effects = measure_effects(world.subject, world.s, image_ids=world.ids)
         kept = run(world, top=4, recall=0.95)
         assert kept.recall >= 0.95
         for target in (0, 1):
@@ -81,14 +81,14 @@ def test_all_is_kept_when_all_is_wanted_and_nothing_when_nobody_is_to_be_moved(m
     assert everything.indices.tolist() == world.space.indices(include_torgb=False).tolist()
     assert everything.recall == 1
     world.classifier.bias = torch.tensor([100.0, 0.0])
-    nobody = screen(world.synthesis, world.classifier, world.space, world.s, (0,))
+    nobody = screen(world.subject, world.s, (0,))
     assert (len(nobody.indices), nobody.recall, nobody.pictures) == (0, 1.0, 0)
 
 
 def test_a_screen_in_bfloat16_keeps_what_is_strong(make_world, monkeypatch) -> None:
     monkeypatch.setattr("stylex.search.moves.has_fast_bf16", lambda place: True)
     world = make_world(n=60, channels=(8, 4), torgb=2)
-    effects = measure_effects(world.synthesis, world.classifier, world.space, world.s, image_ids=world.ids)
+    effects = measure_effects(world.subject, world.s, image_ids=world.ids)
     heard: list[Event] = []
     kept = run(world, top=3, precision="bf16", listener=heard.append)
     assert any(isinstance(event, Found) and "bfloat16" in event.message for event in heard)

@@ -6,18 +6,20 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from stylex.core.errors import SearchError
 from stylex.search.attfind import attfind
 from stylex.search.effects import measure_effects
 from stylex.search.select import choose_images
+from stylex.search.task import Task
 
 LABELS = ("cat", "dog")
 
 
 def found(world):
-    effects = measure_effects(world.synthesis, world.classifier, world.space, world.s, image_ids=world.ids)
-    return effects, attfind(effects, 1, space=world.space, labels=LABELS)[0]
+    effects = measure_effects(world.subject, world.s, image_ids=world.ids)
+    return effects, attfind(Task(effects=effects, target=1, space=world.space, labels=LABELS))[0]
 
 
 @pytest.fixture
@@ -28,7 +30,18 @@ def easy(make_world):
 
 def test_shown_are_images_of_the_other_class_that_change_the_farthest_first(easy) -> None:
     effects, attribute = found(easy)
-    shown = choose_images(effects, easy.s.numpy(), easy.space, attribute, output="softmax", images=5)
+    shown = choose_images(
+        Task(
+            effects=effects,
+            target=attribute.target,
+            space=easy.space,
+            labels=LABELS,
+            output="softmax",
+            s=torch.as_tensor(easy.s.numpy()),
+        ),
+        attribute,
+        images=5,
+    )
     assert len(shown.rows) == 5
     assert (effects.base_logits[shown.rows].argmax(axis=1) == 0).all()
     assert (shown.change > 0.2).all()
@@ -43,7 +56,19 @@ def test_shown_are_images_of_the_other_class_that_change_the_farthest_first(easy
 
 def test_turned_shows_images_of_the_target_that_lose_it(easy) -> None:
     effects, attribute = found(easy)
-    shown = choose_images(effects, easy.s.numpy(), easy.space, attribute, output="softmax", images=5, turned=True)
+    shown = choose_images(
+        Task(
+            effects=effects,
+            target=attribute.target,
+            space=easy.space,
+            labels=LABELS,
+            output="softmax",
+            s=torch.as_tensor(easy.s.numpy()),
+        ),
+        attribute,
+        images=5,
+        turned=True,
+    )
     assert shown.attribute.sign == -attribute.sign
     assert shown.attribute.effect < 0
     assert (effects.base_logits[shown.rows].argmax(axis=1) == 1).all()
@@ -54,12 +79,45 @@ def test_images_that_resemble_one_shown_are_left_out(easy) -> None:
     effects, attribute = found(easy)
     twice = np.repeat(np.arange(40), 2)
     doubled, s = effects.of(twice), easy.s.numpy()[twice]
-    shown = choose_images(doubled, s, easy.space, attribute, output="softmax", images=5)
-    alone = choose_images(effects, easy.s.numpy(), easy.space, attribute, output="softmax", images=5)
+    shown = choose_images(
+        Task(
+            effects=doubled,
+            target=attribute.target,
+            space=easy.space,
+            labels=LABELS,
+            output="softmax",
+            s=torch.as_tensor(s),
+        ),
+        attribute,
+        images=5,
+    )
+    alone = choose_images(
+        Task(
+            effects=effects,
+            target=attribute.target,
+            space=easy.space,
+            labels=LABELS,
+            output="softmax",
+            s=torch.as_tensor(easy.s.numpy()),
+        ),
+        attribute,
+        images=5,
+    )
     assert twice[shown.rows].tolist() == alone.rows.tolist()
     # Only near duplicates: enough of them to see a rule.
     same = np.full(6, alone.rows[0])
-    shown = choose_images(effects.of(same), s[2 * same], easy.space, attribute, output="softmax", images=5)
+    shown = choose_images(
+        Task(
+            effects=effects.of(same),
+            target=attribute.target,
+            space=easy.space,
+            labels=LABELS,
+            output="softmax",
+            s=torch.as_tensor(s[2 * same]),
+        ),
+        attribute,
+        images=5,
+    )
     assert len(shown.rows) == 3
 
 
@@ -69,14 +127,43 @@ def test_where_few_change_less_is_asked_and_said(make_effects, flat_space) -> No
     effects = make_effects(values)
     space = flat_space(1)
     s = np.linspace(-1, 1, 10, dtype=np.float32)[:, None]
-    attribute = attfind(effects, 1, space=space, labels=LABELS, alpha=1.0)[0]
-    shown = choose_images(effects, s, space, attribute, output="softmax", images=5, min_distance=0.0)
+    attribute = attfind(Task(effects=effects, target=1, space=space, labels=LABELS), alpha=1.0)[0]
+    shown = choose_images(
+        Task(
+            effects=effects, target=attribute.target, space=space, labels=LABELS, output="softmax", s=torch.as_tensor(s)
+        ),
+        attribute,
+        images=5,
+        min_distance=0.0,
+    )
     assert (shown.required, len(shown.rows)) == (0.1, 4)
     assert "changes at least 0.1 (usually 0.2)" in shown.note
-    few = choose_images(effects.of(np.array([0, 9])), s[[0, 9]], space, attribute, output="softmax", min_distance=0.0)
+    few = choose_images(
+        Task(
+            effects=effects.of(np.array([0, 9])),
+            target=attribute.target,
+            space=space,
+            labels=LABELS,
+            output="softmax",
+            s=torch.as_tensor(s[[0, 9]]),
+        ),
+        attribute,
+        min_distance=0.0,
+    )
     assert few.rows.tolist() == [0]
     assert "only 1 of 2 images show it" in few.note
-    none = choose_images(effects.of(np.array([9])), s[[9]], space, attribute, output="softmax", turned=True)
+    none = choose_images(
+        Task(
+            effects=effects.of(np.array([9])),
+            target=attribute.target,
+            space=space,
+            labels=LABELS,
+            output="softmax",
+            s=torch.as_tensor(s[[9]]),
+        ),
+        attribute,
+        turned=True,
+    )
     assert (len(none.rows), none.note) == (0, "only 0 of 1 images show it")
 
 
@@ -89,9 +176,22 @@ def test_images_of_a_saturated_classifier_are_not_lost(make_effects, flat_space,
     effects = make_effects(values, base)
     s = np.linspace(-1, 1, 6, dtype=np.float32)[:, None]
     others = make_effects(values, np.tile([0.0, -90.0, 0.0], (6, 1)))
-    attribute = attfind(others, 1, space=flat_space(1), labels=["a", "b", "c"], output=output, alpha=1.0)[0]
+    attribute = attfind(
+        Task(effects=others, target=1, space=flat_space(1), labels=["a", "b", "c"], output=output), alpha=1.0
+    )[0]
     shown = choose_images(
-        effects, s, flat_space(1), attribute, output=output, images=6, turned=turned, min_distance=0.0
+        Task(
+            effects=effects,
+            target=attribute.target,
+            space=flat_space(1),
+            labels=("a", "b", "c"),
+            output=output,
+            s=torch.as_tensor(s),
+        ),
+        attribute,
+        images=6,
+        turned=turned,
+        min_distance=0.0,
     )
     assert len(shown.rows) == 6
     assert "changes at all" in shown.note
@@ -100,4 +200,14 @@ def test_images_of_a_saturated_classifier_are_not_lost(make_effects, flat_space,
 def test_effects_of_another_shift_are_refused(easy) -> None:
     effects, attribute = found(easy)
     with pytest.raises(SearchError, match=r"moves by 0.5 of the range, but effects were measured at 1"):
-        choose_images(effects, easy.s.numpy(), easy.space, replace(attribute, shift_range=0.5), output="softmax")
+        choose_images(
+            Task(
+                effects=effects,
+                target=replace(attribute, shift_range=0.5).target,
+                space=easy.space,
+                labels=LABELS,
+                output="softmax",
+                s=torch.as_tensor(easy.s.numpy()),
+            ),
+            replace(attribute, shift_range=0.5),
+        )

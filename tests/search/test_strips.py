@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from stylex.search.explaining import strip_shares
+from stylex.search.pictures import strip_fractions
 
 
 @pytest.mark.parametrize("shift_range", [0.1, 0.5, 1.0, 1.4, 1.5, 2.0, 3.0])
 def test_a_strip_goes_from_beyond_one_extreme_to_beyond_the_other(shift_range: float) -> None:
-    shares = strip_shares(shift_range)
+    shares = strip_fractions(shift_range)
     assert 9 <= len(shares) <= 11
     assert list(shares) == sorted(set(shares))
     assert {0.0, 1.0} <= set(shares)

@@ -11,6 +11,7 @@ from stylex.core.errors import SearchError
 from stylex.core.stylespace import StyleLayer, StyleSpace, StyleStatistics
 from stylex.search.effects import Effects
 from stylex.search.stylespace_ranking import most_standing_out, standing_out, stylespace_ranking
+from stylex.search.task import Task
 
 MakeEffects = Callable[..., Effects]
 N, M = 40, 6
@@ -70,7 +71,9 @@ def test_the_ranking_goes_by_scores_and_tells_effects(make_effects: MakeEffects)
     values[:, 1, 2, 1] = 0.2
     values[:, 0, 4, 1] = 9.0  # far stronger, but stands out less
     values[:, 1, 0, 1] = 50.0
-    ranking = stylespace_ranking(make_effects(values, logits), scores, 1, space=space, labels=("a", "b"), num=2)
+    ranking = stylespace_ranking(
+        Task(effects=make_effects(values, logits), target=1, space=space, labels=("a", "b")), scores, num=2
+    )
     assert [attribute.name for attribute in ranking] == ["b4.conv0:2+", "b4.conv0:4-"]
     assert [attribute.effect for attribute in ranking] == pytest.approx([0.2, 9.0])
     assert ranking.explained == 1
@@ -80,6 +83,6 @@ def test_the_ranking_goes_by_scores_and_tells_effects(make_effects: MakeEffects)
 def test_nothing_stands_out_of_what_never_varies(make_effects: MakeEffects) -> None:
     _, logits, space = drawn()
     effects = make_effects(np.zeros((N, 2, M, 2)), logits)
-    ranking = stylespace_ranking(effects, np.zeros(M), 1, space=space, labels=("a", "b"))
+    ranking = stylespace_ranking(Task(effects=effects, target=1, space=space, labels=("a", "b")), np.zeros(M))
     assert len(ranking) == 0
     assert ranking.finding == "Images of 'b' stand out in nothing."

@@ -8,6 +8,7 @@ import torch
 from tests.training.conftest import tiny
 
 from stylex.data.archive import ImageSet
+from stylex.models.processes import Processes
 from stylex.training.draw import Batch, draw
 from stylex.training.loop import Networks
 
@@ -54,9 +55,53 @@ def test_mixed_images_take_all_layers_from_a_random_one_on(data: ImageSet) -> No
     assert set(count[count > 0].tolist()) == set(range(1, len(slices)))  # the first layer is always the image's own
 
 
+MAPS: dict[str, Any] = {"model__map_resolutions": (4, 8), "loss__swap": 1.0}
+
+
+def test_every_image_meets_another_one(data: ImageSet) -> None:
+    met = [drawn(data, nimg, **MAPS).others for nimg in range(0, 4000, 400)]
+    assert all((other != torch.arange(400)).all() for other in met)
+    assert all(torch.equal(other.sort().values, torch.arange(400)) for other in met)
+    assert len({tuple(other.tolist()) for other in met}) > 1, "not always the same other"
+    assert drawn(data, **MAPS).swaps == 200
+    assert drawn(data, **MAPS, schedule__swap_share=1.0).swaps == 400
+    assert drawn(data).swaps == 0
+
+
+def test_maps_take_the_convolutions_noise(data: ImageSet) -> None:
+    networks = Networks.build(tiny(**MAPS), 1, 2)
+    synthesis, encoder = networks.generator.synthesis, networks.encoder
+    config = tiny(**MANY | MAPS, schedule__map_dropout=0.25)
+    batch = draw(config, data, synthesis, 0, torch.arange(400), CPU)
+    maps, stirred = encoder.maps(batch.x), batch.stirred(encoder, synthesis, 0.5, learns=False)
+    assert maps is not None
+    assert stirred is not None
+    assert not stirred.requires_grad
+    assert batch.mapless is not None
+    assert 0.2 < batch.mapless.float().mean() < 0.3
+    added = torch.cat([noise.flatten(1) for noise in batch.noise[:3]], dim=1)
+    torch.testing.assert_close(stirred[~batch.mapless], (maps + 0.5 * added)[~batch.mapless])
+    torch.testing.assert_close(stirred[batch.mapless], (1.25**0.5 * added)[batch.mapless])
+    s = synthesis.styles(torch.randn(400, 8), torch.rand(400, 2), stirred)
+    exchanged = batch.exchanged(s, synthesis)
+    assert torch.equal(exchanged[:, synthesis.space.maps], stirred[batch.others])
+    assert torch.equal(exchanged[:, : synthesis.space.style_dim], s[:, : synthesis.space.style_dim])
+
+
+def test_mixed_styles_leave_the_maps(data: ImageSet) -> None:
+    synthesis = Networks.build(tiny(**MAPS), 1, 2).generator.synthesis
+    config = tiny(**MANY | MAPS, schedule__style_mixing=0.5)
+    mixed = draw(config, data, synthesis, 0, torch.arange(400), CPU).mixed
+    assert mixed is not None
+    assert mixed[:, : synthesis.space.style_dim].any()
+    assert not mixed[:, synthesis.space.maps].any()
+
+
 def test_processes_share_what_one_would_draw(data: ImageSet) -> None:
-    besides = {"schedule__class_dropout": 0.3, "schedule__style_mixing": 0.5}
-    share = torch.arange(100, 300)
+    besides = {"schedule__class_dropout": 0.3, "schedule__style_mixing": 0.5, "schedule__map_dropout": 0.2, **MAPS}
+    share = Processes(1, 2).share(400, 4)
     whole, part = drawn(data, **besides), drawn(data, share=share, **besides)
-    for name in ("x", "z", "told", "path_noise", "z_mixed", "mixed"):
+    for name in ("x", "z", "told", "path_noise", "z_mixed", "mixed", "mapless"):
         assert torch.equal(getattr(whole, name)[share], getattr(part, name)), name
+    assert torch.equal(whole.others[share], share[part.others])
+    assert torch.equal(share[: part.swaps], share[share < whole.swaps])

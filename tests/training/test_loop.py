@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from tests.training.conftest import Judge, Stop, cut, different, discs, judge, run, tiny
@@ -19,11 +20,13 @@ from torch import Tensor, nn
 from stylex.classifiers import Classifier, ClassifierSpec
 from stylex.core.errors import ConfigError, SnapshotError, TrainingError
 from stylex.core.progress import Alarm, Done, Event, SnapshotWritten, Started, Tick
+from stylex.core.stylespace import StyleStatistics
 from stylex.data.archive import ImageSet, open_images
 from stylex.models.snapshot import find_snapshot, load_snapshot
-from stylex.search.explaining import encode
+from stylex.search.encoding import encode
+from stylex.search.subject import TrainedSubject
 from stylex.training.config import TrainConfig
-from stylex.training.held_out import HeldOut, measure
+from stylex.training.held_out import HeldOut, Seen, measure
 from stylex.training.loop import Networks, _set_rates
 
 # Everything that depends on the image counter happens within eight steps: the discriminator joins after three, lazy
@@ -47,9 +50,22 @@ BESIDES: dict[str, Any] = {
     "loss__noise_kl": True,
     "loss__perceptual_net": "multiscale",
     "model__class_input": "coarse",
+    "model__map_resolutions": (4, 8),
+    "model__map_width": 4,
+    "loss__swap": 1.0,
+    "schedule__map_dropout": 0.3,
     "augment__mode": "ada",
     "augment__p": 0.3,
     "augment__speed_kimg": 0.1,
+}
+
+
+# Maps, and all that counts of them.
+MAPPED: dict[str, Any] = {
+    "model__map_resolutions": (4, 8),
+    "model__map_width": 4,
+    "loss__swap": 1.0,
+    "loss__swap_features": 0.5,
 }
 
 
@@ -186,7 +202,7 @@ def test_a_training_from_before_there_were_so_many_options_goes_on(
         del options["model"]["class_encoder"]
         for part, name in (("schedule", "encoder_after"), ("schedule", "class_dropout"), ("loss", "noise_kl")):
             del options[part][name]
-        del options["augment"]
+        del options["augment"], options["model"]["map_resolutions"], options["loss"]["swap"]
 
     state = torch.load(out / "state.pt", weights_only=True)
     as_before(state["identity"]["options"])
@@ -257,9 +273,24 @@ def test_weights_that_fly_apart_stop_the_training(data: ImageSet, tmp_path: Path
 def measured(watch: HeldOut, networks: Networks) -> tuple[dict[str, float], list[str]]:
     with torch.no_grad():
         latents = networks.encoder_ema(watch.x, judge().probabilities(watch.logits)).numpy()
-        figures, panel, alarms = measure(watch, networks.generator_ema, networks.encoder_ema, judge(), latents)
-    assert list(panel.rows) == ["real", "reconstructed", "sampled", "drawn"]
+        maps = networks.encoder_ema.maps(watch.x[:5])
+        seen = Seen(statistics=StyleStatistics.observe(latents), latents=latents, maps=maps)
+        figures, panel, alarms = measure(watch, networks.generator_ema, networks.encoder_ema, judge(), seen)
+    swapped = [] if maps is None else ["swapped"]
+    assert list(panel.rows) == ["real", "reconstructed", *swapped, "sampled", "drawn"]
+    assert (figures.keys() >= {"follows_w", "follows_maps"}) == (maps is not None)
     return figures, alarms
+
+
+def test_networks_with_maps_are_also_measured_with_the_maps_of_others(data: ImageSet) -> None:
+    watch = HeldOut.choose(data.split("test"), judge(), torch.device("cpu"))
+    networks = Networks.build(tiny(**MAPPED), 1, 2)
+    figures, _ = measured(watch, networks)
+    assert 0 <= figures["follows_maps"] <= 1
+    for layer in networks.generator_ema.synthesis.layers.values():
+        layer.noise_strength = nn.Parameter(torch.zeros_like(layer.noise_strength)) if hasattr(layer, "up") else None
+    figures, _ = measured(watch, networks)
+    assert figures["follows_w"] == figures["agreement"], "maps that are not drawn change no answer"
 
 
 def test_a_collapsed_encoder_or_mapping_raises_an_alarm(data: ImageSet) -> None:
@@ -283,6 +314,35 @@ def test_other_classifiers_train(tmp_path: Path, k: int, channels: int, output: 
     assert all(row["kl"] >= 0 for row in rows(tmp_path / "run") if "kl" in row)
 
 
+def test_a_training_with_maps_keeps_what_pictures_are_drawn_from(data: ImageSet, trained: Callable[..., Path]) -> None:
+    out = trained(**LAZY | MAPPED)
+    assert all(row["swap"] >= 0 and row["swap_features"] >= 0 for row in rows(out) if "kl" in row)
+    assert all(row["held_out"].keys() >= {"follows_w", "follows_maps"} for row in rows(out) if "held_out" in row)
+    snapshot, classifier = load_snapshot(out), judge()
+    assert snapshot.maps is not None
+    assert snapshot.maps.shape == (48, 16 + 2 * 64), "of all training images, where there are few"
+    space = snapshot.space
+    assert space.statistics is not None
+    np.testing.assert_allclose(space.statistics.maximum[space.maps], snapshot.maps.amax(dim=0), rtol=1e-3)
+    x = data.batch(range(4))
+    encoded = encode(snapshot, classifier, x, data.names[:4], [None] * 4)
+    c = classifier.probabilities(classifier.logits(x))
+    again = snapshot.generator(snapshot.encoder(x, c), c, snapshot.encoder.maps(x)).clamp(-1, 1)
+    torch.testing.assert_close(encoded.x_rec, again)
+    assert not torch.allclose(again, snapshot.generator(snapshot.encoder(x, c), c).clamp(-1, 1)), "maps are drawn"
+
+
+def test_the_swap_loss_teaches_the_maps_too(data: ImageSet, tmp_path: Path) -> None:
+    others = ("pixel", "perceptual", "classifier", "latent", "latent_moments", "swap_features")
+    alone = MAPPED | {f"loss__{name}": 0.0 for name in others}
+    alone |= {"schedule__reconstruct_first": 1.0, "optimizer__encoder_warmup_nimg": 0}
+    steps = states_of(data, tmp_path / "run", **alone)
+    first, last = steps[0]["encoder"], steps[-1]["encoder"]
+    changed = {key for key in first if not torch.equal(first[key], last[key])}
+    assert any(key.startswith("where.") for key in changed)
+    assert any(key.startswith("trunk.") for key in changed)
+
+
 def test_networks_may_be_told_nothing_of_the_class(trained: Callable[..., Path]) -> None:
     snapshot = load_snapshot(trained(model__class_input="none", model__conditional_discriminator=False))
     assert snapshot.generator.config.c_dim == snapshot.discriminator.config.c_dim == 0
@@ -292,7 +352,7 @@ def test_an_encoder_that_is_told_c_is_told_it_ever_after(data: ImageSet, trained
     snapshot, classifier = load_snapshot(trained(model__class_encoder="always")), judge()
     assert snapshot.encoder.config.c_dim == 2
     x = data.batch(range(4))
-    encoded = encode(snapshot, classifier, x, data.names[:4], [None] * 4)
+    encoded = encode(TrainedSubject.of(snapshot, classifier), x, data.names[:4])
     c = classifier.probabilities(classifier.logits(x))
     again = snapshot.generator(snapshot.encoder(x, c), c).clamp(-1, 1)
     torch.testing.assert_close(encoded.x_rec, again)

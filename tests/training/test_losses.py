@@ -117,3 +117,9 @@ def test_moments_of_whitened_latents_are_zero(rng: torch.Generator) -> None:
     copied = white[:, :1].expand(-1, 8)  # every pair of 8 latents has covariance 1
     assert losses.latent_moments(copied).item() == pytest.approx(7 / 25, abs=1e-4)
     assert losses.latent_moments(white[:1]).isfinite()  # a batch of one
+
+
+def test_pooled_features_say_what_and_not_where(rng: torch.Generator) -> None:
+    features = [torch.rand(3, 5, 8, 8, generator=rng), torch.rand(3, 2, 4, 4, generator=rng)]
+    assert losses.pooled_features(features, [f.roll((3, 2), (2, 3)) for f in features]).item() < 1e-10
+    assert losses.pooled_features(features, [1.5 * f for f in features]).item() == pytest.approx(0.25, rel=1e-4)

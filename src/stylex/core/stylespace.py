@@ -11,7 +11,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-StyleKind = Literal["conv", "torgb", "direction"]
+StyleKind = Literal["conv", "torgb", "map", "direction"]
 _ORDER = get_args(StyleKind)
 
 
@@ -19,6 +19,7 @@ _ORDER = get_args(StyleKind)
 class StyleLayer:
     """One affine layer's outputs: ``channels`` style values that scale the input of one convolution.
 
+    Of kind ``map``: an image's own noise input of one convolution, ``resolution`` ** 2 pixels row by row.
     Of kind ``direction``: places along ``channels`` directions in w, which act on all resolutions (written 0).
     """
 
@@ -61,27 +62,30 @@ class StyleStatistics:
     std: NDArray[np.float32]
 
     @classmethod
-    def observe(cls, s: NDArray[np.float32]) -> StyleStatistics:
-        """Take the statistics over the rows of ``s`` ``[n, s_dim]``."""
+    def observe(cls, *parts: NDArray[np.float32]) -> StyleStatistics:
+        """Take the statistics over the rows of ``s`` ``[n, s_dim]``; of parts of it side by side, each over its own."""
         return cls(
-            s.min(axis=0),
-            s.max(axis=0),
-            s.mean(axis=0, dtype=np.float64).astype(np.float32),
-            s.std(axis=0, dtype=np.float64).astype(np.float32),
+            np.concatenate([s.min(axis=0) for s in parts]),
+            np.concatenate([s.max(axis=0) for s in parts]),
+            np.concatenate([s.mean(axis=0, dtype=np.float64) for s in parts]).astype(np.float32),
+            np.concatenate([s.std(axis=0, dtype=np.float64) for s in parts]).astype(np.float32),
         )
 
 
 class StyleSpace:
-    """The layout of ``s``: all convolution layers in synthesis order, then all ToRGB layers, then directions if any.
+    """The layout of ``s``: all convolution layers in synthesis order, then all ToRGB layers, then maps and directions.
 
     The convolutions' part is the published search space (``conv_dim`` values); ToRGB styles follow it,
-    so that they can be searched by option without changing any index. A space with directions is searched along
-    those of its first layer of them; further ones are there for comparison.
+    so that they can be searched by option without changing any index. Maps say where things lie in the image and travel
+    with it; they are never searched. A space with directions is searched along those of its first layer of them;
+    further ones are there for comparison.
     """
 
     def __init__(self, layers: Sequence[StyleLayer], statistics: StyleStatistics | None = None) -> None:
         kinds = [layer.kind for layer in layers]
-        assert kinds == sorted(kinds, key=_ORDER.index), "convolution layers come before ToRGB layers, then directions"
+        assert kinds == sorted(kinds, key=_ORDER.index), (
+            "convolutions come before ToRGB layers, then maps, then directions"
+        )
         self.layers = tuple(layers)
         self.statistics = statistics
         if statistics is not None:
@@ -98,13 +102,24 @@ class StyleSpace:
 
     @cached_property
     def s_dim(self) -> int:
-        """The length of ``s``, ToRGB included."""
+        """The length of ``s``, with all that is in it."""
         return sum(layer.channels for layer in self.layers)
 
     @cached_property
     def conv_dim(self) -> int:
         """The length of the convolutions' part of ``s``."""
         return sum(layer.channels for layer in self.layers if layer.kind == "conv")
+
+    @cached_property
+    def style_dim(self) -> int:
+        """The length of the styles' part of ``s``: convolutions and ToRGB, without maps and directions."""
+        return self.conv_dim + sum(layer.channels for layer in self.layers if layer.kind == "torgb")
+
+    @cached_property
+    def maps(self) -> slice:
+        """Where the maps lie in ``s``; empty where there are none."""
+        length = sum(layer.channels for layer in self.layers if layer.kind == "map")
+        return slice(self.style_dim, self.style_dim + length)
 
     def layer(self, name: str) -> StyleLayer:
         """The layer of that name; KeyError if there is none."""
@@ -140,7 +155,7 @@ class StyleSpace:
         if directions:
             searched = self.slice(directions[0].name)
             return np.arange(searched.start, searched.stop)
-        return np.arange(self.s_dim if include_torgb else self.conv_dim)
+        return np.arange(self.style_dim if include_torgb else self.conv_dim)
 
     def control(self, *, include_torgb: bool) -> NDArray[np.int64]:
         """The flat indices to compare with: the same coordinates, or the directions that are there for comparison."""

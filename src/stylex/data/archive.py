@@ -431,6 +431,22 @@ class ImageSet:
             )
         return self.subset(part)
 
+    def part(self, name: SplitName) -> ImageSet | None:
+        """The training or the test part; None where the archive has none."""
+        try:
+            return self.split(name)
+        except DataError:
+            return None
+
+    def label_texts(self) -> list[str | None]:
+        """The data's own label of each image, in words; None where it has none."""
+        if self.labels is None or self.label_names is None:
+            return [None] * len(self)
+        names = self.label_names
+        if self.multi_label:
+            return [", ".join(name for name, yes in zip(names, row, strict=True) if yes) for row in self.labels]
+        return [names[label] for label in self.labels]
+
     def _part(self, row: int, test_fraction: float, seed: int) -> SplitName:
         explicit = self._index.splits[row]
         if explicit is not None:

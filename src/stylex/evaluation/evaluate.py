@@ -25,7 +25,7 @@ from stylex.core.stylespace import StyleSpace
 from stylex.data.archive import ImageSet
 from stylex.evaluation.attack import attack, redrawn
 from stylex.evaluation.extractors import Extractor
-from stylex.evaluation.subject import Subject, comparable, random_coordinates
+from stylex.evaluation.subject import calls, comparable, random_coordinates
 from stylex.metrics.agreement import divergence
 from stylex.metrics.frechet import frechet_distance
 from stylex.metrics.interval import bootstrap, mean_interval
@@ -33,17 +33,19 @@ from stylex.metrics.kid import kernel_distance
 from stylex.metrics.locality import area, overlap
 from stylex.metrics.manifold import precision_recall
 from stylex.metrics.observer import observe
-from stylex.metrics.significance import benjamini_hochberg, sign_flip
+from stylex.metrics.significance import FEWEST_TO_TEST, benjamini_hochberg, sign_flip
 from stylex.metrics.stability import stability
 from stylex.models.latents import normal_latents
-from stylex.search.attfind import FEWEST_TO_TEST, attfind
-from stylex.search.claims import claim
+from stylex.search.choosing import choose_to_search
+from stylex.search.class_search import Workplace, search_classes
+from stylex.search.config import SearchConfig
 from stylex.search.counterfactual import random_control, subset
 from stylex.search.decision import margin, predicted
-from stylex.search.effects import measure_effects, shortlist
-from stylex.search.explaining import Encoded, choose_to_search
-from stylex.search.shifts import apply_attributes, statistics_of
-from stylex.search.together import together
+from stylex.search.effects import Effects, Measuring, measure_effects, shortlist
+from stylex.search.encoding import Encoded, encode, encode_set
+from stylex.search.shifts import apply_attributes
+from stylex.search.subject import TrainedSubject
+from stylex.search.task import Task
 
 TASK = "evaluate"
 """Name of this work in progress events."""
@@ -88,8 +90,7 @@ class Options:
         searched: images to find the attributes on, where no explanation is given.
         measured: other images to measure on.
         attributes: how many of each target are looked for and moved together.
-        selection: how they are chosen, as of ``find``.
-        shift_range: how far coordinates are moved in the search.
+        search: how they are searched for, as in ``find``.
         own: images towards each target that get attributes of their own.
         observer_steps: how long the machine observer is trained, in batches of 64 pairs.
         without: parts to leave out.
@@ -101,8 +102,7 @@ class Options:
     own: int = 16
     observer_steps: int = 300
     attributes: int = 10
-    selection: Literal["attfind", "together", "directions"] = "attfind"
-    shift_range: float = 1.0
+    search: SearchConfig = field(default_factory=SearchConfig)
     without: frozenset[str] = field(default_factory=frozenset)
     seed: int = 0
 
@@ -117,8 +117,6 @@ class Options:
         ):
             if getattr(self, name) < least:
                 raise EvaluationError(f"{name} is {getattr(self, name)}; expected {least} or more")
-        if not 0 < self.shift_range < float("inf"):
-            raise EvaluationError(f"shift_range is {self.shift_range}; expected a number above 0, such as 1")
         unknown = sorted(self.without - PARTS.keys())
         if unknown:
             raise EvaluationError(f"there is no part {unknown[0]!r} to leave out; the parts are {', '.join(PARTS)}")
@@ -164,8 +162,13 @@ def found_in(explanation: Explanation, images: frozenset[str]) -> Found:
 def searched_images(
     explanation: Explanation, classifier: Classifier, held_out: ImageSet, fingerprint: str, listener: Listener = silent
 ) -> frozenset[str]:
-    """Names of the held-out images that an explanation was found on, by repeating the choice from its settings."""
+    """Names of the held-out images that an explanation was found on.
+
+    They are recorded; for an explanation older than that, the choice is repeated from its settings.
+    """
     settings = explanation.settings
+    if settings.get("data_fingerprint") == fingerprint and isinstance(settings.get("searched"), list):
+        return frozenset(str(name) for name in settings["searched"])
     if settings.get("verb") != "find" or not isinstance(settings.get("images"), int):
         listener(
             Alarm(message="the explanation does not say which images it was found on; some of them may be measured")
@@ -186,7 +189,7 @@ def _position(name: Any, labels: Sequence[str]) -> int | None:
 
 
 def find(
-    subject: Subject, images: ImageSet, targets: Sequence[int], options: Options, *, listener: Listener = silent
+    subject: TrainedSubject, images: ImageSet, targets: Sequence[int], options: Options, *, listener: Listener = silent
 ) -> Found:
     """Search for the attributes of each target.
 
@@ -195,43 +198,16 @@ def find(
     """
     aimed = targets[0] if len(targets) == 1 else None
     chosen = choose_to_search(subject.classifier, images, options.searched, target=aimed)
-    encoded = subject.encode(chosen)
-    labels, output = subject.classifier.spec.labels, subject.classifier.activation
-    effects = subject.effects(encoded, shift_range=options.shift_range, listener=listener)
-    rankings = {}
-    for target in targets:
-        if options.selection == "together":
-            ranking = together(
-                subject.synthesis,
-                subject.classifier,
-                subject.space,
-                encoded.s,
-                effects,
-                target,
-                labels=labels,
-                output=output,
-                num=options.attributes,
-                listener=listener,
-            )
-        elif options.selection == "directions":
-            ranking = claim(effects, target, space=subject.space, labels=labels, output=output, num=options.attributes)
-        else:
-            ranking = attfind(
-                effects,
-                target,
-                space=subject.space,
-                labels=labels,
-                output=output,
-                num=options.attributes,
-                restart=True,
-                seed=options.seed,
-            )
-        rankings[target] = ranking.attributes
+    config = replace(options.search, attributes=options.attributes, search="exact")
+    found = search_classes(subject, encode_set(subject, chosen), config, targets, at=Workplace(listener=listener))
+    assert found is not None
+    rankings = {task.target: ranking.attributes for task, ranking in zip(found.tasks, found.rankings, strict=True)}
+    effects = found.tasks[0].effects
     return Found(
         rankings=rankings,
         shown=in_turn(rankings),
         images=frozenset(chosen.names),
-        strong=shortlist(effects, _OWN_CANDIDATES),
+        strong=shortlist(effects, _OWN_CANDIDATES) if isinstance(effects, Effects) else None,
     )
 
 
@@ -246,7 +222,7 @@ def in_turn(rankings: Mapping[int, tuple[Attribute, ...]]) -> tuple[Attribute, .
 
 
 def evaluate_subject(
-    subject: Subject,
+    subject: TrainedSubject,
     *,
     training: ImageSet | None,
     held_out: ImageSet,
@@ -254,7 +230,7 @@ def evaluate_subject(
     options: Options,
     extractor: Extractor,
     found: Found | None = None,
-    against: Subject | None = None,
+    against: TrainedSubject | None = None,
     settings: Mapping[str, Any],
     listener: Listener = silent,
 ) -> Evaluation:
@@ -291,8 +267,8 @@ def evaluate_subject(
     else:
         rest = held_out.subset(np.array([name not in found.images for name in held_out.names], dtype=np.bool_))
         _enough(len(rest), len(found.images))
-    search_seconds, search_calls = time.perf_counter() - began, subject.classifier.calls
-    measured = subject.encode(choose_to_search(subject.classifier, rest, options.measured, target=None))
+    search_seconds, search_calls = time.perf_counter() - began, calls(subject)
+    measured = encode_set(subject, choose_to_search(subject.classifier, rest, options.measured, target=None))
     sheet = _Sheet(subject, found, measured, options)
     if not found.shown:
         sheet.notes.append("Nothing was found that moves the classifier, so there are no attributes to measure.")
@@ -320,7 +296,7 @@ def evaluate_subject(
         listener(Step(task=TASK, done=done))
     shown = "images that the classifier was shown"
     sheet.add("cost.seconds", time.perf_counter() - began)
-    sheet.add("cost.classifier_calls", float(subject.classifier.calls), note=shown)
+    sheet.add("cost.classifier_calls", float(calls(subject)), note=shown)
     if pool is not None:
         sheet.add("cost.seconds_of_search", search_seconds)
         sheet.add("cost.classifier_calls_of_search", float(search_calls), note=shown)
@@ -356,7 +332,7 @@ def _sample(images: ImageSet, most: int, seed: int) -> ImageSet:
 class _Sheet:
     """The measures as they are taken; each part is a method of its own, and none needs another."""
 
-    def __init__(self, subject: Subject, found: Found, measured: Encoded, options: Options) -> None:
+    def __init__(self, subject: TrainedSubject, found: Found, measured: Encoded, options: Options) -> None:
         self.subject, self.found, self.measured, self.options = subject, found, measured, options
         self.labels, self.output = subject.classifier.spec.labels, subject.classifier.activation
         self.base: Float32[ndarray, "n k"] = measured.logits_rec.cpu().numpy()
@@ -394,7 +370,7 @@ class _Sheet:
         rows: dict[str, list[Tensor]] = {"agreement": [], "probability_error": [], "kl": [], "pixel_l1": []}
         perceived: list[Tensor] = []
         for part in np.array_split(np.arange(len(images)), -(-len(images) // 256)):
-            e = self.subject.encode(images.subset(part))
+            e = encode_set(self.subject, images.subset(part))
             said, said_rec = e.logits[:, : classifier.own], e.logits_rec[:, : classifier.own]
             p, p_rec = classifier.probabilities(said), classifier.probabilities(said_rec)
             if self.output == "softmax":
@@ -431,12 +407,12 @@ class _Sheet:
         if min(len(images), len(others)) < _FEWEST:
             self.notes.append("No realism: there are too few real images beside each other to compare.")
             return
-        snapshot, e = self.subject.snapshot, self.subject.encode(images)
+        snapshot, e = self.subject.snapshot, encode_set(self.subject, images)
         generator = snapshot.generator
         reference = extractor.features(others.batch(np.arange(len(others))).to(e.x.device))
         random = torch.Generator().manual_seed(self.options.seed)
         pictures = {"real": e.x, "reconstructed": e.x_rec}
-        parts = self.subject.told(e.logits).split(64)
+        parts = self.subject.condition(e.logits).split(64)
         with torch.inference_mode():
             z = [torch.randn(len(told), generator.config.z_dim, generator=random).to(told) for told in parts]
             latents = {"sampled": [generator.mapping(*part) for part in zip(z, parts, strict=True)]}
@@ -444,7 +420,10 @@ class _Sheet:
                 drawn = normal_latents(snapshot.latents, len(images), seed=self.options.seed)
                 latents["drawn"] = list(drawn.to(e.x).split(64))
             for name, rows in latents.items():
-                new = [generator(w, told).clamp(-1, 1) for w, told in zip(rows, parts, strict=True)]
+                new = [
+                    generator(w, told, snapshot.some_maps(len(w))).clamp(-1, 1)
+                    for w, told in zip(rows, parts, strict=True)
+                ]
                 pictures[name] = torch.cat(new)
         for name, x in pictures.items():
             features = extractor.features(x)
@@ -474,32 +453,20 @@ class _Sheet:
                 self.notes.append(f"Every measured image is {label!r} already, so none can be turned to it.")
                 continue
             for top in self._tops(len(ranking)):
-                logits = self.subject.see(apply_attributes(s, ranking[:top], self.subject.space))
+                logits = self.subject.logits(apply_attributes(s, ranking[:top], self.subject.space))
                 turned = predicted(logits, target, self.output).astype(np.float64)
                 flips = mean_interval(turned, seed=self.options.seed)
                 self.add(f"sufficiency.top{top}_to_{label}", flips, images=len(s))
-            varying = (statistics_of(self.subject.space).std[self.subject.control] > 0).sum()
-            if varying < 2 * len(ranking):
-                continue  # not enough others to draw
             control = random_control(
-                self.subject.synthesis,
-                self.subject.classifier,
-                self.subject.space,
-                s,
-                ranking,
-                target,
-                output=self.output,
-                indices=self.subject.control,
-                draws=5,
-                seed=self.options.seed,
+                self.subject, s, ranking, target, indices=self.subject.indices, seed=self.options.seed
             )
-            for name, shares in (("range", control.equal_range), ("length", control.equal_length)):
-                self.add(
-                    f"sufficiency.random{len(ranking)}_equal_{name}_to_{label}",
-                    float(shares.mean()),
-                    images=control.images,
-                    note="mean of 5 draws of as many random coordinates",
-                )
+            self.add(
+                f"sufficiency.random{len(ranking)}_equal_length_to_{label}",
+                float(control.fractions.mean()),
+                images=control.images,
+                note=f"random directions moved as far, {len(control.fractions)} of them: standard deviation "
+                f"{control.fractions.std():.2f}",
+            )
 
     def own(self) -> None:
         """Share of images that attributes turn which were chosen for each image by itself."""
@@ -509,21 +476,15 @@ class _Sheet:
             if len(s) == 0 or not ranking:
                 continue
             s, names = s[torch.from_numpy(few).to(s.device)], [self.measured.ids[rows[i]] for i in few]
-            networks = (self.subject.synthesis, self.subject.classifier, self.subject.space)
             effects = measure_effects(
-                *networks,
+                self.subject,
                 s,
                 image_ids=names,
                 indices=self.subject.indices if self.found.strong is None else self.found.strong,
-                shift_range=ranking[0].shift_range,
+                how=Measuring(shift_range=ranking[0].shift_range),
             )
-            paths = [
-                subset(
-                    *networks, s[i : i + 1], effects, i, target, labels=self.labels, output=self.output,
-                    budget=max(_TOPS),
-                ).path
-                for i in range(len(s))
-            ]  # fmt: skip
+            task = Task.of(self.subject, s, effects, target)
+            paths = [subset(task, i, budget=max(_TOPS)).path for i in range(len(s))]
             for top in _TOPS:
                 turned = [predicted(path[min(top, len(path) - 1)], target, self.output) for path in paths]
                 flips = mean_interval(np.array(turned, dtype=np.float64), seed=self.options.seed)
@@ -536,7 +497,7 @@ class _Sheet:
             if len(s) == 0 or not ranking:
                 continue
             picked = torch.from_numpy(rows).to(s.device)
-            before, told = self.measured.x_rec[picked], self.subject.told(self.measured.logits_rec[picked])
+            before, told = self.measured.x_rec[picked], self.subject.condition(self.measured.logits_rec[picked])
             pictures, logits = self.subject.show(apply_attributes(s, ranking, self.subject.space))
             changed = torch.from_numpy(pictures).to(before)
             length = (changed - before).flatten(1).norm(dim=1)
@@ -556,7 +517,7 @@ class _Sheet:
                 turned = predicted(said, target, self.output)
                 flips = mean_interval(turned.astype(np.float64), seed=self.options.seed)
                 self.add(f"attack.{name}_turn_to_{label}", flips, images=len(s), note=size)
-                new_answer = self.subject.told(torch.from_numpy(said).to(told))
+                new_answer = self.subject.condition(torch.from_numpy(said).to(told))
                 still = predicted(self._again(x, new_answer), target, self.output)[turned].astype(np.float64)
                 self.add(
                     f"attack.{name}_survive_to_{label}",
@@ -650,7 +611,9 @@ class _Sheet:
                 coherent=float(everything.coherent[i]),
             )
 
-    def stability(self, against: Subject, searched: ImageSet, targets: Sequence[int], listener: Listener) -> None:
+    def stability(
+        self, against: TrainedSubject, searched: ImageSet, targets: Sequence[int], listener: Listener
+    ) -> None:
         """Whether another training finds the same attributes: searched on the same images, shown on the same images."""
         if not self.found.shown:
             return
@@ -661,7 +624,7 @@ class _Sheet:
             self.notes.append("The second training's search found nothing, so no attribute has a counterpart.")
             return
         theirs = other.shown[: len(self.found.shown)]
-        e = against.encode_again(self.measured)
+        e = encode(against, self.measured.x, self.measured.ids, self.measured.labels)
         before, base = against.show(e.s)
         small = _shrunk(before)
         random, pool = np.random.default_rng(self.options.seed), comparable(against, theirs)
@@ -754,8 +717,8 @@ class _Sheet:
         base, target = self.base[rows], attribute.target
         if len(s) == 0:
             return _Test(effect=None, random_effect=None, change=None, p=None)
-        after = self.subject.see(apply_attributes(s, [attribute], self.subject.space))
-        control = self.subject.see(random_coordinates(s, [attribute], self.subject.space, pool, random))
+        after = self.subject.logits(apply_attributes(s, [attribute], self.subject.space))
+        control = self.subject.logits(random_coordinates(s, [attribute], self.subject.space, pool, random))
         effect, beside = (after - base)[:, target].astype(np.float64), (control - base)[:, target].astype(np.float64)
         rise = margin(after.astype(np.float64), target, self.output) - margin(base, target, self.output)
         tested = len(s) >= FEWEST_TO_TEST

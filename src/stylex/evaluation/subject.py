@@ -1,32 +1,24 @@
-"""What is evaluated: the networks of a snapshot, and the space that its attributes move in."""
+"""What is evaluated: a counted classifier, snapshots in the same space, and random coordinates to compare with."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float32, Int64
+from jaxtyping import Float, Int64
 from numpy import ndarray
 from torch import Tensor
 
 from stylex.classifiers.classifier import Classifier
 from stylex.core.attribute import Attribute
 from stylex.core.errors import SearchError
-from stylex.core.progress import Listener, silent
 from stylex.core.stylespace import StyleSpace
-from stylex.data.archive import ImageSet
 from stylex.models.snapshot import Snapshot
-from stylex.search.directions import INDEPENDENT, independent
-from stylex.search.effects import Effects, measure_effects
-from stylex.search.eigenfind import along_eigenvectors
-from stylex.search.explaining import Encoded, encode, told_of
-from stylex.search.render import Synthesizer, draw
+from stylex.search.methods import METHODS, method_of
 from stylex.search.shifts import apply_attributes, statistics_of
-
-_ROWS = 64
+from stylex.search.subject import TrainedSubject
 
 
 class CountedClassifier(Classifier):
@@ -54,93 +46,18 @@ class CountedClassifier(Classifier):
         return self.counted.logits_and_features(x)
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
-class Subject:
-    """The networks, and the space whose coordinates the attributes move.
-
-    Attributes:
-        snapshot: encoder, generator, discriminator.
-        synthesis: draws style vectors of ``space``.
-        space: layout and observations.
-        classifier: the explained one, counted.
-        indices: the coordinates that are searched.
-        control: those that random ones are drawn from, for comparison.
-    """
-
-    snapshot: Snapshot
-    synthesis: Synthesizer
-    space: StyleSpace
-    classifier: CountedClassifier
-    indices: Int64[ndarray, " m"]
-    control: Int64[ndarray, " r"]
-
-    def told(self, logits: Float[Tensor, "n k"]) -> Float[Tensor, "n own"]:
-        """What the networks are told of logits."""
-        return told_of(self.classifier, logits)
-
-    def encode(self, images: ImageSet) -> Encoded:
-        """Images in the space, with their reconstructions and what the classifier says of both."""
-        device = next(self.classifier.buffers()).device
-        x = images.batch(np.arange(len(images))).to(device)
-        return encode(self.snapshot, self.classifier, x, images.names, [None] * len(images))
-
-    def encode_again(self, encoded: Encoded) -> Encoded:
-        """The same images in this subject's space."""
-        return encode(self.snapshot, self.classifier, encoded.x, encoded.ids, encoded.labels)
-
-    def effects(
-        self,
-        encoded: Encoded,
-        indices: Int64[ndarray, " m"] | None = None,
-        *,
-        shift_range: float = 1.0,
-        listener: Listener = silent,
-    ) -> Effects:
-        """What the classifier says of encoded images when each searched coordinate (or each of these) moves."""
-        return measure_effects(
-            self.synthesis,
-            self.classifier,
-            self.space,
-            encoded.s,
-            image_ids=encoded.ids,
-            indices=self.indices if indices is None else indices,
-            shift_range=shift_range,
-            listener=listener,
-        )
-
-    @torch.inference_mode()
-    def see(self, s: Float[Tensor, "n s_dim"]) -> Float32[ndarray, "n k"]:
-        """The logits of the pictures of style vectors."""
-        rows = [self.classifier.logits(draw(self.synthesis, part)) for part in s.split(_ROWS)]
-        return np.asarray(torch.cat(rows).cpu().numpy(), dtype=np.float32) if rows else self._nobody()
-
-    @torch.inference_mode()
-    def show(self, s: Float[Tensor, "n s_dim"]) -> tuple[Float32[ndarray, "n c h w"], Float32[ndarray, "n k"]]:
-        """The pictures of style vectors, and their logits."""
-        pictures, logits = [], []
-        for part in s.split(_ROWS):
-            x = draw(self.synthesis, part)
-            pictures.append(x.cpu().numpy())
-            logits.append(self.classifier.logits(x).cpu().numpy())
-        return np.concatenate(pictures), np.concatenate(logits)
-
-    def _nobody(self) -> Float32[ndarray, "n k"]:
-        return np.zeros((0, self.classifier.k), dtype=np.float32)
+def calls(subject: TrainedSubject) -> int:
+    """How many images a subject's counted classifier was shown."""
+    assert isinstance(subject.classifier, CountedClassifier)
+    return subject.classifier.calls
 
 
 _FEWEST_OTHERS = 3
 
 
-def subject_of(snapshot: Snapshot, classifier: Classifier, *, torgb: bool = False) -> Subject:
-    """A snapshot in its own space: single coordinates, or directions in w where it was given some."""
-    return Subject(
-        snapshot=snapshot,
-        synthesis=snapshot.generator.synthesis,
-        space=snapshot.space,
-        classifier=CountedClassifier(classifier),
-        indices=snapshot.space.indices(include_torgb=torgb),
-        control=snapshot.space.control(include_torgb=torgb),
-    )
+def subject_of(snapshot: Snapshot, classifier: Classifier, *, torgb: bool = False) -> TrainedSubject:
+    """A snapshot in its own space, with a classifier that counts its calls."""
+    return TrainedSubject.of(snapshot, CountedClassifier(classifier), torgb=torgb)
 
 
 def steered_alike(snapshot: Snapshot, other: Snapshot) -> Snapshot:
@@ -149,17 +66,16 @@ def steered_alike(snapshot: Snapshot, other: Snapshot) -> Snapshot:
     Raises:
         SearchError: no such directions can be found in it.
     """
-    names = [layer.name for layer in other.space.layers if layer.kind == "direction"]
-    if not names:
-        return snapshot
-    if INDEPENDENT in names:
-        return independent(snapshot)
-    if snapshot.latents is None:
-        raise SearchError(f"{snapshot.path} keeps no latents to find directions in; train to a new snapshot")
-    return along_eigenvectors(snapshot, snapshot.latents)
+
+    def latents() -> Float[ndarray, "n w_dim"]:
+        if snapshot.latents is None:
+            raise SearchError(f"{snapshot.path} keeps no latents to find directions in; train to a new snapshot")
+        return snapshot.latents
+
+    return METHODS[method_of(other.space)].prepare(snapshot, latents)
 
 
-def comparable(subject: Subject, shown: Sequence[Attribute]) -> Int64[ndarray, " r"]:
+def comparable(subject: TrainedSubject, shown: Sequence[Attribute]) -> Int64[ndarray, " r"]:
     """Coordinates to compare attributes with: of their kinds of layer, none of their own, all of them varying.
 
     Beside directions they are the other directions that were searched, as long as there are a few: random mixtures

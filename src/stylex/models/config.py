@@ -39,6 +39,14 @@ def _check(
             raise ConfigError(f"{owner}: {name} is {getattr(config, name)}, but must be 1 or more")
 
 
+def _check_maps(owner: str, resolutions: tuple[int, ...], resolution: int) -> None:
+    known = [4 << stage for stage in range(resolution.bit_length() - 2)]
+    if sorted(set(resolutions) & set(known)) != list(resolutions):
+        raise ConfigError(
+            f"{owner}: map_resolutions is {resolutions}, but must be some of {', '.join(map(str, known))}, in order"
+        )
+
+
 @dataclass(frozen=True, kw_only=True)
 class GeneratorConfig:
     """Shape of the generator.
@@ -56,6 +64,7 @@ class GeneratorConfig:
         style_conditional: append c to w in front of affine layers (StylEx).
         class_layers: which of them: ``all``; ``coarse``, those of the lower half of the resolutions (the middle one
             included: 4 and 8 of 4, 8, 16 px); or ``fine``, the others.
+        map_resolutions: in pixels, in order; the convolutions of these have an image's own map as their noise.
     """
 
     resolution: int
@@ -69,10 +78,13 @@ class GeneratorConfig:
     mapping_conditional: bool = False
     style_conditional: bool = True
     class_layers: ClassLayers = "all"
+    map_resolutions: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "widths", tuple(self.widths))
+        object.__setattr__(self, "map_resolutions", tuple(self.map_resolutions))
         _check("generator", self, positive=("z_dim", "w_dim", "mapping_layers"))
+        _check_maps("generator", self.map_resolutions, self.resolution)
 
     def tells(self, resolution: int) -> bool:
         """Whether the affine layers of that resolution are told c."""
@@ -112,6 +124,8 @@ class EncoderConfig:
         resolution, channels, widths: as of the generator.
         w_dim: length of the latent.
         c_dim: length of c, the classifier's output told to the encoder beside the image (0: none).
+        map_resolutions: as of the generator.
+        map_width: feature channels of the network that makes the maps.
     """
 
     resolution: int
@@ -119,10 +133,14 @@ class EncoderConfig:
     widths: tuple[int, ...]
     w_dim: int
     c_dim: int = 0
+    map_resolutions: tuple[int, ...] = ()
+    map_width: int = 32
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "widths", tuple(self.widths))
-        _check("encoder", self, positive=("w_dim",))
+        object.__setattr__(self, "map_resolutions", tuple(self.map_resolutions))
+        _check("encoder", self, positive=("w_dim", "map_width"))
+        _check_maps("encoder", self.map_resolutions, self.resolution)
 
 
 def config_from_json(kind: type[Config], row: Mapping[str, Any]) -> Config:
@@ -138,10 +156,14 @@ def config_from_json(kind: type[Config], row: Mapping[str, Any]) -> Config:
     for name, value in row.items():
         if not _IS[fields[name]](value):
             raise ConfigError(f"{kind.__name__}: {name} is {value!r:.80}, expected {fields[name]}")
-    return kind(**{**row, "widths": tuple(row["widths"])})
+    values: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in row.items()}
+    return kind(**values)
 
 
-_LATER: Mapping[type, dict[str, Any]] = {GeneratorConfig: {"class_layers": "all"}, EncoderConfig: {"c_dim": 0}}
+_LATER: Mapping[type, dict[str, Any]] = {
+    GeneratorConfig: {"class_layers": "all", "map_resolutions": []},
+    EncoderConfig: {"c_dim": 0, "map_resolutions": [], "map_width": 32},
+}
 """What was there before there was a field for it."""
 
 _IS: Mapping[str, Callable[[Any], bool]] = {

@@ -1,4 +1,4 @@
-"""The encoder: image -> w."""
+"""The encoder: image -> w, and maps of where things lie."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from stylex.models.config import EncoderConfig
 from stylex.models.discriminator import ResidualTrunk
+from stylex.models.maps import MapEncoder
 from stylex.models.ops import Conv, Linear, channels_last
 
 _LEAST = 1e-4
@@ -36,6 +37,7 @@ class Encoder(nn.Module):
         self.fc = Linear(width * 16, hidden, activate=True)
         self.out = Linear(hidden, config.w_dim)
         self.told = _Told(config, hidden) if config.c_dim else None
+        self.where = MapEncoder(config) if config.map_resolutions else None
         channels_last(self)
 
     def forward(
@@ -49,6 +51,10 @@ class Encoder(nn.Module):
     def untold(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n w_dim"]:
         """Encode by the images alone: what an encoder does before it begins to be told."""
         return self._seen(x)[0]
+
+    def maps(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n m_dim"] | None:
+        """The images' maps, all of them in a row as ``s`` ends in them; None of an encoder without."""
+        return None if self.where is None else self.where(x)
 
     def _seen(self, x: Tensor) -> tuple[Tensor, Tensor]:
         h: Tensor = self.fc(self.conv(self.trunk(x)).flatten(1))

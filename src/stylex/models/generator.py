@@ -31,7 +31,13 @@ from stylex.models.ops import (
 )
 
 Noise = Literal["const", "none"] | Sequence[Tensor]
-"""Fixed noise maps of the network, none at all, or one map ``n 1 r r`` for each convolution in synthesis order."""
+"""Fixed noise maps of the network, none at all, or one map ``n 1 r r`` for each convolution in synthesis order.
+
+A convolution that has a map in the style vector takes that, whatever the noise."""
+
+
+_MAP_STRENGTH = 0.1
+"""How strongly an image's map shows in the features, in the beginning."""
 
 
 def normalize(x: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
@@ -89,7 +95,7 @@ class Response(NamedTuple):
 
     Attributes:
         rows: ``[n p o]``, the convolution of the modulated input, before demodulation (``ops.to_rows``).
-        shift: ``[p o]``, noise and bias.
+        shift: ``[1 p o]``, or ``[n p o]`` where each image has its own map: noise and bias.
         kernels: ``[ci 9 o]``, what each channel adds (``ops.channel_kernels``).
         norms, norm: ``[ci co]`` and ``[n co]``, squared norms of the weights, plain and modulated.
     """
@@ -102,7 +108,8 @@ class Response(NamedTuple):
 
     def of(self, image: Tensor) -> Response:
         """The same of some images of the batch."""
-        return self._replace(rows=self.rows[image], norm=self.norm[image])
+        shift = self.shift if len(self.shift) == 1 else self.shift[image]
+        return self._replace(rows=self.rows[image], shift=shift, norm=self.norm[image])
 
 
 class Basis(NamedTuple):
@@ -124,16 +131,21 @@ class Basis(NamedTuple):
 
 
 class StyledConv(nn.Module):
-    """Modulated 3x3 convolution, demodulated, with noise, bias and activation."""
+    """Modulated 3x3 convolution, demodulated, with noise, bias and activation.
+
+    Where the noise is an image's own map, each channel takes it in its own strength.
+    """
 
     noise_const: Tensor
 
-    def __init__(self, inputs: int, outputs: int, affine_inputs: int, *, resolution: int, up: bool) -> None:
+    def __init__(
+        self, inputs: int, outputs: int, affine_inputs: int, *, resolution: int, up: bool, mapped: bool = False
+    ) -> None:
         super().__init__()
         self.affine = Linear(affine_inputs, inputs, bias=1.0)
         self.weight = nn.Parameter(torch.randn(outputs, inputs, 3, 3))
         self.bias = nn.Parameter(torch.zeros(outputs))
-        self.noise_strength = nn.Parameter(torch.zeros(()))
+        self.noise_strength = nn.Parameter(torch.full((outputs, 1, 1), _MAP_STRENGTH) if mapped else torch.zeros(()))
         self.register_buffer("noise_const", torch.randn(resolution, resolution))
         self.up = up
 
@@ -146,11 +158,11 @@ class StyledConv(nn.Module):
         scale = demodulation(self.weight, s) * GAIN
         y = torch.addcmul((self.bias * GAIN).to(y.dtype)[:, None, None], y, scale[:, :, None, None].to(y.dtype))
         if noise is not None:
-            y += (noise * (self.noise_strength * GAIN)).to(y.dtype)
+            y = y.addcmul_(noise.to(y.dtype), (self.noise_strength * GAIN).to(y.dtype))
         return F.leaky_relu(y, SLOPE, inplace=True)
 
     def response(
-        self, x: Float[Tensor, "#n ci h w"], s: Float[Tensor, "n ci"], noise: Float[Tensor, "1 1 r r"] | None
+        self, x: Float[Tensor, "#n ci h w"], s: Float[Tensor, "n ci"], noise: Float[Tensor, "#n 1 r r"] | None
     ) -> Response:
         """The layer under the styles ``s``, taken apart."""
         y = conv(x * s[:, :, None, None].to(x.dtype), self.weight, up=self.up)
@@ -162,7 +174,7 @@ class StyledConv(nn.Module):
             norm = s.square() @ norms
         return Response(
             rows=to_rows(y, up=self.up).float(),
-            shift=to_rows(shift, up=self.up)[0],
+            shift=to_rows(shift, up=self.up),
             kernels=channel_kernels(self.weight, up=self.up),
             norms=norms,
             norm=norm,
@@ -230,6 +242,7 @@ class Synthesis(nn.Module):
         self.layers = nn.ModuleDict()
         conv_layers: list[StyleLayer] = []
         torgb_layers: list[StyleLayer] = []
+        maps: dict[str, StyleLayer] = {}
         steps: list[str] = []
         previous = config.widths[0]
         for stage, width in enumerate(config.widths):
@@ -237,9 +250,12 @@ class Synthesis(nn.Module):
             affine_inputs = config.w_dim + (config.c_dim if config.tells(resolution) else 0)
             for name, inputs in ([("conv0", previous)] if stage else []) + [("conv1", width)]:
                 key = f"b{resolution}.{name}"
+                mapped = resolution in config.map_resolutions
                 self.layers[_slot(key)] = StyledConv(
-                    inputs, width, affine_inputs, resolution=resolution, up=name == "conv0"
+                    inputs, width, affine_inputs, resolution=resolution, up=name == "conv0", mapped=mapped
                 )
+                if mapped:
+                    maps[key] = StyleLayer(name=f"{key}.map", kind="map", resolution=resolution, channels=resolution**2)
                 conv_layers.append(StyleLayer(name=key, kind="conv", resolution=resolution, channels=inputs))
                 steps.append(key)
             key = f"b{resolution}.torgb"
@@ -247,17 +263,29 @@ class Synthesis(nn.Module):
             torgb_layers.append(StyleLayer(name=key, kind="torgb", resolution=resolution, channels=width))
             steps.append(key)
             previous = width
-        self.space = StyleSpace([*conv_layers, *torgb_layers])
+        self.space = StyleSpace([*conv_layers, *torgb_layers, *maps.values()])
         self.steps = tuple(steps)
+        self._maps = {name: (self.space.slice(layer.name), layer.resolution) for name, layer in maps.items()}
+        self._styled = tuple(layer.name for layer in (*conv_layers, *torgb_layers))
         self._conv_position = {layer.name: i for i, layer in enumerate(conv_layers)}
 
     def styles(
-        self, w: Float[Tensor, "n w_dim"], c: Float[Tensor, "n c_dim"] | None = None
+        self,
+        w: Float[Tensor, "n w_dim"],
+        c: Float[Tensor, "n c_dim"] | None = None,
+        maps: Float[Tensor, "n m_dim"] | None = None,
     ) -> Float[Tensor, "n s_dim"]:
-        """The style vector of latents w, told c."""
+        """The style vector of latents w, told c, and of an image's maps (None: flat ones, which show no place)."""
         assert (c is not None) == bool(self.c_dim), f"this synthesis is told {self.c_dim} values of c"
-        told = w if c is None else torch.cat([w, c], dim=1)
-        affines = [self._layer(layer.name).affine for layer in self.space.layers]
+        styles = self._styles(w if c is None else torch.cat([w, c], dim=1))
+        if not self._maps:
+            return styles
+        if maps is None:
+            return F.pad(styles, (0, self.space.s_dim - self.space.style_dim))
+        return torch.cat([styles, maps], dim=1)
+
+    def _styles(self, told: Tensor) -> Tensor:
+        affines = [self._layer(name).affine for name in self._styled]
         width = told.shape[1]
         # One product for all layers; float32, because it is small and everything hangs on it.
         with torch.autocast(told.device.type, enabled=False):
@@ -310,7 +338,8 @@ class Synthesis(nn.Module):
         if isinstance(layer, ToRGB):
             return Basis(step, s, x, None, drawn)
         style = s[:, self.space.slice(self.steps[step])]
-        return Basis(step, s, x, layer.response(x, style, layer.noise_const[None, None]), state.image)
+        noise = self._noise(self.steps[step], layer, s, "const")
+        return Basis(step, s, x, layer.response(x, style, noise), state.image)
 
     def moved(
         self, basis: Basis, image: Int64[Tensor, " j"], index: Int64[Tensor, " j"], value: Float[Tensor, " j"]
@@ -368,14 +397,15 @@ class Synthesis(nn.Module):
             assert state.x is not None
             rgb = layer(state.x, style)
             return SynthesisState(state.x, rgb if state.image is None else upsample(state.image) + rgb)
-        x = self._input(state)
+        return SynthesisState(layer(self._input(state), style, self._noise(name, layer, s, noise)), state.image)
+
+    def _noise(self, name: str, layer: StyledConv, s: Tensor, noise: Noise) -> Tensor | None:
+        if name in self._maps:
+            place, side = self._maps[name]
+            return s[:, place].view(-1, 1, side, side)
         if noise == "const":
-            maps: Tensor | None = layer.noise_const[None, None]
-        elif noise == "none":
-            maps = None
-        else:
-            maps = noise[self._conv_position[name]]
-        return SynthesisState(layer(x, style, maps), state.image)
+            return layer.noise_const[None, None]
+        return None if noise == "none" else noise[self._conv_position[name]]
 
 
 class Generator(nn.Module):
@@ -405,10 +435,15 @@ class Generator(nn.Module):
         return c if self.synthesis.c_dim else None
 
     def forward(
-        self, w: Float[Tensor, "n w_dim"], c: Float[Tensor, "n k"], *, noise: Noise = "const"
+        self,
+        w: Float[Tensor, "n w_dim"],
+        c: Float[Tensor, "n k"],
+        maps: Float[Tensor, "n m_dim"] | None = None,
+        *,
+        noise: Noise = "const",
     ) -> Float[Tensor, "n c h w"]:
-        """Draw the image of latents w, told c."""
-        return self.synthesis(self.synthesis.styles(w, self.told(c)), noise=noise)
+        """Draw the image of latents w, told c, and of an image's maps."""
+        return self.synthesis(self.synthesis.styles(w, self.told(c), maps), noise=noise)
 
 
 def _slot(name: str) -> str:

@@ -36,7 +36,7 @@ FORMAT = "stylex-snapshot"
 VERSION = 1
 _JSON = "snapshot.json"
 _WEIGHTS = "weights.safetensors"
-_LATENTS = "latents"
+_LATENTS, _MAPS = "latents", "maps"
 _FIELDS: Mapping[str, type | tuple[type, ...]] = {
     "generator": dict,
     "encoder": dict,
@@ -60,6 +60,8 @@ class Snapshot:
         space: StyleSpace with the statistics observed over the training images' style vectors.
         latents: ``[n, w_dim]``, the encoder's for some training images, from which directions are found; None in a
             snapshot that keeps none.
+        maps: ``[m, m_dim]``, the encoder's maps of some training images, for pictures that are of no image; None of
+            networks without maps.
         classifier: JSON of the explained classifier's spec.
         classifier_reference: how the classifier was given at training (``pkg.module:callable`` or a path), if it can be
             given by text.
@@ -76,6 +78,7 @@ class Snapshot:
     discriminator: Discriminator
     space: StyleSpace
     latents: Float[ndarray, "n w_dim"] | None
+    maps: Float[Tensor, "m m_dim"] | None
     classifier: Mapping[str, Any]
     classifier_reference: str | None
     classifier_fingerprint: str
@@ -90,6 +93,19 @@ class Snapshot:
         for network in (self.generator, self.encoder, self.discriminator):
             network.to(device)
         return self
+
+    def styles_of(self, x: Float[Tensor, "n c h w"], c: Float[Tensor, "n k"] | None = None) -> Float[Tensor, "n s_dim"]:
+        """The style vectors of images, told c: everything that their reconstructions are drawn from."""
+        generator, encoder = self.generator, self.encoder
+        told = None if c is None else generator.told(c)
+        return generator.synthesis.styles(encoder(x, c), told, encoder.maps(x))
+
+    def some_maps(self, n: int) -> Float[Tensor, "n m_dim"] | None:
+        """Maps of training images for ``n`` pictures that are of no image, each in its turn; None without maps."""
+        if self.maps is None:
+            return None
+        place = next(self.generator.parameters()).device
+        return self.maps[torch.arange(n) % len(self.maps)].to(place)
 
     def steered(self, directions: Sequence[Directions]) -> Snapshot:
         """The same networks, with directions in w as further style values, which are then what is searched."""
@@ -106,6 +122,7 @@ def save_snapshot(
     discriminator: Discriminator,
     statistics: StyleStatistics,
     latents: Float[ndarray, "n w_dim"] | None = None,
+    maps: Float[Tensor, "m m_dim"] | None = None,
     classifier: Mapping[str, Any],
     classifier_reference: str | None,
     classifier_fingerprint: str,
@@ -117,7 +134,7 @@ def save_snapshot(
     """Write a snapshot folder, whole or not at all; an older one in its place is replaced.
 
     Args:
-        latents: the encoder's for some training images (kept in half precision).
+        latents, maps: the encoder's for some training images (kept in half precision).
         files: more files for the folder (a panel, say), by name.
 
     Raises:
@@ -131,6 +148,8 @@ def save_snapshot(
         weights[f"space.{field.name}"] = torch.from_numpy(getattr(statistics, field.name))
     if latents is not None:
         weights[_LATENTS] = torch.from_numpy(latents.astype(np.float16))
+    if maps is not None:
+        weights[_MAPS] = maps.cpu().half().contiguous()
     description = {
         "format": FORMAT,
         "version": VERSION,
@@ -204,6 +223,8 @@ def load_snapshot(path: str | Path) -> Snapshot:
         space = generator.synthesis.space
         if description["space"] != space.to_json():
             raise SnapshotError("its StyleSpace layout is not its generator's")
+        if generator.config.map_resolutions != encoder.config.map_resolutions:
+            raise SnapshotError("its generator and its encoder have maps at different resolutions")
         for name, network in (("generator", generator), ("encoder", encoder), ("discriminator", discriminator)):
             _fill(network, name, weights)
         statistics = StyleStatistics(
@@ -217,7 +238,8 @@ def load_snapshot(path: str | Path) -> Snapshot:
             encoder=encoder,
             discriminator=discriminator,
             space=space.observed(statistics),
-            latents=_latents(weights, encoder.config.w_dim),
+            latents=None if (kept := _rows(weights, _LATENTS, encoder.config.w_dim)) is None else kept.numpy(),
+            maps=_rows(weights, _MAPS, space.maps.stop - space.maps.start),
             classifier=description["classifier"],
             classifier_reference=description["classifier_reference"],
             classifier_fingerprint=description["classifier_fingerprint"],
@@ -273,15 +295,15 @@ def _fill(network: nn.Module, name: str, weights: Mapping[str, Tensor]) -> None:
     network.eval().requires_grad_(False)
 
 
-def _latents(weights: Mapping[str, Tensor], w_dim: int) -> Float[ndarray, "n w_dim"] | None:
-    given = weights.get(_LATENTS)
+def _rows(weights: Mapping[str, Tensor], name: str, length: int) -> Tensor | None:
+    given = weights.get(name)
     if given is None:
         return None
-    if given.ndim != 2 or given.shape[1] != w_dim or given.dtype != torch.float16 or not given.isfinite().all():
+    if given.ndim != 2 or given.shape[1] != length or given.dtype != torch.float16 or not given.isfinite().all():
         raise SnapshotError(
-            f"its latents are {given.dtype} of shape {list(given.shape)}, expected finite float16 of shape [n, {w_dim}]"
+            f"its {name} are {given.dtype} of shape {list(given.shape)}, expected finite float16 of shape [n, {length}]"
         )
-    return given.float().numpy()
+    return given.float()
 
 
 def _weight(weights: Mapping[str, Tensor], name: str, shape: torch.Size) -> Tensor:

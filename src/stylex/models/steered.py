@@ -59,7 +59,7 @@ class Directions:
 
 
 class SteeredSynthesis(Synthesis):
-    """A synthesis network whose style vectors end in the images' places along directions in w.
+    """A synthesis network whose style vectors end in the images' places along directions in w: styles, maps, places.
 
     The style values before them are what is left without the directions' part, so that the picture follows from both
     together: ``s = rest + places @ styles of the directions``.
@@ -94,11 +94,14 @@ class SteeredSynthesis(Synthesis):
             self.register_buffer("style", synthesis.styles(write, some) - synthesis.styles(zero, told))
 
     def styles(
-        self, w: Float[Tensor, "n w_dim"], c: Float[Tensor, "n c_dim"] | None = None
+        self,
+        w: Float[Tensor, "n w_dim"],
+        c: Float[Tensor, "n c_dim"] | None = None,
+        maps: Float[Tensor, "n m_dim"] | None = None,
     ) -> Float[Tensor, "n s_dim"]:
-        """The style vector of latents w, told c, and their places along the directions."""
+        """The style vector of latents w, told c, and of an image's maps, with the places along the directions."""
         places = (w.float() - self.centre) @ self.read.T
-        return torch.cat([self.network.styles(w, c) - places @ self.style, places], dim=1)
+        return torch.cat([self.network.styles(w, c, maps) - places @ self.style, places], dim=1)
 
     def forward(
         self,

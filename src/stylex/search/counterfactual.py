@@ -7,38 +7,26 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float32, Int
+from jaxtyping import Float, Float32, Int64
 from numpy import ndarray
 from torch import Tensor
 
 from stylex.core.attribute import Attribute, AttributeRanking
 from stylex.core.errors import SearchError
-from stylex.core.stylespace import StyleSpace
-from stylex.search.attfind import NOISE_FLOOR
-from stylex.search.decision import Output, margin, predicted
-from stylex.search.effects import EffectTable
-from stylex.search.render import Judge, Synthesizer, judge
-from stylex.search.shifts import apply_attributes, extremes, statistics_of, towards
+from stylex.metrics.significance import NOISE_FLOOR
+from stylex.search.controls import length_of, random_direction
+from stylex.search.decision import predicted, reach
+from stylex.search.greedy import greedy
+from stylex.search.subject import Subject
+from stylex.search.task import Task
 
 
-def independent(
-    effects: EffectTable,
-    row: int,
-    target: int,
-    *,
-    space: StyleSpace,
-    labels: Sequence[str],
-    output: Output = "softmax",
-    num: int = 5,
-    floor: float = NOISE_FLOOR,
-) -> AttributeRanking:
+def independent(task: Task, row: int, *, num: int = 5, floor: float = NOISE_FLOOR) -> AttributeRanking:
     """The single attributes that drive one image most, each to be shown alone.
 
     Args:
-        effects: measured effects.
+        task: measured effects, and what to drive to.
         row: the image's position in them.
-        target: class to drive to.
-        space, labels, output: as of ``attfind.attfind``.
         num: attributes wanted; a coordinate appears once, in its better direction.
         floor: smallest effect, in logits, that counts.
 
@@ -47,11 +35,11 @@ def independent(
 
     Source: Lang et al., ICCV 2021, section 3.4 (independent selection).
     """
-    attributes = _strongest(effects, row, target, space, labels, num, floor)
-    base = effects.base_logits[row]
-    flips = [predicted(base + _effect(effects, row, a, space), target, output).item() for a in attributes]
-    name, image = labels[target], effects.image_ids[row]
-    if predicted(base, target, output):
+    attributes = _strongest(task, row, num, floor)
+    base = task.effects.base_logits[row]
+    flips = [task.predicted(base + _effect(task, row, a)).item() for a in attributes]
+    name, image = task.name, task.effects.image_ids[row]
+    if task.predicted(base):
         finding = f"Image {image!r} is predicted {name!r} already"
         finding += (
             f"; {len(attributes)} attributes make it more so." if attributes else ", and nothing makes it more so."
@@ -88,33 +76,15 @@ class Subset:
 
 
 @torch.inference_mode()
-def subset(
-    synthesis: Synthesizer,
-    classifier: Judge,
-    space: StyleSpace,
-    s: Float[Tensor, "1 s_dim"],
-    effects: EffectTable,
-    row: int,
-    target: int,
-    *,
-    labels: Sequence[str],
-    output: Output = "softmax",
-    budget: int = 10,
-    candidates: int = 64,
-    min_gain: float = 0.0,
-) -> Subset:
+def subset(task: Task, row: int, *, budget: int = 10, candidates: int = 64, min_gain: float = 1e-3) -> Subset:
     """Add attributes together, greedily, until the decision turns or the budget ends.
 
     Each step renders every candidate on top of those already added and takes the one that raises the decision's
-    margin most (the target's logit against the best other one; with ``sigmoid``, the target's logit). Candidates
-    that do not raise it are dropped for good, which keeps the later steps cheap.
+    margin most (the target's logit against the best other one; with ``sigmoid``, the target's logit).
 
     Args:
-        synthesis, classifier, space: the networks and the layout.
-        s: the image's style vector.
-        effects, row: its single effects, which choose the candidates.
-        target: class to drive to.
-        labels, output: as of ``attfind.attfind``.
+        task: single effects, which choose the candidates, what to drive to, and the subject that draws.
+        row: the image's position in them.
         budget: most attributes to add.
         candidates: how many of the strongest single attributes are tried at each step.
         min_gain: smallest rise of the margin, in logits, that counts.
@@ -122,23 +92,27 @@ def subset(
     Source: Lang et al., ICCV 2021, section 3.4 (subset selection). That candidates are scored anew at each step is
     our reading; the paper does not say, and effects do not add up exactly.
     """
-    pool = _strongest(effects, row, target, space, labels, candidates, 0.0)
-    current = s
-    path = [judge(synthesis, classifier, s)[0].cpu().numpy()]
-    chosen: list[Attribute] = []
-    while pool and len(chosen) < budget and not predicted(path[-1], target, output):
-        tried = torch.cat([apply_attributes(current, [attribute], space) for attribute in pool])
-        logits = judge(synthesis, classifier, tried).cpu().numpy()
-        gain = margin(logits, target, output) - margin(path[-1], target, output)
-        best = int(gain.argmax())
-        if gain[best] <= min_gain:
-            break
-        chosen.append(replace(pool[best], effect=float(logits[best, target] - path[-1][target])))
-        path.append(logits[best])
-        current = tried[best : best + 1]
-        pool = [a for i, a in enumerate(pool) if i != best and gain[i] > min_gain]
-    flipped = bool(predicted(path[-1], target, output))
-    name, image = labels[target], effects.image_ids[row]
+    subject, s = task.drawn
+    own = s[row : row + 1]
+
+    def reached(chosen: Sequence[Attribute], added: Sequence[Attribute]) -> Float[ndarray, " added"]:
+        tried = torch.cat([subject.moved(own, [*chosen, attribute]) for attribute in added])
+        return reach(subject.logits(tried), task.target, task.output)
+
+    chosen = greedy(
+        _strongest(task, row, candidates, 0.0),
+        reached,
+        start=float(reach(subject.logits(own), task.target, task.output)[0]),
+        num=budget,
+        excludes=lambda added, other: added.coordinate == other.coordinate,
+        least=min_gain,
+        enough=0.0,
+    )
+    path = subject.logits(torch.cat([subject.moved(own, chosen[:n]) for n in range(len(chosen) + 1)]))
+    gains = np.diff(path[:, task.target])
+    chosen = [replace(attribute, effect=float(gain)) for attribute, gain in zip(chosen, gains, strict=True)]
+    flipped = bool(task.predicted(path[-1]))
+    name, image = task.name, task.effects.image_ids[row]
     together = "1 attribute" if len(chosen) == 1 else f"{len(chosen)} attributes together"
     if not chosen:
         finding = (
@@ -150,7 +124,7 @@ def subset(
         finding = f"{together} turn{'s' if len(chosen) == 1 else ''} image {image!r} into {name!r}."
     else:
         why = "the budget ended" if len(chosen) == budget else "nothing more raises it"
-        rise = path[-1][target] - path[0][target]
+        rise = path[-1][task.target] - path[0][task.target]
         finding = (
             f"{together} raise{'s' if len(chosen) == 1 else ''} the logit of {name!r} by {rise:.2f} on {image!r}, "
             f"which does not turn the decision; {why}."
@@ -158,7 +132,7 @@ def subset(
     ranking = AttributeRanking(
         attributes=tuple(chosen), strategy="subset", images=1, explained=float(flipped), finding=finding
     )
-    return Subset(ranking=ranking, path=np.stack(path).astype(np.float32), flipped=flipped)
+    return Subset(ranking=ranking, path=path, flipped=flipped)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -166,159 +140,105 @@ class Flips:
     """How often moving attributes together makes the classifier predict the target.
 
     Attributes:
-        share: of the images not predicted the target before; nan if there were none.
+        fraction: of the images not predicted the target before; nan if there were none.
         images: how many those were.
         effect: mean change of the target's logit on them.
     """
 
-    share: float
+    fraction: float
     images: int
     effect: float
 
 
-def flip_rate(
-    synthesis: Synthesizer,
-    classifier: Judge,
-    space: StyleSpace,
-    s: Float[Tensor, "n s_dim"],
-    attributes: Sequence[Attribute],
-    target: int,
-    *,
-    output: Output = "softmax",
-) -> Flips:
+def flip_rate(subject: Subject, s: Float[Tensor, "n s_dim"], attributes: Sequence[Attribute], target: int) -> Flips:
     """Move all the attributes together, on every image not predicted the target, and count who flips.
 
     Source: Lang et al., ICCV 2021 ("sufficiency": the top 10 attributes together).
     """
-    start, before = _not_yet(synthesis, classifier, s, target, output)
-    return _flips(synthesis, classifier, before, apply_attributes(start, attributes, space), target, output)
+    start, before = _not_yet(subject, s, target)
+    return _flips(subject, before, subject.moved(start, attributes), target)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class RandomControl:
-    """What as many random coordinates do, moved equally far: each array has one entry a draw.
+    """What random directions do, moved as far as attributes are.
 
     Attributes:
-        equal_range: share of images flipped when coordinates go the same fraction of the way to a random extreme.
-        equal_length: the same moves, scaled for each image so that all of them together are as long as the
-            attributes' together (Euclidean length, in standard deviations). They may pass the extremes.
+        fractions: of the images flipped, for each direction drawn.
         images: how many images could flip.
     """
 
-    equal_range: Float[ndarray, " draws"]
-    equal_length: Float[ndarray, " draws"]
+    fractions: Float[ndarray, " draws"]
     images: int
 
     def figures(self) -> dict[str, float]:
-        """Mean and standard deviation of both shares, by name."""
+        """Mean and standard deviation over the directions, by name."""
         return {
-            "random_flips_equal_range": float(self.equal_range.mean()),
-            "random_flips_equal_range_std": float(self.equal_range.std()),
-            "random_flips_equal_length": float(self.equal_length.mean()),
-            "random_flips_equal_length_std": float(self.equal_length.std()),
+            "random_flips_equal_length": float(self.fractions.mean()),
+            "random_flips_equal_length_std": float(self.fractions.std()),
         }
 
 
 def random_control(
-    synthesis: Synthesizer,
-    classifier: Judge,
-    space: StyleSpace,
+    subject: Subject,
     s: Float[Tensor, "n s_dim"],
     attributes: Sequence[Attribute],
     target: int,
     *,
-    output: Output = "softmax",
-    indices: Int[ndarray, " m"] | None = None,
-    draws: int = 10,
+    indices: Int64[ndarray, " m"] | None = None,
+    draws: int = 20,
     seed: int = 0,
 ) -> RandomControl:
-    """Move as many random coordinates as there are attributes, equally far, and count who flips.
+    """Move every image as far as the attributes together move it, but along random directions, and count who flips.
 
-    Never drawn are the attributes' own coordinates and those that do not vary. Directions are drawn too.
+    A direction mixes all the coordinates that were searched, also the attributes' own: what a search has rejected
+    would be an easy opponent. As far: by the same Euclidean length, in standard deviations; extremes may be passed.
 
     Args:
-        synthesis, classifier, space, s, attributes, target, output: as of ``flip_rate``.
-        indices: the coordinates to draw from (default: the convolutions' part of ``s``).
-        draws: repetitions.
-        seed: of the draws.
-
-    Raises:
-        SearchError: there are fewer coordinates to draw from than attributes.
+        subject, s, attributes, target: as in ``flip_rate``.
+        indices: the coordinates to mix: those of the search (default: the convolutions' part of ``s``).
+        draws: directions; each moves all images.
+        seed: of the directions.
     """
-    statistics = statistics_of(space)
-    pool = space.indices(include_torgb=False) if indices is None else indices
-    own = {space.index(a.coordinate) for a in attributes}
-    pool = np.array([i for i in pool.tolist() if i not in own and statistics.std[i] > 0], dtype=np.int64)
-    if len(pool) < len(attributes):
-        raise SearchError(
-            f"a control needs {len(attributes)} random coordinates, but only {len(pool)} are left that vary and "
-            "are not attributes themselves; test fewer attributes"
-        )
-    start, before = _not_yet(synthesis, classifier, s, target, output)
-    std = torch.tensor(np.where(statistics.std > 0, statistics.std, np.inf)).to(start)
-    length = ((apply_attributes(start, attributes, space) - start) / std).norm(dim=1, keepdim=True)
-    bounds = extremes(space, start)
+    pool = subject.space.indices(include_torgb=False) if indices is None else indices
+    start, before = _not_yet(subject, s, target)
+    length = length_of(subject.space, subject.moved(start, attributes) - start)[:, None]
     random = np.random.default_rng(seed)
-    shares: dict[str, list[float]] = {"range": [], "length": []}
+    fractions = []
     for _ in range(draws):
-        moved = start.clone()
-        drawn = random.choice(pool, size=len(attributes), replace=False)
-        for i, sign, attribute in zip(drawn, random.integers(2, size=len(attributes)), attributes, strict=True):
-            moved[:, i] = towards(start[:, i], bounds[sign, i], attribute.shift_range)
-        step = moved - start
-        scale = length / (step / std).norm(dim=1, keepdim=True).clamp(min=1e-12)
-        shares["range"].append(_flips(synthesis, classifier, before, moved, target, output).share)
-        shares["length"].append(_flips(synthesis, classifier, before, start + scale * step, target, output).share)
-    return RandomControl(
-        equal_range=np.array(shares["range"]), equal_length=np.array(shares["length"]), images=len(start)
-    )
+        step = torch.from_numpy(random_direction(subject.space, pool, random)).to(start)
+        fractions.append(_flips(subject, before, start + length * step, target).fraction)
+    return RandomControl(fractions=np.array(fractions), images=len(start))
 
 
-def _not_yet(
-    synthesis: Synthesizer, classifier: Judge, s: Tensor, target: int, output: Output
-) -> tuple[Tensor, ndarray]:
+def _not_yet(subject: Subject, s: Tensor, target: int) -> tuple[Tensor, ndarray]:
     # The style vectors whose pictures are not predicted the target, with the logits of those pictures.
     if len(s) == 0:
         raise SearchError("no images were given to flip; give at least one")
-    logits = judge(synthesis, classifier, s).cpu().numpy()
-    rows = np.flatnonzero(~predicted(logits, target, output))
+    logits = subject.logits(s)
+    rows = np.flatnonzero(~predicted(logits, target, subject.output))
     return s[torch.from_numpy(rows).to(s.device)], logits[rows]
 
 
-def _flips(
-    synthesis: Synthesizer, classifier: Judge, before: ndarray, moved: Tensor, target: int, output: Output
-) -> Flips:
+def _flips(subject: Subject, before: ndarray, moved: Tensor, target: int) -> Flips:
     if len(moved) == 0:
-        return Flips(share=float("nan"), images=0, effect=float("nan"))
-    after = judge(synthesis, classifier, moved).cpu().numpy()
+        return Flips(fraction=float("nan"), images=0, effect=float("nan"))
+    after = subject.logits(moved)
     return Flips(
-        share=float(predicted(after, target, output).mean()),
+        fraction=float(predicted(after, target, subject.output).mean()),
         images=len(moved),
         effect=float((after - before)[:, target].mean()),
     )
 
 
-def _strongest(
-    effects: EffectTable, row: int, target: int, space: StyleSpace, labels: Sequence[str], num: int, floor: float
-) -> list[Attribute]:
+def _strongest(task: Task, row: int, num: int, floor: float) -> list[Attribute]:
     # An image's best coordinates for the target, each in its better direction.
-    table = effects.of(np.array([row])).table(target)[0]
-    sign = table.argmax(axis=0)
-    best = table.max(axis=0)
+    table = task.effects.of(np.array([row])).table(task.target)[0]
+    sign, best = table.argmax(axis=0), table.max(axis=0)
     order = [int(c) for c in np.argsort(-best, kind="stable")[:num] if best[c] > floor]
-    return [
-        Attribute(
-            coordinate=space.coordinate(int(effects.indices[c])),
-            sign=1 if sign[c] else -1,
-            shift_range=effects.shift_range,
-            target=target,
-            target_label=labels[target],
-            effect=float(best[c]),
-        )
-        for c in order
-    ]
+    return [replace(task.attribute(int(sign[c]), c, float(best[c])), source_label=None) for c in order]
 
 
-def _effect(effects: EffectTable, row: int, attribute: Attribute, space: StyleSpace) -> ndarray:
-    column = effects.position(space.index(attribute.coordinate))
-    return np.asarray(effects.change(int(attribute.sign > 0), column)[row])
+def _effect(task: Task, row: int, attribute: Attribute) -> ndarray:
+    column = task.effects.position(task.space.index(attribute.coordinate))
+    return np.asarray(task.effects.change(int(attribute.sign > 0), column)[row])

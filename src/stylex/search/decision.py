@@ -25,6 +25,12 @@ def margin(logits: Float[ndarray, "*n k"], target: int, output: Output) -> Float
     return np.asarray(logits[..., target] - np.delete(logits, target, axis=-1).max(axis=-1))
 
 
+def reach(logits: Float[ndarray, "*n k"], target: int, output: Output) -> Float[ndarray, "*n"]:
+    """The margin, at 0 or above exactly where the target is predicted: on the boundary itself it may not be."""
+    above = margin(logits, target, output)
+    return np.where(predicted(logits, target, output), np.maximum(above, 0), np.minimum(above, -1e-6))
+
+
 def log_odds(logits: Float[ndarray, "*n k"], target: int, output: Output) -> Float[ndarray, "*n"]:
     """Logarithm of the target's probability over that of the opposite, however close to 0 or 1 that is."""
     if output == "sigmoid":

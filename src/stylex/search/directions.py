@@ -56,13 +56,28 @@ def independent(snapshot: Snapshot, *, seed: int = 0) -> Snapshot:
     Raises:
         SearchError: the snapshot keeps no latents, or too few.
     """
+    latents = _kept(snapshot)
+    found = independent_directions(latents, seed=seed)
+    return snapshot.steered([found, random_directions(latents, found, seed=seed)])
+
+
+def at_random(snapshot: Snapshot, *, seed: int = 0) -> Snapshot:
+    """The snapshot with random directions in w as its knobs, in the part of w that the independent ones span.
+
+    Raises:
+        SearchError: the snapshot keeps no latents, or too few.
+    """
+    latents = _kept(snapshot)
+    return snapshot.steered([random_directions(latents, independent_directions(latents, seed=seed), seed=seed)])
+
+
+def _kept(snapshot: Snapshot) -> Float[ndarray, "n w_dim"]:
     if snapshot.latents is None:
         raise SearchError(
             f"{snapshot.path} keeps no latents to find directions in (an older or imported snapshot); search single "
             "coordinates (--method attfind), or train to a new snapshot"
         )
-    found = independent_directions(snapshot.latents, seed=seed)
-    return snapshot.steered([found, random_directions(snapshot.latents, found, seed=seed)])
+    return snapshot.latents
 
 
 def independent_directions(w: Float[ndarray, "n w_dim"], *, seed: int = 0) -> Directions:

@@ -17,10 +17,10 @@ from stylex.core.attribute import Attribute
 from stylex.core.errors import SearchError
 from stylex.core.explanation import Picture
 from stylex.core.studio import Turn
-from stylex.core.stylespace import StyleSpace
 from stylex.data.images import to_pictures
-from stylex.search.render import ROWS_PER_PASS, Judge, Synthesizer
+from stylex.search.render import ROWS_PER_PASS, Synthesizer
 from stylex.search.shifts import apply_attributes
+from stylex.search.subject import Subject
 
 CACHE_BYTES = 256 * 2**20
 """Features kept for the images turned last."""
@@ -43,7 +43,7 @@ class StyleEditor:
     setting touches are kept from an earlier one (an anchor for each image; those used least recently are dropped).
 
     Args:
-        synthesis, classifier, space: what draws, what judges, and the layout of ``s``.
+        subject: what draws, what judges, and the layout of ``s``.
         s, image_ids: style vectors, and what they are called.
         attributes: what can be turned.
         drafts: the same network, faster and less exact, to draw drafts.
@@ -52,9 +52,7 @@ class StyleEditor:
 
     def __init__(
         self,
-        synthesis: Synthesizer,
-        classifier: Judge,
-        space: StyleSpace,
+        subject: Subject,
         s: Float[Tensor, "n s_dim"],
         image_ids: Sequence[str],
         attributes: Iterable[Attribute],
@@ -63,7 +61,8 @@ class StyleEditor:
         cache_bytes: int = CACHE_BYTES,
     ) -> None:
         assert len(s) == len(image_ids)
-        self.synthesis, self.classifier, self.space = synthesis, classifier, space
+        self.subject = subject
+        self.synthesis, self.classifier, self.space = subject.synthesis, subject.classifier, subject.space
         self.drafts = drafts
         self.attributes: list[Attribute] = list(attributes)
         self.cache_bytes = cache_bytes
@@ -71,8 +70,8 @@ class StyleEditor:
         self._anchors: OrderedDict[tuple[str, bool], _Anchor] = OrderedDict()  # of an image, and of drafts of it
         # Where drawing must start again when a style value changes. What no step draws by itself (a direction, say)
         # may enter anywhere.
-        steps = {name: step for step, name in enumerate(synthesis.steps)}
-        self._step_of = torch.cat([torch.full((x.channels,), steps.get(x.name, 0)) for x in space.layers])
+        steps = {name: step for step, name in enumerate(self.synthesis.steps)}
+        self._step_of = torch.cat([torch.full((x.channels,), steps.get(x.name, 0)) for x in self.space.layers])
 
     def style(self, image_id: str) -> Float[Tensor, "1 s_dim"]:
         """The style vector of an image.
@@ -111,10 +110,10 @@ class StyleEditor:
 
     @torch.inference_mode()
     def render_all(self, turns: Sequence[Turn], *, draft: bool = False) -> tuple[list[Picture], NDArray[np.float32]]:
-        """Several pictures, drawn together, and their logits ``[n, k]``; as of ``render``; drafts where they exist.
+        """Several pictures, drawn together, and their logits ``[n, k]``; as in ``render``; drafts where they exist.
 
         Raises:
-            SearchError: as of ``render``.
+            SearchError: as in ``render``.
         """
         s = [self._turned(turn) for turn in turns]
         draft = draft and self.drafts is not None

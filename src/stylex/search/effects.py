@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -17,12 +17,12 @@ from torch import Tensor
 from stylex.core.errors import ClassifierError, SearchError, StoreError
 from stylex.core.files import write_whole
 from stylex.core.progress import Done, Listener, Started, Step, silent
-from stylex.core.stylespace import StyleSpace
 from stylex.models.processes import Processes
-from stylex.search.moves import TOLERANCE, Evaluator, Precision
-from stylex.search.render import Judge, Synthesizer
+from stylex.search.config import Precision
+from stylex.search.moves import TOLERANCE, Evaluator
 from stylex.search.shards import DAMAGED, Block, ShardedEffects, Shards, position_of
 from stylex.search.shifts import statistics_of
+from stylex.search.subject import Subject
 
 TASK = "effects"
 """Name of this work in progress events."""
@@ -199,18 +199,41 @@ def shortlist(effects: Effects, keep: int) -> Int64[ndarray, " kept"]:
     return np.sort(effects.indices[np.argsort(-strength, kind="stable")[:keep]])
 
 
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Measuring:
+    """How effects are measured, and where they are kept.
+
+    Attributes:
+        shift_range: fraction of the way to the extreme.
+        classes: those whose effects are kept of every image. Where one image's effects on all classes would take more
+            than 4 MiB, they are kept for these and for the 16 that come nearest to being predicted on that image.
+        precision: ``bf16`` where the hardware has it; refused, and said so, where it changes effects by more than
+            ``tolerance`` (of the largest effect), measured on some moves of the first image.
+        tolerance: that bound.
+        chunk: pictures drawn at once (default: from the measured size of one picture's features). Effects do not
+            depend on it, up to float noise.
+        in_memory: bytes of effects (as float32) that are held in memory; more are left on disk, as float16.
+        folder: keep effects here as they are finished; the same call again skips those.
+        processes: who else works on this.
+    """
+
+    shift_range: float = 1.0
+    classes: Sequence[int] = ()
+    precision: Precision = "float32"
+    tolerance: float = TOLERANCE
+    chunk: int | None = None
+    in_memory: int = IN_MEMORY
+    folder: Path | None = None
+    processes: Processes = field(default_factory=Processes)
+
+
 def measure_effects(
-    synthesis: Synthesizer,
-    classifier: Judge,
-    space: StyleSpace,
+    subject: Subject,
     s: Float[Tensor, "n s_dim"],
     *,
     image_ids: Sequence[str],
     indices: Int64[ndarray, " m"] | None = None,
-    shift_range: float = 1.0,
-    chunk: int | None = None,
-    folder: Path | None = None,
-    key: str = "",
+    how: Measuring | None = None,
     listener: Listener = silent,
 ) -> Effects:
     """Measure the effect of every coordinate, moved to its observed minimum and maximum, on every image.
@@ -219,119 +242,85 @@ def measure_effects(
     that already stands at the extreme has an effect of exactly zero, unrendered.
 
     Args:
-        synthesis, classifier: the networks, frozen and in eval mode.
-        space: layout and observed extremes of ``s``.
+        subject: the networks, frozen and in eval mode, and the observed extremes of ``s``.
         s: the images' style vectors, on the device to work on.
         image_ids: a name for each row of ``s``.
         indices: flat indices to move (default: the convolutions' part of ``s``).
-        shift_range: fraction of the way to the extreme.
-        chunk: pictures drawn at once (default: from the measured size of one picture's features). Effects do not
-            depend on it, up to float noise.
-        folder: keep effects here as they are finished; the same call again skips those.
-        key: what the networks are (the snapshot's hash), so that no other networks' effects are taken from ``folder``.
+        how: of the measuring, and where effects are kept; the subject's key tells whose they are.
         listener: hears a ``Step`` for each block of images.
 
     Raises:
-        SearchError: ids and rows do not match, ``space`` has no observations, or there are more effects than are
+        SearchError: ids and rows do not match, the space has no observations, or there are more effects than are
             held in memory (``stream_effects`` leaves them on disk).
         ClassifierError: the classifier gives logits that are not finite.
-        StoreError: ``folder`` cannot be written.
+        StoreError: the folder cannot be written.
 
     Source: Lang et al., ICCV 2021, and its official notebook (logits, against the reconstruction, shift size 1).
     """
-    effects = stream_effects(
-        synthesis,
-        classifier,
-        space,
-        s,
-        image_ids=image_ids,
-        indices=indices,
-        shift_range=shift_range,
-        chunk=chunk,
-        folder=folder,
-        key=key,
-        listener=listener,
-    )
+    effects = stream_effects(subject, s, image_ids=image_ids, indices=indices, how=how, listener=listener)
     if not isinstance(effects, Effects):
         raise SearchError(f"effects on {len(effects)} images are too many to hold in memory; measure fewer at once")
     return effects
 
 
 def stream_effects(
-    synthesis: Synthesizer,
-    classifier: Judge,
-    space: StyleSpace,
+    subject: Subject,
     s: Float[Tensor, "n s_dim"],
     *,
     image_ids: Sequence[str],
     indices: Int64[ndarray, " m"] | None = None,
-    shift_range: float = 1.0,
-    classes: Sequence[int] = (),
-    precision: Precision = "float32",
-    tolerance: float = TOLERANCE,
-    chunk: int | None = None,
-    in_memory: int = IN_MEMORY,
-    folder: Path | None = None,
-    key: str = "",
-    processes: Processes | None = None,
+    how: Measuring | None = None,
     listener: Listener = silent,
 ) -> Effects | ShardedEffects:
     """``measure_effects`` of any number of images, by any number of processes.
 
-    Images are measured in blocks; each finished block becomes a shard in ``folder``. The processes share the blocks
+    Images are measured in blocks; each finished block becomes a shard in the folder. The processes share the blocks
     that are not there yet, so that whoever was lost is replaced by calling again, and the result is the same, to the
     last bit, whatever the number of processes.
 
     Args:
-        synthesis, classifier, space, s, image_ids, indices, shift_range, chunk, folder, key: as of
-            ``measure_effects``. Several processes need a ``folder`` that all of them see.
-        classes: those whose effects are kept of every image. Where one image's effects on all classes would take more
-            than 4 MiB, they are kept for these and for the 16 that come nearest to being predicted on that image.
-        precision: ``bf16`` where the hardware has it; refused, and said so, where it changes effects by more than
-            ``tolerance`` (of the largest effect), measured on some moves of the first image.
-        tolerance: that bound.
-        in_memory: bytes of effects (as float32) that are held in memory; more are left on disk, as float16.
-        processes: who else works on this.
-        listener: as of ``measure_effects``; counts the images of all processes that it knows of.
+        subject, s, image_ids, indices, how: as in ``measure_effects``. Several processes need a folder that all see.
+        listener: as in ``measure_effects``; counts the images of all processes that it knows of.
 
     Raises:
-        SearchError: as of ``measure_effects``; more than ``in_memory``, or several processes, without a ``folder``.
-        ClassifierError, StoreError: as of ``measure_effects``.
+        SearchError: as in ``measure_effects``; more than is held in memory, or several processes, without a folder.
+        ClassifierError, StoreError: as in ``measure_effects``.
     """
+    how = how or Measuring()
+    space, shift_range, classes, processes = subject.space, how.shift_range, how.classes, how.processes
     if len(image_ids) != len(s) or len(s) == 0:
         raise SearchError(
             f"{len(s)} style vectors came with {len(image_ids)} image ids; give one id for each, at least one"
         )
-    if folder is not None and not key:
-        raise SearchError("effects are to be kept in a folder without a key; give the snapshot's hash as key")
-    processes = processes or Processes()
+    if how.folder is not None and not subject.key:
+        raise SearchError("effects are to be kept in a folder, but the subject has no key to tell whose they are")
     indices = space.indices(include_torgb=False) if indices is None else np.asarray(indices, dtype=np.int64)
     statistics = statistics_of(space)
-    evaluator = Evaluator(synthesis, classifier, space, chunk=chunk)
+    evaluator = Evaluator(subject, chunk=how.chunk)
     n, m = len(s), len(indices)
     k = evaluator.effects(s[:1].float(), indices[:0], shift_range)[1].shape[1]
     kept = _kept_classes(k, 2 * m, classes)
-    large = 4 * n * 2 * m * kept > in_memory
-    if folder is None and (large or processes.size > 1):
+    large = 4 * n * 2 * m * kept > how.in_memory
+    if how.folder is None and (large or processes.size > 1):
         raise SearchError(
             f"effects of {2 * m} moves on {n} images and {kept} classes need a place on disk "
             f"({'they are too many for memory' if large else 'several processes share them'}); search with a run's "
             "folder, or fewer images"
         )
-    if precision == "bf16":
-        evaluator.try_bf16(s[:1].float(), indices, shift_range, tolerance=tolerance, listener=listener)
+    if how.precision == "bf16":
+        evaluator.try_bf16(s[:1].float(), indices, shift_range, tolerance=how.tolerance, listener=listener)
     vectors = s.float().cpu().numpy()
-    settings = [key, space.to_json(), shift_range, evaluator.precision, kept, "float16" if large else "float32"]
+    settings = [subject.key, space.to_json(), shift_range, evaluator.precision, kept, "float16" if large else "float32"]
     if kept < k:
         settings.append(list(classes))
     shards = None
-    if folder is not None:
-        shards = Shards(folder, settings, [indices, statistics.minimum, statistics.maximum])
+    if how.folder is not None:
+        shards = Shards(how.folder, settings, [indices, statistics.minimum, statistics.maximum])
     names = [shards.key(vector) if shards else str(row) for row, vector in enumerate(vectors)]
-    places = dict(shards.places) if shards else {}
+    kept_in = dict(shards.places) if shards else {}
     size = max(1, min(_BLOCK_IMAGES, _BLOCK_PICTURES // max(1, 2 * m)))
     blocks = [range(start, min(start + size, n)) for start in range(0, n, size)]
-    pending = [left for block in blocks if (left := [row for row in block if names[row] not in places])]
+    pending = [left for block in blocks if (left := [row for row in block if names[row] not in kept_in])]
     done = n - sum(map(len, pending))
     listener(Started(task=TASK, total=n, unit="images", done=done))
     began, drawn = time.perf_counter(), 0
@@ -346,24 +335,24 @@ def stream_effects(
         block = _block(values, base, kept, classes, np.float16 if large else np.float32)
         if shards:
             shards.write([names[row] for row in rows], block)
-        for place, row in enumerate(rows):
-            places[names[row]] = block, place
+        for position, row in enumerate(rows):
+            kept_in[names[row]] = block, position
         done, drawn = done + len(rows), drawn + pictures
         figures = {"pictures_per_s": drawn / (time.perf_counter() - began)}
         listener(Step(task=TASK, done=done, figures=figures))
         if large:
-            places = {}  # they are on disk now
+            kept_in = {}  # they are on disk now
     processes.wait()
     if shards:
         shards.look()
-        places = shards.places
-    if missing := sum(name not in places for name in names):
+        kept_in = shards.places
+    if missing := sum(name not in kept_in for name in names):
         raise SearchError(f"effects of {missing} images are missing, as another process was lost; search again")
-    listener(Done(task=TASK, path=folder))
-    found = [places[name] for name in names]
+    listener(Done(task=TASK, path=how.folder))
+    found = [kept_in[name] for name in names]
     sharded = ShardedEffects(
         places=tuple(found),
-        base_logits=np.stack([block.base_logits[place] for block, place in found]),
+        base_logits=np.stack([block.base_logits[position] for block, position in found]),
         indices=indices,
         image_ids=tuple(image_ids),
         shift_range=shift_range,

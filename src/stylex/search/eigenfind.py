@@ -6,32 +6,24 @@ ways, are some forty candidates where StyleSpace has thousands, so that a search
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int64
+from jaxtyping import Float
 from numpy import ndarray
 
 from stylex.core.attribute import Attribute, AttributeRanking
-from stylex.core.errors import SearchError
-from stylex.core.stylespace import StyleSpace
 from stylex.models.generator import Synthesis
 from stylex.models.snapshot import Snapshot
 from stylex.models.steered import Directions, SteeredSynthesis
-from stylex.search.attfind import Task
-from stylex.search.decision import Output, predicted
-from stylex.search.effects import EffectTable
+from stylex.search.task import Task
 
 EIGEN, RANDOM = "eigen", "eigenrandom"
 """Names of the eigenvectors' layer, and of the random directions' beside them."""
 
 Rows = Literal["plain", "unit"]
 """Whether the affine layers' rows count by their length, or all alike."""
-
-_FEWEST, _SHARE = 32, 8
-"""A quick ranking looks at one in so many images, but at this many at least."""
 
 Moves = Literal["w", "s"]
 """Whether a direction moves all styles, as a step in w does, or those of the convolutions alone."""
@@ -91,7 +83,7 @@ def along_eigenvectors(
     Args:
         snapshot: the networks.
         w: latents of images, for the range along each direction.
-        num, rows: as of ``eigenvectors``.
+        num, rows: as in ``eigenvectors``.
         moves: ``w`` as published; ``s`` moves the convolutions' styles alone, and leaves ToRGB styles where they are.
         seed: of the random directions.
     """
@@ -105,16 +97,7 @@ def along_eigenvectors(
     return steered
 
 
-def eigenfind(
-    effects: EffectTable,
-    target: int,
-    *,
-    space: StyleSpace,
-    labels: Sequence[str],
-    output: Output = "softmax",
-    source: int | None = None,
-    num: int = 8,
-) -> AttributeRanking:
+def eigenfind(task: Task, *, num: int = 8) -> AttributeRanking:
     """Rank measured directions by their mean effect, and count whom each turns alone.
 
     Over the images not predicted the target: the mean effect of each direction, both ways; a direction that raises the
@@ -122,84 +105,45 @@ def eigenfind(
     that alone turns its decision.
 
     Args:
-        effects: of the directions.
-        target, space, labels, output, source: as of ``attfind.attfind``.
+        task: measured effects of the directions, and what to drive to.
         num: attributes wanted.
-
-    Raises:
-        SearchError: classes or labels that do not fit the effects.
 
     Source: Atad et al., "CheXplaining in Style", 2022, with three deviations. Noise is fixed, so that it is no part of
     an effect; effects are against the reconstruction, so that its error is none either; and everything is on one scale,
     the logits of the classifier as it is, where the published code trains, reconstructs and searches on three.
     Directions go to their observed extremes, not by a fixed step.
     """
-    k = effects.base_logits.shape[1]
-    if len(labels) != k or not 0 <= target < k:
-        raise SearchError(f"class {target} of {len(labels)} labels does not fit effects on {k} classes")
-    task = Task(effects=effects, target=target, space=space, labels=labels, output=output, source=source)
-    searched = effects.of(task.not_target)
-    n, name = len(searched), task.name
+    searched, name = task.searched, task.name
+    n = len(searched)
     attributes: list[Attribute] = []
     turned = np.zeros(n, dtype=bool)
     if n:
-        mean = searched.table(target).mean(axis=0, dtype=np.float64)
+        mean = searched.table(task.target).mean(axis=0, dtype=np.float64)
         mean[:, (mean > 0).all(axis=0)] = 0
-        for place in np.argsort(-mean.ravel(), kind="stable")[:num]:
-            sign, column = divmod(int(place), mean.shape[1])
+        for move in np.argsort(-mean.ravel(), kind="stable")[:num]:
+            sign, column = divmod(int(move), mean.shape[1])
             if mean[sign, column] <= 0:
                 break
-            turned |= alone(searched, sign, column, target, output)
+            turned |= task.turned(sign, column)
             attributes.append(task.attribute(sign, column, float(mean[sign, column])))
-    share = float(turned.mean()) if n else 0.0
+    fraction = float(turned.mean()) if n else 0.0
     finding = (
         f"{len(attributes)} directions raise the logit of {name!r}; "
-        f"one or another of them alone turns {share:.0%} of {n} images."
+        f"one or another of them alone turns {fraction:.0%} of {n} images."
     )
     if not attributes:
-        finding = f"Nothing moves the classifier towards {name!r}: none of {len(effects.indices)} directions raises it."
+        measured = len(task.effects.indices)
+        finding = f"Nothing moves the classifier towards {name!r}: none of {measured} directions raises it."
     return AttributeRanking(
-        attributes=tuple(attributes), strategy="eigenfind", images=n, explained=share, finding=finding
+        attributes=tuple(attributes), strategy="eigenfind", images=n, explained=fraction, finding=finding
     )
 
 
-def a_few(
-    base_logits: Float[ndarray, "n k"], targets: Sequence[int], output: Output, *, source: int | None = None
-) -> Int64[ndarray, " few"]:
-    """Images enough to rank some forty moves by their mean effect: of those not predicted a target one in eight.
-
-    At least 32 of each target's (all, where there are fewer), evenly taken; positions, ascending.
-
-    Args:
-        base_logits: of the reconstructions.
-        targets: classes to drive to.
-        output, source: which images are to be moved, as of ``attfind.attfind``.
-    """
-    chosen: set[int] = set()
-    for target in targets:
-        rows = ~predicted(base_logits, target, output)
-        if source is not None:
-            rows &= predicted(base_logits, source, output)
-        places = np.flatnonzero(rows)
-        wanted = min(len(places), max(_FEWEST, len(places) // _SHARE))
-        chosen |= set(places[np.floor((np.arange(wanted) + 0.5) * len(places) / max(wanted, 1)).astype(int)].tolist())
-    # Where nobody is to be moved, one image tells that as well as all.
-    return np.array(sorted(chosen or {0}), dtype=np.int64)
-
-
-def alone(effects: EffectTable, sign: int, column: int, target: int, output: Output) -> Bool[ndarray, " n"]:
-    """Whether one move alone makes the target predicted, of every image."""
-    return predicted(effects.base_logits + effects.change(sign, column), target, output)
-
-
-def explained_alone(effects: EffectTable, ranking: AttributeRanking, *, space: StyleSpace, output: Output) -> float:
-    """Share of the images not predicted the target that at least one of the attributes turns alone."""
+def explained_alone(task: Task, ranking: AttributeRanking) -> float:
+    """Fraction of the images not predicted the target that at least one of the attributes turns alone."""
+    turned = np.zeros(len(task.searched), dtype=bool)
+    for attribute in ranking:
+        turned |= task.turned(int(attribute.sign > 0), task.effects.position(task.space.index(attribute.coordinate)))
     if len(ranking) == 0:
         return 0.0
-    target = ranking[0].target
-    rows = ~predicted(effects.base_logits, target, output)
-    turned = np.zeros(len(effects), dtype=bool)
-    for attribute in ranking:
-        column = effects.position(space.index(attribute.coordinate))
-        turned |= alone(effects, int(attribute.sign > 0), column, target, output)
-    return float(turned[rows].mean()) if rows.any() else float("nan")
+    return float(turned.mean()) if len(turned) else float("nan")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,14 +15,13 @@ from torch import Tensor
 from stylex.core.progress import Found, Listener, silent
 from stylex.core.stylespace import StyleSpace
 from stylex.models.precision import has_fast_bf16
-from stylex.search.render import Judge, Mover, Synthesizer
+from stylex.search.config import Precision
+from stylex.search.render import Mover, Synthesizer
 from stylex.search.shifts import extremes, towards
-
-Precision = Literal["float32", "bf16"]
-"""How pictures are drawn and judged."""
+from stylex.search.subject import Subject
 
 TOLERANCE = 0.02
-"""Largest error that bfloat16 may make, as a share of the largest effect: beyond it a screen wins nothing by it."""
+"""Largest error that bfloat16 may make, as a fraction of the largest effect: beyond it a screen wins nothing by it."""
 
 CACHED = 2**30
 """Bytes of features kept to start from, for all the images that are worked on together."""
@@ -49,9 +48,7 @@ class Evaluator:
 
     def __init__(
         self,
-        synthesis: Synthesizer,
-        classifier: Judge,
-        space: StyleSpace,
+        subject: Subject,
         *,
         chunk: int | None = None,
         precision: Precision = "float32",
@@ -59,16 +56,15 @@ class Evaluator:
         """Prepare.
 
         Args:
-            synthesis, classifier: the networks, frozen and in eval mode.
-            space: layout of ``s``.
+            subject: what draws and judges, frozen and in eval mode.
             chunk: pictures drawn at once (default: from the measured size of one picture's features).
             precision: ``bf16`` draws and judges under autocast.
         """
-        self.synthesis, self.classifier, self.space = synthesis, classifier, space
+        self.synthesis, self.classifier, self.space = subject.synthesis, subject.classifier, subject.space
         self.chunk, self.precision = chunk, precision
-        self.step_of = np.empty(space.s_dim, dtype=np.int64)
-        for step, name in enumerate(synthesis.steps):
-            self.step_of[space.slice(name)] = step
+        self.step_of = np.empty(self.space.s_dim, dtype=np.int64)
+        for step, name in enumerate(self.synthesis.steps):
+            self.step_of[self.space.slice(name)] = step
         self._bytes = 0
 
     @torch.inference_mode()
@@ -140,7 +136,7 @@ class Evaluator:
             s: the image.
             indices: of the coordinates that the moves are taken from, evenly.
             shift_range: fraction of the way to the extreme.
-            tolerance: the largest error allowed, as a share of the largest effect.
+            tolerance: the largest error allowed, as a fraction of the largest effect.
             listener: hears what was decided, and why.
         """
         if not has_fast_bf16(s.device):
@@ -174,13 +170,13 @@ class Evaluator:
             out = torch.empty(len(image), base.shape[1], device=s.device)
             steps = torch.from_numpy(self.step_of).to(s.device)[index]
             for step in range(len(states)):
-                places = (steps == step).nonzero()[:, 0]
-                if len(places) == 0:
+                moves = (steps == step).nonzero()[:, 0]
+                if len(moves) == 0:
                     continue
                 drawer = self._drawer(s, step, states[step], drawn)
                 done = 0
-                while done < len(places):
-                    part = places[done : done + self._share(len(places) - done)]
+                while done < len(moves):
+                    part = moves[done : done + self._part(len(moves) - done)]
                     try:
                         out[part] = self._judge(drawer(image[part], index[part], value[part]))
                     except torch.OutOfMemoryError:
@@ -211,7 +207,7 @@ class Evaluator:
     def _autocast(self, s: Tensor) -> torch.autocast:
         return torch.autocast(s.device.type, torch.bfloat16, enabled=self.precision == "bf16")
 
-    def _share(self, left: int) -> int:
+    def _part(self, left: int) -> int:
         # Even parts of at most a chunk; smaller ones from then on where memory did not suffice.
         assert self.chunk is not None
         return math.ceil(left / math.ceil(left / self.chunk))

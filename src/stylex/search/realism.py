@@ -7,15 +7,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
 from stylex.core.attribute import Attribute, AttributeRanking
-from stylex.core.stylespace import StyleSpace
 from stylex.search.decision import Output
-from stylex.search.effects import EffectTable
-from stylex.search.render import Critic, Judge, Synthesizer, draw
-from stylex.search.shifts import apply_attributes
+from stylex.search.render import Critic
+from stylex.search.task import Task
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,15 +32,10 @@ class RealismCheck:
 
 @torch.inference_mode()
 def keep_realistic(
-    synthesis: Synthesizer,
-    classifier: Judge,
-    discriminator: Critic,
-    space: StyleSpace,
-    s: Float[Tensor, "n s_dim"],
-    effects: EffectTable,
+    task: Task,
     ranking: AttributeRanking,
+    discriminator: Critic,
     *,
-    output: Output = "softmax",
     threshold: float = 0.2,
     images: int = 10,
     min_effect: float = 0.2,
@@ -54,31 +46,29 @@ def keep_realistic(
     logits; an attribute without any is kept, there being nothing to see.
 
     Args:
-        synthesis, classifier, space: the networks and the layout.
-        discriminator: how real a picture looks, told the classifier's probabilities.
-        s, effects: the images' style vectors and measured effects, row for row.
+        task: measured effects, with the subject that draws them.
         ranking: what to filter.
-        output: how logits become the probabilities that the discriminator is told.
+        discriminator: how real a picture looks, conditioned on the classifier's probabilities.
         threshold: in logits of the discriminator. Its scale differs from training to training; 0.2 is the notebook's.
         images: most images looked at for each attribute.
         min_effect: in logits.
 
     Source: the official notebook, with three deviations: the picture is moved by the attribute's own shift (the
     notebook moves it twice as far, and judges pictures that nobody is shown); only the attribute's own direction is
-    looked at, since that is what is shown; and the discriminator is told, before and after, the classifier's
-    probabilities of the very picture (the notebook tells it those of the original image before).
+    looked at, since that is what is shown; and the discriminator is conditioned, before and after, on the classifier's
+    probabilities of the very picture (the notebook takes those of the original image before).
     """
-    changes: list[float] = []
+    (subject, s), changes = task.drawn, list[float]()
     for attribute in ranking:
-        column = effects.position(space.index(attribute.coordinate))
-        effect = effects.change(int(attribute.sign > 0), column)[:, attribute.target]
+        column = task.effects.position(task.space.index(attribute.coordinate))
+        effect = task.effects.change(int(attribute.sign > 0), column)[:, attribute.target]
         rows = torch.from_numpy(np.flatnonzero(effect > min_effect)[:images]).to(s.device)
         if len(rows) == 0:
             changes.append(0.0)
             continue
         before, after = (
-            discriminator(x, _told(classifier.logits(x), output))
-            for x in (draw(synthesis, s[rows]), draw(synthesis, apply_attributes(s[rows], [attribute], space)))
+            discriminator(x, _probabilities(subject.classifier.logits(x), task.output))
+            for x in (subject.draw(s[rows]), subject.draw(subject.moved(s[rows], [attribute])))
         )
         changes.append(float((after - before).abs().max()))
     kept = tuple(a for a, change in zip(ranking, changes, strict=True) if change <= threshold)
@@ -91,7 +81,7 @@ def keep_realistic(
     )
 
 
-def _told(logits: Tensor, output: Output) -> Tensor:
+def _probabilities(logits: Tensor, output: Output) -> Tensor:
     return logits.softmax(dim=1) if output == "softmax" else logits.sigmoid()
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 from typing import Any, Literal, Protocol, runtime_checkable
 
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
 from stylex.core.stylespace import StyleSpace
@@ -45,12 +44,12 @@ class InBfloat16:
     def __call__(
         self, s: Tensor, *, noise: Literal["const"] = "const", start: int = 0, state: Any | None = None
     ) -> Tensor:
-        """As of ``Synthesizer``."""
+        """As in ``Synthesizer``."""
         with torch.autocast(self._place, torch.bfloat16):
             return self._synthesis(s, noise=noise, start=start, state=state)
 
     def prefix(self, s: Tensor, *, noise: Literal["const"] = "const") -> list[Any]:
-        """As of ``Synthesizer``."""
+        """As in ``Synthesizer``."""
         with torch.autocast(self._place, torch.bfloat16):
             return self._synthesis.prefix(s, noise=noise)
 
@@ -84,20 +83,3 @@ class Critic(Protocol):
     def __call__(self, x: Tensor, c: Tensor) -> Tensor:
         """How real ``[n 1]`` images look that are said to be of probabilities c."""
         ...
-
-
-@torch.inference_mode()
-def draw(synthesis: Synthesizer, s: Float[Tensor, "n s_dim"]) -> Float[Tensor, "n c h w"]:
-    """The pictures of style vectors, clamped to [-1, 1]."""
-    return torch.cat([synthesis(rows, noise="const") for rows in torch.split(s, ROWS_PER_PASS)]).clamp(-1, 1)
-
-
-@torch.inference_mode()
-def judge(synthesis: Synthesizer, classifier: Judge, s: Float[Tensor, "n s_dim"]) -> Float[Tensor, "n k"]:
-    """The classifier's logits on the pictures of style vectors, float32."""
-    return torch.cat(
-        [
-            classifier.logits(synthesis(rows, noise="const").clamp(-1, 1)).float()
-            for rows in torch.split(s, ROWS_PER_PASS)
-        ]
-    )

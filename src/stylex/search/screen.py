@@ -20,10 +20,10 @@ from scipy.stats import t as student
 from torch import Tensor
 
 from stylex.core.progress import Done, Listener, Started, Step, silent
-from stylex.core.stylespace import StyleSpace
-from stylex.search.decision import Output, predicted
-from stylex.search.moves import Evaluator, Precision, feature_bytes, moves_to_extremes
-from stylex.search.render import Judge, Synthesizer, judge
+from stylex.search.config import Precision
+from stylex.search.decision import predicted
+from stylex.search.moves import Evaluator, feature_bytes, moves_to_extremes
+from stylex.search.subject import Subject
 
 TASK = "screen"
 """Name of this work in progress events."""
@@ -31,9 +31,9 @@ TASK = "screen"
 _FEWEST_IMAGES = 2
 """Images measured first, at least."""
 _SHARE = 1 / 64
-"""Share of the images that are measured first."""
+"""Fraction of the images that are measured first."""
 _PROMISING, _OTHERS = 1 / 4, 1 / 3
-"""Share of the moves that are measured first because their first-order effects are large, and share of the others."""
+"""Fraction of the moves measured first because their first-order effects are large, and fraction of the others."""
 _PRIOR = 16.0
 """How many images' worth the errors of similar moves count beside a move's own."""
 _MORE = 1.5
@@ -54,7 +54,7 @@ class Screened:
 
     Attributes:
         indices: flat indices of the coordinates to measure on all images, ascending.
-        recall: estimated share, of each class's strongest moves, that is among them.
+        recall: estimated fraction of each class's strongest moves that is among them.
         top: how many strongest moves of each class that is about.
         sample: images that were measured first, on which the errors of first-order effects were learnt.
         pictures: drawn and judged on the way, without the images' own passes for gradients.
@@ -77,48 +77,58 @@ class Screened:
         )
 
 
-def screen(
-    synthesis: Synthesizer,
-    classifier: Judge,
-    space: StyleSpace,
-    s: Float[Tensor, "n s_dim"],
-    targets: Sequence[int],
-    *,
-    output: Output = "softmax",
-    source: int | None = None,
-    indices: Int64[ndarray, " m"] | None = None,
-    shift_range: float = 1.0,
-    top: int = 10,
-    recall: float = 0.99,
-    precision: Precision = "float32",
-    chunk: int | None = None,
-    seed: int = 0,
-    listener: Listener = silent,
-) -> Screened:
-    """Find the coordinates that hold the strongest moves of each target, by mean effect over the images to be moved.
+@dataclass(frozen=True, kw_only=True)
+class Screening:
+    """How to screen.
 
-    Args:
-        synthesis, classifier, space: the networks and the layout.
-        s: the images' style vectors.
-        targets: classes to drive to.
-        output, source: which images are to be moved to a target, as of ``attfind.attfind``.
-        indices: flat indices to choose among (default: the convolutions' part of ``s``).
+    Attributes:
         shift_range: fraction of the way to the extreme.
         top: how many strongest moves (a coordinate with its direction) of each target are wanted.
-        recall: share of them that is to be found, as estimated. Moves are given up only while the expected number of
+        recall: fraction of them that is to be found, as estimated. Moves are given up only while the expected number of
             strongest moves among all those given up stays within it; so the screen keeps as many as that takes.
         precision: ``bf16`` where the hardware has it, if it is exact enough on a sample (``Evaluator.try_bf16``). Its
             errors count among those of the estimates; what is kept is to be measured in float32.
         chunk: pictures drawn at once.
         seed: of the order in which images are measured.
+    """
+
+    shift_range: float = 1.0
+    top: int = 10
+    recall: float = 0.99
+    precision: Precision = "float32"
+    chunk: int | None = None
+    seed: int = 0
+
+
+def screen(
+    subject: Subject,
+    s: Float[Tensor, "n s_dim"],
+    targets: Sequence[int],
+    *,
+    source: int | None = None,
+    indices: Int64[ndarray, " m"] | None = None,
+    how: Screening | None = None,
+    listener: Listener = silent,
+) -> Screened:
+    """Find the coordinates that hold the strongest moves of each target, by mean effect over the images to be moved.
+
+    Args:
+        subject: the networks and the layout.
+        s: the images' style vectors.
+        targets: classes to drive to.
+        source: which images are to be moved to a target, as in ``Task``.
+        indices: flat indices to choose among (default: the convolutions' part of ``s``).
+        how: of the screening.
         listener: hears the rounds.
 
     Source: Lang et al., ICCV 2021, choose by mean effect. Successive halving: Jamieson & Talwalkar 2016; estimates from
     a first-order control variate with the variance of similar columns: Smyth 2004.
     """
+    how = how or Screening()
+    space, output, shift_range, top = subject.space, subject.output, how.shift_range, how.top
     indices = space.indices(include_torgb=False) if indices is None else np.asarray(indices, dtype=np.int64)
-    evaluator = Evaluator(synthesis, classifier, space, chunk=chunk)
-    base = judge(synthesis, classifier, s).cpu().numpy()
+    evaluator = Evaluator(subject, chunk=how.chunk)
+    base = subject.logits(s)
     races = []
     listener(Started(task=TASK, total=None, unit="rounds"))
     for target in targets:
@@ -126,16 +136,16 @@ def screen(
         if source is not None:
             rows &= predicted(base, source, output)
         if rows.any() and len(indices):
-            where = np.random.default_rng([seed, target]).permutation(np.flatnonzero(rows))
-            races.append(_Race(target=target, rows=where, top=min(top, 2 * len(indices)), seed=seed))
-    if races and precision == "bf16":
+            where = np.random.default_rng([how.seed, target]).permutation(np.flatnonzero(rows))
+            races.append(_Race(target=target, rows=where, top=min(top, 2 * len(indices)), seed=how.seed))
+    if races and how.precision == "bf16":
         evaluator.try_bf16(s[races[0].rows[:1]].float(), indices, shift_range, listener=listener)
     pictures, done, sampled = 0, 0, set()
     rounds: list[tuple[int, int]] = []
     for race in races:
         vectors = s[torch.from_numpy(race.rows).to(s.device)].float()
-        race.start(first_order(synthesis, classifier, space, vectors, race.target, indices, shift_range))
-        budget = (1 - recall) * race.top
+        race.start(first_order(subject, vectors, race.target, indices, shift_range))
+        budget = (1 - how.recall) * race.top
         while True:
             wanted, fresh = race.next()
             values, _, drawn = evaluator.effects(vectors[fresh], indices, shift_range, wanted)
@@ -168,9 +178,7 @@ def screen(
 
 
 def first_order(
-    synthesis: Synthesizer,
-    classifier: Judge,
-    space: StyleSpace,
+    subject: Subject,
     s: Float[Tensor, "n s_dim"],
     target: int,
     indices: Int64[ndarray, " m"],
@@ -179,19 +187,19 @@ def first_order(
     """The gradient's guess of every effect on the target's logit: slope times the way to the extreme.
 
     Args:
-        synthesis, classifier, space, s, indices, shift_range: as of ``screen``.
+        subject, s, indices, shift_range: as in ``screen``.
         target: the class.
     """
     parts = []
     at = torch.from_numpy(indices).to(s.device)
     with torch.inference_mode():
-        room = _GRADIENT_BYTES // feature_bytes(synthesis, s[:1])[0]
+        room = _GRADIENT_BYTES // feature_bytes(subject.synthesis, s[:1])[0]
     for rows in torch.split(s.detach(), max(1, min(_GRADIENT_ROWS, room))):
         leaf = rows.clone().requires_grad_(True)
         with torch.enable_grad():
-            total = classifier.logits(synthesis(leaf, noise="const").clamp(-1, 1))[:, target].sum()
+            total = subject.classifier.logits(subject.synthesis(leaf, noise="const").clamp(-1, 1))[:, target].sum()
             (slope,) = torch.autograd.grad(total, leaf)
-        way = moves_to_extremes(space, rows, indices, shift_range) - rows[:, None, at]
+        way = moves_to_extremes(subject.space, rows, indices, shift_range) - rows[:, None, at]
         parts.append((way * slope[:, None, at]).cpu().numpy())
     return np.concatenate(parts)
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Float64, Int64
+from jaxtyping import Float64, Int64
 from numpy import ndarray
 
 from stylex.core.attribute import Attribute
 from stylex.core.errors import SearchError
 from stylex.core.stylespace import StyleSpace
-from stylex.search.decision import Output, log_odds, predicted, probabilities
-from stylex.search.effects import EffectTable
+from stylex.search.decision import log_odds, predicted, probabilities
 from stylex.search.shifts import reversed_attribute, statistics_of
+from stylex.search.task import Task
 
 RELAXED = (0.2, 0.1, 0.05, 0.02, 0.0)
 """Changes of probability asked for, one after another, until enough images show one."""
@@ -45,15 +45,7 @@ class Showing:
 
 
 def choose_images(
-    effects: EffectTable,
-    s: Float[ndarray, "n s_dim"],
-    space: StyleSpace,
-    attribute: Attribute,
-    *,
-    output: Output,
-    images: int = 10,
-    turned: bool = False,
-    min_distance: float = 0.5,
+    task: Task, attribute: Attribute, *, images: int = 10, turned: bool = False, min_distance: float = 0.5
 ) -> Showing:
     """Choose the images that show an attribute best, from the measured effects alone.
 
@@ -62,11 +54,8 @@ def choose_images(
     do) and that do not resemble one already chosen.
 
     Args:
-        effects: measured at the attribute's own ``shift_range``.
-        s: the style vectors that were measured.
-        space: layout and observations.
+        task: effects measured at the attribute's own ``shift_range``, with the style vectors that were measured.
         attribute: what to show.
-        output: how logits become probabilities.
         images: how many to show.
         turned: show the opposite direction instead, on images that *are* predicted the target and lose it.
         min_distance: smallest distance between two shown images in s: root mean square over the convolutions' styles,
@@ -78,6 +67,9 @@ def choose_images(
     Source: the official notebook ("by distance", 10 candidates an image, change of 0.2, nothing below 3 images);
     that little is shown is said here, where the notebook shows nothing.
     """
+    effects, space, output = task.effects, task.space, task.output
+    assert task.s is not None, "images are chosen by their style vectors too"
+    s = task.s.cpu().numpy()
     if attribute.shift_range != effects.shift_range:
         raise SearchError(
             f"the attribute moves by {attribute.shift_range:g} of the range, but effects were measured at "

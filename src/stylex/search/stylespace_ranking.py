@@ -6,8 +6,6 @@ style values. What stands out need not be what the classifier goes by.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 from jaxtyping import Float, Int64
 from numpy import ndarray
@@ -15,11 +13,9 @@ from numpy import ndarray
 from stylex.core.attribute import Attribute, AttributeRanking
 from stylex.core.errors import SearchError
 from stylex.core.stylespace import StyleSpace
-from stylex.search.attfind import Task
 from stylex.search.decision import Output, log_odds, predicted
-from stylex.search.effects import EffectTable
-from stylex.search.eigenfind import alone
 from stylex.search.shifts import statistics_of
+from stylex.search.task import Task
 
 EXEMPLARS = 30
 """Images of a class that are looked at: the source says that 20 to 30 suffice."""
@@ -75,49 +71,35 @@ def most_standing_out(
     return np.asarray(indices[order][scores[indices[order]] != 0])
 
 
-def stylespace_ranking(
-    effects: EffectTable,
-    scores: Float[ndarray, " s_dim"],
-    target: int,
-    *,
-    space: StyleSpace,
-    labels: Sequence[str],
-    output: Output = "softmax",
-    num: int = 10,
-) -> AttributeRanking:
+def stylespace_ranking(task: Task, scores: Float[ndarray, " s_dim"], *, num: int = 10) -> AttributeRanking:
     """The coordinates in which a class stands out most, moved the way it stands out.
 
-    Effects are told, and choose nothing.
+    Effects are reported, and choose nothing.
 
     Args:
-        effects: of the coordinates to rank; none others need be measured.
+        task: measured effects of the coordinates to rank (none others need be measured), and what to drive to.
         scores: of ``standing_out`` for the target.
-        target, space, labels, output: as of ``attfind.attfind``.
         num: attributes wanted at most.
 
     Returns:
         The ranking, the largest score first. An image counts as explained if one of them alone turns it.
-
-    Raises:
-        SearchError: classes or labels that do not fit the effects.
     """
-    task = Task(effects=effects, target=target, space=space, labels=labels, output=output, source=None)
-    searched = effects.of(task.not_target)
+    searched = task.searched
     n = len(searched)
     attributes: list[Attribute] = []
     turned = np.zeros(n, dtype=bool)
-    for index in most_standing_out(scores, np.asarray(effects.indices), num):
-        column, sign = effects.position(int(index)), int(scores[index] > 0)
-        turned |= alone(searched, sign, column, target, output)
-        effect = float(searched.change(sign, column)[:, target].mean(dtype=np.float64)) if n else 0.0
+    for index in most_standing_out(scores, np.asarray(task.effects.indices), num):
+        column, sign = task.effects.position(int(index)), int(scores[index] > 0)
+        turned |= task.turned(sign, column)
+        effect = float(searched.change(sign, column)[:, task.target].mean(dtype=np.float64)) if n else 0.0
         attributes.append(task.attribute(sign, column, effect))
-    share = float(turned.mean()) if n else 0.0
+    fraction = float(turned.mean()) if n else 0.0
     finding = (
         f"In {len(attributes)} coordinates images of {task.name!r} stand out most; "
-        f"one or another of them alone turns {share:.0%} of {n} images."
+        f"one or another of them alone turns {fraction:.0%} of {n} images."
         if attributes
         else f"Images of {task.name!r} stand out in nothing."
     )
     return AttributeRanking(
-        attributes=tuple(attributes), strategy="stylespace", images=n, explained=share, finding=finding
+        attributes=tuple(attributes), strategy="stylespace", images=n, explained=fraction, finding=finding
     )

@@ -8,16 +8,13 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from numpy import ndarray
-from torch import Tensor
 
 from stylex.core.attribute import Attribute, AttributeRanking
 from stylex.core.progress import Done, Listener, Started, Step, silent
-from stylex.core.stylespace import StyleSpace
-from stylex.search.attfind import FEWEST_TO_TEST, NOISE_FLOOR, significance
-from stylex.search.decision import Output, margin, predicted
-from stylex.search.effects import EffectTable
-from stylex.search.render import Judge, Synthesizer, judge
-from stylex.search.shifts import apply_attributes
+from stylex.metrics.significance import FEWEST_TO_TEST, NOISE_FLOOR, largest_sign_flip
+from stylex.search.decision import margin
+from stylex.search.greedy import greedy
+from stylex.search.task import Task
 
 CANDIDATES = 64
 """How many of the strongest moves are tried at each step; all, where there are no more."""
@@ -31,16 +28,8 @@ _ENOUGH = 1.0
 
 @torch.inference_mode()
 def together(
-    synthesis: Synthesizer,
-    classifier: Judge,
-    space: StyleSpace,
-    s: Float[Tensor, "n s_dim"],
-    effects: EffectTable,
-    target: int,
+    task: Task,
     *,
-    labels: Sequence[str],
-    output: Output = "softmax",
-    source: int | None = None,
     num: int = 10,
     candidates: int = CANDIDATES,
     images: int = 100,
@@ -56,94 +45,74 @@ def together(
     may take away what another brings for a third class.
 
     Args:
-        synthesis, classifier, space: the networks and the layout.
-        s, effects: the images' style vectors and single effects, row for row.
-        target: class to drive to.
-        labels, output, source, alpha: as of ``attfind.attfind``.
+        task: single effects, what to drive to, and the subject that draws.
         num: attributes wanted.
         candidates: how many of the strongest moves are tried at each step, each of which raises the target by itself;
             if there are no more moves than this, all of them.
         images: how many images (spread over those not predicted the target) they are tried on.
+        alpha: as in ``attfind.attfind``.
         listener: hears one ``Step`` for each attribute.
 
     Returns:
         The ranking, in the order of choice; each effect is the attribute's own, alone, over all images searched.
-        ``explained`` is the share of the tried images that all of them together turn.
+        ``explained`` is the fraction of the tried images that all of them together turn.
 
     Source: the subset selection of Lang et al., ICCV 2021, section 3.4, carried from one image to a class.
     """
-    rows = ~predicted(effects.base_logits, target, output)
-    if source is not None:
-        rows &= predicted(effects.base_logits, source, output)
-    places = np.flatnonzero(rows)
-    pool, nothing = _pool(effects, places, target, space, labels, source, candidates, alpha)
+    (subject, s), places = task.drawn, np.flatnonzero(task.not_target)
+    pool, nothing = _pool(task, candidates, alpha)
     tried = places[np.unique(np.linspace(0, len(places) - 1, min(images, len(places))).round().astype(int))]
-    current = s[torch.from_numpy(tried).to(s.device)]
-    chosen: list[Attribute] = []
-    reached, share = _reached(effects.base_logits[tried], target, output)
+    own = s[torch.from_numpy(tried).to(s.device)]
     listener(Started(task="together", total=num, unit="attributes"))
-    while pool and len(chosen) < num:
-        moved = (judge(synthesis, classifier, apply_attributes(current, [attribute], space)) for attribute in pool)
-        ends = [_reached(logits.cpu().numpy(), target, output) for logits in moved]
-        best = max(range(len(pool)), key=lambda i: ends[i])
-        if ends[best][0] <= reached + _LEAST_GAIN:
-            break
-        (reached, share), added = ends[best], pool[best]
-        current = apply_attributes(current, [added], space)
-        chosen.append(added)
-        pool = [attribute for attribute in pool if attribute.coordinate != added.coordinate]
+
+    def reached(chosen: Sequence[Attribute], added: Sequence[Attribute]) -> Float[ndarray, " added"]:
         listener(Step(task="together", done=len(chosen)))
+        ends = [subject.logits(subject.moved(own, [*chosen, attribute])) for attribute in added]
+        return np.array([_reached(logits, task) for logits in ends])
+
+    chosen = greedy(
+        pool,
+        reached,
+        start=_reached(task.effects.base_logits[tried], task),
+        num=num,
+        excludes=lambda added, other: added.coordinate == other.coordinate,
+        least=_LEAST_GAIN,
+    )
     listener(Done(task="together"))
+    ends = subject.logits(subject.moved(own, chosen)) if chosen else task.effects.base_logits[tried]
+    fraction = float(task.predicted(ends).mean()) if len(tried) else 0.0
     finding = (
-        f"{len(chosen)} attributes together turn {share:.0%} of {len(tried)} images to {labels[target]!r}."
+        f"{len(chosen)} attributes together turn {fraction:.0%} of {len(tried)} images to {task.name!r}."
         if chosen
-        else f"Nothing moves the classifier towards {labels[target]!r}: {nothing}"
+        else f"Nothing moves the classifier towards {task.name!r}: {nothing}"
     )
     return AttributeRanking(
-        attributes=tuple(chosen), strategy="together", images=len(places), explained=share, finding=finding
+        attributes=tuple(chosen), strategy="together", images=len(places), explained=fraction, finding=finding
     )
 
 
-def _reached(logits: ndarray, target: int, output: Output) -> tuple[float, float]:
-    # How far images are towards the target on average, and the share that has arrived.
-    margins = margin(logits, target, output)
-    return (float(np.minimum(margins, _ENOUGH).mean()), float((margins >= 0).mean())) if len(margins) else (0.0, 0.0)
+def _reached(logits: ndarray, task: Task) -> float:
+    # How far images are towards the target on average.
+    margins = margin(logits, task.target, task.output)
+    return float(np.minimum(margins, _ENOUGH).mean()) if len(margins) else 0.0
 
 
-def _pool(
-    effects: EffectTable,
-    places: ndarray,
-    target: int,
-    space: StyleSpace,
-    labels: Sequence[str],
-    source: int | None,
-    candidates: int,
-    alpha: float,
-) -> tuple[list[Attribute], str]:
+def _pool(task: Task, candidates: int, alpha: float) -> tuple[list[Attribute], str]:
     # The moves to try, the strongest over the images first; or why there are none.
-    if len(places) == 0:
+    if len(task.searched) == 0:
         return [], "there are no images to move; give images of other classes."
-    table = effects.of(places).table(target)
+    table = task.searched.table(task.target)
     mean = table.mean(axis=0, dtype=np.float64)
     n, signs, m = table.shape
     p = np.zeros((signs, m))
     if n >= FEWEST_TO_TEST:
-        p = significance(table.reshape(n, signs * m)).reshape(signs, m)
+        p = largest_sign_flip(table.reshape(n, signs * m)).reshape(signs, m)
     tried = np.ones((signs, m), dtype=np.bool_)
     if mean.size > candidates:
         tried = (mean > NOISE_FLOOR) & (p <= alpha) & (np.arange(signs)[:, None] == mean.argmax(axis=0))
-    order = [divmod(place, m) for place in np.argsort(-mean, axis=None, kind="stable").tolist()]
+    order = [divmod(move, m) for move in np.argsort(-mean, axis=None, kind="stable").tolist()]
     pool = [
-        Attribute(
-            coordinate=space.coordinate(int(effects.indices[c])),
-            sign=1 if sign else -1,
-            shift_range=effects.shift_range,
-            target=target,
-            target_label=labels[target],
-            effect=float(mean[sign, c]),
-            source_label=None if source is None else labels[source],
-            significance=float(p[sign, c]) if n >= FEWEST_TO_TEST else None,
-        )
+        task.attribute(sign, c, float(mean[sign, c]), float(p[sign, c]) if n >= FEWEST_TO_TEST else None)
         for sign, c in [move for move in order if tried[move]][:candidates]
     ]
     return pool, (

@@ -41,6 +41,11 @@ class ModelConfig:
         class_encoder: when the classifier's output is told to the encoder, beside the image: ``never``; ``after``,
             from when on it learns alone (``schedule.encoder_after``); or ``always``.
         conditional_discriminator: tell the classifier's output to the discriminator.
+        map_resolutions: in pixels, in order; there the encoder gives the generator's convolutions a map of the image
+            for their noise: w says what is to be seen, the maps where it lies. None: w says all.
+        map_noise: deviation of the noise that is added to the maps in training (theirs is 1), so that they can hold
+            little.
+        map_width: feature channels of the network that makes the maps.
     """
 
     resolution: int
@@ -54,9 +59,12 @@ class ModelConfig:
     class_input: ClassInput = "all"
     class_encoder: ClassEncoder = "never"
     conditional_discriminator: bool = True
+    map_resolutions: tuple[int, ...] = ()
+    map_noise: float = 0.5
+    map_width: int = 32
 
     def __post_init__(self) -> None:
-        for name in ("generator_widths", "discriminator_widths", "encoder_widths"):
+        for name in ("generator_widths", "discriminator_widths", "encoder_widths", "map_resolutions"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
         inputs = get_args(ClassInput)
         _require(
@@ -68,7 +76,11 @@ class ModelConfig:
             self.class_encoder in times,
             f"model.class_encoder is {self.class_encoder!r}, but must be one of {', '.join(times)}",
         )
-        for name in ("z_dim", "w_dim", "mapping_layers", "discriminator_mapping_layers"):
+        _require(
+            0 <= self.map_noise < math.inf,
+            f"model.map_noise is {self.map_noise}, but must be a number and not negative",
+        )
+        for name in ("z_dim", "w_dim", "mapping_layers", "discriminator_mapping_layers", "map_width"):
             _require(getattr(self, name) >= 1, f"model.{name} is {getattr(self, name)}, but must be 1 or more")
 
     def generator(self, channels: int, k: int) -> GeneratorConfig:
@@ -82,6 +94,7 @@ class ModelConfig:
             c_dim=0 if self.class_input == "none" else k,
             mapping_layers=self.mapping_layers,
             class_layers="all" if self.class_input == "none" else self.class_input,
+            map_resolutions=self.map_resolutions,
         )
 
     def discriminator(self, channels: int, k: int) -> DiscriminatorConfig:
@@ -102,6 +115,8 @@ class ModelConfig:
             widths=self.encoder_widths,
             w_dim=self.w_dim,
             c_dim=0 if self.class_encoder == "never" else k,
+            map_resolutions=self.map_resolutions,
+            map_width=self.map_width,
         )
 
 
@@ -119,6 +134,9 @@ class LossConfig:
         latent_moments: pulls the encoder's latents to zero mean, unit variance and no correlation.
         latent_every: steps between evaluations of the latent term (its weight is multiplied by this).
         classifier: KL(C(x) || C(x_rec)).
+        swap: KL(C(x) || C(G(w, maps of another image))): what the classifier sees must be in w, not in the maps.
+        swap_features: the same of the classifier's features, averaged over the image, as it needs
+            ``perceptual_net: classifier``.
         noise_kl: on noise steps too: the classifier is to see in a sample what c the generator was told.
         r1_gamma: gradient penalty on real images.
         r1_every: steps between gradient penalties.
@@ -134,6 +152,8 @@ class LossConfig:
     latent_moments: float = 0.1
     latent_every: int = 1
     classifier: float = 1.0
+    swap: float = 0.0
+    swap_features: float = 0.0
     noise_kl: bool = False
     r1_gamma: float = 1.0
     r1_every: int = 16
@@ -148,6 +168,11 @@ class LossConfig:
         _require(
             not self.noise_kl or self.classifier > 0,
             "loss.noise_kl is weighted by loss.classifier, which is 0; give that a weight, such as 1, or turn it off",
+        )
+        _require(
+            self.swap_features == 0 or (self.perceptual_net == "classifier" and self.perceptual > 0),
+            "loss.swap_features compares the classifier's features, which only loss.perceptual with perceptual_net "
+            "classifier looks at; use that, or set loss.swap_features to 0",
         )
         for name in every:
             _require(getattr(self, name) >= 1, f"loss.{name} is {getattr(self, name)}, but must be 1 or more")
@@ -267,6 +292,9 @@ class ScheduleConfig:
         encoder_after: last share of the training, in which the encoder alone is fitted to the finished generator. With
             it, ``reconstruct_first`` 0 and ``noise_every`` 1, a StyleGAN2 is trained, and an encoder afterwards.
         class_dropout: share of the images whose c the generator is not told, but zeros.
+        swap_share: share of the images that are also drawn with another image's maps, where ``loss.swap`` or
+            ``loss.swap_features`` counts.
+        map_dropout: share of the images whose maps are replaced by noise.
         style_mixing: share of the noise steps' images whose styles come from a second latent, from a random layer on.
         ema_nimg: half-life of the weights' moving average, in images.
         tick_nimg: images between reports and training states.
@@ -280,6 +308,8 @@ class ScheduleConfig:
     classifier_from: float = 0.0
     encoder_after: float = 0.0
     class_dropout: float = 0.0
+    swap_share: float = 0.5
+    map_dropout: float = 0.0
     style_mixing: float = 0.0
     ema_nimg: int = 10_000
     tick_nimg: int = 4_000
@@ -288,7 +318,11 @@ class ScheduleConfig:
     def __post_init__(self) -> None:
         _require(0 < self.kimg < math.inf, f"schedule.kimg is {self.kimg}, but must be positive")
         _require(self.batch >= 1, f"schedule.batch is {self.batch}, but must be 1 or more")
-        for name in ("reconstruct_first", "classifier_from", "encoder_after", "class_dropout", "style_mixing"):
+        shares = (
+            "reconstruct_first", "classifier_from", "encoder_after", "class_dropout", "swap_share", "map_dropout",
+            "style_mixing",
+        )  # fmt: skip
+        for name in shares:
             value = getattr(self, name)
             _require(0 <= value <= 1, f"schedule.{name} is {value}, but must lie in 0..1")
         _require(
@@ -362,6 +396,17 @@ class TrainConfig:
             "model.class_encoder is after, but schedule.encoder_after is 0, so that the encoder never learns alone; "
             "give it a share, or tell it c always",
         )
+
+        _require(
+            bool(self.model.map_resolutions) or not self.swaps,
+            "loss.swap exchanges maps, but model.map_resolutions is empty; give some, or set loss.swap and "
+            "loss.swap_features to 0",
+        )
+
+    @property
+    def swaps(self) -> bool:
+        """Whether images are also drawn with the maps of others."""
+        return self.loss.swap > 0 or self.loss.swap_features > 0
 
     def to_json(self) -> dict[str, Any]:
         """As plain JSON."""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from stylex.data.archive import ImageSet, sample_order
+from stylex.models.encoder import Encoder
 from stylex.models.generator import Synthesis
 from stylex.training.augment import Luck, draw_luck
 from stylex.training.config import TrainConfig
@@ -28,6 +30,9 @@ class Batch:
         path_noise: random images along which path lengths are taken, when they are.
         z_mixed: what to sample the second latent from, when styles are mixed.
         mixed: coordinates of s that come from the second latent, when styles are mixed.
+        others: for each image another one of this share, whose maps it is drawn with when maps are exchanged.
+        swaps: how many images, the first ones, are also drawn with the maps of others.
+        mapless: images whose maps are replaced by noise, when some are.
     """
 
     x: Float[Tensor, "n c h w"]
@@ -38,6 +43,32 @@ class Batch:
     path_noise: Float[Tensor, "n c h w"] | None = None
     z_mixed: Float[Tensor, "n z_dim"] | None = None
     mixed: Bool[Tensor, "n s_dim"] | None = None
+    others: Int64[Tensor, " n"]
+    swaps: int = 0
+    mapless: Bool[Tensor, " n"] | None = None
+
+    def stirred(
+        self, encoder: Encoder, synthesis: Synthesis, noise: float, *, learns: bool
+    ) -> Float[Tensor, "n m_dim"] | None:
+        """The images' maps with noise of this deviation added, or replaced by noise; None of networks without maps."""
+        with torch.set_grad_enabled(learns):
+            maps = encoder.maps(self.x)
+        if maps is None:
+            return None
+        layers = [layer for layer in synthesis.space.layers if layer.kind == "conv"]
+        mapped = {layer.name.removesuffix(".map") for layer in synthesis.space.layers if layer.kind == "map"}
+        # A convolution that has a map has no other use for its noise.
+        pairs = zip(layers, self.noise, strict=True)
+        added = torch.cat([own.flatten(1) for layer, own in pairs if layer.name in mapped], dim=1)
+        noisy = maps + noise * added
+        if self.mapless is None:
+            return noisy
+        return torch.where(self.mapless[:, None], math.sqrt(1 + noise**2) * added, noisy)
+
+    def exchanged(self, s: Float[Tensor, "n s_dim"], synthesis: Synthesis) -> Float[Tensor, "n s_dim"]:
+        """Style vectors with the maps of the other images."""
+        begin = synthesis.space.style_dim
+        return torch.cat([s[:, :begin], s[self.others, begin:]], dim=1)
 
 
 def draw(
@@ -79,6 +110,10 @@ def draw(
         z_mixed = torch.randn(size, config.model.z_dim, generator=random)[share].to(place)
         mixed = _mixed(synthesis, size, schedule.style_mixing, random)[share].to(place)
     real, fake, judged = (draw_luck(size, random)[share].to(place) for _ in range(3))
+    others, swaps = _exchange(config, len(share), random)
+    mapless = None
+    if schedule.map_dropout > 0:
+        mapless = (torch.rand(size, generator=random) < schedule.map_dropout)[share].to(place)
     return Batch(
         x=x.to(place),
         z=z[share].to(place),
@@ -88,7 +123,25 @@ def draw(
         path_noise=path_noise,
         z_mixed=z_mixed,
         mixed=mixed,
+        others=others.to(place),
+        swaps=swaps,
+        mapless=mapless,
     )
+
+
+def _exchange(config: TrainConfig, own: int, random: torch.Generator) -> tuple[Tensor, int]:
+    """For each image of a share another one, and how many images are to be drawn with the maps of others.
+
+    Images that make a group of the minibatch deviation are in one share, however many processes there are
+    (``Processes.share``): a share lists the groups' first images, then their second ones. Maps are exchanged within
+    groups, so that any number of processes computes the same.
+    """
+    batch, group = config.schedule.batch, config.model.discriminator(1, 1).group_size
+    size = next(g for g in range(min(group, batch), 0, -1) if batch % g == 0)
+    groups = own // size
+    step = int(torch.randint(1, size, (), generator=random)) if size > 1 else 0
+    others = torch.arange(own).roll(step * groups)
+    return others, max(1, round(config.schedule.swap_share * size)) * groups if config.swaps else 0
 
 
 def _mixed(synthesis: Synthesis, n: int, share: float, random: torch.Generator) -> Bool[Tensor, "n s_dim"]:
@@ -97,7 +150,9 @@ def _mixed(synthesis: Synthesis, n: int, share: float, random: torch.Generator) 
     Source: Karras et al., CVPR 2019.
     """
     space, steps = synthesis.space, synthesis.steps
-    position = torch.cat([torch.full((layer.channels,), steps.index(layer.name)) for layer in space.layers])
+    # Maps are nobody's styles, and stay.
+    places = {name: place for place, name in enumerate(steps)}
+    position = torch.cat([torch.full((layer.channels,), places.get(layer.name, -1)) for layer in space.layers])
     first = torch.randint(1, len(steps), (n,), generator=random)
     first[torch.rand(n, generator=random) >= share] = len(steps)
     return position >= first[:, None]

@@ -13,9 +13,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from stylex.classifiers.classifier import Classifier
+from stylex.core.stylespace import StyleStatistics
 from stylex.data.archive import ImageSet
 from stylex.data.images import to_pictures
 from stylex.metrics.agreement import agreement
+from stylex.metrics.follows import follows
 from stylex.models.encoder import Encoder
 from stylex.models.generator import Generator
 from stylex.models.latents import normal_latents
@@ -45,12 +47,32 @@ class HeldOut:
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
+class Seen:
+    """What the networks made of training images.
+
+    Attributes:
+        statistics: of their style vectors.
+        latents: ``[m, w_dim]``, to draw others like them.
+        maps: ``[k, m_dim]`` of some, for pictures that are of no image; None of networks without maps.
+    """
+
+    statistics: StyleStatistics
+    latents: Float[NDArray[Any], "m w_dim"]
+    maps: Float[Tensor, "k m_dim"] | None
+
+    def some_maps(self, n: int) -> Float[Tensor, "n m_dim"] | None:
+        """Maps for ``n`` pictures, each in its turn."""
+        return None if self.maps is None else self.maps[torch.arange(n) % len(self.maps)]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Panel:
     """Pictures of a snapshot with the classifier's probabilities of them.
 
     Attributes:
-        rows: pictures ``n h w c``, uint8, by what they are: real, reconstructed, sampled from noise by the mapping
-            network, and drawn from latents like the encoder's (both told the c of the real image above).
+        rows: pictures ``n h w c``, uint8, by what they are: real, reconstructed, swapped (reconstructed with the maps
+            of another image, where there are maps), sampled from noise by the mapping network, and drawn from latents
+            like the encoder's (both told the c of the real image above).
         probabilities: ``[n, k]``, likewise.
         labels: class names.
     """
@@ -65,38 +87,49 @@ def measure(
     generator: Generator,
     encoder: Encoder,
     classifier: Classifier,
-    latents: Float[NDArray[Any], "m w_dim"],
+    seen: Seen,
 ) -> tuple[dict[str, float], Panel, list[str]]:
     """Reconstruct the watched images with fixed noise, and sample as many.
 
     Args:
         watch: the images.
         generator, encoder, classifier: the networks.
-        latents: of training images, to draw others like them.
+        seen: of training images, to draw others like them.
 
     Returns:
         figures (``pixel_l1`` on [-1, 1]; ``agreement``, ``probability_error``, ``kl`` of the classifier;
+        ``follows_w`` and ``follows_maps`` of networks with maps, as of ``metrics.follows``;
         ``variety_reconstructed`` and ``variety_sampled``: standard deviation between images as a share of the
         real ones'), the panel, and alarms.
     """
     random = torch.Generator().manual_seed(0)
-    reconstructed, sampled = [], []
-    for x, logits in zip(watch.x.split(64), watch.logits.split(64), strict=True):
+    reconstructed, sampled, swapped = [], [], []
+    others = torch.randperm(len(watch.x), generator=torch.Generator().manual_seed(1)).to(watch.x.device)
+    for x, logits, other in zip(watch.x.split(64), watch.logits.split(64), others.split(64), strict=True):
         c = classifier.probabilities(logits)
         z = torch.randn(len(x), generator.config.z_dim, generator=random).to(x.device)
-        reconstructed.append(generator(encoder(x, c), c).clamp(-1, 1))
-        sampled.append(generator(generator.mapping(z), c).clamp(-1, 1))
+        w = encoder(x, c)
+        reconstructed.append(generator(w, c, encoder.maps(x)).clamp(-1, 1))
+        sampled.append(generator(generator.mapping(z), c, seen.some_maps(len(x))).clamp(-1, 1))
+        if seen.maps is not None:
+            swapped.append(generator(w, c, encoder.maps(watch.x[other])).clamp(-1, 1))
     x_rec, x_new = torch.cat(reconstructed), torch.cat(sampled)
     logits_rec = torch.cat([classifier.logits(part) for part in x_rec.split(64)])
     figures = {"pixel_l1": (x_rec - watch.x).abs().mean().item()}
     figures |= agreement(watch.logits, logits_rec, classifier.activation)
+    if swapped:
+        logits_swapped = torch.cat([classifier.logits(part) for part in swapped])
+        figures |= follows(watch.logits, watch.logits[others], logits_swapped, classifier.activation)
     real_variety = max(_variety(watch.x), 1e-6)
     figures["variety_reconstructed"] = _variety(x_rec) / real_variety
     figures["variety_sampled"] = _variety(x_new) / real_variety
     shown = torch.linspace(0, len(watch.x) - 1, min(_SHOWN, len(watch.x))).round().long().to(watch.x.device)
     told = classifier.probabilities(watch.logits[shown])
-    drawn = generator(normal_latents(latents, len(shown)).to(watch.x), told).clamp(-1, 1)
-    rows = {"real": watch.x[shown], "reconstructed": x_rec[shown], "sampled": x_new[shown], "drawn": drawn}
+    latents = normal_latents(seen.latents, len(shown)).to(watch.x)
+    drawn = generator(latents, told, seen.some_maps(len(shown))).clamp(-1, 1)
+    rows = {"real": watch.x[shown], "reconstructed": x_rec[shown]}
+    rows |= {"swapped": torch.cat(swapped)[shown]} if swapped else {}
+    rows |= {"sampled": x_new[shown], "drawn": drawn}
     panel = Panel(
         rows={name: to_pictures(x.cpu()) for name, x in rows.items()},
         probabilities={name: classifier.probabilities(classifier.logits(x)).cpu().numpy() for name, x in rows.items()},

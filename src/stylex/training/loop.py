@@ -19,7 +19,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float
 from torch import Tensor, nn
 
 from stylex.classifiers.classifier import Classifier
@@ -37,7 +36,7 @@ from stylex.training import losses
 from stylex.training.augment import Augmentation
 from stylex.training.config import TrainConfig
 from stylex.training.draw import draw
-from stylex.training.held_out import HeldOut, Panel, measure
+from stylex.training.held_out import HeldOut, Panel, Seen, measure
 from stylex.training.perceptual import perceptual_for
 from stylex.training.state import append_row, load_state, save_state, tidy
 from stylex.training.tensorboard import scalars_in
@@ -46,6 +45,8 @@ _STATISTICS_IMAGES = 20_000
 """Training images over which the StyleSpace's minimum and maximum are taken."""
 _LATENTS = 8_192
 """Latents of training images that a snapshot keeps, to find directions in."""
+_MAPS = 64
+"""Training images whose maps a snapshot keeps, for pictures that are of no image."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -185,10 +186,21 @@ def train_networks(
                 c = classifier.probabilities(logits)
                 told = painter.told(c * batch.told[:, None])
             w = generator.mapping(batch.z) if step.from_noise else encode(batch.x, c)
-            s = painter.synthesis.styles(w, told)
+            maps = batch.stirred(encoder, painter.synthesis, config.model.map_noise, learns=not step.from_noise)
+            s = painter.synthesis.styles(w, told, maps)
             if step.from_noise and batch.mixed is not None:
-                s = torch.where(batch.mixed, generator.synthesis.styles(generator.mapping(batch.z_mixed), told), s)
-            fake = painter.synthesis(s, noise=batch.noise)
+                s = torch.where(
+                    batch.mixed, generator.synthesis.styles(generator.mapping(batch.z_mixed), told, maps), s
+                )
+            # What is sampled has the maps of some image; some images are also drawn with the maps of others.
+            exchanged = batch.exchanged(s, painter.synthesis)
+            swaps = 0 if step.from_noise else batch.swaps
+            drawn = painter.synthesis(
+                torch.cat([exchanged if step.from_noise else s, exchanged[:swaps]]),
+                noise=[torch.cat([one, one[:swaps]]) for one in batch.noise],
+            )
+            fake, swapped = drawn[: len(s)], drawn[len(s) :]
+            judged = torch.cat([swapped, fake[swaps:]])
             c_fake = c
             if step.from_noise and some_untold and config.model.conditional_discriminator:
                 with torch.no_grad():
@@ -199,7 +211,7 @@ def train_networks(
         if step.adversarial:
             with autocast():
                 real_logits = discriminator(augment(batch.x, batch.luck[0]), c)
-                fake_logits = discriminator(augment(fake.detach(), batch.luck[1]), c_fake)
+                fake_logits = discriminator(augment(judged.detach(), batch.luck[1]), c_fake)
                 loss = losses.discriminator_logistic(real_logits, fake_logits)
             figures |= {"discriminator": loss, "real_signs": real_logits.sign().mean(), **augment.figures()}
             if step.number % loss_weights.r1_every == 0 and loss_weights.r1_gamma > 0:
@@ -215,7 +227,7 @@ def train_networks(
         total = torch.zeros((), device=place)
         with autocast(), _frozen(discriminator):
             if step.adversarial:
-                loss = losses.generator_logistic(discriminator(augment(fake, batch.luck[2]), c_fake))
+                loss = losses.generator_logistic(discriminator(augment(judged, batch.luck[2]), c_fake))
                 figures["generator_noise" if step.from_noise else "generator_encoder"] = loss
                 total = total + loss * loss_weights.adversarial
             if step.from_noise:
@@ -225,13 +237,22 @@ def train_networks(
                     figures["kl_noise"] = losses.classifier_kl(logits, said, classifier.activation, batch.told)
                     total = total + figures["kl_noise"] * loss_weights.classifier
             else:
-                logits_rec, features_rec = perceptual.of_fake(fake)
+                logits_all, features_all = perceptual.of_fake(drawn)
+                logits_rec, features_rec = logits_all[: len(s)], [f[: len(s)] for f in features_all]
                 figures["pixel"] = losses.pixel_l1(fake, batch.x)
                 figures["perceptual"] = perceptual.distance(fake, batch.x, features_rec, features)
                 figures["kl"] = losses.classifier_kl(logits, logits_rec, classifier.activation)
                 total = total + figures["pixel"] * loss_weights.pixel + figures["perceptual"] * loss_weights.perceptual
                 if step.consistent and loss_weights.classifier > 0:
                     total = total + figures["kl"] * loss_weights.classifier
+                if swaps > 0:
+                    figures["swap"] = losses.classifier_kl(logits[:swaps], logits_all[len(s) :], classifier.activation)
+                    total = total + figures["swap"] * loss_weights.swap
+                    if loss_weights.swap_features > 0 and features:
+                        figures["swap_features"] = losses.pooled_features(
+                            [f[:swaps] for f in features], [f[len(s) :] for f in features_all]
+                        )
+                        total = total + figures["swap_features"] * loss_weights.swap_features
                 # A finished generator sets the scale of the latents itself.
                 if loss_weights.latent_moments > 0 and not step.encoder_alone:
                     figures["latent_moments"] = losses.latent_moments(processes.gather(w.float()))
@@ -242,7 +263,7 @@ def train_networks(
         if penalize_paths:
             assert batch.path_noise is not None
             w = generator.mapping(batch.z).detach()
-            s = generator.synthesis.styles(w, generator.told(c))
+            s = generator.synthesis.styles(w, generator.told(c), None if maps is None else maps.detach())
             lengths = losses.path_lengths(generator.synthesis(s, noise=batch.noise), s, batch.path_noise)
             path_mean.lerp_(processes.mean(lengths.detach().mean()), 0.01)
             figures["path_length"] = (lengths - path_mean).square().mean()
@@ -281,15 +302,16 @@ def train_networks(
             if watch is not None and (last or nimg // schedule.snapshot_nimg > tick_nimg // schedule.snapshot_nimg):
                 newest = out / "snapshots" / f"{nimg:09d}"
                 with torch.no_grad():
-                    statistics, latents = _observe(nets, images, classifier, place)
-                    measured, panel, alarms = measure(watch, nets.generator_ema, nets.encoder_ema, classifier, latents)
+                    seen = _observe(nets, images, classifier, place)
+                    measured, panel, alarms = measure(watch, nets.generator_ema, nets.encoder_ema, classifier, seen)
                 save_snapshot(
                     newest,
                     generator=nets.generator_ema,
                     encoder=nets.encoder_ema,
                     discriminator=discriminator,
-                    statistics=statistics,
-                    latents=latents,
+                    statistics=seen.statistics,
+                    latents=seen.latents,
+                    maps=seen.maps,
                     classifier=classifier.spec.to_json(),
                     classifier_reference=classifier_reference,
                     classifier_fingerprint=classifier_fingerprint,
@@ -385,20 +407,24 @@ def _autocast(precision: str, place: torch.device) -> Callable[[], torch.autocas
     return lambda: torch.autocast(place.type, dtype=torch.bfloat16, enabled=enabled)
 
 
-def _observe(
-    nets: Networks, images: ImageSet, classifier: Classifier, place: torch.device
-) -> tuple[StyleStatistics, Float[np.ndarray, "n w_dim"]]:
-    """Statistics of the style vectors of training images, spread evenly over the set, and some of their latents."""
+def _observe(nets: Networks, images: ImageSet, classifier: Classifier, place: torch.device) -> Seen:
+    """Statistics of the style vectors of training images, spread evenly over the set; some latents and maps."""
     chosen = np.linspace(0, len(images) - 1, min(len(images), _STATISTICS_IMAGES)).round().astype(int)
-    rows, latents = [], []
+    rows, latents, synthesis = [], [], nets.generator_ema.synthesis
     for part in np.array_split(chosen, math.ceil(len(chosen) / 64)):
         x = images.batch(part).to(place)
         c = classifier.probabilities(classifier.logits(x))
         w = nets.encoder_ema(x, c)
-        rows.append(nets.generator_ema.synthesis.styles(w, nets.generator_ema.told(c)).cpu())
+        rows.append(synthesis.styles(w, nets.generator_ema.told(c))[:, : synthesis.space.style_dim].cpu())
         latents.append(w.cpu())
     kept = np.linspace(0, len(chosen) - 1, min(len(chosen), _LATENTS)).round().astype(int)
-    return StyleStatistics.observe(torch.cat(rows).numpy()), torch.cat(latents).numpy()[kept]
+    few = np.linspace(0, len(images) - 1, min(len(images), _MAPS)).round().astype(int)
+    maps = nets.encoder_ema.maps(images.batch(few).to(place))
+    return Seen(
+        statistics=StyleStatistics.observe(torch.cat(rows).numpy(), *([] if maps is None else [maps.cpu().numpy()])),
+        latents=torch.cat(latents).numpy()[kept],
+        maps=maps,
+    )
 
 
 def _stop_unless_finite(means: Mapping[str, float], nets: Networks, out: Path, nimg: int) -> None:

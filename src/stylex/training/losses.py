@@ -66,6 +66,19 @@ def classifier_kl(
     return (each if counts is None else each * counts).mean()
 
 
+def pooled_features(features: list[Tensor], features_rec: list[Tensor]) -> Scalar:
+    """How far a classifier's features, averaged over the image, are from another image's.
+
+    Each stage's squared difference is taken as a share of its squared length; the mean over images and stages. What
+    is seen is compared, and not where.
+    """
+    pairs = [
+        (p.float().mean(dim=(2, 3)), q.float().mean(dim=(2, 3))) for p, q in zip(features, features_rec, strict=True)
+    ]
+    stages = [(q - p).square().sum(dim=1) / (p.square().sum(dim=1) + 1e-6) for p, q in pairs]
+    return torch.stack(stages).mean()
+
+
 def latent_moments(w: Float[Tensor, "n w_dim"]) -> Scalar:
     """How far a batch of latents is from zero mean, unit variance and no correlation.
 

@@ -158,3 +158,12 @@ def _differences(theirs: Any, ours: Any, where: str) -> list[tuple[str, Any, Any
         else theirs == ours
     )
     return [] if same else [(where, theirs, ours)]
+
+
+def images_seen(path: Path, *, identity: Mapping[str, Any]) -> int:
+    """How many images the training of a state has seen; 0 where there is no state yet.
+
+    Raises:
+        ConfigError, SnapshotError: it is another training's, or damaged.
+    """
+    return load_state(path, identity=identity)[0] if path.exists() else 0

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from stylex.core.errors import EvaluationError
-from stylex.evaluation.readers import FactorReader, fit_reader, load_reader, save_reader
+from stylex.planted.readers import FactorReader, fit_reader, load_reader, save_reader
 
 N = 300
 

@@ -12,27 +12,26 @@ from typing import Literal
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from stylex.classifiers.classifier import Classifier
-from stylex.core.attribute import Attribute, AttributeRanking
+from stylex.core.attribute import Attribute
 from stylex.core.errors import SearchError
-from stylex.core.explanation import Counterfactual, ExplainedImage, Explanation
-from stylex.core.progress import Done, Listener, Started, Step, silent
+from stylex.core.explanation import Explanation
+from stylex.core.progress import Listener, silent
 from stylex.core.studio import Flip, Frame, Knob, OwnKnobs, StudioImage, Turn
 from stylex.core.stylespace import StyleSpace
 from stylex.data.archive import ImageSet
 from stylex.data.images import read_picture, to_pictures, to_tensor
+from stylex.live.by_hand import turned_by_hand
+from stylex.live.own import own_attributes
 from stylex.models.precision import has_fast_bf16, multiplications
 from stylex.models.snapshot import Snapshot
-from stylex.search import directions, eigenfind
-from stylex.search.counterfactual import independent, subset
-from stylex.search.decision import Output, margin, predicted, probabilities
+from stylex.search.decision import probabilities, reach
 from stylex.search.editor import StyleEditor
-from stylex.search.effects import Effects, measure_effects
-from stylex.search.explaining import encode
+from stylex.search.encoding import encode
+from stylex.search.greedy import greedy
 from stylex.search.render import InBfloat16, Synthesizer
-from stylex.search.screen import first_order
+from stylex.search.subject import TrainedSubject
 from stylex.store.folder import save_hidden, save_labels
 
 MAX_PIXELS = 40_000_000
@@ -44,10 +43,6 @@ HEAVY = 10_000_000_000
 """Multiplications a picture from which on a processor draws drafts in bfloat16; some tenths of a second."""
 
 _BATCH = 16
-_PIECE = 48
-"""Style values measured between two reports of progress: a search is cancelled within about a second."""
-_MEASURED = 384
-"""Of more style values than this, those are measured on one image whose gradients promise most."""
 
 
 class LiveStudio:
@@ -55,9 +50,10 @@ class LiveStudio:
 
     Args:
         snapshot, classifier: the networks.
-        explanation: whose attributes become the first knobs, and whose photographs the first images.
+        explanation: made in the snapshot's space; its attributes become the first knobs, its photographs the first
+            images.
         folder: where the explanation lies, to keep names in.
-        images: further images, in the order in which they are to be read, with the names of their labels.
+        images: further images, in the order in which they are to be read.
         repeat: how the studio was opened.
     """
 
@@ -68,16 +64,9 @@ class LiveStudio:
         *,
         explanation: Explanation | None = None,
         folder: Path | None = None,
-        images: tuple[ImageSet, Sequence[str | None]] | None = None,
+        images: ImageSet | None = None,
         repeat: Mapping[str, str | None] = MappingProxyType({}),
     ) -> None:
-        if explanation is not None and explanation.snapshot.get("sha256") != snapshot.sha256:
-            raise SearchError(
-                f"{folder or 'the explanation'} was made with another snapshot than {snapshot.path}; "
-                "open it with the snapshot that it names"
-            )
-        if explanation is not None:
-            snapshot = in_space_of(explanation, snapshot)
         self.snapshot, self.classifier = snapshot, classifier
         self.labels, self.output = classifier.spec.labels, classifier.activation
         config = snapshot.generator.config
@@ -90,16 +79,14 @@ class LiveStudio:
         self._folder = folder
         ranking = () if explanation is None else explanation.ranking.attributes
         self._knobs = [Knob(attribute=attribute, image=None, kept=folder is not None) for attribute in ranking]
+        self._subject = TrainedSubject.of(snapshot, classifier)
         self._space: StyleSpace = snapshot.space
-        self._synthesis: Synthesizer = snapshot.generator.synthesis
         self._editor = StyleEditor(
-            self._synthesis,
-            classifier,
-            self._space,
+            self._subject,
             torch.empty(0, self._space.s_dim),
             [],
             ranking,
-            drafts=_drafts(self._synthesis, next(snapshot.generator.parameters()).device),
+            drafts=_drafts(self._subject.synthesis, self._subject.device),
         )
         self._images: dict[str, StudioImage] = {}
         self._own = 0
@@ -110,8 +97,8 @@ class LiveStudio:
             for image in (explanation.images if explanation else ())
             if image.original is not None
         ]
-        self._archive: ImageSet | None = None if images is None else images[0]
-        self._archive_labels: Sequence[str | None] = () if images is None else images[1]
+        self._archive = images
+        self._archive_labels: Sequence[str | None] = () if images is None else images.label_texts()
         self._read = 0
 
     @property
@@ -140,7 +127,7 @@ class LiveStudio:
         elif self._archive is not None and self._read < len(self._archive):
             rows = range(self._read, min(self._read + _BATCH, len(self._archive)))
             names = [self._archive.names[row] for row in rows]
-            pictures = to_pictures(self._archive.batch(list(rows)))
+            pictures = self._archive.pictures(rows)
             self._take(pictures, names, [self._archive_labels[row] for row in rows])
             self._read += len(rows)
         return self.coming > 0
@@ -193,38 +180,10 @@ class LiveStudio:
         Raises:
             SearchError: no such image or class.
         """
-        s = self._editor.style(image)
         goal = self._goal(image, target)
-        indices = self._promising(s, goal, self._space.indices(include_torgb=False))
-        pieces = np.array_split(indices, max(1, round(len(indices) / _PIECE)))
-        parts: list[Effects] = []
-        done = 0
-        listener(Started(task="search", total=len(indices), unit="style values"))
-        for piece in pieces:
-            part = measure_effects(
-                self._synthesis, self.classifier, self._space, s, image_ids=[image], indices=piece, chunk=32
-            )
-            parts.append(part)
-            done += len(piece)
-            listener(Step(task="search", done=done))
-        effects = replace(parts[0], values=np.concatenate([part.values for part in parts], axis=2), indices=indices)
-        alone = independent(effects, 0, goal, space=self._space, labels=self.labels, output=self.output, num=6)
-        together = subset(
-            self._synthesis,
-            self.classifier,
-            self._space,
-            s,
-            effects,
-            0,
-            goal,
-            labels=self.labels,
-            output=self.output,
-            budget=8,
-            candidates=32,
-        )
-        listener(Done(task="search"))
+        alone, together = own_attributes(self._subject, image, self._editor.style(image), goal, listener)
         with self._changing:
-            places = [self._knob_for(attribute, image) for attribute in alone]
+            shown = [self._knob_for(attribute, image) for attribute in alone]
             path = [self._knob_for(attribute, image) for attribute in together.ranking]
         name = self._images[image].name
         flip = Flip(
@@ -233,7 +192,7 @@ class LiveStudio:
             flipped=together.flipped,
             sentence=self._said(len(path), goal, together.flipped),
         )
-        order = tuple(dict.fromkeys([*places, *path]))
+        order = tuple(dict.fromkeys([*shown, *path]))
         finding = (
             f"{len(order)} changes drive the answer on {name} towards {self.labels[goal]}. {flip.sentence}"
             if order
@@ -248,24 +207,19 @@ class LiveStudio:
             SearchError: no such image, class or knob.
         """
         goal = self._goal(image, target)
-        pool = [(knob, share) for knob in dict.fromkeys(knobs) for share in (1.0, -1.0)]
-        chosen: dict[int, float] = {}
-        best = self._margin([Turn(image=image, knobs={})], goal)[0]
-        while best < 0 and pool:
-            margins = self._margin([Turn(image=image, knobs={**chosen, knob: share}) for knob, share in pool], goal)
-            place = int(np.argmax(margins))
-            if margins[place] <= best:
-                break
-            best = float(margins[place])
-            knob, share = pool[place]
-            chosen[knob] = share
-            pool = [other for other in pool if other[0] != knob]
+
+        def reached(chosen: Sequence[tuple[int, float]], added: Sequence[tuple[int, float]]) -> NDArray[np.float32]:
+            return self._reach([Turn(image=image, knobs=dict([*chosen, one])) for one in added], goal)
+
+        pool = [(knob, fraction) for knob in dict.fromkeys(knobs) for fraction in (1.0, -1.0)]
+        start = float(self._reach([Turn(image=image, knobs={})], goal)[0])
+        chosen = dict(greedy(pool, reached, start=start, num=len(pool), excludes=lambda a, b: a[0] == b[0], enough=0.0))
+        flipped = bool(self._reach([Turn(image=image, knobs=chosen)], goal)[0] >= 0)
         # What came early may have become needless.
         for knob in list(chosen)[:-1]:
-            rest = {other: share for other, share in chosen.items() if other != knob}
-            if best >= 0 and self._margin([Turn(image=image, knobs=rest)], goal)[0] >= 0:
+            rest = {other: fraction for other, fraction in chosen.items() if other != knob}
+            if flipped and self._reach([Turn(image=image, knobs=rest)], goal)[0] >= 0:
                 chosen = rest
-        flipped = bool(best >= 0)
         return Flip(knobs=chosen, target=goal, flipped=flipped, sentence=self._said(len(chosen), goal, flipped))
 
     def rename(self, knob: int, label: str | None) -> None:
@@ -303,83 +257,22 @@ class LiveStudio:
         Raises:
             SearchError: an image or knob that is not there, or no knob is turned.
         """
-        knobs = {knob: share for knob, share in turn.knobs.items() if share != 0}
+        knobs = {knob: fraction for knob, fraction in turn.knobs.items() if fraction != 0}
         if not knobs:
             raise SearchError("no knob is turned; turn one, then export")
-        shown = self._image(turn.image)
-        order = sorted(knobs)
-        steps = [order[:n] for n in range(1, len(order) + 1)]
+        image, order = self._image(turn.image), sorted(knobs)
+        steps = [{knob: knobs[knob] for knob in order[:n]} for n in range(1, len(order) + 1)]
+        alone = [{knob: knobs[knob]} for knob in order]
         with self._drawing:
             pictures, logits = self._editor.render_all(
-                [
-                    Turn(image=turn.image, knobs={}),
-                    *(Turn(image=turn.image, knobs={k: knobs[k]}) for k in order),
-                    *(Turn(image=turn.image, knobs={k: knobs[k] for k in step}) for step in steps),
-                ]
+                [Turn(image=turn.image, knobs=each) for each in ({}, *alone, *steps)]
             )
-        shares = probabilities(logits, self.output).astype(np.float32)
-        goal = int(np.argmax(shares[-1] - shares[0]))
-        attributes = []
-        for place, knob in enumerate(order):
-            attribute = self._knob(knob).attribute
-            turned = attribute.shift_range * knobs[knob]
-            attributes.append(
-                replace(
-                    attribute,
-                    sign=attribute.sign if turned > 0 else -attribute.sign,
-                    shift_range=abs(turned),
-                    effect=float(logits[1 + place, attribute.target] - logits[0, attribute.target]),
-                    significance=None,
-                    hidden=False,
-                )
-            )
-        jobs: list[tuple[Literal["independent", "subset"], tuple[int, ...]]] = [
-            ("independent", (place,)) for place in range(len(order))
-        ]
-        jobs += [("subset", tuple(range(n))) for n in range(1, len(order) + 1)] if len(order) > 1 else []
-        counterfactuals = tuple(
-            Counterfactual(
-                image=shown.id,
-                attributes=used,
-                picture=pictures[1 + row],
-                logits=logits[1 + row],
-                probabilities=shares[1 + row],
-                target=attributes[used[0]].target if role == "independent" else goal,
-                role=role,
-            )
-            for row, (role, used) in enumerate(jobs)
-        )
-        flipped = shares[0].argmax() != shares[-1].argmax()
-        return Explanation(
-            scope="image",
-            title=f"What {shown.name} becomes when {len(order)} {'knob is' if len(order) == 1 else 'knobs are'} turned",
-            labels=self.labels,
-            output=self.output,
-            ranking=AttributeRanking(
-                attributes=tuple(attributes),
-                strategy="by hand",
-                images=1,
-                explained=float(flipped),
-                finding=f"Turned by hand: the probability of {self.labels[goal]} goes from {shares[0][goal]:.3f} to "
-                f"{shares[-1][goal]:.3f}.",
-            ),
-            images=(
-                ExplainedImage(
-                    id=shown.id,
-                    original=shown.original,
-                    reconstruction=pictures[0],
-                    logits=None if shown.probabilities is None else _logits(shown.probabilities, self.output),
-                    probabilities=shown.probabilities,
-                    reconstruction_logits=logits[0],
-                    reconstruction_probabilities=shares[0],
-                    label=shown.label,
-                ),
-            ),
-            counterfactuals=counterfactuals,
-            figures={},
-            settings={**self.repeat, "image": shown.id, "knobs": {str(k): v for k, v in knobs.items()}},
-            snapshot={"path": str(self.snapshot.path), "sha256": self.snapshot.sha256},
-            space=self._space,
+        return turned_by_hand(
+            self._subject,
+            image,
+            [(self._knob(knob).attribute, knobs[knob]) for knob in order],
+            (pictures, logits),
+            settings={**self.repeat, "image": image.id, "knobs": {str(k): v for k, v in knobs.items()}},
         )
 
     # What the others are made of.
@@ -398,9 +291,8 @@ class LiveStudio:
 
         Its ids were made of the archive's names in the same way (by ``encode``), unless they are given here.
         """
-        device = next(self.classifier.buffers()).device
         with torch.inference_mode():
-            encoded = encode(self.snapshot, self.classifier, to_tensor(pictures).to(device), names, labels)
+            encoded = encode(self._subject, to_tensor(pictures).to(self._subject.device), names, labels)
         shares, shares_rec = (
             probabilities(logits.float().cpu().numpy(), self.output).astype(np.float32)
             for logits in (encoded.logits, encoded.logits_rec)
@@ -425,16 +317,6 @@ class LiveStudio:
     def _image(self, image: str) -> StudioImage:
         self._editor.style(image)  # says what is wrong with a name
         return self._images[image]
-
-    def _promising(self, s: Tensor, goal: int, indices: NDArray[np.int64]) -> NDArray[np.int64]:
-        """The style values to measure on one image, in ascending order."""
-        if len(indices) <= _MEASURED:
-            return indices
-        try:
-            guess = first_order(self._synthesis, self.classifier, self._space, s, goal, indices)[0]
-        except RuntimeError:  # a classifier without gradients
-            return indices
-        return np.sort(indices[np.argsort(-guess.max(axis=0), kind="stable")[:_MEASURED]])
 
     def _knob(self, knob: int) -> Knob:
         if not 0 <= knob < len(self._knobs):
@@ -468,12 +350,9 @@ class LiveStudio:
         unseen = np.flatnonzero(p < 0.5)
         return int(unseen[p[unseen].argmax()]) if len(unseen) else int(p.argmin())
 
-    def _margin(self, turns: Sequence[Turn], target: int) -> NDArray[np.float32]:
+    def _reach(self, turns: Sequence[Turn], target: int) -> NDArray[np.float32]:
         with self._drawing:
-            logits = self._editor.render_all(turns)[1]
-        above = margin(logits, target, self.output)
-        # On the boundary itself the answer may still be the other one.
-        return np.where(predicted(logits, target, self.output), np.maximum(above, 0), np.minimum(above, -1e-6))
+            return reach(self._editor.render_all(turns)[1], target, self.output)
 
     def _said(self, count: int, target: int, flipped: bool) -> str:
         label = self.labels[target]
@@ -485,31 +364,6 @@ class LiveStudio:
         return (
             f"Even {'this knob does' if count == 1 else f'{count} knobs together do'} not turn the answer to {label}."
         )
-
-
-def in_space_of(explanation: Explanation, snapshot: Snapshot) -> Snapshot:
-    """The snapshot with the directions as knobs that an explanation was made with; itself if there are none.
-
-    Raises:
-        SearchError: the directions are of a kind that cannot be found again, or differ.
-    """
-    names = [layer.name for layer in explanation.space.layers if layer.kind == "direction"]
-    if not names:
-        return snapshot
-    if directions.INDEPENDENT in names:
-        steered = directions.independent(snapshot)
-    elif eigenfind.EIGEN in names and snapshot.latents is not None:
-        steered = eigenfind.along_eigenvectors(snapshot, snapshot.latents)
-    else:
-        raise SearchError(
-            f"the explanation moves along {', '.join(names)}, which cannot be found again from {snapshot.path}; "
-            "look at its report, or find again with single coordinates"
-        )
-    if steered.space.to_json() != explanation.space.to_json():
-        raise SearchError(
-            f"the explanation's directions are not those that {snapshot.path} gives; find again with this stylex"
-        )
-    return steered
 
 
 def _drafts(synthesis: Synthesizer, place: torch.device) -> Synthesizer | None:
@@ -524,9 +378,3 @@ def _first(explanation: Explanation) -> str | None:
         if explanation.image(cf.image).original is not None:
             return cf.image
     return None
-
-
-def _logits(p: NDArray[np.float32], output: Output) -> NDArray[np.float32]:
-    """Logits that have these probabilities."""
-    tiny = np.clip(p.astype(np.float64), 1e-30, 1 - 1e-12)
-    return (np.log(tiny) if output == "softmax" else np.log(tiny / (1 - tiny))).astype(np.float32)

@@ -1,32 +1,23 @@
-"""Planted causes: drawn images whose factors are known, so that an explanation can be checked against the truth.
-
-An image is decided by (family, seed, index): its factors, its label, and everything that is chance in it. The same
-image can be drawn again with one factor changed and all else equal, and at any size.
-"""
+"""Families of drawings: what is drawn from which factors, and the rule that decides the label."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Int64, UInt8
+from jaxtyping import Float
 from numpy import ndarray
 
 from stylex.core.errors import DataError
-from stylex.data.archive import ArchiveIndex, write_archive
-from stylex.data.images import check_resolution
+from stylex.planted.factors import LESION, check_kind
 
-_NUISANCES = 96
-"""Standard normal numbers of chance that each image has, for its drawing to use."""
-_CHUNK = 256
+_LESION = 0.2
+"""Radius of the largest lesion; the picture is 2 wide."""
+_GOLD = np.array([0.98, 0.88, 0.25], np.float32)
 _SCATTER = 0.12
 """How far a pattern of dots is moved by chance, as a share of its field."""
-_STEEPNESS = 3.0
-"""Slope of the label's probability over the rule's score, which has a standard deviation of 1."""
 
 
 class Frame(NamedTuple):
@@ -37,7 +28,7 @@ class Frame(NamedTuple):
     pixel: float
 
 
-Draw = Callable[[Frame, Float[ndarray, "n f"], Float[ndarray, "n chance"]], Float[ndarray, "n h w 3"]]
+Draw = Callable[[Frame, Mapping[str, Float[ndarray, " n"]], Float[ndarray, "n chance"]], Float[ndarray, "n h w 3"]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,17 +37,19 @@ class Family:
 
     Attributes:
         name: of the family.
-        factors: names of the factors, each uniform in 0..1 and independent of the others but for ``bias``.
+        factors: names of the factors, each in 0..1; how they are distributed is the images' kind (``factors.KINDS``).
         rule: weight of each factor in the rule that decides the label.
         spurious: the factor that has no weight in the rule but goes with the label.
+        dots: the cause that is a pattern of dots, or one lesion.
         labels: names of the label 0 and 1.
-        draw: factors and chance -> pictures in 0..1.
+        draw: factors by name, and chance -> pictures in 0..1.
     """
 
     name: str
     factors: tuple[str, ...]
     rule: Mapping[str, float]
     spurious: str
+    dots: str
     labels: tuple[str, str]
     draw: Draw
 
@@ -66,179 +59,28 @@ class Family:
         return (*self.rule, self.spurious)
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
-class Planted:
-    """Images with known factors, not yet drawn.
-
-    Attributes:
-        family: what is drawn.
-        seed: of factors, labels and chance.
-        bias: probability that the spurious factor is drawn from the half that goes with the label.
-        indices: ``n`` numbers of the images.
-        factors: ``n f`` in 0..1.
-        labels: ``n`` of 0 and 1, by the family's rule (shuffled, if that was asked for).
-        shuffled: whether the labels are those of other images.
-    """
-
-    family: Family
-    seed: int
-    bias: float
-    indices: Int64[ndarray, " n"]
-    factors: Float[ndarray, "n f"]
-    labels: Int64[ndarray, " n"]
-    shuffled: bool = False
-
-    @classmethod
-    def sample(
-        cls, family: str, indices: Sequence[int], *, seed: int, bias: float = 0.5, shuffled: bool = False
-    ) -> Planted:
-        """The images of these numbers.
-
-        Raises:
-            DataError: there is no such family, or the bias is no probability.
-        """
-        kind = planted_family(family)
-        if not 0 <= bias <= 1:
-            raise DataError(f"bias {bias}: expected a probability between 0 and 1, such as 0.5")
-        numbers = np.asarray(indices, np.int64)
-        rows = [_decide(kind, seed, int(i), bias) for i in numbers]
-        labels = np.array([label for _, label in rows], np.int64)
-        if shuffled:
-            labels = labels[np.random.default_rng([seed, 1]).permutation(len(labels))]
-        factors = np.array([factors for factors, _ in rows]).reshape(len(numbers), len(kind.factors))
-        return cls(
-            family=kind, seed=seed, bias=bias, indices=numbers, factors=factors, labels=labels, shuffled=shuffled
-        )
-
-    @classmethod
-    def named(cls, names: Sequence[str]) -> Planted:
-        """The images of an archive that ``write_planted`` wrote, by their names (labels unshuffled).
-
-        Raises:
-            DataError: a name is not one that was given there, or the names are of several sets.
-        """
-        found = [re.fullmatch(r"([a-z]+)-s(\d+)-b(\d+)-(\d{6})", name.rsplit(".", 1)[0]) for name in names]
-        sets = {match and match.groups()[:3] for match in found}
-        if len(sets) != 1 or None in sets:
-            raise DataError(
-                f"the images are called {', '.join(names[:3])}, ..., not as drawn ones are: the factors are known of "
-                "images from one archive of write_planted only"
-            )
-        family, seed, bias = next(match.groups()[:3] for match in found if match)
-        indices = [int(match[4]) for match in found if match]
-        return cls.sample(family, indices, seed=int(seed), bias=int(bias) / 100)
-
-    def __len__(self) -> int:
-        return len(self.indices)
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """What the images are called."""
-        return tuple(f"{self.family.name}-s{self.seed}-b{round(100 * self.bias)}-{i:06d}" for i in self.indices)
-
-    def pictures(
-        self, resolution: int, *, factors: Float[ndarray, "n f"] | None = None, rows: slice = slice(None)
-    ) -> UInt8[ndarray, "n h w 3"]:
-        """Draw the images, with these factors instead of their own where given.
-
-        Args:
-            resolution: side in pixels.
-            factors: other factors; everything else about the images stays.
-            rows: which of the images.
-        """
-        chance = np.array(
-            [np.random.default_rng([self.seed, 2, int(i)]).standard_normal(_NUISANCES) for i in self.indices[rows]]
-        )
-        wanted = (self.factors if factors is None else factors)[rows]
-        centres = ((np.arange(resolution) + 0.5) / resolution * 2 - 1).astype(np.float32)
-        frame = Frame(*np.meshgrid(centres, -centres), 2 / resolution)
-        parts = [
-            self.family.draw(
-                frame, wanted[at : at + _CHUNK].astype(np.float32), chance[at : at + _CHUNK].astype(np.float32)
-            )
-            for at in range(0, len(wanted), _CHUNK)
-        ]
-        return np.concatenate([(part.clip(0, 1) * 255).round().astype(np.uint8) for part in parts])
-
-    def intervened(self, factor: str, value: float) -> Float[ndarray, "n f"]:
-        """The factors, one of them set to the same value everywhere."""
-        changed = self.factors.copy()
-        changed[:, self.family.factors.index(factor)] = value
-        return changed
-
-
-def planted_family(name: str) -> Family:
-    """The family of that name.
+def planted_family(name: str, kind: str = "uniform") -> Family:
+    """The family of that name, as it is drawn from factors of that kind: with ``local``, one lesion for its dots.
 
     Raises:
-        DataError: there is none.
+        DataError: there is no such family, or no such kind.
     """
+    check_kind(kind)
     if name not in FAMILIES:
         raise DataError(f"no planted family {name!r}; there are {', '.join(FAMILIES)}")
-    return FAMILIES[name]
+    family = FAMILIES[name]
+    if kind != "local":
+        return family
 
+    def local(factor: str) -> str:
+        return LESION if factor == family.dots else factor
 
-def write_planted(
-    out: Path,
-    *,
-    family: str,
-    images: int,
-    resolution: int,
-    seed: int = 0,
-    bias: float = 0.5,
-    shuffled: bool = False,
-) -> Planted:
-    """Draw images into an archive, labelled by the family's rule.
-
-    Args:
-        out: the archive to write.
-        family: ``leaves`` or ``cells``.
-        images: how many.
-        resolution: side in pixels, a power of two.
-        seed: of everything.
-        bias: probability that the spurious factor is drawn from the half that goes with the label.
-        shuffled: give each image another one's label, so that nothing can be learnt.
-
-    Raises:
-        DataError: no such family, a size that cannot be, or the archive cannot be written.
-    """
-    check_resolution(resolution)
-    if images < 1:
-        raise DataError(f"{images} images: expected 1 or more")
-    planted = Planted.sample(family, range(images), seed=seed, bias=bias, shuffled=shuffled)
-    names = tuple(f"{name}.png" for name in planted.names)
-    index = ArchiveIndex(
-        resolution=resolution,
-        channels=3,
-        names=names,
-        labels=[int(label) for label in planted.labels],
-        label_names=planted.family.labels,
-        split_keys=names,
-        splits=[None] * images,
-        groups=[None] * images,
-        contents=[None] * images,
+    return replace(
+        family,
+        factors=tuple(local(factor) for factor in family.factors),
+        rule={local(factor): weight for factor, weight in family.rule.items()},
+        dots=LESION,
     )
-
-    def pictures() -> Iterator[UInt8[ndarray, "h w 3"]]:
-        for at in range(0, images, _CHUNK):
-            yield from planted.pictures(resolution, rows=slice(at, at + _CHUNK))
-
-    write_archive(out, pictures(), index)
-    return planted
-
-
-def _decide(family: Family, seed: int, index: int, bias: float) -> tuple[Float[ndarray, " f"], int]:
-    # Factors and label of one image.
-    random = np.random.default_rng([seed, 0, index])
-    factors = random.random(len(family.factors))
-    weights = np.array([family.rule.get(name, 0.0) for name in family.factors])
-    # Uniform factors have a standard deviation of sqrt(1 / 12).
-    score = float((factors - 0.5) @ weights) / (np.linalg.norm(weights) / 12**0.5)
-    label = int(random.random() < 1 / (1 + np.exp(-_STEEPNESS * score)))
-    spurious = family.factors.index(family.spurious)
-    if random.random() < bias:
-        factors[spurious] = (factors[spurious] + label) / 2
-    return factors, label
 
 
 def _column(values: Float[ndarray, " n"]) -> Float[ndarray, "n 1 1"]:
@@ -304,8 +146,9 @@ def _dots(
 _LEAF_FACTORS = ("width", "length", "tilt", "tip", "yellow", "spots", "veins", "background")
 
 
-def _draw_leaves(frame: Frame, factors: Float[ndarray, "n f"], chance: Float[ndarray, "n chance"]) -> ndarray:
-    factor = dict(zip(_LEAF_FACTORS, factors.T, strict=True))
+def _draw_leaves(
+    frame: Frame, factor: Mapping[str, Float[ndarray, " n"]], chance: Float[ndarray, "n chance"]
+) -> ndarray:
     angle = _between(-0.7, 0.7, factor["tilt"])
     x, y = frame.x - 0.05 * _column(chance[:, 0]).clip(-2, 2), frame.y - 0.05 * _column(chance[:, 1]).clip(-2, 2)
     v, u = x * np.cos(angle) + y * np.sin(angle), y * np.cos(angle) - x * np.sin(angle)
@@ -336,10 +179,12 @@ def _draw_leaves(frame: Frame, factors: Float[ndarray, "n f"], chance: Float[nda
     veins = np.maximum(midrib, 0.8 * _coverage(0.035 - side, frame.pixel)) * _between(0.0, 0.65, factor["veins"])
     colour = _mix(colour, np.array([0.92, 0.95, 0.80], np.float32), veins)
     brown = np.array([0.30, 0.15, 0.08], np.float32)
-    at = _quasi_random(chance[:, 64:66], 10)
+    # Brown spots one after another, or one lesion anywhere.
+    local = LESION in factor
+    at = _uniform(chance[:, None, 66:68]) if local else _quasi_random(chance[:, 64:66], 10)
     heights = 0.78 * (2 * at[:, :, 1:] - 1)
     at = np.concatenate([0.8 * (2 * at[:, :, :1] - 1) * width * outline(heights), heights * length], axis=2)
-    marks = _dots(v, u, at, factor["spots"], 0.105, frame.pixel)
+    marks = _dots(v, u, at, factor[LESION if local else "spots"], _LESION if local else 0.105, frame.pixel)
     colour = _mix(colour, brown, 0.9 * marks)
     light = 1 + 0.05 * _column(chance[:, 3]).clip(-2, 2) + 0.05 * _column(chance[:, 4]).clip(-2, 2) * frame.x
     pictures: ndarray = _mix(ground, colour, blade) * light[..., None]
@@ -351,8 +196,9 @@ _CELL_FACTORS = (
 )  # fmt: skip
 
 
-def _draw_cells(frame: Frame, factors: Float[ndarray, "n f"], chance: Float[ndarray, "n chance"]) -> ndarray:
-    factor = dict(zip(_CELL_FACTORS, factors.T, strict=True))
+def _draw_cells(
+    frame: Frame, factor: Mapping[str, Float[ndarray, " n"]], chance: Float[ndarray, "n chance"]
+) -> ndarray:
     x, y = frame.x - 0.05 * _column(chance[:, 0]).clip(-2, 2), frame.y - 0.05 * _column(chance[:, 1]).clip(-2, 2)
     stretch = np.exp(_between(-0.32, 0.32, factor["elongation"]))
     a, b = x / stretch, y * stretch
@@ -367,11 +213,15 @@ def _draw_cells(frame: Frame, factors: Float[ndarray, "n f"], chance: Float[ndar
     pink, blue = np.array([0.90, 0.55, 0.60], np.float32), np.array([0.45, 0.66, 0.84], np.float32)
     colour = _mix(pink, blue, np.broadcast_to(_column(factor["hue"]), body.shape))
     colour = colour * (1 + 0.04 * _texture(frame, chance[:, 32:64], 5, 22))[..., None]
-    at = _quasi_random(chance[:, 64:66], 14)
-    turn, reach = 2 * np.pi * at[:, :, 0], _between(0.54, 0.84, factor["size"])[:, :, 0] * (0.66 + 0.16 * at[:, :, 1])
-    at = np.stack([reach * np.cos(turn), reach * np.sin(turn)], axis=2)
-    grains = _dots(a, b, at, factor["granules"], 0.085, frame.pixel)
-    colour = _mix(colour, np.array([0.98, 0.88, 0.25], np.float32), 0.9 * grains)
+    if LESION not in factor:
+        at = _quasi_random(chance[:, 64:66], 14)
+        turn, reach = (
+            2 * np.pi * at[:, :, 0],
+            _between(0.54, 0.84, factor["size"])[:, :, 0] * (0.66 + 0.16 * at[:, :, 1]),
+        )
+        at = np.stack([reach * np.cos(turn), reach * np.sin(turn)], axis=2)
+        grains = _dots(a, b, at, factor["granules"], 0.085, frame.pixel)
+        colour = _mix(colour, _GOLD, 0.9 * grains)
     ring = _coverage(0.055 - np.abs(radius - 0.05 - distance), frame.pixel)
     colour = _mix(colour, np.array([0.30, 0.12, 0.25], np.float32), ring * _between(0.0, 0.85, factor["membrane"]))
     aside = _between(-0.16, 0.16, factor["position"])
@@ -381,6 +231,11 @@ def _draw_cells(frame: Frame, factors: Float[ndarray, "n f"], chance: Float[ndar
     inner = _mix(light, dark, np.broadcast_to(_column(factor["chromatin"]), body.shape))
     inner = inner * (1 + 0.06 * _texture(frame, chance[:, 66:90], 8, 26))[..., None]
     colour = _mix(colour, inner, _coverage(core, frame.pixel))
+    if LESION in factor:  # anywhere in the cell, over its nucleus too
+        place = _uniform(chance[:, 90:92])
+        turn, reach = 2 * np.pi * place[:, :1], _between(0.54, 0.84, factor["size"])[:, 0] * 0.75 * place[:, 1:] ** 0.5
+        at = np.stack([reach * np.cos(turn), reach * np.sin(turn)], axis=2)
+        colour = _mix(colour, _GOLD, 0.9 * _dots(a, b, at, factor[LESION], _LESION, frame.pixel))
     light_in_all = 1 + 0.04 * _column(chance[:, 5]).clip(-2, 2) + 0.04 * _column(chance[:, 6]).clip(-2, 2) * frame.y
     pictures: ndarray = _mix(ground, colour, body) * light_in_all[..., None]
     return pictures
@@ -392,6 +247,7 @@ FAMILIES: Mapping[str, Family] = {
         factors=_LEAF_FACTORS,
         rule={"spots": 1.0, "yellow": 0.7, "width": -0.45},
         spurious="background",
+        dots="spots",
         labels=("healthy", "sick"),
         draw=_draw_leaves,
     ),
@@ -400,6 +256,7 @@ FAMILIES: Mapping[str, Family] = {
         factors=_CELL_FACTORS,
         rule={"nucleus": 1.0, "granules": 0.7, "membrane": -0.45},
         spurious="stain",
+        dots="granules",
         labels=("resting", "active"),
         draw=_draw_cells,
     ),

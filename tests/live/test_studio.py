@@ -16,11 +16,11 @@ import stylex
 from stylex.core.errors import DataError, SearchError, StylexError
 from stylex.core.progress import Event, Step, silent
 from stylex.core.studio import Studio, Turn
+from stylex.live import studio as room
+from stylex.live.studio import MAX_OWN, LiveStudio
 from stylex.models.precision import multiplications
-from stylex.search import studio as room
 from stylex.search.editor import StyleEditor
 from stylex.search.render import InBfloat16
-from stylex.search.studio import MAX_OWN, LiveStudio
 from stylex.store.folder import read_explanation, write_explanation
 
 
@@ -186,9 +186,7 @@ def test_kept_features_change_nothing(searched) -> None:
 
     def fresh(cache_bytes: int) -> StyleEditor:
         return StyleEditor(
-            editor.synthesis,
-            editor.classifier,
-            editor.space,
+            editor.subject,
             torch.cat([editor.style(image) for image in images]),
             images,
             editor.attributes,

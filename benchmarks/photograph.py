@@ -1,0 +1,203 @@
+"""Do knobs keep the picture, and does what they do hold for the photograph: held-out images of one training.
+
+    python benchmarks/photograph.py RUN ARCHIVE --classifier CLASSIFIER [--json docs/results/photograph.json]
+
+The three strongest directions towards each class are chosen on half of the images and measured on the other half.
+``flips_*`` are shares of the images that were not of the class: of rebuilt pictures; of the photographs themselves
+(photograph + moved - rebuilt); and of rebuilt pictures moved as far along random directions of the same subspace.
+``change`` is the mean difference of the pixels, in the unit of [-1, 1]. The rows that the file holds of the domain
+already are replaced.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from stylex.classifiers.classifier import Classifier
+from stylex.classifiers.load import load_classifier
+from stylex.core.files import write_whole
+from stylex.data.archive import open_images
+from stylex.data.images import to_pictures
+from stylex.metrics.agreement import agreement
+from stylex.metrics.follows import follows
+from stylex.metrics.photograph import mean_change, on_photograph
+from stylex.metrics.reason import evidence, same_reason
+from stylex.models.snapshot import load_snapshot
+from stylex.search.decision import margin
+from stylex.search.directions import INDEPENDENT, RANDOM, independent
+from stylex.search.encoding import Encoded, encode_set
+from stylex.search.subject import TrainedSubject
+
+BEST, IMAGES, RANDOM_MOVES = 3, 400, 32
+COPIES, ROUGHNESS = 8, 0.1
+
+
+def main() -> None:
+    """Measure and write."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("run", type=Path)
+    parser.add_argument("archive", type=Path)
+    parser.add_argument("--classifier", required=True)
+    parser.add_argument("--domain")
+    parser.add_argument("--images", type=int, default=IMAGES, help="held-out images, at most")
+    parser.add_argument("--json", type=Path)
+    parser.add_argument("--sheet", type=Path, help="draw ten images, rebuilt and moved by each best direction")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    classifier = load_classifier(options.classifier)
+    plain = load_snapshot(options.run)
+    images = open_images(options.archive).split("test")
+    chosen = np.linspace(0, len(images) - 1, min(options.images, len(images))).round().astype(int)
+    subject = TrainedSubject.of(independent(plain), classifier)
+    encoded = encode_set(subject, images.subset(chosen))
+    minutes = _minutes(options.run, plain.nimg)
+    rows, sheet = measure(subject, encoded, options.domain or options.archive.stem, minutes)
+    for row in rows:
+        print(json.dumps({name: value for name, value in row.items() if name != "attributes"}))
+        for attribute in row["attributes"]:
+            print("   ", json.dumps(attribute))
+    if options.sheet:
+        Image.fromarray(sheet).save(options.sheet)
+    if options.json:
+        kept = json.loads(options.json.read_text()) if options.json.exists() else []
+        kept = [row for row in kept if row["domain"] != rows[0]["domain"]]
+        write_whole(options.json, (json.dumps(kept + rows, indent=1) + "\n").encode())
+
+
+def measure(
+    subject: TrainedSubject, encoded: Encoded, domain: str, minutes: float
+) -> tuple[list[dict[str, Any]], np.ndarray]:
+    """A row for each class, and a picture: ten photographs, rebuilt, with other maps, and moved."""
+    space, output = subject.space, subject.output
+    choosing, measuring = np.arange(len(encoded.s))[::2], np.arange(len(encoded.s))[1::2]
+    common = _of_all(subject, encoded)
+    shown = np.linspace(0, len(encoded.s) - 1, 10).round().astype(int)
+    strips = [encoded.x[shown], encoded.x_rec[shown], subject.draw(_exchanged(subject, encoded.s)[shown])]
+    rows = []
+    for target, label in enumerate(subject.labels):
+        scored = []
+        for index in range(space.offsets[INDEPENDENT], space.offsets[INDEPENDENT] + space.layer(INDEPENDENT).channels):
+            for sign in (0, 1):
+                start = _not_yet(encoded, choosing, target, output)
+                moved = subject.judge(_to_extreme(subject, encoded.s[start], index, sign))
+                scored.append((_share(moved, target, output), index, sign))
+        best = sorted(scored, reverse=True)[:BEST]
+        start = _not_yet(encoded, measuring, target, output)
+        attributes = [_measured(subject, encoded, start, move[1:], target) for move in best]
+        mean = {name: float(np.mean([a[name] for a in attributes])) for name in attributes[0] if name != "coordinate"}
+        row = {"domain": domain, "target": label, "resolution": encoded.x.shape[-1], **mean, "flips_tuned": None}
+        rows.append(row | common | {"minutes": minutes, "images": len(start), "attributes": attributes})
+        strips += [subject.draw(_to_extreme(subject, encoded.s[shown], i, sign)) for _, i, sign in best]
+    pictures = np.concatenate([np.concatenate(list(to_pictures(strip)), axis=1) for strip in strips])
+    pictures = pictures.repeat(2, axis=0).repeat(2, axis=1)
+    return rows, pictures if pictures.shape[-1] == 3 else pictures.repeat(3, axis=-1)
+
+
+def _measured(
+    subject: TrainedSubject, encoded: Encoded, start: Tensor, move: tuple[int, int], target: int
+) -> dict[str, Any]:
+    """What one direction does to images, beside random directions of its subspace that go as far."""
+    space, output, classifier = subject.space, subject.output, subject.classifier
+    index, sign = move
+    s, x, x_rec = encoded.s[start], encoded.x[start], encoded.x_rec[start]
+    end = _to_extreme(subject, s, index, sign)
+    moved = subject.draw(end)
+    length = (end[:, index] - s[:, index]).abs()
+    random = np.random.default_rng(index)
+    flips, changes = [], []
+    for column in random.choice(space.layer(RANDOM).channels, RANDOM_MOVES, replace=False):
+        other = s.clone()
+        other[:, space.offsets[RANDOM] + int(column)] += float(random.choice((-1.0, 1.0))) * length
+        drawn = subject.draw(other)
+        flips.append(_share(classifier.logits(drawn), target, output))
+        changes.append(mean_change(x_rec, drawn).mean().item())
+    return {
+        "coordinate": f"{space.coordinate(index)}{'+' if sign else '-'}",
+        "flips_rebuilt": _share(classifier.logits(moved), target, output),
+        "flips_photograph": _share(classifier.logits(on_photograph(x, x_rec, moved)), target, output),
+        "flips_random": float(np.mean(flips)),
+        "change": mean_change(x_rec, moved).mean().item(),
+        "change_random": float(np.mean(changes)),
+    }
+
+
+def _of_all(subject: TrainedSubject, encoded: Encoded) -> dict[str, float]:
+    """What does not depend on a direction."""
+    output, classifier = subject.output, subject.classifier
+    others = torch.randperm(len(encoded.s), generator=torch.Generator().manual_seed(1))
+    maps = [
+        evidence(torch.cat([_gradients(classifier, x, logits) for x, logits in pairs]))
+        for pairs in (
+            zip(encoded.x.split(64), encoded.logits.split(64), strict=True),
+            zip(encoded.x_rec.split(64), encoded.logits.split(64), strict=True),
+        )
+    ]
+    figures = {
+        "same_reason": same_reason(maps[0], maps[1]).mean().item(),
+        "same_reason_other": same_reason(maps[0], maps[1][others]).mean().item(),
+        "l1": encoded.pixel_l1(),
+        "agreement": agreement(encoded.logits, encoded.logits_rec, output)["agreement"],
+    }
+    swapped = encoded.s.clone()
+    swapped[:, subject.space.maps] = encoded.s[others][:, subject.space.maps]
+    answers = subject.judge(swapped)
+    return figures | follows(encoded.logits, encoded.logits[others], answers, output)
+
+
+def _gradients(classifier: Classifier, x: Tensor, logits: Tensor) -> Tensor:
+    """Gradient to the image of how much more the decision gets than the next best, mean over noisy copies."""
+    random = torch.Generator().manual_seed(0)
+    own = logits.argmax(dim=1)
+    total = torch.zeros_like(x)
+    for _ in range(COPIES):
+        rough = (x + ROUGHNESS * torch.randn(x.shape, generator=random)).detach().requires_grad_(True)
+        said = classifier.logits(rough)
+        taken = said.gather(1, own[:, None])[:, 0]
+        rival = said.scatter(1, own[:, None], -torch.inf).amax(dim=1)
+        (gradient,) = torch.autograd.grad((taken - rival).sum(), rough)
+        total += gradient / COPIES
+    return total
+
+
+def _exchanged(subject: TrainedSubject, s: Tensor) -> Tensor:
+    other = s.clone()
+    other[:, subject.space.maps] = s.roll(len(s) // 2, 0)[:, subject.space.maps]
+    return other
+
+
+def _to_extreme(subject: TrainedSubject, s: Tensor, index: int, sign: int) -> Tensor:
+    statistics = subject.space.statistics
+    assert statistics is not None
+    moved = s.clone()
+    moved[:, index] = float((statistics.maximum if sign else statistics.minimum)[index])
+    return moved
+
+
+def _not_yet(encoded: Encoded, rows: np.ndarray, target: int, output: Any) -> Tensor:
+    """Of these images those that are of another class, as photograph and rebuilt."""
+    told = [margin(logits[rows].numpy(), target, output) < 0 for logits in (encoded.logits, encoded.logits_rec)]
+    return torch.from_numpy(rows[told[0] & told[1]])
+
+
+def _share(logits: Tensor, target: int, output: Any) -> float:
+    return float((margin(logits.detach().numpy(), target, output) > 0).mean()) if len(logits) else float("nan")
+
+
+def _minutes(run: Path, nimg: int) -> float:
+    stats = run / "stats.jsonl"
+    if not stats.exists():
+        return float("nan")
+    ticks = [json.loads(line) for line in stats.read_text().splitlines()]
+    return round(sum(tick.get("seconds", 0.0) for tick in ticks if tick["nimg"] <= nimg) / 60, 1)
+
+
+if __name__ == "__main__":
+    main()

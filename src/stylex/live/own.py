@@ -1,0 +1,53 @@
+"""The attributes of one image, found while somebody waits: in pieces, so that the search can be cancelled."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from jaxtyping import Float, Int64
+from numpy import ndarray
+from torch import Tensor
+
+from stylex.core.attribute import AttributeRanking
+from stylex.core.progress import Done, Listener, Started, Step
+from stylex.search.counterfactual import Subset, independent, subset
+from stylex.search.effects import Effects, Measuring, measure_effects
+from stylex.search.screen import first_order
+from stylex.search.subject import TrainedSubject
+from stylex.search.task import Task
+
+_PIECE = 48
+"""Style values measured between two reports of progress: a search is cancelled within about a second."""
+_MEASURED = 384
+"""Of more style values than this, those are measured on one image whose gradients promise most."""
+
+
+def own_attributes(
+    subject: TrainedSubject, image: str, s: Float[Tensor, "1 s_dim"], target: int, listener: Listener
+) -> tuple[AttributeRanking, Subset]:
+    """The attributes that drive one image to the target, alone and together; an exception of the listener ends it."""
+    indices = _promising(subject, s, target)
+    parts: list[Effects] = []
+    done = 0
+    listener(Started(task="search", total=len(indices), unit="style values"))
+    for piece in np.array_split(indices, max(1, round(len(indices) / _PIECE))):
+        parts.append(measure_effects(subject, s, image_ids=[image], indices=piece, how=Measuring(chunk=32)))
+        done += len(piece)
+        listener(Step(task="search", done=done))
+    effects = replace(parts[0], values=np.concatenate([part.values for part in parts], axis=2), indices=indices)
+    task = Task.of(subject, s, effects, target)
+    found = independent(task, 0, num=6), subset(task, 0, budget=8, candidates=32)
+    listener(Done(task="search"))
+    return found
+
+
+def _promising(subject: TrainedSubject, s: Float[Tensor, "1 s_dim"], target: int) -> Int64[ndarray, " m"]:
+    """The style values to measure on one image, in ascending order."""
+    if len(subject.indices) <= _MEASURED:
+        return subject.indices
+    try:
+        guess = first_order(subject, s, target, subject.indices)[0]
+    except RuntimeError:  # a classifier without gradients
+        return subject.indices
+    return np.sort(subject.indices[np.argsort(-guess.max(axis=0), kind="stable")[:_MEASURED]])

@@ -1,0 +1,89 @@
+"""Is it this move, or would any do: effects in pairs with random moves of the same images, and both ways."""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Float
+from numpy import ndarray
+from scipy.stats import binomtest
+
+_AT_ONCE = 2**22
+"""Random choices drawn at once."""
+
+
+def beside_controls(
+    effect: Float[ndarray, " n"],
+    controls: Float[ndarray, "n r"],
+    *,
+    permutations: int = 9999,
+    seed: int = 0,
+) -> float:
+    """P-value of the mean effect being larger than what random moves of the same images do.
+
+    If the move were one like the others, then on each image its effect would be as likely any one of its own and the
+    controls'. So on each image one of these ``r + 1`` is chosen at random, and the fraction of such choices counts
+    whose mean is as large as the effect's. Nothing is assumed of the effects' sign: images that are not predicted the
+    target can hardly move anywhere but towards it, by whatever move.
+
+    Args:
+        effect: of the move, on each image.
+        controls: of random moves of the same image, equally large.
+        permutations: random choices.
+        seed: of them.
+
+    Returns:
+        The p-value; 1 of no images or no controls.
+
+    Source: Fisher 1935 (randomisation within blocks); Phipson & Smyth 2010 (why one is added).
+    """
+    n, r = controls.shape
+    if n == 0 or r == 0:
+        return 1.0
+    every = np.concatenate([effect[:, None], controls], axis=1).astype(np.float64)
+    seen = every[:, 0].sum()
+    slack = 1e-9 * np.abs(every).max(axis=1).sum()  # the choice of the move itself must not lose by rounding
+    random, rows = np.random.default_rng(seed), np.arange(n)
+    reached = 0
+    for start in range(0, permutations, step := max(1, _AT_ONCE // n)):
+        chosen = random.integers(r + 1, size=(min(step, permutations - start), n))
+        reached += int((every[rows, chosen].sum(axis=1) >= seen - slack).sum())
+    return (reached + 1) / (permutations + 1)
+
+
+def at_equal_change(
+    change: Float[ndarray, " n"],
+    control_change: Float[ndarray, "n r lengths"],
+    control_effect: Float[ndarray, "n r lengths"],
+) -> Float[ndarray, "n r"]:
+    """What random moves do where they change the picture as much as another move does.
+
+    Each random move was taken at several lengths; between two of them (and from nothing, at no change) its effect is
+    interpolated. One that never changes the picture as much counts at its longest.
+
+    Args:
+        change: of the move, on each image, in any unit of the pictures' difference.
+        control_change: of the random moves at each length, ascending, in the same unit.
+        control_effect: likewise.
+    """
+    n, r, _ = control_change.shape
+    start = np.zeros((n, r, 1))
+    x = np.maximum.accumulate(np.concatenate([start, control_change], axis=2), axis=2)
+    y = np.concatenate([start, control_effect], axis=2)
+    return np.array([[np.interp(change[i], x[i, j], y[i, j]) for j in range(r)] for i in range(n)]).reshape(n, r)
+
+
+def both_ways(up: Float[ndarray, " n"], down: Float[ndarray, " n"]) -> float:
+    """Fraction of the images on which a move raises something and its opposite lowers it; nan of no images."""
+    return float(((up > 0) & (down < 0)).mean()) if len(up) else float("nan")
+
+
+def on_most(up: Float[ndarray, " n"], down: Float[ndarray, " n"]) -> float:
+    """P-value of a move working both ways on more than half of all images; 1 of no images.
+
+    A move that has nothing to do with what is measured does so on a quarter of them.
+
+    Source: Clopper & Pearson 1934 (the exact binomial test).
+    """
+    if len(up) == 0:
+        return 1.0
+    return float(binomtest(int(((up > 0) & (down < 0)).sum()), len(up), 0.5, alternative="greater").pvalue)

@@ -1,0 +1,39 @@
+"""Whose decision a picture has that is drawn from one image's w and another image's maps."""
+
+from __future__ import annotations
+
+from jaxtyping import Float
+from torch import Tensor
+
+from stylex.metrics.agreement import Activation
+
+
+def follows(
+    logits: Float[Tensor, "n k"],
+    logits_others: Float[Tensor, "n k"],
+    logits_swapped: Float[Tensor, "n k"],
+    activation: Activation,
+) -> dict[str, float]:
+    """Does the classifier's answer go with w, or with the maps?
+
+    Args:
+        logits: C(x_i), of the images whose w is taken.
+        logits_others: C(x_j), of the images whose maps are taken.
+        logits_swapped: C(G(w_i, maps_j)).
+        activation: of the classifier; of several labels each is a decision, at 0.5.
+
+    Returns:
+        ``follows_w``: share of the pictures whose decision is that on x_i. ``follows_maps``: among the pairs whose
+        decisions on x_i and x_j differ, the share of the pictures whose decision is that on x_j; 0 without such pairs.
+        Small is good: for two classes 1 - ``follows_maps`` is what ``follows_w`` is over those pairs.
+    """
+    if activation == "softmax":
+        own, other, drawn = (t.argmax(dim=1) for t in (logits, logits_others, logits_swapped))
+    else:
+        own, other, drawn = (t >= 0 for t in (logits, logits_others, logits_swapped))
+    apart = own != other
+    taken = (drawn == other)[apart]
+    return {
+        "follows_w": (drawn == own).float().mean().item(),
+        "follows_maps": taken.float().mean().item() if len(taken) else 0.0,
+    }

@@ -1,0 +1,204 @@
+"""Opening a run: its snapshot, the classifier that it was trained with, and what is asked of them by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from stylex.classifiers import ClassifierSpec, check_classifier, fingerprint, load_classifier, load_recorded
+from stylex.classifiers.classifier import Classifier, WithOpposite, opposite_name
+from stylex.classifiers.load import read_spec
+from stylex.core.errors import ClassifierError, ConfigError, DataError, SearchError
+from stylex.core.explanation import Explanation
+from stylex.core.progress import Alarm, Listener, silent
+from stylex.data import ImageSet, open_images
+from stylex.models.snapshot import Snapshot, load_snapshot
+from stylex.search.encoding import latents_of
+from stylex.search.methods import method, prepared_as
+from stylex.search.subject import TrainedSubject
+
+ClassifierLike = str | Path | nn.Module | Callable[..., Any]
+ClassifierSpecLike = ClassifierSpec | str | Path
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Run:
+    """A run, opened.
+
+    Attributes:
+        path: a run's folder, or one snapshot.
+        snapshot: the newest one.
+        classifier: that of the training, or the one given instead.
+    """
+
+    path: Path
+    snapshot: Snapshot
+    classifier: Classifier
+
+    @classmethod
+    def open(
+        cls,
+        path: str | Path,
+        *,
+        classifier: ClassifierLike | None = None,
+        classifier_spec: ClassifierSpecLike | None = None,
+        device: str = "cpu",
+        listener: Listener = silent,
+    ) -> Run:
+        """Open a run's newest snapshot and its classifier, on a device.
+
+        Raises:
+            SnapshotError: no snapshot there, or a damaged one.
+            ClassifierError: the classifier is not found, or has other labels.
+        """
+        snapshot = load_snapshot(path).to(torch.device(device))
+        spec = spec_of(classifier_spec) or ClassifierSpec.from_json(dict(snapshot.classifier))
+        if classifier is not None:
+            judge = load_classifier(classifier, spec)
+        elif snapshot.classifier_reference is not None:
+            judge = load_recorded(snapshot.classifier_reference, spec)
+        else:
+            raise ClassifierError(
+                f"{path} was trained with a classifier that was given as an object; give it again as classifier"
+            )
+        judge = judge.to(device)
+        if judge.spec.labels != tuple(snapshot.classifier["labels"]):
+            raise ClassifierError(
+                f"{path} was trained with a classifier of {', '.join(snapshot.classifier['labels'][:5])}, this one "
+                f"knows {', '.join(judge.spec.labels[:5])}; give the classifier of the training"
+            )
+        config = snapshot.generator.config
+        check_classifier(judge, channels=config.channels, resolution=config.resolution, need_gradient=False)
+        if fingerprint(judge) != snapshot.classifier_fingerprint:
+            listener(
+                Alarm(message="this is not the very classifier of the training: what is found may fit it less well")
+            )
+        return cls(path=Path(path), snapshot=snapshot, classifier=judge)
+
+    @property
+    def effects_folder(self) -> Path | None:
+        """Where measured effects are kept, so that an interrupted search goes on: beside the snapshots."""
+        return self.path / "effects" if (self.path / "snapshots").is_dir() else None
+
+    def aimed(self, target: str | None) -> tuple[Run, int | None]:
+        """The class meant by a name; ``not NAME`` of several labels is one more, which is added to the classifier.
+
+        Raises:
+            SearchError: there is no such label.
+        """
+        labels = self.classifier.spec.labels
+        opposites = [opposite_name(label) for label in labels] if self.classifier.activation == "sigmoid" else []
+        if target in opposites and target not in labels:
+            return replace(self, classifier=WithOpposite(self.classifier, opposites.index(target))), len(labels)
+        return self, self.label(target)
+
+    def label(self, name: str | None) -> int | None:
+        """The position of a label given by name or number.
+
+        Raises:
+            SearchError: there is no such label.
+        """
+        labels = self.classifier.spec.labels
+        if name is None or name in labels:
+            return None if name is None else labels.index(name)
+        if name.isdecimal() and len(name) < 10 and int(name) < len(labels):
+            return int(name)
+        known = ", ".join(labels[:10]) + (", ..." if len(labels) > 10 else "")
+        raise SearchError(
+            f"the classifier has no label {name[:80]!r}; it knows {known} (or give a number below {len(labels)})"
+        )
+
+    def explaining(self, explanation: Explanation, folder: str | Path) -> Run:
+        """The run in the space, and with the labels, that an explanation was made with.
+
+        Raises:
+            SearchError: it was made with another snapshot, or explains a classifier of other labels.
+        """
+        run = self
+        if explanation.labels[:-1] == self.classifier.spec.labels:
+            run = self.aimed(explanation.labels[-1])[0]  # one of several labels, turned round
+        if explanation.labels != run.classifier.spec.labels:
+            raise SearchError(
+                f"{folder} explains a classifier of {', '.join(explanation.labels[:5])}, this one knows "
+                f"{', '.join(run.classifier.spec.labels[:5])}; open it with the run that it was found with"
+            )
+        if explanation.snapshot.get("sha256") != self.snapshot.sha256:
+            raise SearchError(
+                f"{folder} was made with another snapshot than {self.snapshot.path}; open it with the one that it names"
+            )
+        return replace(run, snapshot=prepared_as(explanation.space, run.snapshot))
+
+    def images(self, data: str | Path) -> ImageSet:
+        """The images of an archive.
+
+        Raises:
+            DataError: they are not of the size and kind that the snapshot was trained on.
+        """
+        images, config = open_images(data), self.snapshot.generator.config
+        if (images.resolution, images.channels) != (config.resolution, config.channels):
+            raise DataError(
+                f"{data} holds images of {images.resolution} px with {images.channels} channel(s), the snapshot was "
+                f"trained on {config.resolution} px with {config.channels}; prepare the data with "
+                f"--resolution {config.resolution} --channels {config.channels}"
+            )
+        return images
+
+    def subject(self, name: str, images: ImageSet | None, *, torgb: bool = False) -> TrainedSubject:
+        """What a method searches.
+
+        Args:
+            name: of the method, as in ``methods.METHODS``.
+            images: to tell the range of directions by, where the snapshot keeps no latents.
+            torgb: search single coordinates of ToRGB layers too.
+
+        Raises:
+            SearchError: the method cannot be used with this snapshot.
+        """
+        plain = TrainedSubject.of(self.snapshot, self.classifier)
+        snapshot = method(name).prepare(self.snapshot, lambda: latents_of(plain, images))
+        return TrainedSubject.of(snapshot, self.classifier, torgb=torgb)
+
+
+def spec_of(given: ClassifierSpecLike | None) -> ClassifierSpec | None:
+    """A classifier's spec, from a JSON file where it is one.
+
+    Raises:
+        ClassifierError: the file cannot be read, or is not a spec.
+    """
+    return given if given is None or isinstance(given, ClassifierSpec) else read_spec(Path(given))
+
+
+def device_of(name: str) -> str:
+    """The device to use; ``auto`` is the first GPU where there is one.
+
+    Raises:
+        ConfigError: no such device, or not on this machine.
+    """
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise ConfigError(f"no device {name!r}; expected auto, cpu, cuda or cuda:1") from None
+    if device.type not in ("cpu", "cuda"):
+        raise ConfigError(f"device {name} is not supported; expected auto, cpu, cuda or cuda:1")
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise ConfigError(f"device {name} is not on this machine ({torch.cuda.device_count()} GPUs); try auto or cpu")
+    return name
+
+
+def record(
+    run: str | Path, data: str | Path | None, classifier: ClassifierLike | None, spec: ClassifierSpecLike | None
+) -> dict[str, str | None]:
+    """Where everything came from, to repeat a command; what was given as an object cannot be named."""
+    return {
+        "run": str(run),
+        "data": None if data is None else str(data),
+        "classifier": str(classifier) if isinstance(classifier, str | Path) else None,
+        "classifier_spec": str(spec) if isinstance(spec, str | Path) else None,
+    }

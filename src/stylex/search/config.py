@@ -1,0 +1,61 @@
+"""The settings of a search: everything that decides what is found, beside networks, images and classifier."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from stylex.core.errors import ConfigError
+
+MethodName = Literal["directions", "attfind", "eigenfind", "stylespace", "random"]
+"""What is moved, and how it is ranked: rows of ``methods.METHODS``."""
+Selection = Literal["attfind", "together", "notebook"]
+Search = Literal["auto", "exact", "screened"]
+"""Whether every coordinate is measured on every image, or those that a screen keeps."""
+Precision = Literal["float32", "bf16"]
+"""How pictures are drawn and judged."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchConfig:
+    """How to search; the fields are the options of ``find`` and ``explain``, which document them.
+
+    Raises:
+        ConfigError: values that cannot be meant.
+    """
+
+    target: str | None = None
+    source: str | None = None
+    images: int = 200
+    attributes: int = 8
+    selection: Selection = "attfind"
+    torgb: bool = False
+    shift_range: float = 1.0
+    realism: float | None = None
+    method: MethodName = "directions"
+    search: Search = "auto"
+    recall: float = 0.99
+    precision: Precision = "float32"
+
+    def __post_init__(self) -> None:
+        given = f"--selection {self.selection}" if self.selection == "notebook" else "--torgb" if self.torgb else None
+        if self.method not in ("attfind", "stylespace") and given is not None:
+            raise ConfigError(f"{given} is for a search of single coordinates: leave it out, or add --method attfind")
+        if self.method == "stylespace" and self.selection != "attfind":
+            raise ConfigError(f"--selection {self.selection} is not for --method stylespace, which has its own ranking")
+        if not 0 < self.shift_range < math.inf:
+            raise ConfigError(f"--shift-range is {self.shift_range:g}, but must be a number above 0, such as 1")
+        if not 0 < self.recall < 1:
+            raise ConfigError(f"--recall is {self.recall:g}, but must be between 0 and 1, like 0.99")
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain JSON."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_json(cls, tree: Mapping[str, Any]) -> SearchConfig:
+        """The settings in what an explanation recorded; what it does not say is the default."""
+        return cls(**{field.name: tree[field.name] for field in dataclasses.fields(cls) if field.name in tree})

@@ -1,0 +1,123 @@
+"""What drives the classifier's decision on one image: single attributes, and those that turn it together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from stylex.classifiers.classifier import WithOpposite
+from stylex.core.attribute import AttributeRanking
+from stylex.core.explanation import Explanation
+from stylex.core.progress import Found
+from stylex.search.class_search import TOGETHER, Workplace, quality, warnings
+from stylex.search.config import SearchConfig
+from stylex.search.counterfactual import independent, subset
+from stylex.search.effects import Measuring, measure_effects
+from stylex.search.encoding import Encoded
+from stylex.search.pictures import Change, images_of, render, strips_of
+from stylex.search.subject import TrainedSubject
+from stylex.search.task import Task
+
+
+def explain_image(
+    subject: TrainedSubject,
+    encoded: Encoded,
+    config: SearchConfig,
+    *,
+    target: int | None,
+    settings: Mapping[str, Any],
+    at: Workplace | None = None,
+) -> Explanation:
+    """What drives the classifier's decision on one image.
+
+    Args:
+        subject: the networks, in the space that the config's method searches.
+        encoded: the image, alone.
+        config: how to search.
+        target: class to drive to; None: the most probable one that it is not predicted (of several labels: the
+            least certain one, turned over, which may be the absence of one that is predicted).
+        settings: to be written into the explanation.
+        at: where.
+
+    Raises:
+        SearchError: a class that cannot be searched for.
+    """
+    assert len(encoded.ids) == 1
+    at = at or Workplace()
+    if target is None:
+        subject, encoded, target = _nearest(subject, encoded)
+    effects = measure_effects(
+        subject,
+        encoded.s,
+        image_ids=encoded.ids,
+        indices=subject.indices,
+        how=Measuring(shift_range=config.shift_range, folder=at.folder),
+        listener=at.listener,
+    )
+    task = Task.of(subject, encoded.s, effects, target)
+    alone, together = independent(task, 0, num=config.attributes), subset(task, 0, budget=TOGETHER)
+    at.listener(Found(message=alone.finding))
+    at.listener(Found(message=together.ranking.finding))
+    # One list of knobs: the single attributes, then those that only the subset uses.
+    knobs = list(alone)
+    path: list[int] = []
+    for attribute in together.ranking:
+        same = [i for i, a in enumerate(knobs) if (a.coordinate, a.sign) == (attribute.coordinate, attribute.sign)]
+        path.append(same[0] if same else len(knobs))
+        if not same:
+            knobs.append(attribute)
+    changes = [
+        Change(role="independent", row=0, attributes=[attribute], positions=(i,), target=target)
+        for i, attribute in enumerate(alone)
+    ]
+    for step in (path[:n] for n in range(1, len(path) + 1)):
+        applied = [knobs[i] for i in step]
+        changes.append(Change(role="subset", row=0, attributes=applied, positions=tuple(step), target=target))
+    counterfactuals = render(subject, encoded, changes)
+    figures = quality(subject, encoded)
+    ranking = AttributeRanking(
+        attributes=tuple(knobs),
+        strategy="independent+subset",
+        images=1,
+        explained=float(together.flipped),
+        finding=f"{alone.finding} {together.ranking.finding}",
+    )
+    return Explanation(
+        scope="image",
+        title=f"What decides between this image and {task.name}",
+        labels=tuple(subject.labels),
+        output=subject.output,
+        ranking=ranking,
+        images=images_of(subject, encoded, [0]),
+        counterfactuals=counterfactuals,
+        figures=figures,
+        settings=dict(settings),
+        snapshot={"path": str(subject.snapshot.path), "sha256": subject.snapshot.sha256},
+        space=subject.space,
+        notes=warnings(figures) if figures["agreement"] == 1 else (_UNFAITHFUL,),
+        strips=strips_of(subject, encoded, ranking, counterfactuals, at.listener),
+    )
+
+
+def _nearest(subject: TrainedSubject, encoded: Encoded) -> tuple[TrainedSubject, Encoded, int]:
+    """The nearest other decision, with the classifier and the logits that know it."""
+    before = encoded.logits_rec[0].cpu().numpy()
+    if subject.output == "softmax":
+        return subject, encoded, int(np.argsort(-before)[1])
+    target = int(np.abs(before).argmin())
+    if before[target] < 0:
+        return subject, encoded, target
+    classifier = WithOpposite(subject.classifier, target)
+    extended = replace(
+        encoded, logits=classifier.extended(encoded.logits), logits_rec=classifier.extended(encoded.logits_rec)
+    )
+    return TrainedSubject.of(subject.snapshot, classifier, torgb=subject.torgb), extended, classifier.own
+
+
+_UNFAITHFUL = (
+    "The classifier decides differently on the reconstruction than on the image itself, so what moves the "
+    "reconstruction need not explain the image."
+)

@@ -1,0 +1,150 @@
+"""The table of methods: what each moves, and how it ranks what was measured. Whoever searches looks here.
+
+A new ranking or a new family of directions is a file of its own and a row here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from jaxtyping import Float
+from numpy import ndarray
+
+from stylex.core.attribute import AttributeRanking
+from stylex.core.errors import SearchError
+from stylex.core.progress import Listener
+from stylex.core.stylespace import StyleSpace
+from stylex.models.snapshot import Snapshot
+from stylex.search import directions, eigenfind
+from stylex.search.attfind import attfind
+from stylex.search.claims import claim
+from stylex.search.config import MethodName
+from stylex.search.notebook import binary_combined, notebook_ranking
+from stylex.search.stylespace_ranking import standing_out, stylespace_ranking
+from stylex.search.task import Task
+from stylex.search.together import together
+
+Latents = Callable[[], Float[ndarray, "n w_dim"]]
+"""Latents of images; encoded when they are asked for."""
+Ranking = Callable[[Task, int, Listener], AttributeRanking]
+"""Ranks a task: at most so many attributes; the listener hears of a long one."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Method:
+    """A way to search.
+
+    Attributes:
+        about: a sentence for a person.
+        prepare: gives a snapshot what is moved (directions as further style values), or leaves it as it is.
+        layer: the StyleSpace layer of what is moved then; None: single style coordinates.
+        rankings: by what ``--selection`` names.
+        few: a quick search measures its moves on some images, instead of some moves.
+    """
+
+    about: str
+    prepare: Callable[[Snapshot, Latents], Snapshot] = lambda snapshot, _: snapshot
+    layer: str | None = None
+    rankings: Mapping[str, Ranking]
+    few: bool = False
+
+
+def _notebook(task: Task, num: int, _: Listener) -> AttributeRanking:
+    if len(task.labels) == 2 and task.output == "softmax":
+        return binary_combined(task, num=num)
+    return notebook_ranking(task, num=num)
+
+
+def _standing_out(task: Task, num: int, _: Listener) -> AttributeRanking:
+    scores = standing_out(
+        task.drawn[1].cpu().numpy(), task.effects.base_logits, task.target, space=task.space, output=task.output
+    )
+    return stylespace_ranking(task, scores, num=num)
+
+
+_TOGETHER: Mapping[str, Ranking] = {"together": lambda task, num, listener: together(task, num=num, listener=listener)}
+
+METHODS: Mapping[MethodName, Method] = {
+    "directions": Method(
+        about="ICA directions in w, along which images vary independently; only what can be claimed is told",
+        prepare=lambda snapshot, _: directions.independent(snapshot),
+        layer=directions.INDEPENDENT,
+        rankings={"attfind": lambda task, num, _: claim(task, num=num), **_TOGETHER},
+    ),
+    "attfind": Method(
+        about="single style coordinates, as published",
+        rankings={
+            "attfind": lambda task, num, _: attfind(task, num=num, restart=True),
+            "notebook": _notebook,
+            **_TOGETHER,
+        },
+    ),
+    "eigenfind": Method(
+        about="the 20 directions in w that change the generator's styles most, ranked by mean effect",
+        prepare=lambda snapshot, latents: eigenfind.along_eigenvectors(snapshot, latents()),
+        layer=eigenfind.EIGEN,
+        rankings={"attfind": lambda task, num, _: eigenfind.eigenfind(task, num=num), **_TOGETHER},
+        few=True,
+    ),
+    "stylespace": Method(
+        about="style coordinates in which the class's images stand out; a baseline that never asks the classifier",
+        rankings={"attfind": _standing_out},
+    ),
+    "random": Method(
+        about="random directions in w, put to the same test as ICA directions; a baseline that shows what passes it",
+        prepare=lambda snapshot, _: directions.at_random(snapshot),
+        layer=directions.RANDOM,
+        rankings={"attfind": lambda task, num, _: claim(task, num=num), **_TOGETHER},
+    ),
+}
+
+
+def method(name: str) -> Method:
+    """The row of that name.
+
+    Raises:
+        SearchError: there is none.
+    """
+    for known, row in METHODS.items():
+        if known == name:
+            return row
+    raise SearchError(f"there is no method {name!r}; the methods are {', '.join(METHODS)}")
+
+
+def method_of(space: StyleSpace) -> MethodName:
+    """The method that gives a snapshot this space; ``attfind`` where it has no directions.
+
+    Raises:
+        SearchError: none does.
+    """
+    names = [layer.name for layer in space.layers if layer.kind == "direction"]
+    if not names:
+        return "attfind"
+    for name, row in METHODS.items():
+        if row.layer == names[0]:
+            return name
+    raise SearchError(f"the explanation moves along {', '.join(names)}, which no method of this stylex finds")
+
+
+def prepared_as(space: StyleSpace, snapshot: Snapshot) -> Snapshot:
+    """A snapshot in the space that an explanation was made in; itself if that has no directions.
+
+    Raises:
+        SearchError: the directions are of a kind that cannot be found again, or differ.
+    """
+
+    def latents() -> Float[ndarray, "n w_dim"]:
+        if snapshot.latents is None:
+            raise SearchError(
+                f"{snapshot.path} keeps no latents to find the explanation's directions in; look at its report, or "
+                "find again with single coordinates"
+            )
+        return snapshot.latents
+
+    prepared = METHODS[method_of(space)].prepare(snapshot, latents)
+    if prepared.space.to_json() != space.to_json():
+        raise SearchError(
+            f"the explanation's directions are not those that {snapshot.path} gives; find again with this stylex"
+        )
+    return prepared

@@ -1,0 +1,175 @@
+"""The pictures of an explanation: images, what attributes make of them, and strips from end to end."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from jaxtyping import Int64
+from numpy import ndarray
+
+from stylex.core.attribute import Attribute, AttributeRanking
+from stylex.core.explanation import Counterfactual, ExplainedImage, Strip
+from stylex.core.progress import Done, Listener, Started, Step
+from stylex.core.studio import Turn
+from stylex.data.images import to_pictures
+from stylex.search.editor import StyleEditor
+from stylex.search.encoding import Searched
+from stylex.search.select import choose_images
+from stylex.search.subject import TrainedSubject
+from stylex.search.task import Task
+
+SHOWN = 6
+"""Images to show each attribute on."""
+_STRIP_IMAGES = 4
+"""Images on which every attribute is turned from end to end, for sliders without networks."""
+_STRIP_END = 1.5
+"""Where a strip ends, at least, as a fraction of the way to the observed extreme: a little is extrapolated."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Change:
+    """A picture to draw.
+
+    Attributes:
+        role: as in ``Counterfactual``.
+        row: of the image.
+        attributes: what to apply, in order.
+        positions: of these in the explanation's ranking.
+        target: the class that it is about.
+    """
+
+    role: Literal["shows", "independent", "subset"]
+    row: int
+    attributes: Sequence[Attribute]
+    positions: tuple[int, ...]
+    target: int
+
+
+def show_class(
+    subject: TrainedSubject,
+    encoded: Searched,
+    task: Task,
+    measured: Int64[ndarray, " r"],
+    ranking: AttributeRanking,
+    *,
+    shown: int = SHOWN,
+    listener: Listener,
+) -> tuple[tuple[ExplainedImage, ...], tuple[Counterfactual, ...], list[str]]:
+    """The images (of those measured) that show each attribute best, both ways, and what they become."""
+    changes: list[Change] = []
+    notes: list[str] = []
+    listener(Started(task="pictures", total=len(ranking), unit="attributes"))
+    for position, attribute in enumerate(ranking):
+        for turned, wanted in ((False, shown), (True, shown // 2)):
+            showing = choose_images(task, attribute, images=wanted, turned=turned)
+            if showing.note and not turned:
+                notes.append(f"{attribute.name}: {showing.note}.")
+            changes += [
+                Change(
+                    role="shows",
+                    row=int(row),
+                    attributes=[showing.attribute],
+                    positions=(position,),
+                    target=attribute.target,
+                )
+                for row in measured[showing.rows]
+            ]
+        listener(Step(task="pictures", done=position + 1))
+    listener(Done(task="pictures"))
+    rows = sorted({change.row for change in changes})
+    return images_of(subject, encoded, rows), render(subject, encoded, changes), notes
+
+
+def render(subject: TrainedSubject, encoded: Searched, changes: Sequence[Change]) -> tuple[Counterfactual, ...]:
+    """Draw and judge changed images."""
+    out: list[Counterfactual] = []
+    for change in changes:
+        x = subject.draw(subject.moved(encoded.s[change.row : change.row + 1], change.attributes))
+        with torch.inference_mode():
+            logits = subject.classifier.logits(x)
+            probabilities = subject.classifier.probabilities(logits)
+        out.append(
+            Counterfactual(
+                image=encoded.ids[change.row],
+                attributes=change.positions,
+                picture=to_pictures(x)[0],
+                logits=logits[0].cpu().numpy(),
+                probabilities=probabilities[0].cpu().numpy(),
+                target=change.target,
+                role=change.role,
+            )
+        )
+    return tuple(out)
+
+
+def images_of(subject: TrainedSubject, encoded: Searched, rows: Sequence[int]) -> tuple[ExplainedImage, ...]:
+    """Images with their reconstructions, and what the classifier says of both."""
+    p, p_rec = (subject.classifier.probabilities(t).cpu().numpy() for t in (encoded.logits, encoded.logits_rec))
+    pairs = [[to_pictures(x)[0] for x in encoded.pair(row)] for row in rows]
+    return tuple(
+        ExplainedImage(
+            id=encoded.ids[row],
+            original=original,
+            reconstruction=reconstruction,
+            logits=encoded.logits[row].cpu().numpy(),
+            probabilities=p[row],
+            reconstruction_logits=encoded.logits_rec[row].cpu().numpy(),
+            reconstruction_probabilities=p_rec[row],
+            label=encoded.labels[row],
+        )
+        for row, (original, reconstruction) in zip(rows, pairs, strict=True)
+    )
+
+
+def strips_of(
+    subject: TrainedSubject,
+    encoded: Searched,
+    ranking: AttributeRanking,
+    counterfactuals: Sequence[Counterfactual],
+    listener: Listener,
+) -> tuple[Strip, ...]:
+    """Every attribute turned from end to end, on the images that show the first attributes best."""
+    best = [
+        next((cf.image for cf in counterfactuals if cf.attributes[0] == position), None)
+        for position in range(len(ranking))
+    ]
+    shown = [*dict.fromkeys([*(image for image in best if image), *(cf.image for cf in counterfactuals)])]
+    shown = shown[:_STRIP_IMAGES]
+    if not shown:
+        return ()
+    rows = [encoded.ids.index(image) for image in shown]
+    editor = StyleEditor(subject, encoded.s[rows], shown, ranking.attributes)
+    strips: list[Strip] = []
+    listener(Started(task="sliders", total=len(shown) * len(ranking), unit="strips"))
+    for image in shown:
+        for position, attribute in enumerate(ranking):
+            stops = strip_fractions(attribute.shift_range)
+            pictures, logits = editor.render_all([Turn(image=image, knobs={position: stop}) for stop in stops])
+            strips.append(
+                Strip(
+                    image=image,
+                    attribute=position,
+                    shares=stops,
+                    frames=np.stack(pictures),
+                    probabilities=subject.classifier.probabilities(torch.from_numpy(logits)).numpy(),
+                )
+            )
+            listener(Step(task="sliders", done=len(strips)))
+    listener(Done(task="sliders"))
+    return tuple(strips)
+
+
+def strip_fractions(shift_range: float) -> tuple[float, ...]:
+    """Where a strip has frames, as fractions of the attribute's shift: past one observed extreme to past the other.
+
+    Nothing and the whole shift are always among them, and the end of what was observed the other way.
+    """
+    end = max(_STRIP_END / shift_range, 1.0)
+    back = [-end, *np.linspace(-1 / shift_range, 0, 3, endpoint=False)]
+    beyond = np.linspace(1, end, 3)[1:].tolist() if end > 1 else []
+    stops = np.round([*back, 0, 0.25, 0.5, 0.75, 1, *beyond], 6)
+    return tuple(float(stop) for stop in np.unique(stops))

@@ -1,0 +1,159 @@
+"""The task of a ranking: which class to drive to, from which images, by which measured effects."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+from jaxtyping import Bool, Float
+from numpy import ndarray
+from torch import Tensor
+
+from stylex.core.attribute import Attribute, AttributeRanking
+from stylex.core.errors import SearchError
+from stylex.core.stylespace import StyleSpace
+from stylex.metrics.significance import NOISE_FLOOR
+from stylex.search.decision import Output, predicted
+from stylex.search.effects import EffectTable
+from stylex.search.subject import Subject
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Task:
+    """What every ranking is given: ``ranking(task) -> AttributeRanking``.
+
+    Attributes:
+        effects: measured effects of the moves to rank.
+        target: class to drive to.
+        space: layout, to name coordinates.
+        labels: the class names.
+        output: whether one class or several labels are predicted; with ``sigmoid``, an image is to be moved while the
+            target's probability is below 0.5.
+        source: start from images predicted this class only (one-vs-one).
+        subject, s: the networks, and the images' style vectors row for row with ``effects``, for rankings that draw.
+
+    Raises:
+        SearchError: classes or labels that do not fit the effects.
+    """
+
+    effects: EffectTable
+    target: int
+    space: StyleSpace
+    labels: Sequence[str]
+    output: Output = "softmax"
+    source: int | None = None
+    subject: Subject | None = field(default=None, repr=False)
+    s: Tensor | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        k = self.effects.base_logits.shape[1]
+        if len(self.labels) != k:
+            raise SearchError(
+                f"{len(self.labels)} labels were given for effects on {k} classes; give one label a class"
+            )
+        for name, value in (("target", self.target), ("source", self.source)):
+            if value is not None and not 0 <= value < k:
+                raise SearchError(
+                    f"{name} class {value} does not exist; expected 0 to {k - 1} ({', '.join(self.labels)})"
+                )
+        if self.source == self.target:
+            raise SearchError(f"source and target are both {self.name!r}; a one-vs-one search needs two classes")
+
+    @classmethod
+    def of(
+        cls, subject: Subject, s: Float[Tensor, "n s_dim"], effects: EffectTable, target: int, source: int | None = None
+    ) -> Task:
+        """The task of driving images of a subject to a class."""
+        return cls(
+            effects=effects,
+            target=target,
+            space=subject.space,
+            labels=subject.labels,
+            output=subject.output,
+            source=source,
+            subject=subject,
+            s=s,
+        )
+
+    @property
+    def name(self) -> str:
+        """The target's."""
+        return self.labels[self.target]
+
+    @property
+    def source_name(self) -> str | None:
+        """The source's, if there is one."""
+        return None if self.source is None else self.labels[self.source]
+
+    @property
+    def drawn(self) -> tuple[Subject, Tensor]:
+        """What draws the images, and their style vectors."""
+        assert self.subject is not None, "this ranking draws; make its task of a subject"
+        assert self.s is not None, "this ranking draws; give its task the style vectors"
+        return self.subject, self.s
+
+    @cached_property
+    def not_target(self) -> Bool[ndarray, " n"]:
+        """Mask of the images whose reconstruction is not predicted the target (but the source, if there is one)."""
+        rows = ~predicted(self.effects.base_logits, self.target, self.output)
+        if self.source is not None:
+            rows &= predicted(self.effects.base_logits, self.source, self.output)
+        return rows
+
+    @cached_property
+    def searched(self) -> EffectTable:
+        """The effects on those images."""
+        return self.effects.of(self.not_target)
+
+    def turned(self, sign: int, column: int) -> Bool[ndarray, " n"]:
+        """Whether one move alone makes the target predicted, of every image searched."""
+        return self.predicted(self.searched.base_logits + self.searched.change(sign, column))
+
+    def predicted(self, logits: Float[ndarray, "*n k"]) -> Bool[ndarray, "*n"]:
+        """Whether logits predict the target."""
+        return predicted(logits, self.target, self.output)
+
+    def attribute(self, sign: int, column: int, effect: float, significance: float | None = None) -> Attribute:
+        """The move of a column of the effects, by its sign's index (0 down, 1 up)."""
+        return Attribute(
+            coordinate=self.space.coordinate(int(self.effects.indices[column])),
+            sign=1 if sign else -1,
+            shift_range=self.effects.shift_range,
+            target=self.target,
+            target_label=self.name,
+            effect=effect,
+            source_label=self.source_name,
+            significance=significance,
+        )
+
+    def ranking(
+        self, attributes: Sequence[Attribute], strategy: str, *, images: int, explained: float, nothing: str
+    ) -> AttributeRanking:
+        """Single coordinates as a ranking, with its finding in words."""
+        where = f"{images} image" + ("" if images == 1 else "s")
+        if attributes:
+            top = max(attributes, key=lambda a: a.effect)
+            knobs = "1 attribute raises" if len(attributes) == 1 else f"{len(attributes)} attributes raise"
+            finding = f"{knobs} the logit of {self.name!r} on {where}; {top.name} most, by {top.effect:.2f} on average"
+            if top.effect < NOISE_FLOOR:
+                finding += f", which is next to nothing (below {NOISE_FLOOR})"
+            finding += f"; {explained:.0%} of the images count as explained."
+        else:
+            finding = f"Nothing moves the classifier towards {self.name!r}: {nothing}"
+        return AttributeRanking(
+            attributes=tuple(attributes), strategy=strategy, images=images, explained=explained, finding=finding
+        )
+
+
+def mean_of(
+    table: Float[ndarray, "n columns"], rows: Bool[ndarray, " n"] | None = None, *, at_once: int = 2**24
+) -> Float[ndarray, " columns"]:
+    """The mean over (some) rows, a few at a time: the table may be mapped from disk."""
+    total, count = np.zeros(table.shape[1]), 0
+    for start in range(0, len(table), step := max(1, at_once // table.shape[1])):
+        block = table[start : start + step] if rows is None else table[start : start + step][rows[start : start + step]]
+        total += block.sum(axis=0, dtype=np.float64)
+        count += len(block)
+    return total / max(count, 1)

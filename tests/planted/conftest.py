@@ -1,0 +1,5 @@
+"""The untrained networks and the archive of discs that evaluation is tested on."""
+
+from tests.evaluation.conftest import images, snapshot, subject
+
+__all__ = ["images", "snapshot", "subject"]

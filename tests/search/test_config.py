@@ -1,0 +1,30 @@
+"""The settings of a search: what cannot be meant is refused, and what was meant is read back."""
+
+from __future__ import annotations
+
+import pytest
+
+from stylex.core.errors import ConfigError
+from stylex.search.config import SearchConfig
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"selection": "notebook"}, "--selection notebook is for a search of single coordinates"),
+        ({"torgb": True, "method": "eigenfind"}, "--torgb is for a search of single coordinates"),
+        ({"method": "stylespace", "selection": "together"}, "which has its own ranking"),
+        ({"recall": 1.0}, "--recall is 1, but must be between 0 and 1"),
+        ({"shift_range": 0.0}, "--shift-range is 0, but must be a number above 0"),
+        ({"shift_range": float("inf")}, "--shift-range is inf"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(wrong: dict[str, object], said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        SearchConfig(**wrong)  # type: ignore[arg-type]
+
+
+def test_settings_are_read_back_from_what_an_explanation_records() -> None:
+    config = SearchConfig(target="boot", method="attfind", selection="together", torgb=True, shift_range=0.5)
+    assert SearchConfig.from_json({"verb": "find", "run": "runs/shoes", **config.to_json()}) == config
+    assert SearchConfig.from_json({"target": "boot"}) == SearchConfig(target="boot")

@@ -1,0 +1,58 @@
+"""The table of methods: what it offers is what the command line offers, and every row searches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from importlib.resources import as_file, files
+from typing import get_args
+
+import numpy as np
+import pytest
+
+from stylex.classifiers.load import load_classifier
+from stylex.core.errors import SearchError
+from stylex.data.archive import open_images
+from stylex.models.snapshot import Snapshot, load_snapshot
+from stylex.search.class_search import search_classes
+from stylex.search.config import MethodName, SearchConfig, Selection
+from stylex.search.encoding import encode_set, latents_of
+from stylex.search.methods import METHODS, method, method_of, prepared_as
+from stylex.search.subject import TrainedSubject
+
+
+@pytest.fixture(scope="module")
+def shoes() -> Iterator[tuple[Snapshot, TrainedSubject]]:
+    with as_file(files("stylex") / "demo_data") as folder:
+        snapshot = load_snapshot(folder / "snapshot")
+        yield snapshot, TrainedSubject.of(snapshot, load_classifier(folder / "classifier"))
+
+
+def test_the_table_holds_what_can_be_asked_for() -> None:
+    assert tuple(METHODS) == get_args(MethodName)
+    for row in METHODS.values():
+        assert "attfind" in row.rankings
+        assert set(row.rankings) <= set(get_args(Selection))
+    with pytest.raises(SearchError, match="no method 'gradients'; the methods are directions, attfind"):
+        method("gradients")
+
+
+@pytest.mark.parametrize("name", [name for name in METHODS if METHODS[name].layer])
+def test_every_family_of_directions_is_searched_and_found_again(shoes, name) -> None:
+    plain, subject = shoes
+    with as_file(files("stylex") / "demo_data") as folder:
+        images = open_images(folder / "shoes.zip")
+        images = images.subset(np.linspace(0, len(images) - 1, 10).astype(int))
+    snapshot = METHODS[name].prepare(plain, lambda: latents_of(subject, images))
+    assert method_of(snapshot.space) == name
+    prepared = TrainedSubject.of(snapshot, subject.classifier)
+    assert {snapshot.space.coordinate(int(i)).layer for i in prepared.indices} == {METHODS[name].layer}
+    found = search_classes(prepared, encode_set(prepared, images), SearchConfig(method=name), (0, 1))
+    assert found is not None
+    assert [task.target for task in found.tasks] == [0, 1]
+    assert prepared_as(snapshot.space, plain).space.to_json() == snapshot.space.to_json()
+
+
+def test_single_coordinates_are_those_of_a_plain_snapshot(shoes) -> None:
+    plain, _ = shoes
+    assert method_of(plain.space) == "attfind"
+    assert prepared_as(plain.space, plain) is plain
