@@ -1,4 +1,5 @@
-# make demo: explain a real classifier on real photographs. make test: what CI runs, with make check.
+# make demo: explain a real classifier on real photographs. make test: what CI runs, with make check and
+# make test-browser (the explorer in Chromium).
 # make docs: write the reference pages anew from the code.
 
 PYTHON ?= python3
@@ -8,13 +9,16 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet -c const
 INSTALLED := $(VENV)/.installed
 INSTALLED_DEV := $(VENV)/.installed-dev
 
-.PHONY: demo test test-slow check docs clean
+.PHONY: demo test test-browser test-slow check docs clean
 
 demo: $(INSTALLED)
 	$(BIN)/stylex demo --out stylex-demo
 
 test: $(INSTALLED_DEV)
-	$(BIN)/python -m pytest -m "not slow"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m "not slow and not browser"
+
+test-browser: $(INSTALLED_DEV)
+	$(BIN)/python -m pytest -m "browser and not slow"
 
 test-slow: $(INSTALLED_DEV)
 	$(BIN)/python -m pytest -m slow

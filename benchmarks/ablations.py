@@ -53,7 +53,7 @@ from stylex.evaluation.subject import subject_of
 from stylex.metrics.interval import mean_interval
 from stylex.models.snapshot import Snapshot, load_snapshot
 from stylex.planted.changes import factor_changes
-from stylex.planted.images import planted_family
+from stylex.planted.families import planted_family
 from stylex.planted.truth import truth
 from stylex.search.choosing import choose_to_search
 from stylex.search.class_search import search_classes
@@ -415,7 +415,8 @@ class Bench:
         kind = planted_family(self.drawing.family)
         strengths = np.array(json.loads((self.work / "strengths.json").read_text()))
         causes = [kind.factors.index(name) for name in kind.causes]
-        changes = factor_changes(subject, self.drawing.reader(self.work), measured.s, first)
+        reader = self.drawing.reader(self.work)
+        changes = factor_changes(subject, reader, measured.s, first, noise=self.drawing.noise(reader))
         scored = truth(changes, strengths, causes, seed=self.options.seed)
         return {
             "scores": scored.figures() | {"recall_x_purity": scored.recall_x_purity},

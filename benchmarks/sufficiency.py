@@ -62,8 +62,8 @@ def main() -> None:
             result[f"{name}_to_{label}"] = row | control.figures()
             print(
                 f"{label}, {name}: {len(ranking)} attributes turn {flips.fraction:.1%} of {flips.images} other images, "
-                f"as many random coordinates {control.equal_range.mean():.1%} (equal range), "
-                f"{control.equal_length.mean():.1%} (equal length)"
+                f"random directions as long {control.fractions.mean():.1%} (standard deviation "
+                f"{control.fractions.std():.1%})"
             )
     if options.json:
         print(json.dumps(result))

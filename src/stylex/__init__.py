@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from stylex.core.stylespace import StyleCoordinate, StyleSpace
     from stylex.data import ImageSet, open_images
     from stylex.models.snapshot import Snapshot, load_snapshot
+    from stylex.store.evaluation import read_evaluation
     from stylex.store.folder import read_explanation, write_explanation
     from stylex.training.config import PRESETS, TrainConfig
 
@@ -70,6 +71,7 @@ _HOMES = {
     "stylex.core.stylespace": ("StyleCoordinate", "StyleSpace"),
     "stylex.data": ("ImageSet", "open_images"),
     "stylex.models.snapshot": ("Snapshot", "load_snapshot"),
+    "stylex.store.evaluation": ("read_evaluation",),
     "stylex.store.folder": ("read_explanation", "write_explanation"),
     "stylex.training.config": ("PRESETS", "TrainConfig"),
 }
@@ -86,7 +88,7 @@ __all__ = [  # noqa: RUF022 (the order a person meets them)
     "Evaluation",
     "StyleCoordinate", "StyleSpace",
     "Studio", "Turn", "Frame",
-    "read_explanation", "write_explanation",
+    "read_explanation", "write_explanation", "read_evaluation",
     "Listener", "StylexError",
     "__version__",
 ]  # fmt: skip

@@ -7,7 +7,6 @@ torch) are imported inside the verbs, so that this module, and the command line 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -17,18 +16,14 @@ from stylex.core.progress import Found, Listener, silent
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-    from torch import nn
 
-    from stylex.classifiers import ClassifierSpec
     from stylex.core.evaluation import Evaluation
     from stylex.core.explanation import Explanation
     from stylex.core.studio import Studio
     from stylex.data.prepare import PrepareSummary
+    from stylex.opening import ClassifierLike, ClassifierSpecLike
     from stylex.training.config import TrainConfig
     from stylex.training.held_out import Panel
-
-    ClassifierLike = str | Path | nn.Module | Callable[..., Any]
-    ClassifierSpecLike = ClassifierSpec | str | Path
 else:  # names for those who read the signatures at run time, without what they would import
     ClassifierLike = ClassifierSpecLike = Evaluation = Explanation = PrepareSummary = Studio = TrainConfig = Any
 
@@ -153,7 +148,7 @@ def train(
     data: str | Path,
     classifier: ClassifierLike,
     out: str | Path,
-    preset: str = "small-32",
+    preset: str | None = None,
     kimg: float | None = None,
     config: TrainConfig | None = None,
     classifier_spec: ClassifierSpecLike | None = None,
@@ -171,7 +166,8 @@ def train(
         classifier: the classifier to explain: ``package.module:callable``, a TorchScript file or a ``.pt2``
             program; in Python also a module or a function.
         out: the run's folder: snapshots, panels, ``stats.jsonl`` and the state to resume from.
-        preset: the settings to start from: ``tiny-16``, ``small-32``, ``medium-64``, ``large-128`` or ``paper-256``.
+        preset: the settings to start from: ``tiny-16``, ``small-32``, ``medium-64``, ``large-128`` or ``paper-256``;
+            not given: the first one for images of the data's resolution.
         kimg: how long to train, in thousands of images shown; not given: as the preset says.
         config: all the settings, instead of a preset.
         classifier_spec: a JSON file that says what the classifier takes and gives (labels, input size, mean
@@ -191,14 +187,15 @@ def train(
     from stylex.classifiers import check_classifier, describe, fingerprint, load_classifier
     from stylex.data import open_images
     from stylex.opening import device_of, spec_of
-    from stylex.training.config import resolved
+    from stylex.training.config import preset_for, resolved
     from stylex.training.loop import train_networks
     from stylex.training.rehearsal import plan
     from stylex.training.state import images_seen
 
     place, folder = device_of(device), Path(out)
     images = open_images(data)
-    options = resolved(preset, config, kimg=kimg, seed=seed)
+    start = preset if preset is not None or config is not None else preset_for(images.resolution)
+    options = resolved(start, config, kimg=kimg, seed=seed)
     if images.resolution != options.model.resolution:
         raise ConfigError(
             f"{data} holds images of {images.resolution} px, but the settings are for {options.model.resolution} px; "
@@ -290,16 +287,16 @@ def find(
         torgb: search the styles of the ToRGB layers too.
         shift_range: how far each coordinate is moved: 1 is to the observed extreme.
         realism: reject attributes that move the discriminator's logit by more than this (not given: reject none).
-        method: ``directions`` tries directions in w along which images vary independently, and tells only those
-            whose effect is no accident and no trifle; ``attfind`` searches single style coordinates, as published;
+        method: ``directions`` tries ICA directions in w, and tells only those whose effect is
+            significant and large enough to matter; ``attfind`` searches single style coordinates, as published;
             ``eigenfind`` tries the 20 directions that change the generator's styles most, and ranks them by itself.
         search: ``exact`` moves every coordinate on every image; ``screened`` only those that a screen by gradients
             keeps, and says how many of the strongest it holds (``eigenfind``: ranks on some of the images); ``auto``
             is exact where that takes minutes.
-        recall: the share of the strongest moves that a screen must hold, as estimated on images searched in full.
+        recall: the fraction of the strongest moves that a screen must hold, as estimated on images searched in full.
         precision: ``bf16`` draws in bfloat16 where the hardware has it and effects change by 2% of the largest at
             most, measured on some moves of one image; a screen's survivors are measured in ``float32`` anyway.
-        classifier_spec: a JSON file that describes the classifier, as of ``train``.
+        classifier_spec: a JSON file that describes the classifier, as in ``train``.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:1``.
         overwrite: replace an explanation folder that is already there.
         listener: hears the progress.
@@ -396,9 +393,9 @@ def explain(
         attributes: how many attributes to look for.
         torgb: search the styles of the ToRGB layers too.
         shift_range: how far each coordinate is moved: 1 is to the observed extreme.
-        method: ``directions`` moves what varies independently between images, ``attfind`` single style coordinates.
+        method: ``directions`` moves along ICA directions in w, ``attfind`` single style coordinates.
         fit: how a photograph becomes square: ``crop`` its centre, or ``pad`` it, as ``prepare`` did.
-        classifier_spec: a JSON file that describes the classifier, as of ``train``.
+        classifier_spec: a JSON file that describes the classifier, as in ``train``.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:1``.
         overwrite: replace an explanation folder that is already there.
         listener: hears the progress.
@@ -502,8 +499,8 @@ def evaluate(
         images: where it searches itself, how many images to search on.
         measured: how many other images to measure on.
         attributes: where it searches itself, how many attributes to look for towards each class.
-        method: where it searches itself, along what, as of ``find``.
-        selection: how it then chooses attributes from the effects, as of ``find``.
+        method: where it searches itself, along what, as in ``find``.
+        selection: how it then chooses attributes from the effects, as in ``find``.
         torgb: search the styles of the ToRGB layers too, and draw random coordinates from them.
         shift_range: where it searches itself, how far each coordinate is moved.
         extractor: what images are compared with: ``classifier`` (its own features), a program's file such as
@@ -511,7 +508,7 @@ def evaluate(
         without: parts to leave out, with commas: reconstruction, realism, sufficiency, own, attack, significance,
             sparsity, observer, stability.
         seed: of everything random.
-        classifier_spec: a JSON file that describes the classifier, as of ``train``.
+        classifier_spec: a JSON file that describes the classifier, as in ``train``.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:1``.
         overwrite: replace an evaluation that is already in ``out``.
         listener: hears the progress.
@@ -673,7 +670,7 @@ def open_studio(
         classifier: where the classifier is now, if it has moved since the training; Python code
             (``package.module:callable``) always, since no code is imported because a run names it.
         images: how many images of ``data`` to choose from, spread over its test part.
-        classifier_spec: a JSON file that describes the classifier, as of ``train``.
+        classifier_spec: a JSON file that describes the classifier, as in ``train``.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:1``.
         listener: hears warnings.
 
@@ -685,7 +682,7 @@ def open_studio(
         SearchError: the explanation was made with another snapshot.
     """
     from stylex.live.studio import LiveStudio
-    from stylex.opening import Run, device_of
+    from stylex.opening import Run, device_of, record
     from stylex.store.folder import read_explanation
 
     if str(run) == "demo" and not Path(run).exists():
@@ -693,9 +690,9 @@ def open_studio(
         run, data = shipped / "snapshot", data or shipped / "shoes.zip"
         classifier = classifier or shipped / "classifier"
     found = None if explanation is None else read_explanation(explanation)
-    opened = Run.open(
-        run, classifier=classifier, classifier_spec=classifier_spec, device=device_of(device), listener=listener
-    )
+    place = device_of(device)
+    listener(Found(message=f"loading the networks of {run}"))
+    opened = Run.open(run, classifier=classifier, classifier_spec=classifier_spec, device=place, listener=listener)
     if found is not None:
         opened = opened.explaining(found, str(explanation))
     chosen = None
@@ -713,10 +710,8 @@ def open_studio(
         folder=None if explanation is None else Path(explanation),
         images=chosen,
         repeat={
-            "run": str(run),
-            "data": None if data is None else str(data),
+            **record(run, data, classifier, classifier_spec),
             "explanation": None if explanation is None else str(explanation),
-            "classifier": str(classifier) if isinstance(classifier, str | Path) else None,
         },
     )
 
@@ -734,7 +729,7 @@ def explore(
 ) -> Any:
     """Turn knobs in a notebook: the explorer of ``serve`` in a cell, without a port.
 
-    Live in Jupyter, VS Code, Colab and marimo. Needs ``pip install 'stylex[notebook]'``.
+    Live in Jupyter, VS Code, Colab and marimo. Needs anywidget and starlette (the extra ``notebook``).
 
     Args:
         run: a run's folder (its newest snapshot is used) or one snapshot; ``demo``: what comes with the package.
@@ -743,7 +738,7 @@ def explore(
         classifier: where the classifier is now, if it has moved since the training; Python code
             (``package.module:callable``) always, since no code is imported because a run names it.
         images: how many images of ``data`` to choose from, spread over its test part.
-        classifier_spec: a JSON file that describes the classifier, as of ``train``.
+        classifier_spec: a JSON file that describes the classifier, as in ``train``.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:1``.
         listener: hears warnings.
 
@@ -786,7 +781,7 @@ def serve(
     """Turn knobs in the browser: a page on this machine, until Ctrl-C.
 
     Images of the archive, of the explanation and one's own photographs can be chosen; the explanation's attributes
-    are knobs, and an image's own are found on request. Needs ``pip install 'stylex[ui]'``.
+    are knobs, and an image's own are found on request. Needs starlette and uvicorn (the extra ``ui``).
 
     Args:
         run: a run's folder (its newest snapshot is used) or one snapshot; ``demo``: what comes with the package.
@@ -798,7 +793,7 @@ def serve(
         host: the address to listen at; another than this machine's own asks everybody for a token.
         port: the port to listen at; taken by something else: the next free one. 0: any.
         no_browser: only say the address; do not open a browser.
-        classifier_spec: a JSON file that describes the classifier, as of ``train``.
+        classifier_spec: a JSON file that describes the classifier, as in ``train``.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:1``.
         listener: hears the address.
 

@@ -185,10 +185,12 @@ def device_of(name: str) -> str:
         device = torch.device(name)
     except RuntimeError:
         raise ConfigError(f"no device {name!r}; expected auto, cpu, cuda or cuda:1") from None
-    if device.type not in ("cpu", "cuda"):
-        raise ConfigError(f"device {name} is not supported; expected auto, cpu, cuda or cuda:1")
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise ConfigError(f"device {name} is not on this machine ({torch.cuda.device_count()} GPUs); try auto or cpu")
+    try:
+        (torch.zeros(2, device=device) + 1).sum().item()
+    except Exception as error:  # each kind of device has its own way to say that it is not there, or only a shell
+        raise ConfigError(f"device {name} cannot be used on this machine; try auto or cpu") from error
     return name
 
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import pickle
+import random
 import sys
 import textwrap
 import warnings
 import zipfile
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -19,11 +22,13 @@ from torch import Tensor, nn
 from stylex.classifiers import (
     Classifier,
     ClassifierSpec,
+    SmallCNN,
     check_classifier,
     describe,
     fingerprint,
     load_classifier,
     load_recorded,
+    save_small_classifier,
 )
 from stylex.classifiers.programs import _is_plain_expression
 from stylex.core.errors import ClassifierError
@@ -196,7 +201,10 @@ def test_torchscript_gives_no_maps(conv: nn.Module, make_spec: Spec, x: Tensor, 
         ("zip.pt2", "not a torch.export program"),
         ("short.pt2", "not a torch.export program"),
         ("state.pth", "weights alone are no program"),
-        ("model.onnx", "weights alone are no program"),
+        ("model.onnx", "ONNX is not opened: export the model with torch.export"),
+        ("model.keras", "Keras is not opened"),
+        ("model.h5", "Keras is not opened"),
+        ("model.safetensors", "weights alone are no program"),
         ("bare.pt2", "comes without a spec"),
         ("wrong.pt2", "unknown key color"),
         ("nojson.pt2", "cannot be read"),
@@ -206,7 +214,7 @@ def test_a_bad_file_is_one_line(conv: nn.Module, make_spec: Spec, tmp_path: Path
     torch.save(conv.state_dict(), tmp_path / "state.pt")
     torch.save(conv.state_dict(), tmp_path / "state.pth")
     torch.save(conv, tmp_path / "module.pt")
-    for text in ("text.pt", "text.pt2", "model.onnx"):
+    for text in ("text.pt", "text.pt2", "model.onnx", "model.keras", "model.h5", "model.safetensors"):
         (tmp_path / text).write_text("not a program")
     (tmp_path / "empty.pt2").write_bytes(b"")
     with zipfile.ZipFile(tmp_path / "zip.pt2", "w") as archive:
@@ -224,6 +232,50 @@ def test_a_bad_file_is_one_line(conv: nn.Module, make_spec: Spec, tmp_path: Path
     with pytest.raises(ClassifierError, match=says) as caught:
         load_classifier(tmp_path / name)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("suffix", [".pt", ".pt2"])
+def test_a_program_that_is_damaged_inside_is_one_line_and_kills_nothing(
+    conv: nn.Module, make_spec: Spec, tmp_path: Path, suffix: str
+) -> None:
+    path = tmp_path / f"model{suffix}"
+    (export if suffix == ".pt2" else script)(conv, path)
+    whole = path.read_bytes()
+    rng = random.Random(0)
+    for _ in range(40):
+        at, n = rng.randrange(len(whole)), rng.randrange(1, 300)
+        path.write_bytes(whole[:at] + rng.choice([b"", bytes(n), rng.randbytes(n)]) + whole[at + n :])
+        with suppress(ClassifierError):
+            load_classifier(path, make_spec())
+
+
+@pytest.mark.parametrize("what", ["pipe", "device", "loop"])
+@pytest.mark.parametrize("name", ["m.pt", "m.pt.json", "small/classifier.json", "small/weights.safetensors"])
+def test_what_is_no_file_is_not_opened(conv: nn.Module, make_spec: Spec, tmp_path: Path, name: str, what: str) -> None:
+    script(conv, tmp_path / "m.pt")
+    (tmp_path / "m.pt.json").write_text(json.dumps(make_spec().to_json()))
+    small = SmallCNN(channels=3, k=3, resolution=16, width=4)
+    save_small_classifier(Classifier(small, make_spec()), tmp_path / "small")
+    path = tmp_path / name
+    path.unlink()
+    if what == "pipe":
+        os.mkfifo(path)
+    else:
+        path.symlink_to({"device": "/dev/zero", "loop": path.name}[what])
+    with pytest.raises(ClassifierError):
+        load_classifier(tmp_path / ("small" if name.startswith("small") else "m.pt"))
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, '{"a":' * 100_000, "9" * 5000, "\xff"])
+def test_json_of_any_depth_is_one_line(conv: nn.Module, tmp_path: Path, text: str) -> None:
+    script(conv, tmp_path / "m.pt")
+    (tmp_path / "m.pt.json").write_bytes(text.encode("latin-1"))
+    (tmp_path / "small").mkdir()
+    (tmp_path / "small" / "classifier.json").write_bytes(text.encode("latin-1"))
+    (tmp_path / "small" / "weights.safetensors").touch()
+    for name in ("m.pt", "small"):
+        with pytest.raises(ClassifierError):
+            load_classifier(tmp_path / name)
 
 
 class Bomb:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -77,6 +78,23 @@ def test_ctrl_c_says_what_holds(monkeypatch: pytest.MonkeyPatch, capsys: pytest.
     replace_report(monkeypatch, raising(KeyboardInterrupt()))
     assert main(REPORT) == 130
     assert capsys.readouterr().err == "stylex: interrupted; nothing was written\n"
+
+
+def test_sigterm_says_what_holds(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    replace_report(monkeypatch, lambda *given, **more: signal.raise_signal(signal.SIGTERM))
+    assert main(REPORT) == 143
+    assert capsys.readouterr().err == "stylex: told to end; nothing was written\n"
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_ctrl_c_works_where_the_shell_began_with_it_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        replace_report(monkeypatch, lambda *given, **more: signal.raise_signal(signal.SIGINT))
+        assert main(REPORT) == 130
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def test_a_fault_of_our_own_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,12 +5,16 @@ from __future__ import annotations
 import functools
 import inspect
 import json
+import os
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
+import stylex
 from stylex import api
 from stylex.cli.parser import build_parser, parse, verb_parsers
 from stylex.cli.verbs import VERBS, function_of
@@ -70,6 +74,17 @@ def test_a_preset_gives_the_settings_and_options_change_them() -> None:
     base = PRESETS["medium-64"]
     command = parse([*TRAIN, "--preset", "medium-64", "--schedule.batch", "8", "--mirror", "true", "--seed", "3"])
     assert command.call["config"] == replace(base, schedule=replace(base.schedule, batch=8), mirror=True, seed=3)
+
+
+def test_without_a_preset_the_settings_are_those_for_the_resolution_of_the_data(tmp_path: Path) -> None:
+    for place in range(12):
+        picture = tmp_path / "photos" / "ab"[place % 2] / f"{place}.png"
+        picture.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("L", (64, 64), place * 20).save(picture)
+    stylex.prepare(tmp_path / "photos", tmp_path / "a.zip")  # of 64 px, as nothing else is said
+    train = ["train", "--data", str(tmp_path / "a.zip"), "--classifier", "m:f", "--out", "runs/a"]
+    assert parse(train).call["config"] == PRESETS["medium-64"]
+    assert parse([*train, "--preset", "tiny-16"]).call["config"] == PRESETS["tiny-16"]
 
 
 def test_the_command_line_wins_over_the_file(tmp_path: Path) -> None:
@@ -146,3 +161,49 @@ def test_a_config_file_that_means_nothing_is_refused_in_one_line(tmp_path: Path,
         parse(["train", "--config", str(file)])
     assert said in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["64,48,32,16", "[64,48,32,16]", "(64, 48, 32, 16)", "[64, 48, 32, 16]"])
+def test_lists_are_taken_as_the_help_shows_them(text: str) -> None:
+    for form in (["--model.encoder-widths", text], [f"--model.encoder_widths={text}"]):
+        assert parse([*TRAIN, *form]).call["config"].model.encoder_widths == (64, 48, 32, 16)
+
+
+def test_the_help_shows_lists_as_they_can_be_typed(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        parse(["train", "--help"])
+    shown = " ".join(capsys.readouterr().out.split())
+    default = re.search(r"feature channels of the generator at 4, 8, ... px. \(default: ([^)]*)\)", shown)
+    assert default is not None
+    given = parse([*TRAIN, "--model.generator-widths", default[1]]).call["config"]
+    assert given.model.generator_widths == parse(TRAIN).call["config"].model.generator_widths
+
+
+PAIRS = zip("abcdefgh", "bcdefghi", strict=True)
+BOMB = "a: &a [1,1,1,1,1,1,1,1,1]\n" + "".join(f"{y}: &{y} [{','.join(['*' + x] * 9)}]\n" for x, y in PAIRS)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (BOMB, "names for other parts of the file"),
+        ("[" * 100_000, "too many brackets"),
+        ("kimg: " + "9" * 5000, "not readable"),
+        ("a: 1\n" * 200_000 + "b" * 1_000_000, "larger than 1 MiB"),
+        ("loss: 5\n", "loss"),
+        ("? [a]\n: 1\n", "not readable|expected"),
+        ("kimg: \x00", "not readable"),
+    ],
+    ids=["aliases", "deep", "digits", "large", "no group", "list as a name", "null"],
+)
+def test_a_settings_file_that_is_a_trap_is_refused_in_one_line(tmp_path: Path, text: str, says: str) -> None:
+    (tmp_path / "c.yaml").write_text(text)
+    with pytest.raises(ConfigError, match=says) as caught:
+        parse([*TRAIN, "--config", str(tmp_path / "c.yaml")])
+    assert "\n" not in str(caught.value)
+
+
+def test_a_settings_file_that_is_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "c.yaml")
+    with pytest.raises(ConfigError, match="not a regular file"):
+        parse([*TRAIN, "--config", str(tmp_path / "c.yaml")])

@@ -25,3 +25,10 @@ def test_the_tree_in_the_docstring_is_the_tree() -> None:
 def test_the_first_line_of_another_error_is_never_empty() -> None:
     assert first_line(ValueError("one\ntwo")) == "one"
     assert first_line(ValueError()) == "ValueError"
+
+
+def test_a_message_of_any_length_is_cut_in_the_middle_and_keeps_its_remedy() -> None:
+    message = str(StylexError(f"no preset '{'9' * 6000}'; choose one of these"))
+    assert len(message) < 4100
+    assert message.startswith("no preset '9")
+    assert message.endswith("choose one of these")

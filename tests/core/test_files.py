@@ -16,7 +16,7 @@ import pytest
 
 from stylex.core import files
 from stylex.core.errors import DataError, StoreError
-from stylex.core.files import check_writable, new_file, new_folder, write_whole
+from stylex.core.files import check_writable, is_inside, new_file, new_folder, read_whole, write_whole
 
 
 @contextmanager
@@ -322,3 +322,30 @@ def test_a_file_in_the_way_stays(tmp_path: Path) -> None:
         (building / "file").write_text("new")
     assert names(tmp_path) == ["file"]
     assert (tmp_path / "file").read_text() == "mine"
+
+
+# Reading.
+
+
+def test_only_regular_files_of_a_bearable_size_are_read(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"12345")
+    assert read_whole(tmp_path / "file", largest=5) == b"12345"
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "loop").symlink_to("loop")
+    (tmp_path / "device").symlink_to("/dev/zero")
+    wrong = {"pipe": "not a regular file", "device": "not a regular file", "loop": "symbolic links", ".": "directory"}
+    wrong |= {"none": "No such file", "a\0b": "null character", "x" * 300: "too long"}
+    for name, words in wrong.items():
+        with pytest.raises(OSError, match=words):
+            read_whole(tmp_path / name)
+    with pytest.raises(OSError, match="larger than 0 MiB"):
+        read_whole(tmp_path / "file", largest=4)
+
+
+def test_a_path_is_inside_with_all_links_followed(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "out").symlink_to("..")
+    (tmp_path / "in" / "loop").symlink_to("loop")
+    assert is_inside(tmp_path / "in" / "none", tmp_path / "in")
+    for name in ("out/file", "loop", "../other", "a\0b"):
+        assert not is_inside(tmp_path / "in" / name, tmp_path / "in"), name

@@ -7,6 +7,7 @@ import struct
 import threading
 import warnings
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ import torch
 from PIL import Image
 
 from stylex.core.errors import DataError
+from stylex.data import images as images_module
 from stylex.data.images import (
     PictureError,
     check_resolution,
@@ -242,6 +244,7 @@ BAD = {
     "corrupt pixels": (GOOD[:100] + b"\xff" * 40 + GOOD[140:], "damaged or truncated"),
     "bomb": (png_header(50_000, 50_000), "million allowed"),
     "bomb that Pillow would warn of": (png_header(12_000, 10_000), "million allowed"),
+    "a row of pixels": (png_header(1, 70_000), "one side above 65535"),
     "32-bit numbers": (encoded(Image.new("I", (20, 20), 100_000), "TIFF"), "expected 16 bit"),
     "float out of range": (encoded(Image.new("F", (20, 20), -3), "TIFF"), "expected 0..1 or 0..255"),
     "not a number": (encoded(Image.new("F", (20, 20), float("nan")), "TIFF"), "not finite"),
@@ -304,3 +307,33 @@ def test_warnings_are_quiet_inside_and_back_afterwards_whichever_thread_leaves_l
     leave.set()
     thread.join()
     assert warnings.filters == before
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "CMYK"])
+def test_a_large_picture_needs_little_more_memory_than_itself(mode: str) -> None:
+    data = encoded(Image.new(mode, (5000, 5000), 77 if mode == "L" else (77, 50, 20, 9)[: len(mode)]), "TIFF")
+
+    def memory(which: str) -> int:
+        return int(Path("/proc/self/status").read_text().partition(f"{which}:")[2].split()[0]) * 1024
+
+    Path("/proc/self/clear_refs").write_text("5")  # the peak is counted from here
+    before = memory("VmRSS")
+    read(data)
+    own = 25_000_000 * (1 if mode == "L" else 4)
+    made_anew = mode in ("RGBA", "CMYK")
+    assert memory("VmHWM") - before < len(data) + own * (2.2 if made_anew else 1.2) + 60_000_000
+
+
+def test_bands_of_a_large_picture_give_the_same_as_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    image = Image.fromarray(rng.integers(0, 256, (90, 70, 4), dtype=np.uint8))
+    whole = read_picture(encoded(image), "x", resolution=32, channels=None)
+
+    def sevens(image: Image.Image) -> Iterator[Image.Image]:
+        for top in range(0, image.height, 7):
+            yield image.crop((0, top, image.width, min(top + 7, image.height)))
+
+    monkeypatch.setattr(images_module, "_strips", sevens)
+    bands = read_picture(encoded(image), "x", resolution=32, channels=None)
+    np.testing.assert_array_equal(bands.pixels, whole.pixels)
+    assert (bands.content, bands.notes) == (whole.content, whole.notes)

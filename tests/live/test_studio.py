@@ -186,7 +186,7 @@ def test_kept_features_change_nothing(searched) -> None:
 
     def fresh(cache_bytes: int) -> StyleEditor:
         return StyleEditor(
-            editor.subject,
+            studio._subject,
             torch.cat([editor.style(image) for image in images]),
             images,
             editor.attributes,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import os
 import pickle
 import resource
 import shutil
@@ -202,6 +203,11 @@ def cut(path: Path, size: int) -> None:
     path.write_bytes(path.read_bytes()[:size])
 
 
+def replaced(path: Path, by: str) -> None:
+    path.unlink()
+    os.mkfifo(path) if by == "pipe" else path.symlink_to(by)
+
+
 CONST = "generator.synthesis.const"
 
 
@@ -253,6 +259,17 @@ CONST = "generator.synthesis.const"
         (lambda f: edit(f, lambda d: d["discriminator"].pop("c_dim")), "c_dim is missing"),
         (lambda f: edit(f, lambda d: d["generator"].update(c_dim=True)), "c_dim is True"),
         (lambda f: edit(f, lambda d: d["generator"].update(class_layers=[])), r"class_layers is \[\]"),
+        (lambda f: edit(f, lambda d: d["generator"].update(mapping_layers=65536)), "more layers than weights"),
+        (lambda f: edit(f, lambda d: d["discriminator"].update(mapping_layers=65536)), "more layers than weights"),
+        (lambda f: edit(f, lambda d: d["generator"].update(mapping_layers=10**400)), "more layers than weights"),
+        (lambda f: edit(f, lambda d: d.update(nimg=10**400)), "nimg is beyond"),
+        (lambda f: edit(f, lambda d: d.update(figures={"kl": 10**400})), "figures are not numbers"),
+        (lambda f: replaced(f / "snapshot.json", "pipe"), "snapshot.json"),
+        (lambda f: replaced(f / "snapshot.json", "/dev/zero"), "snapshot.json"),
+        (lambda f: replaced(f / "snapshot.json", "snapshot.json"), "snapshot.json"),
+        (lambda f: replaced(f / "weights.safetensors", "pipe"), "weights.safetensors is damaged"),
+        (lambda f: replaced(f / "weights.safetensors", "/dev/zero"), "weights.safetensors is damaged"),
+        (lambda f: replaced(f / "weights.safetensors", "weights.safetensors"), "weights.safetensors is damaged"),
         (lambda f: edit(f, lambda d: d.update(space=[])), "not its generator's"),
         (lambda f: edit(f, lambda d: d["space"].reverse()), "not its generator's"),
         (lambda f: edit(f, lambda d: d["space"][0].update(name="b4.conv9")), "not its generator's"),

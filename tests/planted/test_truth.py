@@ -22,7 +22,57 @@ def table(rows: list[list[float]], effects: list[float], claimed: list[bool] | N
         changes=changes,
         effects=np.repeat(np.array(effects, dtype=np.float64)[:, None], N, axis=1),
         claimed=np.array([True] * len(rows) if claimed is None else claimed, dtype=np.bool_),
+        noise=np.full(5, 0.01),
     )
+
+
+def purity(changes: np.ndarray, noise: float = 0.0) -> float:
+    """Of one attribute, from its changes ``n f``."""
+    measured = FactorChanges(
+        changes=changes[None].astype(np.float64),
+        effects=np.ones((1, len(changes))),
+        claimed=np.ones(1, dtype=np.bool_),
+        noise=np.full(changes.shape[1], noise),
+    )
+    return truth(measured, STRENGTHS, CAUSES, draws=2).purity.value
+
+
+def alternating(rows: int) -> np.ndarray:
+    """+1 on half of the images, -1 on the others."""
+    return np.where(np.arange(rows) % 2, 1.0, -1.0)
+
+
+def test_a_move_that_raises_a_factor_on_half_the_images_and_lowers_it_on_the_others_is_impure() -> None:
+    changes = np.zeros((N, 5))
+    changes[:, 0] = 0.5
+    assert purity(changes) == pytest.approx(1)
+    changes[:, 3] = alternating(N)  # its mean is 0: by signed means the move would be pure
+    assert purity(changes) == pytest.approx(0.5 / 1.5)
+    # The same of the main factor alone: what it does alike is a small part of what it does.
+    changes[:, 3] = 0
+    changes[:, 0] = 0.5 + 2 * alternating(N)
+    assert purity(changes) == pytest.approx(0.5 / 2)
+
+
+def test_purity_is_the_same_whichever_way_the_images_go() -> None:
+    same, opposite = np.zeros((N, 5)), np.zeros((N, 5))
+    same[:, 1], opposite[:, 1] = 1.0, 1.0
+    same[:, 2], opposite[:, 2] = 0.4, 0.4 * alternating(N)
+    assert purity(opposite) == pytest.approx(purity(same)) == pytest.approx(1 / 1.4)
+
+
+def test_the_readers_noise_makes_no_move_impure() -> None:
+    random = np.random.default_rng(0)
+    rows, deviation = 4000, 0.2
+    pure = random.normal(0, deviation, (rows, 5))
+    noise = deviation * math.sqrt(2 / math.pi)
+    pure[:, 0] += 1.0
+    assert purity(pure) < 0.65
+    assert purity(pure, noise) > 0.9
+    # A change beside the noise is seen as large as it is.
+    mixed = pure.copy()
+    mixed[:, 4] += random.normal(0, 0.5, rows)
+    assert purity(mixed, noise) == pytest.approx(1 / (1 + 0.5 * math.sqrt(2 / math.pi)), abs=0.06)
 
 
 def test_the_truth_scores_one_throughout() -> None:
@@ -62,7 +112,9 @@ def test_only_the_first_count_but_every_claim_does() -> None:
 
 
 def test_nothing_found_is_silent_and_recalls_nothing() -> None:
-    nothing = FactorChanges(changes=np.zeros((0, N, 5)), effects=np.zeros((0, N)), claimed=np.zeros(0, dtype=np.bool_))
+    nothing = FactorChanges(
+        changes=np.zeros((0, N, 5)), effects=np.zeros((0, N)), claimed=np.zeros(0, dtype=np.bool_), noise=np.zeros(5)
+    )
     found = truth(nothing, STRENGTHS, CAUSES, draws=20)
     assert (found.recall.value, found.silence.value, found.false_claims) == (0, 1, 0)
     assert math.isnan(found.precision.value)
@@ -73,7 +125,9 @@ def test_changes_that_differ_from_image_to_image_make_intervals_wide() -> None:
     random = np.random.default_rng(0)
     changes = np.zeros((1, N, 5))
     changes[0, :, 0], changes[0, :, 3] = random.normal(0.5, 1, N), random.normal(0.5, 1, N)
-    measured = FactorChanges(changes=changes, effects=np.ones((1, N)), claimed=np.ones(1, dtype=np.bool_))
+    measured = FactorChanges(
+        changes=changes, effects=np.ones((1, N)), claimed=np.ones(1, dtype=np.bool_), noise=np.zeros(5)
+    )
     found = truth(measured, STRENGTHS, CAUSES, draws=200)
     assert found.precision.low < found.precision.high
     assert found.purity.low < found.purity.value < found.purity.high

@@ -1,103 +1,97 @@
-"""Claims: a real effect is claimed, an accident, a trifle and a two-way effect are not."""
+"""Claims: a real effect is claimed; chance, a trifle, a two-way effect and what any move would do are not."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import hashlib
+from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
-from stylex.core.errors import SearchError
-from stylex.core.stylespace import StyleLayer, StyleSpace
 from stylex.search.claims import claim
-from stylex.search.effects import Effects
+from stylex.search.effects import measure_effects
 from stylex.search.task import Task
 
-SPACE = StyleSpace([StyleLayer(name="independent", kind="direction", resolution=0, channels=20)])
-MakeEffects = Callable[..., Effects]
+
+def task_of(world, classifier=None, target: int = 1) -> Task:
+    subject = world.subject if classifier is None else replace(world.subject, classifier=classifier)
+    return Task.of(subject, world.s, measure_effects(subject, world.s, image_ids=world.ids), target)
 
 
-def table(n: int = 60, noise: float = 0.0, seed: int = 0) -> np.ndarray:
-    """Effects [n, 2, 20, 2], none but noise."""
-    return np.random.default_rng(seed).normal(size=(n, 2, 20, 2)) * noise
+class Reads:
+    """A classifier of the style values themselves: log odds of class 1 as a function of them."""
+
+    def __init__(self, world, odds) -> None:
+        self.world, self.odds = world, odds
+
+    def logits(self, x):
+        s = x.flatten(1) @ self.world.synthesis.directions.T / self.world.synthesis.scale
+        odds = self.odds(s)
+        return torch.stack([-odds / 2, odds / 2], dim=1)
 
 
-def base(n: int = 60) -> np.ndarray:
-    """Log odds of standard deviation 2, class 0 predicted."""
-    odds = -3 + 2 * np.random.default_rng(1).normal(size=n).clip(-1.4, 1.4)
-    return np.stack([-odds / 2, odds / 2], axis=1)
+def test_a_direction_that_drives_is_claimed_the_way_it_does(make_world) -> None:
+    world = make_world(n=80, channels=(6, 4))
+    ranking = claim(task_of(world, Reads(world, lambda s: 2 * s[:, 4] - s[:, 7] - 1)))
+    assert [attribute.name for attribute in ranking] == ["b4.conv0:4+", "b4.conv1:1-"]
+    assert ranking[0].effect > ranking[1].effect > 0
+    assert all(attribute.significance < 0.01 for attribute in ranking)
+    assert "2 of 10 directions" in ranking.finding
+    assert len(claim(task_of(world, Reads(world, lambda s: 2 * s[:, 4] - s[:, 7] - 1)), num=1)) == 1
 
 
-def test_a_direction_that_drives_is_claimed_the_way_it_does(make_effects: MakeEffects) -> None:
-    values = table(noise=0.1)
-    values[:, 1, 4, 1] += 2
-    values[:, 0, 4, 1] -= 2
-    values[:, 0, 7, 1] += 1
-    values[:, 1, 7, 1] -= 1
-    ranking = claim(Task(effects=make_effects(values, base()), target=1, space=SPACE, labels=("a", "b")))
-    assert [attribute.name for attribute in ranking] == ["independent:4+", "independent:7-"]
-    assert ranking[0].effect == pytest.approx(2, abs=0.1)
-    assert ranking[0].significance is not None
-    assert ranking[0].significance < 0.01
-    assert "2 of 20 directions" in ranking.finding
+def test_a_trifle_is_not_claimed(make_world) -> None:
+    world = make_world(n=80, channels=(6, 4))
+    ranking = claim(task_of(world, Reads(world, lambda s: 3 * s[:, 2] + 0.05 * s[:, 5])))
+    assert [attribute.name for attribute in ranking] == ["b4.conv0:2+"]
+    # Sure of nothing: the odds of no image are doubled.
+    assert len(claim(task_of(world, Reads(world, lambda s: 0.01 * s[:, 2])))) == 0
 
 
-def test_accidents_and_trifles_are_not_claimed(make_effects: MakeEffects) -> None:
-    values = table(noise=2.0)  # large on each image, nothing on average
-    values[:, 1, 3, 1] = 0.1  # the same on all images, but small
-    values[:, 0, 3, 1] = -0.1
-    assert len(claim(Task(effects=make_effects(values, base()), target=1, space=SPACE, labels=("a", "b")))) == 0
+def test_what_raises_the_target_both_ways_is_not_claimed(make_world) -> None:
+    world = make_world(n=80, channels=(6, 4))
+    assert len(claim(task_of(world, Reads(world, lambda s: 3 * s[:, 3].abs() - 4)))) == 0
 
 
-def test_an_attribute_doubles_the_odds_at_least(make_effects: MakeEffects) -> None:
-    values = table()
-    for column, logits in ((3, 0.65), (6, 0.75)):  # times 1.9, times 2.1
-        values[:, 1, column, 1], values[:, 0, column, 1] = logits, -logits
-    ranking = claim(Task(effects=make_effects(values, base()), target=1, space=SPACE, labels=("a", "b")))
-    assert [attribute.name for attribute in ranking] == ["independent:6+"]
+class Hash:
+    """Answers a hash of the picture, at a spread of log odds that a real classifier has."""
+
+    def logits(self, x):
+        digests = [hashlib.sha256(picture.numpy().tobytes()).digest()[:4] for picture in x]
+        odds = torch.tensor([int.from_bytes(digest, "big") / 2**32 * 12 - 6 for digest in digests])
+        return torch.stack([-odds / 2, odds / 2], dim=1)
 
 
-def test_what_raises_the_target_both_ways_is_not_claimed(make_effects: MakeEffects) -> None:
-    values = table()
-    values[:, :, 5, 1] = 2
-    assert len(claim(Task(effects=make_effects(values, base()), target=1, space=SPACE, labels=("a", "b")))) == 0
+@pytest.mark.parametrize("target", [0, 1])
+def test_a_hash_of_the_picture_is_driven_by_nothing(make_world, target) -> None:
+    for seed in range(5):
+        world = make_world(n=80, channels=(6, 4), seed=seed)
+        task = task_of(world, Hash(), target)
+        # Images that are not the target can hardly move anywhere but towards it: signs alone would claim all moves.
+        assert (task.searched.table(target).mean(axis=0) > 0.5).mean() > 0.9
+        assert len(claim(task)) == 0
 
 
-def test_a_classifier_that_tells_nothing_apart_is_driven_by_nothing(make_effects: MakeEffects) -> None:
-    values = table()
-    values[:, 1, 2, 1], values[:, 0, 2, 1] = 0.04, -0.04  # twice its deviation over the images
-    ranking = claim(Task(effects=make_effects(values, 0.01 * base()), target=1, space=SPACE, labels=("a", "b")))
-    assert len(ranking) == 0
-    assert ranking.finding.startswith("Nothing found: none of 20 directions drives the classifier towards 'b'")
+def test_a_confident_classifier_without_a_reason_is_driven_by_nothing(make_world) -> None:
+    claimed = 0
+    for seed in range(6):
+        world = make_world(n=80, channels=(6, 4), seed=seed)
+        random = torch.Generator().manual_seed(seed)
+        waves, phase = 2 * torch.randn(10, 60, generator=random), 6.3 * torch.rand(60, generator=random)
+        weight = torch.randn(60, generator=random)
+
+        def odds(s, waves=waves, phase=phase, weight=weight):
+            return torch.sin(s[:, :10] @ waves + phase) @ weight
+
+        claimed += len(claim(task_of(world, Reads(world, odds))))
+    assert claimed == 0
 
 
-def test_false_discoveries_are_few(make_effects: MakeEffects) -> None:
-    claimed = [
-        len(
-            claim(
-                Task(
-                    effects=make_effects(table(n=12, noise=1.0, seed=i), base(12)),
-                    target=1,
-                    space=SPACE,
-                    labels=("a", "b"),
-                )
-            )
-        )
-        for i in range(20)
-    ]
-    assert sum(count > 0 for count in claimed) <= 3
-
-
-def test_a_sure_classifier_is_measured_in_log_odds(make_effects: MakeEffects) -> None:
-    values = table()
-    values[:, 1, 0, 1], values[:, 0, 0, 1] = 30, -30
-    assert len(claim(Task(effects=make_effects(values, 30 * base()), target=1, space=SPACE, labels=("a", "b")))) == 1
-
-
-def test_mistakes_are_told(make_effects: MakeEffects) -> None:
-    with pytest.raises(SearchError, match="class 2 does not exist"):
-        claim(Task(effects=make_effects(table(), base()), target=2, space=SPACE, labels=("a", "b")))
-
-
-def test_no_images_no_claims(make_effects: MakeEffects) -> None:
-    assert len(claim(Task(effects=make_effects(table(), base()), target=0, space=SPACE, labels=("a", "b")))) == 0
+def test_nobody_to_move_is_nothing_found(make_world) -> None:
+    world = make_world(n=12, channels=(6, 4))
+    task = task_of(world, Reads(world, lambda s: s[:, 0] * 0 - 5), target=0)
+    ranking = claim(task)
+    assert (len(ranking), ranking.images) == (0, 0)
+    assert ranking.finding.startswith("Nothing found: none of 10 directions drives the classifier towards 'cat'")
+    assert np.isfinite(ranking.explained)

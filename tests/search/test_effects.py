@@ -314,15 +314,22 @@ def test_what_a_lost_process_left_is_measured_when_called_again(make_world, tmp_
 def test_bfloat16_is_refused_where_it_is_not_exact_enough(network, monkeypatch) -> None:
     monkeypatch.setattr("stylex.search.moves.has_fast_bf16", lambda place: True)
     synthesis, judge, space, s = network
-    exact = measure_effects(Subject(synthesis=synthesis, classifier=judge, space=space), s, image_ids=list("abc"))
+    subject = Subject(synthesis=synthesis, classifier=judge, space=space)
+    exact = measure_effects(subject, s, image_ids=list("abc"))
     heard: list[Event] = []
-    options = {"image_ids": list("abc"), "precision": "bf16", "listener": heard.append}
+    options = {"image_ids": list("abc"), "listener": heard.append}
     refused = stream_effects(
-        Subject(synthesis=synthesis, classifier=judge, space=space), s, **options, how=Measuring(tolerance=0.0)
+        subject,
+        s,
+        **options,
+        how=Measuring(precision="bf16", tolerance=0.0),
     )
     np.testing.assert_array_equal(refused.values, exact.values)
     granted = stream_effects(
-        Subject(synthesis=synthesis, classifier=judge, space=space), s, **options, how=Measuring(tolerance=0.2)
+        subject,
+        s,
+        **options,
+        how=Measuring(precision="bf16", tolerance=0.2),
     )
     assert 0 < np.abs(granted.values - exact.values).max() < 0.2 * np.abs(exact.values).max()
     said = [event.message for event in heard if isinstance(event, Found)]
@@ -330,7 +337,10 @@ def test_bfloat16_is_refused_where_it_is_not_exact_enough(network, monkeypatch) 
     assert "drawn in bfloat16" in said[1]
     monkeypatch.setattr("stylex.search.moves.has_fast_bf16", lambda place: False)
     slow = stream_effects(
-        Subject(synthesis=synthesis, classifier=judge, space=space), s, **options, how=Measuring(tolerance=0.2)
+        subject,
+        s,
+        **options,
+        how=Measuring(precision="bf16", tolerance=0.2),
     )
     np.testing.assert_array_equal(slow.values, exact.values)
     assert "no bfloat16 in hardware" in [event.message for event in heard if isinstance(event, Found)][2]

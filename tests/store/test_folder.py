@@ -6,6 +6,9 @@ import dataclasses
 import json
 import math
 import os
+import struct
+import tracemalloc
+import zipfile
 from collections.abc import Callable, Mapping
 from importlib import resources
 from pathlib import Path
@@ -14,6 +17,7 @@ from typing import Any
 import jsonschema
 import numpy as np
 import pytest
+from PIL import Image
 
 from stylex.core.errors import StoreError
 from stylex.core.explanation import Explanation
@@ -220,6 +224,13 @@ def _put(*keys: str | int, value: Any) -> Callable[[dict[str, Any]], None]:
         (_put("space", "layers", 0, "channels", value=9), "statistics.npz is damaged"),
         (_put("space", "statistics", value="../s.npz"), "not a file inside"),
         (_put("figures", "agreement", value="high"), r"\$.figures"),
+        (_put("ranking", "attributes", 0, "target", value=0.0), r"attributes\[0\].target"),
+        (_put("space", "layers", 0, "channels", value=8.0), r"layers\[0\].channels"),
+        (_put("ranking", "attributes", 0, "target", value=10**400), "cannot be read"),
+        (_put("figures", "agreement", value=10**400), "cannot be read"),
+        (_put("images", 0, "original", value="."), "manifest.json names '.'|is missing"),
+        (_put("images", 0, "original", value="a\0b"), "not a file inside|is missing"),
+        (_put("images", 0, "original", value="x" * 300), "is damaged|is missing"),
     ],
 )
 def test_a_damaged_manifest_is_named(folder: Path, change: Callable[[dict[str, Any]], None], words: str) -> None:
@@ -253,6 +264,56 @@ def test_a_missing_or_damaged_file_is_named(folder: Path, tmp_path: Path) -> Non
             read_explanation(folder)
         file.write_bytes(data)
     read_explanation(folder)
+
+
+@pytest.mark.parametrize("what", ["pipe", "loop", "device", "folder"])
+@pytest.mark.parametrize("name", ["manifest.json", "statistics.npz", "images/test-0/original.png"])
+def test_what_is_no_file_is_not_opened(folder: Path, name: str, what: str) -> None:
+    (folder / name).unlink()
+    if what == "pipe":
+        os.mkfifo(folder / name)
+    elif what == "folder":
+        (folder / name).mkdir()
+    else:
+        (folder / name).symlink_to({"loop": Path(name).name, "device": "/dev/zero"}[what])
+    with pytest.raises(StoreError, match=Path(name).name):
+        read_explanation(folder)
+
+
+def npy(shape: str, kind: str = "<f4", data: bytes = b"") -> bytes:
+    header = f"{{'descr': '{kind}', 'fortran_order': False, 'shape': {shape}, }}\n".encode()
+    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header + data
+
+
+@pytest.mark.parametrize(
+    "member",
+    [
+        npy("(10000000000000,)"),
+        npy("(20,)", "|O", b"." * 80),
+        npy("(20,)", "<U9999999"),
+        npy("(4, 5)", data=bytes(80)),
+        npy("(20,)", data=bytes(79)),
+        npy("(20,", data=bytes(80)),
+        npy("(20,)", data=bytes(60_000_000)),
+        b"no array",
+    ],
+    ids=range(8),
+)
+def test_statistics_that_declare_something_else_are_refused_unread(folder: Path, member: bytes) -> None:
+    with zipfile.ZipFile(folder / "statistics.npz", "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in ("minimum", "maximum", "mean", "std"):
+            archive.writestr(f"{name}.npy", member)
+    tracemalloc.start()
+    with pytest.raises(StoreError, match=r"statistics\.npz is damaged"):
+        read_explanation(folder)
+    assert tracemalloc.get_traced_memory()[1] < 10_000_000
+    tracemalloc.stop()
+
+
+def test_pictures_of_two_sizes_are_refused(folder: Path) -> None:
+    Image.new("RGB", (8, 8)).save(folder / "images" / "test-1" / "original.png")
+    with pytest.raises(StoreError, match=r"original\.png is 8 x 8 pixels, others are 16 x 16 pixels"):
+        read_explanation(folder)
 
 
 def test_a_link_does_not_lead_out(folder: Path, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from stylex.core.errors import ConfigError
-from stylex.training.config import PRESETS, TrainConfig, preset, resolved
+from stylex.training.config import PRESETS, TrainConfig, preset, preset_for, resolved
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -26,6 +26,13 @@ def test_no_such_preset() -> None:
         ConfigError, match="no preset 'huge'; the presets are tiny-16, small-32, medium-64, large-128, paper-256"
     ):
         preset("huge")
+
+
+def test_each_resolution_has_its_preset() -> None:
+    for config in PRESETS.values():
+        assert preset(preset_for(config.model.resolution)).model.resolution == config.model.resolution
+    with pytest.raises(ConfigError, match=r"no preset is for images of 48 px; the presets are tiny-16 \(16 px\)"):
+        preset_for(48)
 
 
 def test_length_and_seed_go_before_the_preset() -> None:

@@ -60,5 +60,5 @@ def test_an_address_that_cannot_be(served, host, port, words) -> None:
 def test_what_is_not_installed_is_said_with_the_remedy(monkeypatch) -> None:
     check_installed()
     monkeypatch.setattr(serving, "find_spec", lambda name: None)
-    with pytest.raises(ConfigError, match=r"needs starlette and uvicorn; install them: pip install 'stylex\[ui\]'"):
+    with pytest.raises(ConfigError, match=r"needs starlette and uvicorn; install them: pip install starlette uvicorn"):
         check_installed()

@@ -19,6 +19,7 @@ from stylex.classifiers.programs import load_exported, load_torchscript
 from stylex.classifiers.small import load_small_classifier
 from stylex.classifiers.spec import ClassifierSpec
 from stylex.core.errors import ClassifierError
+from stylex.core.files import read_whole
 
 Reference = str | os.PathLike[str] | nn.Module | Callable[..., Any]
 
@@ -27,7 +28,14 @@ _FORMS = (
     "or a folder with classifier.json and weights.safetensors"
 )
 _TORCHSCRIPT = (".pt", ".ts", ".torchscript")
-_SUFFIXES = (*_TORCHSCRIPT, ".pt2", ".pth", ".ckpt", ".bin", ".pkl", ".safetensors", ".onnx", ".h5", ".keras")
+_OTHER_PROGRAMS = {
+    ".onnx": "ONNX is not opened: export the model with torch.export.save from PyTorch, or convert it (onnx2torch)",
+    ".keras": "Keras is not opened: a classifier must be a PyTorch program, since gradients go through it",
+    ".h5": "Keras is not opened: a classifier must be a PyTorch program, since gradients go through it",
+    ".tflite": "TensorFlow Lite is not opened: a classifier must be a PyTorch program, since gradients go through it",
+    ".pb": "TensorFlow is not opened: a classifier must be a PyTorch program, since gradients go through it",
+}
+_SUFFIXES = (*_TORCHSCRIPT, ".pt2", ".pth", ".ckpt", ".bin", ".pkl", ".safetensors", *_OTHER_PROGRAMS)
 
 
 def load_classifier(reference: Reference, spec: ClassifierSpec | None = None) -> Classifier:
@@ -194,7 +202,8 @@ def _from_file(path: Path, spec: ClassifierSpec | None) -> Classifier:
     elif suffix in _TORCHSCRIPT:
         load = load_torchscript
     else:
-        raise ClassifierError(f"cannot load a classifier from {path}: weights alone are no program; {_FORMS}")
+        reason = _OTHER_PROGRAMS.get(suffix, "weights alone are no program")
+        raise ClassifierError(f"cannot load a classifier from {path}: {reason}; {_FORMS}")
     spec = spec or _sidecar(path)
     return Classifier(load(path), spec)
 
@@ -216,8 +225,8 @@ def read_spec(path: Path) -> ClassifierSpec:
         ClassifierError: the file cannot be read, or is not a spec.
     """
     try:
-        given = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        given = json.loads(read_whole(path, largest=2**24))
+    except (OSError, ValueError, RecursionError) as error:
         raise ClassifierError(f"the spec {path} cannot be read: {_reason(error)}") from error
     try:
         return ClassifierSpec.from_json(given)

@@ -9,6 +9,7 @@ import json
 import logging
 import re
 import warnings
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +19,7 @@ import torch
 from torch import nn
 
 from stylex.core.errors import ClassifierError
+from stylex.core.files import read_whole
 
 
 def load_torchscript(path: Path) -> nn.Module:
@@ -27,11 +29,13 @@ def load_torchscript(path: Path) -> nn.Module:
         ClassifierError: the file is not TorchScript, e.g. a pickled module or weights alone.
     """
     content = _content(path)
+    if damaged := _damaged_record(content):
+        raise ClassifierError(f"{path} is damaged at its record {damaged}: copy it or save it again")
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=".*torch.jit.*", category=DeprecationWarning)
             module: nn.Module = torch.jit.load(io.BytesIO(content), map_location="cpu")
-    except (RuntimeError, ValueError) as error:
+    except Exception as error:  # whatever a damaged archive makes of the reader
         raise ClassifierError(
             f"{path} is not a TorchScript program; a pickled module or weights alone are not opened, since unpickling "
             "runs code: save it with torch.export.save as a .pt2 program, or give pkg.module:callable"
@@ -64,6 +68,15 @@ def load_exported(path: Path) -> nn.Module:
     return module
 
 
+def _damaged_record(content: bytes) -> str | None:
+    """The first record of a zip whose checksum is wrong: torch reads such records, and dies of some of them."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            return archive.testzip()
+    except Exception as error:  # zipfile, zlib and friends raise nearly anything on damaged data
+        return "list" if isinstance(error, zipfile.BadZipFile) and content[:2] == b"PK" else None
+
+
 @contextmanager
 def _quiet() -> Iterator[None]:
     """torch.export logs warnings of its own; a failure is told by the exception."""
@@ -78,7 +91,7 @@ def _quiet() -> Iterator[None]:
 
 def _content(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        return read_whole(path)
     except OSError as error:
         raise ClassifierError(f"{path} cannot be read: {error.strerror or error}") from error
 
@@ -111,7 +124,7 @@ def _why_not_open(content: bytes) -> str | None:
         if name.endswith(".json"):
             try:
                 tree = json.loads(reader.get_record(name))
-            except ValueError:
+            except (ValueError, RecursionError):
                 return f"its record {name} is not JSON"
             if reason := next(_hazards(tree), None):
                 return reason

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from stylex.classifiers.classifier import Classifier
 from stylex.classifiers.spec import ClassifierSpec
 from stylex.core.errors import ClassifierError
-from stylex.core.files import check_writable, new_folder
+from stylex.core.files import check_writable, new_folder, read_whole
 from stylex.core.progress import Done, Listener, Started, Step, silent
 
 FORMAT = "stylex-small-classifier"
@@ -310,7 +310,7 @@ def check_place(folder: Path, *, overwrite: bool) -> None:
 
 def _is_ours(folder: Path) -> bool:
     try:
-        record = json.loads((folder / "classifier.json").read_bytes())
+        record = json.loads(read_whole(folder / "classifier.json", largest=2**24))
     except (OSError, ValueError, RecursionError):
         return False
     return isinstance(record, dict) and record.get("format") == FORMAT
@@ -323,14 +323,14 @@ def load_small_classifier(folder: Path, spec: ClassifierSpec | None = None) -> C
         ClassifierError: the folder is missing, foreign or damaged.
     """
     try:
-        record = json.loads((folder / "classifier.json").read_text(encoding="utf-8"))
-        weights = (folder / "weights.safetensors").read_bytes()
+        record = json.loads(read_whole(folder / "classifier.json", largest=2**24))
+        weights = read_whole(folder / "weights.safetensors", largest=2**30)
     except OSError as error:
         raise ClassifierError(
             f"no classifier in {folder}: {error.strerror} ({Path(str(error.filename)).name}); "
             "a classifier folder holds classifier.json and weights.safetensors"
         ) from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ClassifierError(f"{folder / 'classifier.json'} is not JSON: {error}") from error
     if not isinstance(record, dict) or record.get("format") != FORMAT:
         raise ClassifierError(f"{folder / 'classifier.json'} does not describe a small classifier (format {FORMAT!r})")
@@ -345,9 +345,10 @@ def load_small_classifier(folder: Path, spec: ClassifierSpec | None = None) -> C
             "copy or train it again"
         )
     try:
-        model = SmallCNN(**_architecture(record.get("architecture")))
-        model.load_state_dict(load_tensors(weights))
-    except (SafetensorError, RuntimeError, TypeError) as error:
+        with torch.device("meta"):  # without memory until the weights are seen to fit
+            model = SmallCNN(**_architecture(record.get("architecture")))
+        model.load_state_dict(load_tensors(weights), assign=True)
+    except (SafetensorError, RuntimeError, TypeError, ValueError, KeyError) as error:
         raise ClassifierError(f"{folder}: the weights do not fit the architecture: {error}") from error
     return Classifier(model, spec or ClassifierSpec.from_json(record.get("spec", {})))
 

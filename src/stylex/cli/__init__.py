@@ -1,15 +1,19 @@
 """Floor 5: the command line, a thin layer over ``stylex.api``.
 
-Exit codes: 0 done; 2 a mistake the user can mend, told in one line on stderr; 130 interrupted; 1 a fault of
-stylex itself, with its traceback. Results go to stdout, everything else to stderr.
+Exit codes: 0 done; 2 a mistake the user can mend, told in one line on stderr; 130 interrupted; 143 told to
+end by SIGTERM; 1 a fault of stylex itself, with its traceback. Results go to stdout, everything else to stderr.
 """
 
 from __future__ import annotations
 
 import os
+import signal
 import sys
+import threading
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
 
 from stylex.core.errors import StylexError
 from stylex.core.progress import Event, Found
@@ -26,13 +30,43 @@ def main(argv: Sequence[str] | None = None) -> int:
         warnings.simplefilter("ignore")
     try:
         try:
-            return _run(arguments, debug=debug)
+            with _told_to_end():
+                return _run(arguments, debug=debug)
         finally:
             sys.stdout.flush()
     except BrokenPipeError:
         # Whoever read our output has gone (`stylex ... | head`): say nothing more, and do not fail on exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
+
+
+class _Terminated(BaseException):
+    """SIGTERM came: a batch system, a container or ``kill`` ends this command."""
+
+
+@contextmanager
+def _told_to_end() -> Iterator[None]:
+    """SIGTERM ends a command as Ctrl-C does; Ctrl-C does so too where the shell began with it ignored (``nohup``)."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    own = os.getpid()
+
+    def end(number: int, frame: FrameType | None) -> None:
+        if os.getpid() == own:
+            raise _Terminated
+        signal.signal(number, signal.SIG_DFL)  # a child process ends at once
+        signal.raise_signal(number)
+
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    signal.signal(signal.SIGTERM, end)
+    if before[signal.SIGINT] is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _run(arguments: list[str], *, debug: bool) -> int:
@@ -64,8 +98,10 @@ def _run(arguments: list[str], *, debug: bool) -> int:
             traceback.print_exc()
         print(f"stylex: error: {error}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, _Terminated) as end:
         then = command.verb.interrupted if command else "nothing was begun"
-        print(f"stylex: interrupted; {then}", file=sys.stderr)
-        return 130
+        how, code = ("told to end", 143) if isinstance(end, _Terminated) else ("interrupted", 130)
+        if first:
+            print(f"stylex: {how}; {then}", file=sys.stderr)
+        return code
     return 0

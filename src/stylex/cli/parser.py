@@ -1,7 +1,8 @@
 """From the signatures of ``stylex.api`` to a command line, and from a command line to a call.
 
 Options, their types, defaults and help come from the functions' signatures and docstrings, those of
-``train`` also from ``TrainConfig``; nothing is written twice. Torch is never imported here.
+``train`` also from ``TrainConfig``; nothing is written twice. Torch is not imported here, but for a
+``train`` without a preset, whose data say which one is meant.
 """
 
 from __future__ import annotations
@@ -11,7 +12,10 @@ import inspect
 import re
 import typing
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, fields, is_dataclass, replace
+from functools import cache
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NoReturn, cast
 
@@ -21,9 +25,10 @@ from jsonargparse import ArgumentParser, DefaultHelpFormatter, Namespace
 
 import stylex
 from stylex.cli.verbs import VERBS, Verb, function_of
-from stylex.core.errors import ConfigError
+from stylex.core.errors import ConfigError, StylexError
+from stylex.core.files import read_whole
 from stylex.core.progress import Listener
-from stylex.training.config import TrainConfig
+from stylex.training.config import TrainConfig, preset_for
 from stylex.training.config import preset as settings_of
 
 COMMON = ("config", "dry_run", "quiet", "verbose")
@@ -69,7 +74,7 @@ def parse(arguments: Sequence[str]) -> Command:
         ConfigError: an unknown command or option, or a value that cannot be meant.
         SystemExit: ``--help``, ``--version`` or ``--print_config`` were asked for, and answered.
     """
-    spelled = [_spelled(argument) for argument in arguments]
+    spelled = _bracketed([_spelled(argument) for argument in arguments])
     parser = build_parser(_in_files(spelled))
     chosen = parser.parse_args(spelled)
     name = chosen.verb
@@ -95,7 +100,7 @@ def _call(verb: Verb, options: Namespace) -> dict[str, Any]:
     parameters = [name for name in inspect.signature(function_of(verb)).parameters if name not in _NOT_OPTIONS]
     call = {name: options[name] for name in parameters}
     if verb.function == "train":
-        call["config"] = _configured(settings_of(options.preset), options)
+        call["config"] = _configured(settings_of(_preset(options.preset, options.data)), options)
     return call
 
 
@@ -150,14 +155,29 @@ def _verb_parser(verb: Verb, in_files: Mapping[str, Any]) -> ArgumentParser:
         else:
             _add_option(parser, parameter, types[name], text)
     if verb.function == "train":
-        preset = in_files.get("preset", inspect.signature(function).parameters["preset"].default)
-        _add_config(parser, settings_of(str(preset)), {parameter.name for parameter in parameters})
+        preset = _preset(in_files.get("preset"), in_files.get("data"))
+        _add_config(parser, settings_of(preset), {parameter.name for parameter in parameters})
     parser.add_argument(
         "--dry_run", action="store_true", help="say what would run, with every setting, and do nothing."
     )
     parser.add_argument("-q", "--quiet", action="store_true", help="no progress, only the result.")
     parser.add_argument("-v", "--verbose", action="store_true", help="show the traceback of an error, and warnings.")
     return parser
+
+
+def _preset(name: object, data: object) -> str:
+    """The preset whose settings are the defaults: the one named, or the first for the data's resolution.
+
+    Where the data cannot be read, or no preset fits it, this is ``small-32``: the verb says what is wrong.
+    """
+    if name is not None:
+        return str(name)
+    if data is not None and Path(str(data)).exists():
+        from stylex.data import open_images
+
+        with suppress(StylexError):
+            return preset_for(open_images(str(data)).resolution)
+    return "small-32"
 
 
 def _add_option(parser: ArgumentParser, parameter: inspect.Parameter, hint: Any, text: str) -> None:
@@ -206,6 +226,8 @@ def _configured(config: TrainConfig, options: Namespace) -> TrainConfig:
     for field in fields(config):
         part = getattr(config, field.name)
         if is_dataclass(part):
+            if not isinstance(options[field.name], Namespace):
+                raise ConfigError(f"{field.name}: expected a group of options, got {options[field.name]!r:.80}")
             values[field.name] = replace(cast(Any, part), **vars(options[field.name]))
         elif options[field.name] is not None:
             values[field.name] = options[field.name]
@@ -226,13 +248,14 @@ def _plain_text(text: str | None) -> str:
 
 
 def _in_files(arguments: Sequence[str]) -> dict[str, Any]:
-    """What the config files say, and the preset: both must be known before the options are read.
+    """What the config files say, the preset and the data: all must be known before the options are read.
 
     The preset sets the defaults of the training's settings; what stands bare on the command line cannot be set
     by a file while that line is read.
     """
     early = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
     early.add_argument("--preset")
+    early.add_argument("--data")
     early.add_argument("--config", action="append", default=[])
     try:
         given, _ = early.parse_known_args(list(arguments))
@@ -243,19 +266,38 @@ def _in_files(arguments: Sequence[str]) -> dict[str, Any]:
         known |= _read_config(path)
     if given.preset:
         known["preset"] = given.preset
+    if given.data:
+        known["data"] = given.data
+    if arguments[:1] != ["train"]:
+        known.pop("data", None)  # only a training's settings depend on it
     return known
+
+
+_LARGEST_CONFIG = 2**20
+_MOST_BRACKETS = 2000
+
+
+class _NoAliases(yaml.SafeLoader):
+    """YAML without ``*name``: a few lines of names for names would unfold to more than fits into memory."""
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        if self.check_event(yaml.AliasEvent):
+            raise yaml.YAMLError("names for other parts of the file (*name) are not read here")
+        return super().compose_node(parent, index)
 
 
 def _read_config(path: str) -> Mapping[str, Any]:
     try:
-        with open(path, encoding="utf-8") as file:
-            content = yaml.safe_load(file)
+        text = read_whole(Path(path), largest=_LARGEST_CONFIG).decode()
+        if text.count("[") + text.count("{") > _MOST_BRACKETS:
+            raise yaml.YAMLError("too many brackets for settings")
+        content = yaml.load(text, _NoAliases)
     except OSError as error:
         raise ConfigError(f"--config {path}: {error.strerror}; expected a YAML or JSON file") from error
     except UnicodeDecodeError as error:
         raise ConfigError(f"--config {path}: not a text file; expected YAML or JSON in UTF-8") from error
-    except yaml.YAMLError as error:
-        raise ConfigError(f"--config {path}: not readable as YAML or JSON: {error}") from error
+    except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
+        raise ConfigError(f"--config {path}: not readable as YAML or JSON: {str(error)[:300]}") from error
     if not isinstance(content, dict):
         raise ConfigError(f"--config {path}: expected lines like 'resolution: 32', got {type(content).__name__}")
     return content
@@ -272,6 +314,40 @@ def _spelled(argument: str) -> str:
     return "--" + name[2:].replace("-", "_") + equals + value
 
 
+def _bracketed(arguments: Sequence[str]) -> list[str]:
+    """Lists of numbers may come bare or in round brackets: ``--model.encoder-widths 64,64,32``."""
+    out: list[str] = []
+    for argument in arguments:
+        name, equals, value = argument.partition("=")
+        if equals and name in _list_options():
+            out.append(f"{name}={_in_brackets(value)}")
+        else:
+            out.append(_in_brackets(argument) if out and out[-1] in _list_options() else argument)
+    return out
+
+
+def _in_brackets(value: str) -> str:
+    bare = value.strip().removeprefix("(").removesuffix(")").strip().removesuffix(",")
+    return f"[{bare}]" if re.fullmatch(r"\d+(\s*,\s*\d+)+", bare) else value
+
+
+@cache
+def _list_options() -> frozenset[str]:
+    """The settings of a training that are lists."""
+    parts = [(field.name, hint) for field, hint in _hinted(TrainConfig) if is_dataclass(hint)]
+    return frozenset(
+        f"--{part}.{field.name}"
+        for part, kind in parts
+        for field, hint in _hinted(kind)
+        if typing.get_origin(hint) is tuple
+    )
+
+
+def _hinted(kind: Any) -> list[tuple[Any, Any]]:
+    hints = typing.get_type_hints(kind)
+    return [(field, hints[field.name]) for field in fields(kind)]
+
+
 def shown(option: str) -> str:
     """An option as help and messages write it."""
     return option if option == "--print_config" else option.replace("_", "-")
@@ -286,6 +362,8 @@ class _Help(DefaultHelpFormatter):
             return text
         if action.required:
             return f"{text} (required)"
+        if isinstance(action.default, tuple):  # as it is typed
+            return f"{text} (default: {','.join(map(str, action.default))})"
         if action.option_strings and action.nargs != 0 and action.default not in (None, argparse.SUPPRESS):
             return f"{text} (default: %(default)s)"
         return text

@@ -14,12 +14,16 @@ Each message says what was given, what was expected and the remedy, in one line.
 prints it and exits with code 2. A broken invariant of our own is an ``assert``, never one of these.
 """
 
+_LONGEST = 4000
+
 
 class StylexError(Exception):
     """A mistake the user can mend; the message is one line."""
 
     def __init__(self, message: str) -> None:
-        super().__init__(" ".join(message.split()))
+        line = " ".join(message.split())
+        # What was given may be of any length; the remedy stands at the end.
+        super().__init__(line if len(line) <= _LONGEST else f"{line[: _LONGEST // 2]} ... {line[-_LONGEST // 2 :]}")
 
 
 def first_line(error: BaseException) -> str:

@@ -15,6 +15,7 @@ import re
 import secrets
 import shutil
 import socket
+import stat
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -132,6 +133,36 @@ def check_writable(path: Path, *, error: type[StylexError] = StoreError) -> None
             probe.rmdir()
     except OSError as refusal:
         raise cannot_write(path, refusal, error) from refusal
+
+
+def read_whole(path: Path, *, largest: int = 2**36) -> bytes:
+    """The bytes of a regular file of at most ``largest`` bytes; a pipe, a device or a folder is never opened.
+
+    Raises:
+        OSError: it is none, is not there, is larger, does not fit into memory, or the system refuses.
+    """
+    if "\0" in str(path):
+        raise FileNotFoundError(errno.ENOENT, "no file has a null character in its name", str(path))
+    known = os.stat(path)
+    if stat.S_ISDIR(known.st_mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    if not stat.S_ISREG(known.st_mode):
+        raise OSError(errno.EINVAL, "it is not a regular file", str(path))
+    if known.st_size > largest:
+        raise OSError(errno.EFBIG, f"it is larger than {largest // 2**20} MiB", str(path))
+    try:
+        with open(path, "rb") as file:
+            return file.read(known.st_size)
+    except MemoryError:
+        raise OSError(errno.ENOMEM, "it does not fit into memory", str(path)) from None
+
+
+def is_inside(path: Path, folder: Path) -> bool:
+    """Whether a path, with all links followed, lies in a folder; False where links go in circles."""
+    try:
+        return path.resolve().is_relative_to(folder.resolve())
+    except (OSError, RuntimeError, ValueError):
+        return False
 
 
 def cannot_write(path: Path, refusal: OSError, error: type[StylexError] = StoreError) -> StylexError:

@@ -28,6 +28,8 @@ Fit = Literal["crop", "pad"]
 
 MAX_PIXELS = 100_000_000
 """Larger pictures are refused by their header, before anything of them is decoded."""
+MAX_SIDE = 65_535
+"""So are longer ones: of a picture of one row and millions of columns no square is worth looking at."""
 MAX_BYTES = 512 * 2**20
 """Larger files are refused unread."""
 RESOLUTIONS = (16, 32, 64, 128, 256)
@@ -170,8 +172,9 @@ def read_picture(
     """
     with quiet_pillow():
         upright, notes, range = _decode(file, name, max_pixels, whites)
-        size = f"{upright.mode} {upright.width} {upright.height} ".encode()
-        content = hashlib.sha256(size + upright.tobytes()).hexdigest()[:32]
+        digest = hashlib.sha256(f"{upright.mode} {upright.width} {upright.height} ".encode())
+        for strip in _strips(upright):
+            digest.update(strip.tobytes())
         if min(upright.size) < resolution:
             notes.append("smaller than the resolution: enlarged")
         square = _fit(upright, resolution, fit)
@@ -179,7 +182,10 @@ def read_picture(
             square = square.convert("L" if channels == 1 else "RGB")
         pixels = np.asarray(square)
     return ReadPicture(
-        pixels=pixels.reshape(resolution, resolution, -1), content=content, notes=tuple(notes), range=range
+        pixels=pixels.reshape(resolution, resolution, -1),
+        content=digest.hexdigest()[:32],
+        notes=tuple(notes),
+        range=range,
     )
 
 
@@ -234,6 +240,8 @@ def _decode(file: Path | bytes, name: str, max_pixels: int, whites: Whites | Non
         with Image.open(io.BytesIO(data), formats=_formats()) as image:
             if image.width * image.height > max_pixels:
                 raise PictureError(name, _too_many(f"{image.width} x {image.height} pixels", max_pixels))
+            if max(image.size) > MAX_SIDE:
+                raise PictureError(name, f"{image.width} x {image.height} pixels, one side above {MAX_SIDE}: refused")
             if image.width == 0 or image.height == 0:
                 raise PictureError(name, "it has no pixels")
             if _DNG_VERSION in getattr(image, "tag_v2", {}):  # what Pillow reads of it is its thumbnail
@@ -292,27 +300,46 @@ def _to_eight_bit(image: Image.Image, name: str, whites: Whites | None) -> _Eigh
     elif narrowed and mode in ("RGB", "RGBA", "LA"):
         range = _check_narrowed(image, name, whites)
     if image.mode in ("LA", "La", "RGBA", "RGBa", "PA") or "transparency" in image.info:
-        rgba = image.convert("RGBA")
-        if rgba.getchannel("A").getextrema() != (255, 255):
+        image, transparent = _on_white(image)
+        if transparent:
             notes.append("transparent: put on white")
-        image = Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB")
-    elif image.mode in ("1", "L"):
+    elif image.mode == "1":
         image = image.convert("L")
-    else:
+    elif image.mode not in ("L", "RGB"):
         if mode == "CMYK":
             notes.append("CMYK: converted to RGB")
         image = image.convert("RGB")
     return _grey_if_grey(image), notes, range
 
 
+def _strips(image: Image.Image) -> Iterator[Image.Image]:
+    """The picture in bands from top to bottom: what is done to a large one needs no second one in memory."""
+    rows = max(1, 2**22 // image.width)
+    for top in range(0, image.height, rows):
+        yield image.crop((0, top, image.width, min(top + rows, image.height)))
+
+
+def _on_white(image: Image.Image) -> tuple[Image.Image, bool]:
+    """A picture with an alpha channel as it looks on white, and whether anything of it is transparent."""
+    out, transparent, top = Image.new("RGB", image.size), False, 0
+    for strip in _strips(image):
+        rgba = strip.convert("RGBA")
+        transparent = transparent or rgba.getchannel("A").getextrema() != (255, 255)
+        out.paste(Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB"), (0, top))
+        top += strip.height
+    return out, transparent
+
+
 def _upright(image: Image.Image, notes: list[str]) -> Image.Image:
     try:
+        orientation = image.getexif().get(0x0112, 1)
+        if orientation not in range(2, 9):
+            return image
         turned = ImageOps.exif_transpose(image)
     except Exception:  # a damaged EXIF block does not spoil the pixels
         notes.append("damaged EXIF data ignored")
         return image
-    if image.getexif().get(0x0112, 1) in range(2, 9):
-        notes.append("turned upright by its EXIF data")
+    notes.append("turned upright by its EXIF data")
     return turned
 
 
@@ -369,9 +396,10 @@ def _check_narrowed(image: Image.Image, name: str, whites: Whites | None) -> Wid
 def _grey_if_grey(image: Image.Image) -> Image.Image:
     if image.mode == "L":
         return image
-    pixels = np.asarray(image)
-    for part in (pixels[::16, ::16], pixels):  # the sparse look settles nearly all coloured pictures
-        if not ((part[..., 0] == part[..., 1]).all() and (part[..., 1] == part[..., 2]).all()):
+    sparse = image.resize((-(-image.width // 16), -(-image.height // 16)), Image.Resampling.NEAREST)
+    for part in (sparse, *_strips(image)):  # the sparse look settles nearly all coloured pictures
+        pixels = np.asarray(part)
+        if not ((pixels[..., 0] == pixels[..., 1]).all() and (pixels[..., 1] == pixels[..., 2]).all()):
             return image
     return image.getchannel(0)
 
@@ -383,7 +411,8 @@ def _fit(image: Image.Image, resolution: int, fit: Fit) -> Image.Image:
         side = min(width, height)
         left, top = (width - side) // 2, (height - side) // 2
         # Cropped first: resizing a box of the whole would mix in what lies just outside it.
-        return image.crop((left, top, left + side, top + side)).resize((resolution, resolution), lanczos)
+        square = image if width == height else image.crop((left, top, left + side, top + side))
+        return square.resize((resolution, resolution), lanczos)
     scale = resolution / max(width, height)
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
     canvas = Image.new(image.mode, (resolution, resolution))  # black bars

@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import Protocol, runtime_checkable
 
 from stylex.core.errors import DataError
+from stylex.core.files import read_whole
 from stylex.data.images import MAX_BYTES, PictureError
 from stylex.data.index import is_nobodys
 
@@ -40,7 +41,7 @@ def open_tree(path: Path, *, leave_out: Path) -> Iterator[Tree]:
     if path.is_dir():
         yield _Folder(path, leave_out)
         return
-    if not path.exists():
+    if not path.is_file():  # nor is a pipe, which would be waited for
         raise DataError(f"there is no folder or zip {path}")
     if not zipfile.is_zipfile(path):
         raise DataError(f"{path} is neither a folder nor a readable zip")
@@ -56,7 +57,7 @@ class _Folder:
     def __init__(self, path: Path, leave_out: Path) -> None:
         self.path = path
         try:
-            found = sorted(_walk(path, leave_out.resolve()))
+            found = sorted(_walk(path, leave_out))
         except OSError as error:
             raise DataError(f"{error.filename or path} cannot be read ({error.strerror or error})") from None
         self._files = printable(found)
@@ -65,9 +66,7 @@ class _Folder:
     def read(self, name: str) -> bytes:
         path = self.path / self._files[name]
         try:
-            if path.stat().st_size > MAX_BYTES:
-                raise PictureError(name, f"larger than {MAX_BYTES // 2**20} MiB: refused")
-            return path.read_bytes()
+            return read_whole(path, largest=MAX_BYTES)
         except OSError as error:
             raise PictureError(name, f"cannot be read ({error.strerror or error})") from None
 
@@ -88,8 +87,15 @@ def _walk(root: Path, leave_out: Path) -> Iterator[str]:
         folders[:] = sorted(x for x in folders if not is_nobodys(x))
         for file in files:
             path = Path(folder, file)
-            if not is_nobodys(file) and path.is_file() and path.resolve() != leave_out:
+            if not is_nobodys(file) and path.is_file() and not _is_same(path, leave_out):
                 yield path.relative_to(root).as_posix()
+
+
+def _is_same(path: Path, other: Path) -> bool:
+    try:
+        return path.samefile(other)
+    except OSError:  # the other is not there
+        return False
 
 
 class _Zip:

@@ -43,7 +43,7 @@ from stylex.search.counterfactual import random_control, subset
 from stylex.search.decision import margin, predicted
 from stylex.search.effects import Effects, Measuring, measure_effects, shortlist
 from stylex.search.encoding import Encoded, encode, encode_set
-from stylex.search.shifts import apply_attributes, statistics_of
+from stylex.search.shifts import apply_attributes
 from stylex.search.subject import TrainedSubject
 from stylex.search.task import Task
 
@@ -457,25 +457,16 @@ class _Sheet:
                 turned = predicted(logits, target, self.output).astype(np.float64)
                 flips = mean_interval(turned, seed=self.options.seed)
                 self.add(f"sufficiency.top{top}_to_{label}", flips, images=len(s))
-            varying = (statistics_of(self.subject.space).std[self.subject.control] > 0).sum()
-            if varying < 2 * len(ranking):
-                continue  # not enough others to draw
             control = random_control(
-                self.subject,
-                s,
-                ranking,
-                target,
-                indices=self.subject.control,
-                draws=5,
-                seed=self.options.seed,
+                self.subject, s, ranking, target, indices=self.subject.indices, seed=self.options.seed
             )
-            for name, shares in (("range", control.equal_range), ("length", control.equal_length)):
-                self.add(
-                    f"sufficiency.random{len(ranking)}_equal_{name}_to_{label}",
-                    float(shares.mean()),
-                    images=control.images,
-                    note="mean of 5 draws of as many random coordinates",
-                )
+            self.add(
+                f"sufficiency.random{len(ranking)}_equal_length_to_{label}",
+                float(control.fractions.mean()),
+                images=control.images,
+                note=f"random directions moved as far, {len(control.fractions)} of them: standard deviation "
+                f"{control.fractions.std():.2f}",
+            )
 
     def own(self) -> None:
         """Share of images that attributes turn which were chosen for each image by itself."""

@@ -23,7 +23,7 @@ from safetensors.torch import save as save_tensors
 from torch import Tensor, nn
 
 from stylex.core.errors import SnapshotError, StylexError, first_line
-from stylex.core.files import new_folder
+from stylex.core.files import new_folder, read_whole
 from stylex.core.stylespace import StyleSpace, StyleStatistics
 from stylex.models.config import DiscriminatorConfig, EncoderConfig, GeneratorConfig, config_from_json
 from stylex.models.discriminator import Discriminator
@@ -202,16 +202,19 @@ def load_snapshot(path: str | Path) -> Snapshot:
     description = _description(folder / _JSON)
     weights_path = folder / _WEIGHTS
     try:
-        data = weights_path.read_bytes()
+        data = read_whole(weights_path)
         weights = load_tensors(data)
     except FileNotFoundError:
         raise SnapshotError(f"{weights_path} is missing; copy the whole snapshot folder") from None
-    except (OSError, SafetensorError, ValueError) as error:
+    except (OSError, SafetensorError, ValueError, KeyError, MemoryError) as error:
         raise SnapshotError(
             f"{weights_path} is damaged ({first_line(error)}); copy it again or use an older snapshot"
         ) from None
     try:
         _check_fields(description)
+        for name in ("generator", "discriminator"):  # each layer has a weight: a lie would build layers without end
+            if _layers(description[name]) > len(weights):
+                raise SnapshotError(f"its {name} has more layers than weights")
         # Without memory until the weights are seen to fit: a damaged file cannot ask for all there is.
         with torch.device("meta"):
             generator = Generator(config_from_json(GeneratorConfig, description["generator"]))
@@ -254,7 +257,7 @@ def load_snapshot(path: str | Path) -> Snapshot:
 
 def _description(path: Path) -> dict[str, Any]:
     try:
-        description = json.loads(path.read_text())
+        description = json.loads(read_whole(path, largest=2**27))
     except (OSError, ValueError, RecursionError) as error:
         raise SnapshotError(f"{path} cannot be read ({first_line(error)}); copy the snapshot again") from None
     if not isinstance(description, dict) or description.get("format") != FORMAT:
@@ -272,8 +275,16 @@ def _check_fields(description: Mapping[str, Any]) -> None:
             raise SnapshotError(f"{name} is missing")
         if not isinstance(description[name], kinds):
             raise SnapshotError(f"{name} is of type {type(description[name]).__name__}")
-    if not all(isinstance(value, int | float) for value in description["figures"].values()):
+    if not 0 <= description["nimg"] < 2**63:
+        raise SnapshotError("nimg is beyond what can be counted")
+    figures = description["figures"].values()
+    if not all(isinstance(value, float) or (isinstance(value, int) and abs(value) < 2**63) for value in figures):
         raise SnapshotError("figures are not numbers")
+
+
+def _layers(row: Mapping[str, Any]) -> int:
+    given = row.get("mapping_layers")
+    return given if isinstance(given, int) else 0
 
 
 def _fill(network: nn.Module, name: str, weights: Mapping[str, Tensor]) -> None:

@@ -7,7 +7,7 @@ spots" has a number. The rule that the classifier learned is known, with its str
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Bool, Float, Int64
@@ -29,20 +29,24 @@ class FactorChanges:
         changes: ``[attributes, images, factors]``, after less before, in standard deviations of the factor.
         effects: ``[attributes, images]``, change of the target's logit.
         claimed: which attributes are said to drive the classifier.
+        noise: mean absolute change that the reader sees of each factor where it does not change, in the same unit
+            (``changes.reader_noise``).
     """
 
     changes: Float[ndarray, "k n f"]
     effects: Float[ndarray, "k n"]
     claimed: Bool[ndarray, " k"]
+    noise: Float[ndarray, " f"]
 
     def __post_init__(self) -> None:
-        k, n, _ = self.changes.shape
+        k, n, f = self.changes.shape
         assert self.effects.shape == (k, n)
         assert self.claimed.shape == (k,)
+        assert self.noise.shape == (f,)
 
     def of(self, rows: Int64[ndarray, " r"]) -> FactorChanges:
         """The same on some of the images."""
-        return FactorChanges(changes=self.changes[:, rows], effects=self.effects[:, rows], claimed=self.claimed)
+        return replace(self, changes=self.changes[:, rows], effects=self.effects[:, rows])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +56,8 @@ class Truth:
     Attributes:
         recall: share of the causes that are the main factor of some attribute among the first ``top``.
         precision: share of those attributes whose main factor is a cause.
-        purity: mean share of an attribute's factor change that is its main factor's.
+        purity: mean over these attributes of the main factor's mean change, as a fraction of all factors' mean absolute
+            changes. Opposite changes on different images do not cancel in the latter, so they are impure.
         order: rank correlation over the causes of the strength that the attributes show with the rule's true one.
         silence: share of the ignored factors on which nothing is claimed.
         recall_x_purity: their product, 0 where nothing was found: what a whole explanation is judged by.
@@ -89,9 +94,10 @@ def truth(
 ) -> Truth:
     """Score a ranking against the causes that are known.
 
-    An attribute's change of a factor is its *mean* change over the images: what it does one way on one image and the
-    other way on the next is not what it stands for, and a reader's errors cancel. Its main factor is the one of the
-    largest change.
+    An attribute stands for what it does alike on all images: its main factor is the one of the largest *mean* change.
+    It is pure where nothing else happens: purity divides this mean change by the sum of the *mean absolute* changes of
+    all factors, each less the reader's noise. What goes up on one image and down on the next counts against it, also
+    where it is the main factor itself.
 
     Args:
         measured: what the attributes do, best first.
@@ -146,7 +152,8 @@ def _scores(
     counted = main[:top]
     changing = np.flatnonzero(counted >= 0)
     is_cause = np.isin(counted, list(causes))
-    share = [size[i, counted[i]] / size[i].sum() for i in changing]
+    total = np.maximum(_without_noise(np.abs(measured.changes).mean(axis=1), measured.noise), size)
+    share = [size[i, counted[i]] / total[i].sum() for i in changing]
     shown = np.zeros(len(causes))
     effect = np.abs(measured.effects.mean(axis=1, dtype=np.float64))
     for i in changing:
@@ -165,6 +172,11 @@ def _scores(
         "order": _rank_correlation(shown, np.abs(strengths[list(causes)])),
         "silence": float(np.mean([factor not in talked_of for factor in ignored])) if ignored else float("nan"),
     }
+
+
+def _without_noise(size: Float[ndarray, "k f"], noise: Float[ndarray, " f"]) -> Float[ndarray, "k f"]:
+    """Mean absolute changes without the reader's noise, in quadrature: exact where both are normal."""
+    return np.asarray(np.sqrt((size**2 - noise**2).clip(min=0)), dtype=np.float64)
 
 
 def _rank_correlation(a: Float[ndarray, " n"], b: Float[ndarray, " n"]) -> float:

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from stylex.core.attribute import AttributeRanking
 from stylex.core.evaluation import Evaluation, Measure
+from stylex.core.verdict import agreement_level
 from stylex.report.words import Check, name_of, share, technical
 
-_GOOD_AGREEMENT = 0.95
 _TOLD_APART = 0.8
 _HALF = 0.5
 
@@ -66,9 +66,8 @@ def _checks(evaluation: Evaluation) -> Iterator[Check]:
     """What the numbers say about trusting the explanation."""
     known = {measure.name: measure for measure in evaluation.measures if math.isfinite(measure.value)}
     if agreement := known.get("reconstruction.agreement"):
-        good = agreement.value >= _GOOD_AGREEMENT
         yield Check(
-            "good" if good else "warning",
+            agreement_level(agreement.value),
             f"The reconstruction gets the same answer as the photograph for {_about(agreement)} of {agreement.images} "
             "photographs that were never trained on.",
         )

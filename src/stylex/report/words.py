@@ -6,13 +6,13 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stylex.core.attribute import Attribute, AttributeRanking
 from stylex.core.explanation import Counterfactual, Explanation
+from stylex.core.verdict import Level, agreement_level
 
 _FEW_IMAGES = 30
 _SIGNIFICANT = 0.05
@@ -164,7 +164,7 @@ def flips_of(figures: Mapping[str, float]) -> list[Flips]:
 class Check:
     """One thing that speaks for or against the explanation."""
 
-    level: Literal["good", "care", "warning"]
+    level: Level
     text: str
 
 
@@ -201,12 +201,12 @@ def _faithful(e: Explanation) -> list[Check]:
         images = e.figures.get("images", math.nan)
         of = f"{int(images)} photographs" if math.isfinite(images) else "the photographs"
         text = f"The reconstruction gets the same answer as the photograph for {share(agreement)} of {of}."
-        if agreement >= 0.95:
+        if agreement_level(agreement) == "good":
             out.append(Check("good", text))
         else:
             out.append(
                 Check(
-                    "warning" if agreement < 0.9 else "care",
+                    agreement_level(agreement),
                     f"{text} The others lose or gain something that the classifier looks at, so part of what drives "
                     "it may be missing here. A longer training helps.",
                 )

@@ -1,16 +1,20 @@
-"""Which directions an explanation may claim: those whose effect is neither chance nor negligible."""
+"""Which directions an explanation may claim: those that do more than random ones, and both ways."""
 
 from __future__ import annotations
 
 import math
 
 import numpy as np
+import torch
 from jaxtyping import Float
 from numpy import ndarray
 
 from stylex.core.attribute import Attribute, AttributeRanking
-from stylex.metrics.significance import benjamini_hochberg, sign_flip
+from stylex.metrics.controls import at_equal_change, beside_controls, on_most
+from stylex.metrics.significance import benjamini_hochberg
+from stylex.search.controls import RandomMoves, random_moves
 from stylex.search.decision import log_odds
+from stylex.search.effects import EffectTable
 from stylex.search.task import Task
 
 FALSE_DISCOVERIES = 0.05
@@ -19,43 +23,47 @@ SMALL = 0.15
 """An effect below this fraction of the log odds' deviation over the images is negligible."""
 LEAST = math.log(2)
 """So is one that does not even double the odds, which takes an even chance to two in three."""
+_TESTED = 100
+"""Images on which moves are compared with random ones, at most."""
 
 
 def claim(task: Task, *, num: int | None = None) -> AttributeRanking:
     """Rank the directions that drive the classifier towards a class, strongest first, and leave out all others.
 
-    Each direction, each way, is tested on the images not predicted the target: is the mean change of the target's log
-    odds above zero (sign flips; false discovery rate over all tests), is it more than negligible, and does the opposite
-    way not raise the target as well, by half as much or more?
+    Each direction, each way, must hold on images not predicted the target: the mean change of the target's log odds
+    is more than negligible, and more than what random moves of the same images do that change the picture as much.
+    Over all images, whatever they are predicted, it must work both ways on most of them: raise the log odds, and lower
+    them when turned back. (Images not predicted the target can hardly move anywhere but towards it, so a mean above
+    zero says nothing; and a classifier that answers by accident has slopes, but no direction that means the same on
+    most images.)
 
     Args:
-        task: measured effects of the directions, and what to drive to.
+        task: measured effects of the directions, what to drive to, and the subject that draws random moves.
         num: attributes wanted at most (default: all that can be claimed).
 
     Returns:
-        Attributes with ``significance``, the q-value. An image counts as explained if one of them alone turns it.
+        Attributes with ``significance``, the q-value (false discovery rate over all moves; of both tests the larger p).
+        An image counts as explained if one of them alone turns it.
 
-    Source: Benjamini & Hochberg 1995 (false discovery rate).
+    Source: Benjamini & Hochberg 1995 (false discovery rate); Berger 1982 (of several tests, the largest p).
     """
     searched, m, name, target, output = task.searched, len(task.effects.indices), task.name, task.target, task.output
-    n = len(searched)
+    n, every = len(searched), _changes(task, task.effects)
+    changes = every[:, :, task.not_target]
     least = max(LEAST, SMALL * float(log_odds(task.effects.base_logits, target, output).std())) if n else LEAST
-    before = log_odds(searched.base_logits, target, output)
-
-    def change_of_odds(sign: int, column: int) -> Float[ndarray, " n"]:
-        after = log_odds(searched.base_logits + searched.change(sign, column), target, output)
-        return np.asarray(after - before, dtype=np.float64)
-
-    changes = np.array([[change_of_odds(sign, column) for column in range(m)] for sign in (0, 1)])
     mean = changes.mean(axis=2) if n else np.zeros((2, m))
-    p = np.array([[sign_flip(changes[sign, i]) if mean[sign, i] > 0 else 1.0 for i in range(m)] for sign in (0, 1)])
-    q = benjamini_hochberg(p.ravel()).reshape(2, m)
-    claimed = (q <= FALSE_DISCOVERIES) & (mean >= least) & (mean[::-1] <= mean / 2)
-    order = [move for move in np.argsort(-mean.ravel(), kind="stable") if claimed.ravel()[move]]
+    moves = [divmod(move, m) for move in range(2 * m)]
+    p = np.array([on_most(every[sign, i], every[1 - sign, i]) if mean[sign, i] >= least else 1.0 for sign, i in moves])
+    beside = _BesideRandom(task)
+    for move, (sign, i) in enumerate(moves):
+        if p[move] <= FALSE_DISCOVERIES:
+            p[move] = max(p[move], beside.p_value(sign, i, changes[sign, i]))
+    q = benjamini_hochberg(p).reshape(2, m)
+    order = [move for move in np.argsort(-mean.ravel(), kind="stable") if q.ravel()[move] <= FALSE_DISCOVERIES]
     attributes: list[Attribute] = []
     turned = np.zeros(n, dtype=bool)
     for move in order[:num]:
-        sign, column = divmod(int(move), m)
+        sign, column = moves[move]
         turned |= task.turned(sign, column)
         effect = float(searched.change(sign, column)[:, target].mean(dtype=np.float64))
         attributes.append(task.attribute(sign, column, effect, float(q[sign, column])))
@@ -66,8 +74,48 @@ def claim(task: Task, *, num: int | None = None) -> AttributeRanking:
         f"{'one or another of them' if len(attributes) > 1 else 'it'} alone turns {fraction:.0%} of {n} images."
         if attributes
         else f"Nothing found: none of {m} directions drives the classifier towards {name!r} on {n} images "
-        f"(none raises its log odds by {least:.2g} or more on average)."
+        f"(none raises its log odds by {least:.2g} or more on average, both ways and more than random moves do)."
     )
     return AttributeRanking(
         attributes=tuple(attributes), strategy="directions", images=n, explained=fraction, finding=finding
     )
+
+
+def _changes(task: Task, effects: EffectTable) -> Float[ndarray, "2 m n"]:
+    """What each move does to the target's log odds."""
+    before = log_odds(effects.base_logits, task.target, task.output)
+    after = [
+        [
+            log_odds(effects.base_logits + effects.change(sign, column), task.target, task.output)
+            for column in range(len(effects.indices))
+        ]
+        for sign in (0, 1)
+    ]
+    return np.asarray(np.array(after, dtype=np.float64) - before)
+
+
+class _BesideRandom:
+    """Compares moves with random ones of the same images, which are drawn when first needed."""
+
+    def __init__(self, task: Task) -> None:
+        self.task = task
+        rows = np.flatnonzero(task.not_target)
+        self.positions = np.unique(np.linspace(0, len(rows) - 1, min(_TESTED, len(rows))).round().astype(int))
+        self.rows = rows[self.positions]
+        self._random: RandomMoves | None = None
+
+    def p_value(self, sign: int, column: int, changes: Float[ndarray, " n"]) -> float:
+        """Of a move's mean effect on the images searched being larger than random moves' of equal change."""
+        task, (subject, s) = self.task, self.task.drawn
+        own = s[torch.from_numpy(self.rows).to(s.device)]
+        if self._random is None:
+            self._random = random_moves(subject, own, np.asarray(task.effects.indices))
+            self._before = subject.draw(own)
+            base = task.effects.base_logits[self.rows][:, None, None]
+            self._effects = log_odds(base + self._random.logits, task.target, task.output) - log_odds(
+                base, task.target, task.output
+            )
+        moved = subject.draw(subject.moved(own, [task.attribute(sign, column, 0.0)]))
+        change = (moved - self._before).abs().mean(dim=(1, 2, 3)).cpu().numpy()
+        controls = at_equal_change(change, self._random.change, self._effects)
+        return beside_controls(changes[self.positions], controls)

@@ -291,8 +291,6 @@ def _sufficiency(subject: TrainedSubject, encoded: Searched, ranking: AttributeR
             if flips.images == 0:
                 return {}
             figures[f"flips_top{count}_to_{label}"] = flips.fraction
-    # Others of the same kind; where too few are left, random directions, which are mixtures of all.
-    pool = subject.indices if len(subject.indices) >= 2 * len(top) else subject.space.control(include_torgb=True)
-    control = random_control(subject, s, top, task.target, indices=pool)
+    control = random_control(subject, s, top, task.target, indices=subject.indices)
     figures[f"flip_images_to_{label}"] = float(control.images)
     return figures | {f"{name}_to_{label}": value for name, value in control.figures().items()}

@@ -7,16 +7,16 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float32, Int
+from jaxtyping import Float, Float32, Int64
 from numpy import ndarray
 from torch import Tensor
 
 from stylex.core.attribute import Attribute, AttributeRanking
 from stylex.core.errors import SearchError
 from stylex.metrics.significance import NOISE_FLOOR
+from stylex.search.controls import length_of, random_direction
 from stylex.search.decision import predicted, reach
 from stylex.search.greedy import greedy
-from stylex.search.shifts import extremes, statistics_of, towards
 from stylex.search.subject import Subject
 from stylex.search.task import Task
 
@@ -161,26 +161,21 @@ def flip_rate(subject: Subject, s: Float[Tensor, "n s_dim"], attributes: Sequenc
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class RandomControl:
-    """What as many random coordinates do, moved equally far: each array has one entry a draw.
+    """What random directions do, moved as far as attributes are.
 
     Attributes:
-        equal_range: fraction of images flipped when coordinates go the same fraction of the way to a random extreme.
-        equal_length: the same moves, scaled for each image so that all of them together are as long as the
-            attributes' together (Euclidean length, in standard deviations). They may pass the extremes.
+        fractions: of the images flipped, for each direction drawn.
         images: how many images could flip.
     """
 
-    equal_range: Float[ndarray, " draws"]
-    equal_length: Float[ndarray, " draws"]
+    fractions: Float[ndarray, " draws"]
     images: int
 
     def figures(self) -> dict[str, float]:
-        """Mean and standard deviation of both fractions, by name."""
+        """Mean and standard deviation over the directions, by name."""
         return {
-            "random_flips_equal_range": float(self.equal_range.mean()),
-            "random_flips_equal_range_std": float(self.equal_range.std()),
-            "random_flips_equal_length": float(self.equal_length.mean()),
-            "random_flips_equal_length_std": float(self.equal_length.std()),
+            "random_flips_equal_length": float(self.fractions.mean()),
+            "random_flips_equal_length_std": float(self.fractions.std()),
         }
 
 
@@ -190,50 +185,30 @@ def random_control(
     attributes: Sequence[Attribute],
     target: int,
     *,
-    indices: Int[ndarray, " m"] | None = None,
-    draws: int = 10,
+    indices: Int64[ndarray, " m"] | None = None,
+    draws: int = 20,
     seed: int = 0,
 ) -> RandomControl:
-    """Move as many random coordinates as there are attributes, equally far, and count who flips.
+    """Move every image as far as the attributes together move it, but along random directions, and count who flips.
 
-    Never drawn are the attributes' own coordinates and those that do not vary. Directions are drawn too.
+    A direction mixes all the coordinates that were searched, also the attributes' own: what a search has rejected
+    would be an easy opponent. As far: by the same Euclidean length, in standard deviations; extremes may be passed.
 
     Args:
         subject, s, attributes, target: as in ``flip_rate``.
-        indices: the coordinates to draw from (default: the convolutions' part of ``s``).
-        draws: repetitions.
-        seed: of the draws.
-
-    Raises:
-        SearchError: there are fewer coordinates to draw from than attributes.
+        indices: the coordinates to mix: those of the search (default: the convolutions' part of ``s``).
+        draws: directions; each moves all images.
+        seed: of the directions.
     """
-    space, statistics = subject.space, statistics_of(subject.space)
-    pool = space.indices(include_torgb=False) if indices is None else indices
-    own = {space.index(a.coordinate) for a in attributes}
-    pool = np.array([i for i in pool.tolist() if i not in own and statistics.std[i] > 0], dtype=np.int64)
-    if len(pool) < len(attributes):
-        raise SearchError(
-            f"a control needs {len(attributes)} random coordinates, but only {len(pool)} are left that vary and "
-            "are not attributes themselves; test fewer attributes"
-        )
+    pool = subject.space.indices(include_torgb=False) if indices is None else indices
     start, before = _not_yet(subject, s, target)
-    std = torch.tensor(np.where(statistics.std > 0, statistics.std, np.inf)).to(start)
-    length = ((subject.moved(start, attributes) - start) / std).norm(dim=1, keepdim=True)
-    bounds = extremes(space, start)
+    length = length_of(subject.space, subject.moved(start, attributes) - start)[:, None]
     random = np.random.default_rng(seed)
-    fractions: dict[str, list[float]] = {"range": [], "length": []}
+    fractions = []
     for _ in range(draws):
-        moved = start.clone()
-        drawn = random.choice(pool, size=len(attributes), replace=False)
-        for i, sign, attribute in zip(drawn, random.integers(2, size=len(attributes)), attributes, strict=True):
-            moved[:, i] = towards(start[:, i], bounds[sign, i], attribute.shift_range)
-        step = moved - start
-        scale = length / (step / std).norm(dim=1, keepdim=True).clamp(min=1e-12)
-        fractions["range"].append(_flips(subject, before, moved, target).fraction)
-        fractions["length"].append(_flips(subject, before, start + scale * step, target).fraction)
-    return RandomControl(
-        equal_range=np.array(fractions["range"]), equal_length=np.array(fractions["length"]), images=len(start)
-    )
+        step = torch.from_numpy(random_direction(subject.space, pool, random)).to(start)
+        fractions.append(_flips(subject, before, start + length * step, target).fraction)
+    return RandomControl(fractions=np.array(fractions), images=len(start))
 
 
 def _not_yet(subject: Subject, s: Tensor, target: int) -> tuple[Tensor, ndarray]:

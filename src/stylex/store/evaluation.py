@@ -8,8 +8,10 @@ from pathlib import Path
 
 from stylex.core.errors import StoreError, first_line
 from stylex.core.evaluation import Evaluation
-from stylex.core.files import check_writable, write_whole
+from stylex.core.files import check_writable, read_whole, write_whole
 from stylex.store.folder import EVALUATION
+
+_LARGEST = 2**26
 
 
 def write_evaluation(evaluation: Evaluation, path: str | Path) -> Path:
@@ -34,13 +36,13 @@ def read_evaluation(path: str | Path) -> Evaluation:
     """
     file = Path(path) / EVALUATION if Path(path).is_dir() else Path(path)
     try:
-        row = json.loads(file.read_bytes())
+        row = json.loads(read_whole(file, largest=_LARGEST))
         if not isinstance(row, dict):
             raise ValueError("it is not a JSON object")
         return Evaluation.from_json(row)
     except FileNotFoundError:
         raise StoreError(f"there is no evaluation {file}; make one with `stylex evaluate`") from None
-    except (OSError, ValueError, RecursionError) as error:
+    except (OSError, ValueError, OverflowError, RecursionError) as error:
         raise StoreError(
             f"{file} is not an evaluation that can be read: {first_line(error)}; evaluate again"
         ) from error

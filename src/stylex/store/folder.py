@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from importlib import resources
 from pathlib import Path, PurePosixPath
-from typing import Any, get_args
+from typing import Any, cast, get_args
 from zipfile import BadZipFile, ZipFile
 
 import numpy as np
@@ -23,7 +23,7 @@ from PIL import Image
 from stylex.core.attribute import Attribute, AttributeRanking
 from stylex.core.errors import StoreError
 from stylex.core.explanation import Counterfactual, ExplainedImage, Explanation, Picture, Strip
-from stylex.core.files import check_writable, new_folder, write_whole
+from stylex.core.files import check_writable, is_inside, new_folder, read_whole, write_whole
 from stylex.core.stylespace import StyleCoordinate, StyleKind, StyleSpace, StyleStatistics
 
 SCHEMA = "stylex-explanation"
@@ -36,9 +36,15 @@ EVALUATION = "evaluation.json"
 _OURS = frozenset({MANIFEST, "images", "statistics.npz", REPORT, EVALUATION})
 _STATISTICS = ("minimum", "maximum", "mean", "std")
 _LARGEST_SIDE = 4096
+_LARGEST_AREA = 2**26
+_LARGEST_FILE = 2**28
+_LARGEST_MANIFEST = 2**27
 _LONGEST_LABEL = 120
 # All that Pillow, zipfile and NumPy raise at bytes which are not what they should be.
-_DAMAGE = (OSError, ValueError, KeyError, SyntaxError, EOFError, zlib.error, BadZipFile, Image.DecompressionBombError)
+_DAMAGE = (
+    *(OSError, ValueError, KeyError, SyntaxError, EOFError, MemoryError, OverflowError, NotImplementedError),
+    *(RuntimeError, zlib.error, BadZipFile, Image.DecompressionBombError),
+)
 
 
 # Writing.
@@ -110,8 +116,8 @@ def _check_position(folder: Path, attributes: Sequence[Any], position: int) -> N
 def is_explanation_folder(path: str | Path) -> bool:
     """Whether the folder's manifest says that this package wrote it (of whatever version)."""
     try:
-        manifest = json.loads((Path(path) / MANIFEST).read_bytes())
-    except (OSError, ValueError):
+        manifest = json.loads(read_whole(Path(path) / MANIFEST, largest=_LARGEST_MANIFEST))
+    except (OSError, ValueError, RecursionError):
         return False
     return isinstance(manifest, dict) and manifest.get("schema") == SCHEMA
 
@@ -291,6 +297,7 @@ def read_explanation(path: str | Path) -> Explanation:
     folder = Path(path)
     manifest = _load_manifest(folder)
     ranking = manifest["ranking"]
+    pictures = _Pictures(folder)
     return Explanation(
         scope=manifest["scope"],
         title=manifest["title"],
@@ -306,8 +313,8 @@ def read_explanation(path: str | Path) -> Explanation:
         images=tuple(
             ExplainedImage(
                 id=row["id"],
-                original=None if row["original"] is None else _load_picture(folder, row["original"]),
-                reconstruction=_load_picture(folder, row["reconstruction"]),
+                original=None if row["original"] is None else pictures.load(row["original"]),
+                reconstruction=pictures.load(row["reconstruction"]),
                 logits=_array(row["logits"]),
                 probabilities=_array(row["probabilities"]),
                 reconstruction_logits=np.asarray(row["reconstruction_logits"], dtype=np.float32),
@@ -320,7 +327,7 @@ def read_explanation(path: str | Path) -> Explanation:
             Counterfactual(
                 image=row["image"],
                 attributes=tuple(row["attributes"]),
-                picture=_load_picture(folder, row["picture"]),
+                picture=pictures.load(row["picture"]),
                 logits=np.asarray(row["logits"], dtype=np.float32),
                 probabilities=np.asarray(row["probabilities"], dtype=np.float32),
                 target=row["target"],
@@ -328,7 +335,7 @@ def read_explanation(path: str | Path) -> Explanation:
             )
             for row in manifest["counterfactuals"]
         ),
-        strips=tuple(_load_strip(folder, row) for row in manifest.get("strips", ())),
+        strips=tuple(_load_strip(pictures, row) for row in manifest.get("strips", ())),
         figures={name: math.nan if value is None else float(value) for name, value in manifest["figures"].items()},
         settings=manifest["settings"],
         snapshot=manifest["snapshot"],
@@ -348,12 +355,14 @@ def _load_manifest(folder: Path) -> dict[str, Any]:
     # Imported here because it is slow to import, and writing does not need it.
     from jsonschema import Draft202012Validator
     from jsonschema.exceptions import best_match
+    from jsonschema.validators import extend
 
     file = folder / MANIFEST
     if not folder.is_dir():
         raise StoreError(f"{folder} is not a folder; give the folder that 'stylex find' or 'stylex explain' wrote")
     try:
-        manifest = json.loads(file.read_bytes(), parse_constant=_finite, parse_float=_finite)
+        content = read_whole(file, largest=_LARGEST_MANIFEST)
+        manifest = json.loads(content, parse_constant=_finite, parse_float=_finite, parse_int=_whole)
     except FileNotFoundError:
         raise StoreError(f"{folder} is not an explanation folder: it has no {MANIFEST}") from None
     except (OSError, ValueError, RecursionError) as error:
@@ -366,11 +375,20 @@ def _load_manifest(folder: Path) -> dict[str, Any]:
             f"{file} has version {version!r} and this stylex reads version {VERSION}; "
             "use the stylex that wrote it, or write the explanation again"
         )
-    wrong = best_match(Draft202012Validator(_schema()).iter_errors(manifest))
+    # To the standard 1.0 is an integer; to Python it is no index.
+    types = Draft202012Validator.TYPE_CHECKER.redefine("integer", lambda checker, value: type(value) is int)
+    validator: Any = cast(Any, extend)(Draft202012Validator, type_checker=types)
+    wrong = best_match(validator(_schema()).iter_errors(manifest))
     if wrong is not None:
         raise StoreError(f"{file} is damaged at {wrong.json_path}: {wrong.message[:200]}; write the explanation again")
     _check_references(manifest, str(file))
     return manifest
+
+
+def _whole(text: str) -> int:
+    if len(text) > 18:
+        raise ValueError(f"{text[:20]}... is larger than any number here")
+    return int(text)
 
 
 def _finite(text: str) -> float:
@@ -435,51 +453,97 @@ def _inside(folder: Path, name: str) -> Path:
     pure = PurePosixPath(name)
     file = folder / pure
     plain = not pure.is_absolute() and ".." not in pure.parts and "\\" not in name and ":" not in name
-    if not plain or not file.resolve().is_relative_to(folder.resolve()):
+    if not plain or not is_inside(file, folder):
         raise StoreError(f"{folder / MANIFEST} names {name!r}, which is not a file inside the folder; do not trust it")
     return file
 
 
 def _load(file: Path, load: Callable[[Path], Any], expected: str) -> Any:
     """Load a file of the folder, with the user's words for everything that can be wrong with it."""
-    if not file.is_file():
-        raise StoreError(f"{file} is missing; write the explanation again")
     try:
+        if not file.is_file():
+            raise StoreError(f"{file} is missing; write the explanation again")
+        if file.stat().st_size > _LARGEST_FILE:
+            raise ValueError("it is larger than anything here")
         return load(file)
     except _DAMAGE as error:
-        raise StoreError(f"{file} is damaged ({error}); expected {expected}; write the explanation again") from error
+        reason = getattr(error, "strerror", None) or error
+        raise StoreError(f"{file} is damaged ({reason}); expected {expected}; write the explanation again") from error
 
 
-def _load_strip(folder: Path, row: Mapping[str, Any]) -> Strip:
-    """A strip, whose frames lie in one picture from left to right."""
-    n = len(row["shares"])
-    sheet = _load_picture(folder, row["picture"], widest=n * _LARGEST_SIDE)
-    if sheet.shape[1] % n:
-        raise StoreError(
-            f"{folder / row['picture']} is damaged ({sheet.shape[1]} pixels wide); expected {n} frames of one width; "
-            "write the explanation again"
-        )
+def _load_strip(pictures: _Pictures, row: Mapping[str, Any]) -> Strip:
     return Strip(
         image=row["image"],
         attribute=row["attribute"],
         shares=tuple(float(share) for share in row["shares"]),
-        frames=np.stack(np.hsplit(sheet, n)),
+        frames=pictures.frames(row["picture"], len(row["shares"])),
         probabilities=np.asarray(row["probabilities"], dtype=np.float32),
     )
 
 
-def _load_picture(folder: Path, name: str, *, widest: int = _LARGEST_SIDE) -> Picture:
-    def load(file: Path) -> Picture:
-        with Image.open(file, formats=["PNG"]) as image:
-            if image.height > _LARGEST_SIDE or image.width > widest:
-                raise ValueError(f"it is {image.size[0]} by {image.size[1]} pixels")
-            if image.mode not in ("L", "RGB"):
-                raise ValueError(f"its mode is {image.mode}")
-            pixels = np.asarray(image, dtype=np.uint8)
-        return pixels[:, :, None] if pixels.ndim == 2 else pixels
+class _Pictures:
+    """The pictures of a folder, which are all of one size."""
 
-    picture: Picture = _load(_inside(folder, name), load, f"an 8-bit grey or RGB PNG up to {widest} pixels wide")
-    return picture
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.size: tuple[int, int] | None = None
+
+    def load(self, name: str) -> Picture:
+        """One picture."""
+        return self._alike(name, self._load(name, _LARGEST_SIDE))
+
+    def frames(self, name: str, n: int) -> NDArray[np.uint8]:
+        """Several, which lie in one file from left to right; ``[n, h, w, c]``."""
+        sheet = self._load(name, n * _LARGEST_SIDE)
+        if sheet.shape[1] % n:
+            raise StoreError(
+                f"{self.folder / name} is damaged ({sheet.shape[1]} pixels wide); expected {n} frames of one width; "
+                "write the explanation again"
+            )
+        frames = np.stack(np.hsplit(sheet, n))
+        self._alike(name, frames[0])
+        return frames
+
+    def _alike(self, name: str, picture: Picture) -> Picture:
+        size = picture.shape[1], picture.shape[0]
+        self.size = self.size or size
+        if size != self.size:
+            here, others = (f"{width} x {height} pixels" for width, height in (size, self.size))
+            raise StoreError(f"{self.folder / name} is {here}, others are {others}; write the explanation again")
+        return picture
+
+    def _load(self, name: str, widest: int) -> Picture:
+        def load(file: Path) -> Picture:
+            with Image.open(file, formats=["PNG"]) as image:
+                width, height = image.size
+                if height > _LARGEST_SIDE or width > widest or height * width > _LARGEST_AREA:
+                    raise ValueError(f"it is {width} by {height} pixels")
+                if image.mode not in ("L", "RGB"):
+                    raise ValueError(f"its mode is {image.mode}")
+                pixels = np.asarray(image, dtype=np.uint8)
+            return pixels[:, :, None] if pixels.ndim == 2 else pixels
+
+        expected = f"an 8-bit grey or RGB PNG up to {widest} pixels wide"
+        picture: Picture = _load(_inside(self.folder, name), load, expected)
+        return picture
+
+
+def _numbers_in(archive: ZipFile, name: str, n: int) -> NDArray[np.float32]:
+    """An array of n numbers in an ``.npz``; what is declared is checked before anything of that size is made."""
+    wrong = ValueError(f"its array {name} is not {n} numbers")
+    info = archive.getinfo(f"{name}.npy")
+    if info.file_size > 16 * n + 65536:
+        raise wrong
+    stream = io.BytesIO(archive.read(info))
+    try:
+        version = np.lib.format.read_magic(stream)
+        read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, _, dtype = read_header(stream)
+    except Exception as error:  # the header is Python text, which NumPy parses
+        raise wrong from error
+    if shape != (n,) or dtype.kind != "f":
+        raise wrong
+    return np.frombuffer(stream.read(n * dtype.itemsize), dtype, n).astype(np.float32)
 
 
 def _load_space(folder: Path, row: Mapping[str, Any]) -> StyleSpace:
@@ -496,14 +560,11 @@ def _load_space(folder: Path, row: Mapping[str, Any]) -> StyleSpace:
         return space
 
     def load(file: Path) -> StyleStatistics:
-        # Opened here, because np.load leaves a damaged file open.
-        with open(file, "rb") as stream, ZipFile(stream):
+        with open(file, "rb") as stream, ZipFile(stream) as archive:
             stream.seek(0)
-            arrays = np.load(stream, allow_pickle=False)
-            statistics = StyleStatistics(**{name: arrays[name].astype(np.float32) for name in _STATISTICS})
-        if any(getattr(statistics, name).shape != (space.s_dim,) for name in _STATISTICS):
-            raise ValueError(f"its arrays do not have {space.s_dim} numbers each")
-        return statistics
+            if stream.read(2) != b"PK":  # zipfile reads past whatever stands before
+                raise ValueError("it is no .npz file")
+            return StyleStatistics(**{name: _numbers_in(archive, name, space.s_dim) for name in _STATISTICS})
 
     statistics = _load(_inside(folder, row["statistics"]), load, "arrays " + ", ".join(_STATISTICS))
     return space.observed(statistics)

@@ -564,13 +564,30 @@ def preset(name: str) -> TrainConfig:
     return PRESETS[name]
 
 
-def resolved(name: str, config: TrainConfig | None, *, kimg: float | None, seed: int | None) -> TrainConfig:
+def preset_for(resolution: int) -> str:
+    """The first preset for images of that resolution.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    for name, config in PRESETS.items():
+        if config.model.resolution == resolution:
+            return name
+    known = ", ".join(f"{name} ({config.model.resolution} px)" for name, config in PRESETS.items())
+    raise ConfigError(
+        f"no preset is for images of {resolution} px; the presets are {known}; prepare with one of these resolutions, "
+        "or give config"
+    )
+
+
+def resolved(name: str | None, config: TrainConfig | None, *, kimg: float | None, seed: int | None) -> TrainConfig:
     """The settings that a training runs with: all given, or a preset's, with length and seed where given.
 
     Raises:
         ConfigError: no such preset, or values that cannot be meant.
     """
-    options = config if config is not None else preset(name)
+    assert config is not None or name is not None
+    options = config if config is not None else preset(str(name))
     if kimg is not None:
         options = replace(options, schedule=replace(options.schedule, kimg=kimg))
     return options if seed is None else replace(options, seed=seed)

@@ -23,7 +23,7 @@ def check_installed() -> None:
     """
     missing = [name for name in ("starlette", "uvicorn") if find_spec(name) is None]
     if missing:
-        raise ConfigError(f"the explorer needs {' and '.join(missing)}; install them: pip install 'stylex[ui]'")
+        raise ConfigError(f"the explorer needs {' and '.join(missing)}; install them: pip install {' '.join(missing)}")
 
 
 def serve_studio(studio: Studio, *, host: str, port: int, open_browser: bool, listener: Listener = silent) -> None:

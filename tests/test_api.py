@@ -357,6 +357,11 @@ BAD: dict[str, tuple[Harm, Callable[[World], list[str]], str]] = {
     "widths of another resolution": (nothing, lambda w: w.train("--model.generator-widths", "[8,8]"), "2 widths"),
     "no such device": (nothing, lambda w: w.train("--device", "gpu"), "no device 'gpu'"),
     "a device of another machine": (nothing, lambda w: w.train("--device", "cuda:77"), "is not on this machine"),
+    "target of very many digits": (nothing, lambda w: w.find("--target", "9" * 5000), "has no label '999"),
+    **{
+        f"device {name}": (nothing, lambda w, name=name: w.train("--device", name), f"device {name} cannot be used")
+        for name in ("mps", "xpu", "hpu", "vulkan", "meta", "xla", "privateuseone")
+    },
     "lpips is not installed": (nothing, lambda w: w.train("--loss.perceptual-net", "lpips"), "install stylex[lpips]"),
     "config file that is none": (write("c", "kimg: ["), lambda w: w.train("--config", w / "c"), "not readable"),
     "config file with other words": (write("c", "bogus: 1"), lambda w: w.train("--config", w / "c"), "'bogus'"),

@@ -1,0 +1,698 @@
+"""Damaged, foreign and malicious files in front of every loader: only a ``StylexError`` may come of it.
+
+    python benchmarks/fuzz.py --cases 100000
+    python benchmarks/fuzz.py --cases 20000 --of explanation --seed 3
+
+Each case takes good files, harms them in one to three ways (bytes, JSON values, members of a zip with their checksums
+made right, the header of weights, links and pipes in the place of files) and opens them. A finding is any other
+exception, a message of several lines, more than 10 s, more than 1 GiB, a crash of the process, a program started, a
+connection opened or a file written outside. A worker process does the cases, so that a crash ends only itself. The
+harm is drawn by hypothesis; the same seed gives the same cases.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import multiprocessing
+import os
+import random
+import resource
+import shutil
+import signal
+import struct
+import sys
+import tempfile
+import time
+import traceback
+import warnings
+import zipfile
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import hypothesis
+import numpy as np
+import torch
+from hypothesis import HealthCheck, Phase, Verbosity, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from stylex.core.errors import StylexError
+
+SECONDS, BYTES = 10.0, 2**30
+ODD_VALUES: Sequence[Any] = (
+    None, True, False, 0, -1, 1, 0.0, 0.5, -0.0, 1e308, 2**31, 2**63, 10**400, 65536, 10**9, "", ".", "..", "/", "a\0b",
+    "../../x", "/etc/passwd", "x" * 5000, "\ud800", "\n", "<img onerror=x>", "__import__('os')", [], {}, [[]], [None],
+    ["a", "a"], {"a": 1}, [0] * 1000,
+)  # fmt: skip
+ODD_BYTES: Sequence[bytes] = (
+    b"", b"\0", b"\xff" * 8, b"PK\x03\x04", b"{", b"[" * 100_000, b'{"a":' * 50_000, b"NaN", b"1e999", b"9" * 6000,
+    b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 20 20\n", b"GIF89a", b"\x89PNG\r\n\x1a\n", b"\x80\x04c", b"\n" * 4,
+    struct.pack("<Q", 2**40), struct.pack("<I", 2**31 - 1), struct.pack(">I", 2**31 - 1),
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Door:
+    """A way in for files: how good ones are made in a folder, and how they are opened."""
+
+    make: Callable[[Path], None]
+    load: Callable[[Path], object]
+
+
+# Harm. Each is drawn as numbers (where, how, with what) and done to whatever is there.
+
+
+@dataclass(frozen=True)
+class Harm:
+    """One harm: its kind, and numbers that choose the place and the value."""
+
+    kind: str
+    a: int
+    b: int
+    c: int
+
+
+KINDS = ("bytes", "bytes", "json", "json", "json", "zip", "zip", "weights", "file")
+HARMS = st.lists(
+    st.builds(
+        Harm,
+        kind=st.sampled_from(KINDS),
+        a=st.integers(0, 2**16),
+        b=st.integers(0, 2**24),
+        c=st.integers(0, 2**16),
+    ),
+    min_size=1,
+    max_size=3,
+)
+
+
+def do(harm: Harm, folder: Path) -> None:
+    """Harm one of the folder's files."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
+    if not files:
+        return
+    wanted = {"json": _is_json, "zip": zipfile.is_zipfile, "weights": lambda path: path.suffix == ".safetensors"}
+    fitting = [path for path in files if wanted.get(harm.kind, lambda path: True)(path)]
+    path = (fitting or files)[harm.a % len(fitting or files)]
+    if harm.kind == "file":
+        _replace_file(path, harm)
+    else:
+        data = path.read_bytes()
+        path.write_bytes((_HOW[harm.kind] if fitting else _harm_bytes)(data, harm))
+
+
+def _is_json(path: Path) -> bool:
+    return path.suffix in (".json", ".yaml")
+
+
+def _harm_bytes(data: bytes, harm: Harm) -> bytes:
+    at = harm.b % (len(data) + 1)
+    odd = ODD_BYTES[harm.c % len(ODD_BYTES)]
+    match harm.c // len(ODD_BYTES) % 7:
+        case 0:
+            return data[:at]
+        case 1:
+            return data[:at] + odd + data[at:]
+        case 2:
+            return data[:at] + odd + data[at + len(odd) :]
+        case 3:
+            return data[:at] + bytes([harm.c % 256]) + data[at + 1 :]
+        case 4:
+            return data[:at] + data[at + harm.c % 64 :]
+        case 5:
+            return data[:at] + data[at // 2 : at] + data[at:]
+        case _:
+            return odd
+
+
+def _harm_json(data: bytes, harm: Harm) -> bytes:
+    try:
+        tree = json.loads(data)
+    except (ValueError, RecursionError):
+        return _harm_bytes(data, harm)
+    places = list(_places(tree))
+    if not places:
+        return json.dumps(ODD_VALUES[harm.c % len(ODD_VALUES)]).encode()
+    node, key = places[harm.b % len(places)]
+    match harm.c // len(ODD_VALUES) % 5:
+        case 0:
+            del node[key]
+        case 1 if isinstance(node, dict):
+            node[str(ODD_VALUES[harm.c % len(ODD_VALUES)])[:300]] = node.pop(key)
+        case 2 if isinstance(node[key], int | float) and not isinstance(node[key], bool):
+            node[key] = [-node[key], float(node[key]), node[key] * 10**6, node[key] + 1, str(node[key])][harm.c % 5]
+        case 3:
+            other, name = places[harm.c % len(places)]
+            with suppress(KeyError, IndexError):
+                node[key] = json.loads(json.dumps(other[name]))
+        case _:
+            node[key] = ODD_VALUES[harm.c % len(ODD_VALUES)]
+    return json.dumps(tree).encode()
+
+
+def _places(tree: Any) -> Iterator[tuple[Any, Any]]:
+    keys = tree if isinstance(tree, dict) else range(len(tree)) if isinstance(tree, list) else ()
+    for key in keys:
+        yield tree, key
+        yield from _places(tree[key])
+
+
+def _harm_zip(data: bytes, harm: Harm) -> bytes:
+    """Another zip, whose checksums are right."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as given:
+            members = [(info.filename, given.read(info)) for info in given.infolist()]
+    except Exception:
+        return _harm_bytes(data, harm)
+    i = harm.b % len(members) if members else 0
+    compression = zipfile.ZIP_STORED
+    if members:
+        name, content = members[i]
+        match harm.c % 8:
+            case 0:
+                members.pop(i)
+            case 1:
+                members[i] = (["../x.png", "/x", "a\0b", "x" * 400, "", "a/", name.upper()][harm.c // 8 % 7], content)
+            case 2:
+                members[i] = (name, content + bytes(min(60_000_000, 4000 * (harm.c + 1))))
+                compression = zipfile.ZIP_DEFLATED
+            case 3:
+                members.append(members[i])
+            case 4 if name.endswith(".npy"):
+                members[i] = (name, _harm_npy(content, harm))
+            case 5 | 6 if content[:1] in (b"{", b"["):
+                members[i] = (name, _harm_json(content, Harm("json", 0, harm.b // 7, harm.c // 8)))
+            case _:
+                members[i] = (name, _harm_bytes(content, Harm("bytes", 0, harm.b // 7, harm.c // 8)))
+    out = io.BytesIO()
+    with warnings.catch_warnings(), zipfile.ZipFile(out, "w", compression) as archive:
+        warnings.simplefilter("ignore")
+        for name, content in members:
+            with suppress(ValueError, struct.error):
+                archive.writestr(name, content)
+    return out.getvalue()
+
+
+def _harm_npy(content: bytes, harm: Harm) -> bytes:
+    shapes = ["(1000000000000,)", "(4, 5)", "()", "(-1,)", "(20, 0)", "(9999999999999999999999,)", "(2,)*9"]
+    kinds = ["<f8", "|O", "<f4", "<U5000", "<c16", ">i2", "|V8"]
+    header = f"{{'descr': '{kinds[harm.c % 7]}', 'fortran_order': False, 'shape': {shapes[harm.b % 7]}, }}".encode()
+    header += b" " * (64 - (len(header) + 11) % 64) + b"\n"
+    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header + content[-80:]
+
+
+def _harm_weights(data: bytes, harm: Harm) -> bytes:
+    """Weights whose header says something else."""
+    if len(data) < 8:
+        return data
+    (length,) = struct.unpack("<Q", data[:8])
+    header = _harm_json(data[8 : 8 + length], harm)
+    return struct.pack("<Q", len(header)) + header + data[8 + length :]
+
+
+_HOW = {"bytes": _harm_bytes, "json": _harm_json, "zip": _harm_zip, "weights": _harm_weights}
+
+
+def _replace_file(path: Path, harm: Harm) -> None:
+    data = path.read_bytes()
+    path.unlink()
+    match harm.c % 8:
+        case 0:
+            path.symlink_to(path.name)
+        case 1:
+            os.mkfifo(path)
+        case 2:
+            path.mkdir()
+        case 3:
+            path.symlink_to("/dev/zero")
+        case 4:
+            path.write_bytes(b"")
+        case 5:
+            path.symlink_to("/etc/passwd")
+        case 6:
+            path.write_bytes(data)
+            with suppress(OSError):
+                path.rename(path.with_name("x" * 250))
+        case _:
+            pass
+
+
+# Doors.
+
+
+def _pictures() -> Sequence[Image.Image]:
+    rng = np.random.default_rng(0)
+    return [Image.fromarray(rng.integers(0, 256, (16, 16, 3), dtype=np.uint8)) for _ in range(4)]
+
+
+def _encoded(image: Image.Image, kind: str, **options: Any) -> bytes:
+    file = io.BytesIO()
+    image.save(file, kind, **options)
+    return file.getvalue()
+
+
+def _make_archive(folder: Path) -> None:
+    from stylex.data.archive import ArchiveIndex, write_archive
+
+    index = ArchiveIndex(
+        resolution=16, channels=3, names=list("abcd"), labels=[0, 1, 0, 1], label_names=["x", "y"],
+        split_keys=list("abcd"), splits=["train", None, "test", "test"], groups=[None, "g", "g", None],
+        contents=[None] * 4,
+    )  # fmt: skip
+    write_archive(folder / "a.zip", [np.asarray(picture) for picture in _pictures()], index)
+
+
+def _load_archive(folder: Path) -> object:
+    from stylex.data.archive import open_images
+
+    images = open_images(folder / "a.zip")
+    images.pictures(range(min(len(images), 8)))
+    with suppress(StylexError):
+        images.split("test")
+    return images.labels, images.names, images.fingerprint, images.numbered_names
+
+
+def _make_foreign(folder: Path) -> None:
+    kinds = ("PNG", "JPEG", "BMP", "WEBP", "TIFF")
+    with zipfile.ZipFile(folder / "a.zip", "w") as archive:
+        for i, kind in enumerate(kinds):
+            archive.writestr(f"w/00000/img{i:08d}.{kind.lower()}", _encoded(_pictures()[i % 4], kind))
+        labels = [[f"00000/img{i:08d}.{kind.lower()}", i % 2] for i, kind in enumerate(kinds)]
+        archive.writestr("w/dataset.json", json.dumps({"labels": labels}))
+
+
+def _make_photographs(folder: Path) -> None:
+    kinds = {"png": "PNG", "jpg": "JPEG", "gif": "GIF", "bmp": "BMP", "tif": "TIFF", "webp": "WEBP", "ppm": "PPM"}
+    kinds |= {"tga": "TGA", "jp2": "JPEG2000", "avif": "AVIF", "ico": "ICO"}
+    for i, (suffix, kind) in enumerate(kinds.items()):
+        place = folder / "photos" / ("train", "val")[i % 2] / ("cat", "dog")[i // 2 % 2]
+        place.mkdir(parents=True, exist_ok=True)
+        with suppress(KeyError, OSError):  # a kind that this Pillow was built without
+            (place / f"{i}.{suffix}").write_bytes(_encoded(_pictures()[i % 4], kind))
+    grey = Image.fromarray(np.asarray(_pictures()[0])[..., 0].astype(np.uint16) * 16)
+    (folder / "photos" / "train" / "cat" / "deep.png").write_bytes(_encoded(grey, "PNG"))
+    (folder / "photos" / "val" / "cat" / "deep.tif").write_bytes(_encoded(grey, "TIFF", tiffinfo={262: 0}))
+    (folder / "photos" / "metadata.csv").write_text("file_name,label,split\ntrain/cat/0.png,cat,train\n")
+
+
+def _load_photographs(folder: Path) -> object:
+    from stylex.data.prepare import prepare
+
+    return str(prepare(folder / "photos", folder / "out" / "a.zip", resolution=16, overwrite=True))
+
+
+def _make_packed(folder: Path) -> None:
+    _make_photographs(folder)
+    (folder / "photos" / "metadata.csv").unlink()
+    with zipfile.ZipFile(folder / "p.zip", "w") as archive:
+        for path in sorted((folder / "photos").rglob("*.*")):
+            archive.write(path, path.relative_to(folder).as_posix())
+    shutil.rmtree(folder / "photos")
+
+
+def _load_packed(folder: Path) -> object:
+    from stylex.data.prepare import prepare
+
+    return str(prepare(folder / "p.zip", folder / "out" / "a.zip", resolution=16, overwrite=True))
+
+
+def _load_pictures(folder: Path) -> object:
+    from stylex.data.images import load_image
+
+    for path in sorted(folder.rglob("*")):
+        with suppress(StylexError):
+            load_image(path, resolution=16, channels=3)
+    return None
+
+
+def _make_snapshot(folder: Path) -> None:
+    from stylex.core.stylespace import StyleStatistics
+    from stylex.models.config import DiscriminatorConfig, EncoderConfig, GeneratorConfig
+    from stylex.models.discriminator import Discriminator
+    from stylex.models.encoder import Encoder
+    from stylex.models.generator import Generator
+    from stylex.models.snapshot import save_snapshot
+
+    torch.manual_seed(0)
+    shape: dict[str, Any] = {"resolution": 8, "channels": 1, "widths": (4, 4)}
+    generator = Generator(GeneratorConfig(**shape, z_dim=4, w_dim=4, c_dim=2, mapping_layers=2))
+    style = np.random.default_rng(0).normal(size=(9, generator.synthesis.space.s_dim)).astype(np.float32)
+    save_snapshot(
+        folder / "snapshot",
+        generator=generator,
+        encoder=Encoder(EncoderConfig(**shape, w_dim=4)),
+        discriminator=Discriminator(DiscriminatorConfig(**shape, c_dim=2, mapping_layers=2)),
+        statistics=StyleStatistics.observe(style),
+        latents=np.zeros((5, 4), np.float32),
+        classifier={"labels": ["a", "b"], "input_size": 8, "channels": 1},
+        classifier_reference="somewhere:load",
+        classifier_fingerprint="0",
+        nimg=10,
+        training={},
+        figures={"agreement": 0.5},
+    )
+
+
+def _load_snapshot(folder: Path) -> object:
+    from stylex.classifiers import ClassifierSpec, load_recorded
+    from stylex.models.snapshot import load_snapshot
+
+    snapshot = load_snapshot(folder / "snapshot")
+    spec = ClassifierSpec.from_json(dict(snapshot.classifier))
+    with suppress(StylexError):
+        load_recorded(snapshot.classifier_reference or "", spec)
+    return spec
+
+
+class _Net(torch.nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.one, self.head = torch.nn.Conv2d(1, 4, 3, padding=1), torch.nn.Linear(4, 2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y: torch.Tensor = self.head(self.one(x).relu().mean(dim=(2, 3)))
+        return y
+
+
+SPEC = {"labels": ["a", "b"], "input_size": 16, "channels": 1, "mean": [0.5], "std": [0.5]}
+
+
+def _make_classifier(folder: Path) -> None:
+    from stylex.classifiers import Classifier, ClassifierSpec, SmallCNN, save_small_classifier
+
+    torch.manual_seed(0)
+    net = SmallCNN(channels=1, k=2, resolution=16, width=4)
+    save_small_classifier(Classifier(net, ClassifierSpec.from_json(SPEC)), folder / "c")
+
+
+def _make_script(folder: Path) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.jit.save(torch.jit.script(_Net().eval()), folder / "c.pt")
+    (folder / "c.pt.json").write_text(json.dumps(SPEC))
+
+
+def _make_program(folder: Path) -> None:
+    n = torch.export.Dim("n", min=1, max=64)
+    program = torch.export.export(_Net().eval(), (torch.zeros(2, 1, 16, 16),), dynamic_shapes=({0: n},))
+    torch.export.save(program, folder / "c.pt2")
+    (folder / "c.pt2.json").write_text(json.dumps(SPEC))
+
+
+def _load_classifier(name: str) -> Callable[[Path], object]:
+    def load(folder: Path) -> object:
+        from stylex.classifiers import check_classifier, load_classifier
+
+        classifier = load_classifier(folder / name)
+        if classifier.spec.input_size <= 64:
+            check_classifier(classifier, channels=1, resolution=16)
+        return classifier
+
+    return load
+
+
+def _make_explanation(folder: Path) -> None:
+    from stylex.core.attribute import Attribute, AttributeRanking
+    from stylex.core.explanation import Counterfactual, ExplainedImage, Explanation, Strip
+    from stylex.core.stylespace import StyleCoordinate, StyleLayer, StyleSpace, StyleStatistics
+    from stylex.store.folder import write_explanation
+
+    pixels = [np.asarray(picture) for picture in _pictures()]
+    space = StyleSpace([StyleLayer(name="b4.conv1", kind="conv", resolution=4, channels=20)])
+    attribute = Attribute(
+        coordinate=StyleCoordinate("b4.conv1", 3), sign=1, shift_range=1.0, target=1, target_label="y", effect=2.0,
+        source_label="x", significance=0.01, label=None,
+    )  # fmt: skip
+    numbers = np.array([0.25, 0.75], np.float32)
+    image = ExplainedImage(
+        id="one", original=pixels[0], reconstruction=pixels[1], logits=numbers, probabilities=numbers,
+        reconstruction_logits=numbers, reconstruction_probabilities=numbers, label="x",
+    )  # fmt: skip
+    changed = Counterfactual(
+        image="one", attributes=(0,), picture=pixels[2], logits=numbers, probabilities=numbers, target=1, role="shows"
+    )
+    strip = Strip(
+        image="one", attribute=0, shares=(0.0, 1.0), frames=np.stack(pixels[:2]), probabilities=np.stack([numbers] * 2)
+    )
+    explanation = Explanation(
+        scope="class", title="t", labels=("x", "y"), output="softmax",
+        ranking=AttributeRanking(attributes=(attribute,), strategy="s", images=1, explained=0.5, finding="f"),
+        images=(image,), counterfactuals=(changed,), strips=(strip,), figures={"agreement": 0.5}, settings={"a": 1},
+        snapshot={"sha256": "0"}, notes=("n",),
+        space=space.observed(StyleStatistics.observe(np.random.default_rng(0).normal(size=(5, 20)).astype(np.float32))),
+    )  # fmt: skip
+    write_explanation(explanation, folder / "e")
+
+
+def _load_explanation(folder: Path) -> object:
+    from stylex.report.page import render_report
+    from stylex.store.evaluation import evaluation_in
+    from stylex.store.folder import is_explanation_folder, read_explanation
+
+    is_explanation_folder(folder / "e")
+    explanation = read_explanation(folder / "e")
+    return render_report(explanation, evaluation_in(folder / "e"))
+
+
+def _make_evaluation(folder: Path) -> None:
+    from stylex.core.evaluation import Evaluation, Measure
+
+    measure = Measure(name="reconstruction.agreement", value=0.5, low=0.4, high=0.6, images=3)
+    evaluation = Evaluation(
+        title="t", labels=("x", "y"), searched=1, measured=2, measures=(measure,), attributes=(), settings={},
+        snapshot={}, notes=(),
+    )  # fmt: skip
+    from stylex.store.evaluation import write_evaluation
+
+    write_evaluation(evaluation, folder / "evaluation.json")
+
+
+def _load_evaluation(folder: Path) -> object:
+    from stylex.store.evaluation import read_evaluation
+
+    return read_evaluation(folder / "evaluation.json")
+
+
+def _make_config(folder: Path) -> None:
+    (folder / "c.yaml").write_text(json.dumps({"kimg": 5, "loss": {"pixel": 2.0}, "preset": "small-32"}))
+
+
+def _load_config(folder: Path) -> object:
+    from stylex.cli.parser import parse
+
+    return parse(
+        ["train", "--config", str(folder / "c.yaml"), "--data", "a.zip", "--classifier", "m:f", "--out", "runs/a"]
+    )
+
+
+DOORS: Mapping[str, Door] = {
+    "archive": Door(_make_archive, _load_archive),
+    "foreign": Door(_make_foreign, _load_archive),
+    "photographs": Door(_make_photographs, _load_photographs),
+    "packed": Door(_make_packed, _load_packed),
+    "pictures": Door(_make_photographs, _load_pictures),
+    "snapshot": Door(_make_snapshot, _load_snapshot),
+    "classifier": Door(_make_classifier, _load_classifier("c")),
+    "script": Door(_make_script, _load_classifier("c.pt")),
+    "program": Door(_make_program, _load_classifier("c.pt2")),
+    "explanation": Door(_make_explanation, _load_explanation),
+    "evaluation": Door(_make_evaluation, _load_evaluation),
+    "config": Door(_make_config, _load_config),
+}
+
+
+# One case.
+
+
+class Finding(Exception):
+    """What must not happen."""
+
+
+class _TooSlow(BaseException):
+    pass
+
+
+_watched: Path | None = None
+
+
+def _watch(event: str, arguments: tuple[Any, ...]) -> None:
+    """What no loader may do, whatever it is given."""
+    if _watched is None:
+        return
+    if event in ("subprocess.Popen", "os.system", "os.posix_spawn", "os.exec", "socket.connect", "pty.spawn"):
+        raise Finding(f"{event} {arguments!r:.200}")
+    if event == "open" and isinstance(arguments[0], str | bytes | Path):
+        writes = isinstance(arguments[1], str) and bool(set(arguments[1]) & set("wax+"))
+        if writes and not str(os.fsdecode(arguments[0])).startswith((str(_watched), "/dev/null")):
+            raise Finding(f"wrote {arguments[0]!r:.200}")
+
+
+@contextmanager
+def _limited(folder: Path) -> Iterator[None]:
+    global _watched
+
+    def alarm(number: int, frame: object) -> None:
+        raise _TooSlow
+
+    before = signal.signal(signal.SIGALRM, alarm)
+    signal.setitimer(signal.ITIMER_REAL, SECONDS)
+    _watched = folder
+    try:
+        yield
+    finally:
+        _watched = None
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def _memory(which: str) -> int:
+    """In bytes: ``VmRSS`` now, ``VmHWM`` at most so far."""
+    return int(Path("/proc/self/status").read_text().partition(f"{which}:")[2].split()[0]) * 1024
+
+
+def check(door: Door, good: Path, harms: Sequence[Harm], place: Path) -> str:
+    """Do one case; says how it ended.
+
+    Raises:
+        Finding: in a way that it must not.
+    """
+    shutil.rmtree(place, ignore_errors=True)
+    shutil.copytree(good, place)
+    for harm in harms:
+        with suppress(OSError, ValueError, ArithmeticError, RecursionError, LookupError, struct.error):
+            do(harm, place)
+    base = _memory("VmRSS")
+    said = "opened"
+    try:
+        with _limited(place):
+            door.load(place)
+    except StylexError as error:
+        said = "refused"
+        if "\n" in str(error) or len(str(error)) > 6000:
+            raise Finding(f"a long message: {str(error)[:300]}") from error
+    except _TooSlow as error:
+        raise Finding(f"more than {SECONDS:g} s") from error
+    except Finding:
+        raise
+    except BaseException as error:
+        raise Finding(f"{type(error).__name__}: {str(error)[:200]}") from error
+    if (most := _memory("VmHWM") - base) > BYTES:
+        Path("/proc/self/clear_refs").write_text("5")  # the next peak is counted from here
+        raise Finding(f"more than {BYTES >> 20} MiB: {most >> 20}")
+    return said
+
+
+def cases(name: str, count: int, seed: int, body: Callable[[Sequence[Harm]], None]) -> None:
+    """So many harms, drawn by hypothesis, one after the other."""
+    quiet = settings(
+        max_examples=count, database=None, deadline=None, phases=[Phase.generate], verbosity=Verbosity.quiet,
+        suppress_health_check=list(HealthCheck),
+    )  # fmt: skip
+    hypothesis.seed(f"{name} {seed}")(quiet(given(HARMS)(body)))()
+
+
+# Many cases, in a process of their own.
+
+
+def _work(name: str, count: int, seed: int, folder: Path, pipe: Any) -> None:
+    sys.addaudithook(_watch)
+    warnings.simplefilter("ignore")
+    torch.set_num_threads(1)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    good, place = folder / "good", folder / "place"
+    good.mkdir(parents=True)
+    door = DOORS[name]
+    door.make(good)
+    door.load(good)
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+
+    def body(harms: Sequence[Harm]) -> None:
+        pipe.send(("case", list(harms)))
+        try:
+            pipe.send(("end", check(door, good, harms, place)))
+        except Finding as finding:
+            where = traceback.extract_tb((finding.__cause__ or finding).__traceback__)
+            last = next((f"{Path(x.filename).name}:{x.lineno}" for x in reversed(where) if "stylex" in x.filename), "?")
+            pipe.send(("finding", f"{finding} at {last}"))
+
+    cases(name, count, seed, body)
+    pipe.send(("done", None))
+
+
+def fuzz(name: str, count: int, seed: int, folder: Path) -> tuple[Counter[str], list[tuple[str, list[Harm]]]]:
+    """So many cases at one door: how often each end, and the findings."""
+    ends: Counter[str] = Counter()
+    findings: list[tuple[str, list[Harm]]] = []
+    seen: Counter[str] = Counter()
+    restarts = 0
+    while sum(ends.values()) < count and restarts < 50:
+        ours, theirs = multiprocessing.get_context("spawn").Pipe(duplex=False)
+        left = count - sum(ends.values())
+        work = (name, left, seed + 1000 * restarts, folder / f"{name}-{restarts}", theirs)
+        worker = multiprocessing.get_context("spawn").Process(target=_work, args=work)
+        worker.start()
+        theirs.close()
+        case: list[Harm] = []
+        finished = False
+        while not finished:
+            if not ours.poll(60):  # nothing for so long: it hangs where no signal reaches
+                worker.kill()
+                break
+            try:
+                word, what = ours.recv()
+            except EOFError:
+                break
+            finished = word == "done"
+            if word == "case":
+                case = what
+            elif word == "end":
+                ends[what] += 1
+            elif word == "finding":
+                ends["found"] += 1
+                seen[what] += 1
+                if seen[what] == 1:
+                    findings.append((what, case))
+        worker.join()
+        if finished:
+            break  # hypothesis may know of fewer cases than were asked for
+        if not case:
+            raise SystemExit(f"{name}: even what is good cannot be made or opened")
+        ends["found"] += 1
+        findings.append((f"the process died or hung ({worker.exitcode})", case))
+        restarts += 1
+    return ends, [(f"{what} ({seen[what]} times)" if seen[what] > 1 else what, case) for what, case in findings]
+
+
+def main() -> int:
+    """Run it, and print what was found."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--cases", type=int, default=10_000, help="over all doors")
+    parser.add_argument("--of", nargs="+", choices=sorted(DOORS), default=sorted(DOORS))
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    bad = 0
+    total: Counter[str] = Counter()
+    with tempfile.TemporaryDirectory() as folder:
+        for name in options.of:
+            began = time.monotonic()
+            each = max(1, options.cases // len(options.of))
+            ends, findings = fuzz(name, each, options.seed, Path(folder))
+            total += ends
+            bad += len(findings)
+            rate = sum(ends.values()) / (time.monotonic() - began)
+            print(f"{name}: {dict(ends)}, {rate:.0f} a second", flush=True)
+            for what, case in findings:
+                print(f"  {what}\n    {case}", flush=True)
+    print(f"all: {sum(total.values())} cases, {dict(total)}, {bad} findings")
+    return 1 if bad else 0
+
+
+if __name__ == "__main__":
+    random.seed(0)
+    sys.exit(main())

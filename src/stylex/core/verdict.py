@@ -1,0 +1,20 @@
+"""Verdicts: from which number on a measure speaks for an explanation, or against it."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+Level = Literal["good", "care", "warning"]
+
+GOOD_AGREEMENT = 0.95
+"""From here on, reconstructions keep the classifier's answers."""
+
+LOW_AGREEMENT = 0.9
+"""Below this, part of what drives the classifier may be missing from the reconstructions."""
+
+
+def agreement_level(agreement: float) -> Level:
+    """What the fraction of reconstructions with the photograph's answer says about trusting an explanation."""
+    if agreement >= GOOD_AGREEMENT:
+        return "good"
+    return "warning" if agreement < LOW_AGREEMENT else "care"
