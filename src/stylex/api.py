@@ -166,8 +166,8 @@ def train(
         classifier: the classifier to explain: ``package.module:callable``, a TorchScript file or a ``.pt2``
             program; in Python also a module or a function.
         out: the run's folder: snapshots, panels, ``stats.jsonl`` and the state to resume from.
-        preset: the settings to start from: ``tiny-16``, ``small-32``, ``medium-64`` or ``paper-256``; not given: the
-            first one for images of the data's resolution.
+        preset: the settings to start from: ``tiny-16``, ``small-32``, ``medium-64``, ``large-128`` or ``paper-256``;
+            not given: the first one for images of the data's resolution.
         kimg: how long to train, in thousands of images shown; not given: as the preset says.
         config: all the settings, instead of a preset.
         classifier_spec: a JSON file that says what the classifier takes and gives (labels, input size, mean
