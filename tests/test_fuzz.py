@@ -63,6 +63,8 @@ FOUND = {
     "settings of thousands of digits": ("config", [("weights", 65535, 7425254, 30960), ("json", 290, 37, 11583)]),
     "a preset of thousands of digits": ("config", [("weights", 279, 279, 279)]),
     "a number beyond all floats": ("config", [("json", 991, 3098074, 488)]),
+    "a script that kills its reader": ("script", [("zip", 16304, 63, 125), ("json", 137, 6686, 10347)]),
+    "another script that does": ("script", [("zip", 367, 10000, 395), ("zip", 1686, 241, 6), ("zip", 367, 10000, 395)]),
     "an old archive that links to itself": ("photographs", [("file", 0, 0, 0)]),
 }
 
