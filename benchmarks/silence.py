@@ -1,6 +1,6 @@
 """What passes by accident: classifiers without a reason, searched like real ones.
 
-    python benchmarks/silence.py [--snapshot DIR --data ZIP] [--seeds 5] [--images 160] [--json docs/results/silence.json]
+    python benchmarks/silence.py [--snapshot DIR --data ZIP] [--seeds 5] [--json docs/results/silence.json]
 
 A classifier that answers a hash of the picture, and one overfitted to coin-flip labels of half of the photographs until
 it is sure, have nothing to explain. Of each: how many moves a sign test alone would call significant, and how many
