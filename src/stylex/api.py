@@ -157,8 +157,8 @@ def train(
         classifier: the classifier to explain: ``package.module:callable``, a TorchScript file or a ``.pt2``
             program; in Python also a module or a function.
         out: the run's folder: snapshots, panels, ``stats.jsonl`` and the state to resume from.
-        preset: the settings to start from: ``tiny-16``, ``small-32``, ``medium-64`` or ``paper-256``; not given: the
-            first one for images of the data's resolution.
+        preset: the settings to start from: ``tiny-16``, ``small-32``, ``medium-64``, ``large-128`` or ``paper-256``;
+            not given: the first one for images of the data's resolution.
         kimg: how long to train, in thousands of images shown; not given: as the preset says.
         config: all the settings, instead of a preset.
         classifier_spec: a JSON file that says what the classifier takes and gives (labels, input size, mean
@@ -367,6 +367,7 @@ def explain(
     shift_range: float = 1.0,
     method: Literal["directions", "attfind"] = "directions",
     fit: Literal["crop", "pad"] = "crop",
+    tune: bool = False,
     classifier_spec: ClassifierSpecLike | None = None,
     device: str = "auto",
     overwrite: bool = False,
@@ -388,6 +389,8 @@ def explain(
         shift_range: how far each coordinate is moved: 1 is to the observed extreme.
         method: ``directions`` moves along ICA directions in w, ``attfind`` single style coordinates.
         fit: how a photograph becomes square: ``crop`` its centre, or ``pad`` it, as ``prepare`` did.
+        tune: fit a copy of the generator to this photograph first (some seconds), so that what it redraws is nearer to
+            it; knobs are held to what they did before.
         classifier_spec: a JSON file that describes the classifier, as in ``train``.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:1``.
         overwrite: replace an explanation folder that is already there.
@@ -406,6 +409,7 @@ def explain(
     from stylex.search.config import SearchConfig
     from stylex.search.encoding import encode
     from stylex.search.image_search import explain_image
+    from stylex.search.tuning import tune as fit_to
     from stylex.store.folder import check_place, write_explanation
 
     config = SearchConfig(
@@ -427,9 +431,12 @@ def explain(
         one = archive.subset([archive.names.index(name)])
         x, label = one.batch([0]), one.label_texts()[0]
     subject = opened.subject(method, archive, torgb=torgb)
+    encoded = encode(subject, x.to(place), [name], [label])
+    if tune:
+        subject, encoded = fit_to(subject, encoded, listener=listener)
     explanation = explain_image(
         subject,
-        encode(subject, x.to(place), [name], [label]),
+        encoded,
         config,
         target=goal,
         settings={
@@ -437,6 +444,7 @@ def explain(
             **record(run, data, classifier, classifier_spec),
             "image": str(image),
             "fit": fit,
+            "tune": tune,
             **{key: value for key, value in config.to_json().items() if key in _EXPLAIN},
         },
         at=Workplace(listener=listener),

@@ -479,6 +479,7 @@ _SMALL = TrainConfig(
         mapping_layers=4,
         discriminator_mapping_layers=1,
         class_input="none",  # told the answer, the generator draws the strongest cause from it, and w does not hold it
+        map_resolutions=(8, 16),
     ),
     loss=LossConfig(
         adversarial=0.1,
@@ -487,6 +488,7 @@ _SMALL = TrainConfig(
         latent_moments=0.1,
         latent_every=16,
         classifier=0.0,  # held to the classifier's answer, w holds the answer, and not apart what it is made of
+        swap=1.0,
         r1_gamma=0.1,
     ),
     optimizer=OptimizerConfig(generator_lr=4e-3, encoder_lr=4e-3),
@@ -503,9 +505,25 @@ _MEDIUM = replace(
         encoder_widths=(64, 64, 64, 48, 24),
         z_dim=96,
         w_dim=96,
+        map_resolutions=(16, 32),
     ),
     loss=replace(_SMALL.loss, r1_gamma=0.3),
     schedule=replace(_SMALL.schedule, kimg=120, reconstruct_first=0.9, noise_every=2),
+)
+
+_LARGE = replace(
+    _MEDIUM,
+    model=replace(
+        _MEDIUM.model,
+        resolution=128,
+        generator_widths=(64, 64, 64, 64, 32, 16),
+        discriminator_widths=(64, 64, 64, 64, 32, 16),
+        encoder_widths=(64, 64, 64, 64, 32, 16),
+        z_dim=128,
+        w_dim=128,
+        map_resolutions=(32, 64),
+    ),
+    loss=replace(_MEDIUM.loss, r1_gamma=1.0),
 )
 
 _PAPER_WIDTHS = (512, 512, 512, 512, 512, 256, 128)
@@ -529,9 +547,10 @@ PRESETS: dict[str, TrainConfig] = {
     "tiny-16": _TINY,
     "small-32": _SMALL,
     "medium-64": _MEDIUM,
+    "large-128": _LARGE,
     "paper-256": _PAPER,
 }
-"""Named starting points: tests, two cores in under an hour, two cores in an hour or two, and the published size."""
+"""Named starting points: tests; two cores in under an hour, in an hour or two, in hours; and the published size."""
 
 
 def preset(name: str) -> TrainConfig:
