@@ -149,7 +149,7 @@ def trained(folder: Path, data: Path, classifier: str | None, images: int) -> Ca
     x = chosen.batch(range(len(chosen)))
     with torch.inference_mode():
         c = judge.probabilities(judge.logits(x))
-        told = snapshot.generator.told(c)
+        told = snapshot.generator.condition(c)
         w = torch.cat([snapshot.encoder(*part) for part in zip(x.split(32), c.split(32), strict=True)])
         maps = snapshot.encoder.maps(x)
         s = snapshot.generator.synthesis.styles(w, told, maps)
@@ -170,7 +170,7 @@ def random_weights(name: str, images: int) -> Case:
     with torch.inference_mode():
         wide = generator.mapping(torch.randn(512, model.z_dim))
         c = torch.rand(512, 2).softmax(dim=1)
-        told = generator.told(c)
+        told = generator.condition(c)
         s = generator.synthesis.styles(wide, told)
         observed = generator.synthesis.space.observed(StyleStatistics.observe(s.numpy()))
     snapshot = Snapshot(

@@ -192,10 +192,10 @@ def train(
             f"{data} holds images of {images.resolution} px, but the settings are for {options.model.resolution} px; "
             f"choose a preset for {images.resolution} px, or prepare with --resolution {options.model.resolution}"
         )
-    judge = load_classifier(classifier, spec_of(classifier_spec)).to(place)
+    explained = load_classifier(classifier, spec_of(classifier_spec)).to(place)
     some = images.batch(range(0, len(images), -(-len(images) // 64)))
     size, channels = images.resolution, images.channels
-    check_classifier(judge, channels=channels, resolution=size, labels=images.label_names, images=some)
+    check_classifier(explained, channels=channels, resolution=size, labels=images.label_names, images=some)
     training, held_out = images.split("train"), images.split("test")
     if min(len(training), len(held_out)) < 2:
         raise DataError(
@@ -204,7 +204,7 @@ def train(
     identity: dict[str, Any] = {
         "options": options.to_json(),
         "data": images.fingerprint,
-        "classifier": fingerprint(judge),
+        "classifier": fingerprint(explained),
     }
     if dry_run:
         listener(
@@ -213,7 +213,7 @@ def train(
                     options,
                     training,
                     len(held_out),
-                    judge,
+                    explained,
                     place,
                     done=images_seen(folder / "state.pt", identity=identity),
                 )
@@ -225,7 +225,7 @@ def train(
             config=options,
             images=training,
             held_out=held_out,
-            classifier=judge,
+            classifier=explained,
             identity=identity,
             classifier_reference=describe(classifier) if isinstance(classifier, str | Path) else None,
             classifier_fingerprint=identity["classifier"],

@@ -59,26 +59,26 @@ class Run:
         snapshot = load_snapshot(path).to(torch.device(device))
         spec = spec_of(classifier_spec) or ClassifierSpec.from_json(dict(snapshot.classifier))
         if classifier is not None:
-            judge = load_classifier(classifier, spec)
+            loaded = load_classifier(classifier, spec)
         elif snapshot.classifier_reference is not None:
-            judge = load_recorded(snapshot.classifier_reference, spec)
+            loaded = load_recorded(snapshot.classifier_reference, spec)
         else:
             raise ClassifierError(
                 f"{path} was trained with a classifier that was given as an object; give it again as classifier"
             )
-        judge = judge.to(device)
-        if judge.spec.labels != tuple(snapshot.classifier["labels"]):
+        loaded = loaded.to(device)
+        if loaded.spec.labels != tuple(snapshot.classifier["labels"]):
             raise ClassifierError(
                 f"{path} was trained with a classifier of {', '.join(snapshot.classifier['labels'][:5])}, this one "
-                f"knows {', '.join(judge.spec.labels[:5])}; give the classifier of the training"
+                f"knows {', '.join(loaded.spec.labels[:5])}; give the classifier of the training"
             )
         config = snapshot.generator.config
-        check_classifier(judge, channels=config.channels, resolution=config.resolution, need_gradient=False)
-        if fingerprint(judge) != snapshot.classifier_fingerprint:
+        check_classifier(loaded, channels=config.channels, resolution=config.resolution, need_gradient=False)
+        if fingerprint(loaded) != snapshot.classifier_fingerprint:
             listener(
                 Alarm(message="this is not the very classifier of the training: what is found may fit it less well")
             )
-        return cls(path=Path(path), snapshot=snapshot, classifier=judge)
+        return cls(path=Path(path), snapshot=snapshot, classifier=loaded)
 
     @property
     def effects_folder(self) -> Path | None:

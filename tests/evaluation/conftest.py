@@ -91,7 +91,7 @@ def snapshot(images: ImageSet) -> Snapshot:
     x = images.batch(np.arange(len(images)))
     classifier = make_classifier()
     w = 3 * encoder(x)
-    s = generator.synthesis.styles(w, generator.told(classifier.probabilities(classifier.logits(x))))
+    s = generator.synthesis.styles(w, generator.condition(classifier.probabilities(classifier.logits(x))))
     return Snapshot(
         generator=generator,
         encoder=encoder,

@@ -28,7 +28,7 @@ def test_an_encoder_is_told_c_only_where_it_was_built_for_it(encoder: Encoder) -
     x, c = images(4), torch.eye(2).repeat(2, 1)
     assert torch.equal(encoder(x), encoder(x, c))
     fresh = Encoder(dataclasses.replace(encoder.config, c_dim=2))
-    assert torch.equal(fresh(x, c), fresh.untold(x)), "nothing is added before anything is learnt"
+    assert torch.equal(fresh(x, c), fresh.unconditional(x)), "nothing is added before anything is learnt"
     told = stirred(fresh)
     torch.nn.init.normal_(told.told.out.weight)
     w = told(x, c)
@@ -36,7 +36,7 @@ def test_an_encoder_is_told_c_only_where_it_was_built_for_it(encoder: Encoder) -
     assert (w - told(x, c.flip(1))).abs().amax(dim=1).min() > 0
     sure, less = torch.tensor([[0.999, 0.001]]).repeat(4, 1), torch.tensor([[0.98, 0.02]]).repeat(4, 1)
     assert not torch.allclose(told(x, sure), told(x, less), rtol=1e-3), "odds are told apart where shares hardly differ"
-    with pytest.raises(AssertionError, match="is told 2 values of c"):
+    with pytest.raises(AssertionError, match="is conditioned on 2 values of c"):
         told(x)
 
 

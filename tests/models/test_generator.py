@@ -222,14 +222,14 @@ def test_c_is_told_where_the_shape_says(generator: Generator, c_dim: int, mappin
     w = network.mapping(z, one if mapping else None)
     assert torch.equal(w, network.mapping(z, other if mapping else None)) == (not mapping)
     assert torch.equal(network(w, one), network(w, other)) == (not style)
-    assert (network.told(one) is None) == (not style)
+    assert (network.condition(one) is None) == (not style)
 
 
 def test_c_missing_or_too_much_is_our_own_mistake(generator: Generator) -> None:
-    with pytest.raises(AssertionError, match="told 2 values"):
+    with pytest.raises(AssertionError, match="conditioned on 2 values"):
         generator.synthesis.styles(torch.randn(2, 7))
     plain = variant(generator, c_dim=0, mapping=False, style=False)
-    with pytest.raises(AssertionError, match="told 0 values"):
+    with pytest.raises(AssertionError, match="conditioned on 0 values"):
         plain.synthesis.styles(torch.randn(2, 7), torch.rand(2, 2))
     with pytest.raises(AssertionError, match="conditional mapping"):
         variant(generator, c_dim=2, mapping=True, style=True).mapping(torch.randn(2, 5))

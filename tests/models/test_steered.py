@@ -22,9 +22,9 @@ def w() -> Tensor:
 @pytest.fixture
 def directions() -> Directions:
     random = np.random.default_rng(0)
-    write = random.normal(size=(3, 7))
+    basis = random.normal(size=(3, 7))
     return Directions.observed(
-        "independent", random.normal(size=(500, 7)), projection=np.linalg.pinv(write).T, basis=write
+        "independent", random.normal(size=(500, 7)), projection=np.linalg.pinv(basis).T, basis=basis
     )
 
 

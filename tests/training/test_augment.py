@@ -13,7 +13,7 @@ from torch import Tensor
 
 from stylex.core.errors import ConfigError
 from stylex.training import augment
-from stylex.training.augment import LARGEST_P, Augmentation, draw_luck
+from stylex.training.augment import LARGEST_P, Augmentation, draw_numbers
 from stylex.training.config import AugmentConfig
 
 CHANGES = augment._CHANGES
@@ -25,13 +25,13 @@ def rng() -> torch.Generator:
 
 
 def only(amounts: dict[str, Tensor], n: int) -> Tensor:
-    """Luck with which just these changes are made at p = 0.5; half of an amount is uniform, half normal."""
-    luck = torch.zeros(n, 3, len(CHANGES))
-    luck[:, 0] = 0.9
+    """Random numbers with which just these changes are made at p = 0.5; half of an amount is uniform, half normal."""
+    numbers = torch.zeros(n, 3, len(CHANGES))
+    numbers[:, 0] = 0.9
     for name, amount in amounts.items():
-        luck[:, 0, CHANGES.index(name)] = 0.1
-        luck[:, 1:, CHANGES.index(name)] = amount.view(-1, 1)
-    return luck
+        numbers[:, 0, CHANGES.index(name)] = 0.1
+        numbers[:, 1:, CHANGES.index(name)] = amount.view(-1, 1)
+    return numbers
 
 
 def changed(x: Tensor, **amounts: Any) -> Tensor:
@@ -63,12 +63,12 @@ def places(side: int = 32) -> tuple[Tensor, Tensor]:
 @pytest.mark.parametrize("channels", [1, 3])
 def test_without_probability_nothing_is_changed(mode: Any, channels: int) -> None:
     x = noise(channels)
-    assert torch.equal(Augmentation(AugmentConfig(mode=mode))(x, draw_luck(5, rng())), x)
+    assert torch.equal(Augmentation(AugmentConfig(mode=mode))(x, draw_numbers(5, rng())), x)
 
 
-def test_images_that_have_no_luck_stay_the_same_to_the_last_bit() -> None:
+def test_images_that_are_not_drawn_stay_the_same_to_the_last_bit() -> None:
     x = noise(n=400)
-    y = Augmentation(replace(FIXED, p=0.03))(x, draw_luck(400, rng()))
+    y = Augmentation(replace(FIXED, p=0.03))(x, draw_numbers(400, rng()))
     same = (x == y).all(dim=(1, 2, 3)).float().mean()
     assert 0.5 < same < 0.85  # 0.97^13 and those that drew a change without effect
 
@@ -111,10 +111,10 @@ def test_size_stretch_turn_and_move_sample_the_picture_elsewhere() -> None:
     # Stretched first and then turned.
     came_right = right * math.cos(angle) + down * math.sin(angle)
     came_down = down * math.cos(angle) - right * math.sin(angle)
-    luck = only({"stretch": torch.ones(1), "turn_after": torch.ones(1)}, 1)
-    luck[:, 0, CHANGES.index("turn_after")] = 0.01
-    luck[:, 1, CHANGES.index("turn_after")] = (angle / math.pi + 1) / 2
-    assert_is(Augmentation(FIXED)(x, luck), picture(came_right / scale, came_down * scale))
+    numbers = only({"stretch": torch.ones(1), "turn_after": torch.ones(1)}, 1)
+    numbers[:, 0, CHANGES.index("turn_after")] = 0.01
+    numbers[:, 1, CHANGES.index("turn_after")] = (angle / math.pi + 1) / 2
+    assert_is(Augmentation(FIXED)(x, numbers), picture(came_right / scale, came_down * scale))
 
 
 def _turned(x: Tensor, name: str, angle: float) -> Tensor:
@@ -139,7 +139,7 @@ def test_colours_follow_their_formulas() -> None:
 def of_one_kind(kind: str, x: Tensor) -> Tensor:
     kinds = ("flip", "turn", "move", "size", "colour")
     config = AugmentConfig(mode="fixed", p=1.0, **{name: name == kind for name in kinds})  # type: ignore[arg-type]
-    y = Augmentation(config)(x, draw_luck(len(x), rng()))
+    y = Augmentation(config)(x, draw_numbers(len(x), rng()))
     assert not torch.equal(x, y)
     return y
 
@@ -155,10 +155,10 @@ def test_what_is_turned_off_is_never_made() -> None:
 
 def test_first_and_second_derivatives_flow() -> None:
     x = noise(side=8, n=2).double().requires_grad_(True)
-    luck = draw_luck(2, rng()).double()
+    numbers = draw_numbers(2, rng()).double()
     made = Augmentation(replace(FIXED, p=0.9))
-    assert torch.autograd.gradcheck(lambda x: made(x, luck).sin(), x, fast_mode=True)
-    assert torch.autograd.gradgradcheck(lambda x: made(x, luck).sin(), x, fast_mode=True)
+    assert torch.autograd.gradcheck(lambda x: made(x, numbers).sin(), x, fast_mode=True)
+    assert torch.autograd.gradgradcheck(lambda x: made(x, numbers).sin(), x, fast_mode=True)
 
 
 def test_p_goes_where_the_signs_are_at_their_target() -> None:

@@ -78,7 +78,7 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "truth": ({"loss": {"noise_kl": "yes"}}, "loss.noise_kl is 'yes', but must be true or false"),
     "told nothing": (
         {"loss": {"noise_kl": True}, "model": PRESETS["tiny-16"].model.__dict__ | {"class_input": "none"}},
-        "loss.noise_kl compares samples with what the generator was told, but model.class_input is none",
+        "loss.noise_kl compares samples with what the generator was given, but model.class_input is none",
     ),
     "swap without maps": ({"loss": {"swap": 1}}, "loss.swap exchanges maps, but model.map_resolutions is empty"),
     "features nobody looks at": (

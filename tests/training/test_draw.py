@@ -24,9 +24,9 @@ def drawn(data: ImageSet, nimg: int = 0, share: torch.Tensor | None = None, **ch
 
 def test_nothing_is_dropped_or_mixed_unless_asked(data: ImageSet) -> None:
     batch = drawn(data)
-    assert batch.told.all()
+    assert batch.conditioned.all()
     assert batch.mixed is None
-    assert not drawn(data, model__class_input="none").told.any()
+    assert not drawn(data, model__class_input="none").conditioned.any()
 
 
 def test_what_is_asked_besides_changes_no_other_number(data: ImageSet) -> None:
@@ -37,9 +37,9 @@ def test_what_is_asked_besides_changes_no_other_number(data: ImageSet) -> None:
 
 
 def test_c_is_dropped_for_its_share_of_images_anew_at_every_step(data: ImageSet) -> None:
-    told = [drawn(data, nimg, schedule__class_dropout=0.3).told for nimg in (0, 400)]
-    assert all(0.6 < t.float().mean() < 0.8 for t in told)
-    assert not torch.equal(*told)
+    conditioned = [drawn(data, nimg, schedule__class_dropout=0.3).conditioned for nimg in (0, 400)]
+    assert all(0.6 < t.float().mean() < 0.8 for t in conditioned)
+    assert not torch.equal(*conditioned)
 
 
 def test_mixed_images_take_all_layers_from_a_random_one_on(data: ImageSet) -> None:
@@ -101,7 +101,7 @@ def test_processes_share_what_one_would_draw(data: ImageSet) -> None:
     besides = {"schedule__class_dropout": 0.3, "schedule__style_mixing": 0.5, "schedule__map_dropout": 0.2, **MAPS}
     share = Processes(1, 2).share(400, 4)
     whole, part = drawn(data, **besides), drawn(data, share=share, **besides)
-    for name in ("x", "z", "told", "path_noise", "z_mixed", "mixed", "mapless"):
+    for name in ("x", "z", "conditioned", "path_noise", "z_mixed", "mixed", "mapless"):
         assert torch.equal(getattr(whole, name)[share], getattr(part, name)), name
     assert torch.equal(whole.others[share], share[part.others])
     assert torch.equal(share[: part.swaps], share[share < whole.swaps])

@@ -23,8 +23,8 @@ def follows(
         activation: of the classifier; of several labels each is a decision, at 0.5.
 
     Returns:
-        ``follows_w``: share of the pictures whose decision is that on x_i. ``follows_maps``: among the pairs whose
-        decisions on x_i and x_j differ, the share of the pictures whose decision is that on x_j; 0 without such pairs.
+        ``follows_w``: fraction of the pictures whose decision is that on x_i. ``follows_maps``: among the pairs whose
+        decisions on x_i and x_j differ, the fraction whose decision is that on x_j; 0 without such pairs.
         Small is good: for two classes 1 - ``follows_maps`` is what ``follows_w`` is over those pairs.
     """
     if activation == "softmax":

@@ -12,14 +12,14 @@ _PENALTIES = tuple(10.0**power for power in range(-1, 6))
 def linear_r2(
     features: Float[ndarray, "n d"], values: Float[ndarray, "n f"], *, test: float = 0.25, seed: int = 0
 ) -> Float[ndarray, " f"]:
-    """Share of each value's variance that a ridge regression on the features explains, on rows it has not seen.
+    """Fraction of each value's variance that a ridge regression on the features explains, on rows it has not seen.
 
     The penalty is chosen for each value on a quarter of the rows that are fitted to. At or below 0: nothing is read.
 
     Args:
         features: standardized here; those that never vary are left out.
         values: what is to be read.
-        test: share of the rows that is only scored.
+        test: fraction of the rows that is only scored.
         seed: of the split.
     """
     order = np.random.default_rng(seed).permutation(len(features))

@@ -7,13 +7,13 @@ from jaxtyping import Float
 from numpy import ndarray
 
 SHARE = 0.9
-"""The share of the squared difference that the named pixels hold."""
+"""The fraction of the squared difference that the named pixels hold."""
 
 
 def area(
     before: Float[ndarray, "n c h w"], after: Float[ndarray, "n c h w"], *, share: float = SHARE
 ) -> Float[ndarray, " n"]:
-    """The smallest share of each image's pixels that holds 90% of the squared difference; nan where nothing changed.
+    """The smallest fraction of each image's pixels that holds 90% of the squared difference; nan where nothing changed.
 
     0 is a change of a single pixel, 0.9 one of all pixels alike.
     """

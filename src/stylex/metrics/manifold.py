@@ -21,8 +21,8 @@ class PrecisionRecall:
     """How two sets of images cover each other.
 
     Attributes:
-        precision: share of generated images inside the real ones' manifold.
-        recall: share of real images inside the generated ones' manifold.
+        precision: fraction of generated images inside the real ones' manifold.
+        recall: fraction of real images inside the generated ones' manifold.
         extractor: whose features.
         images: real, generated.
     """

@@ -59,7 +59,7 @@ def observe(
     Args:
         before: pictures in [-1, 1].
         after: the same pictures changed by each of K attributes.
-        train_share: share of the images that it is trained on (every K attributes of an image stay together).
+        train_share: fraction of the images that it is trained on (every K attributes of an image stay together).
         steps: of training, 64 pairs each; a few seconds on a CPU.
         seed: of its weights and the order; the same seed gives the same answer on the same machine.
     """
@@ -69,14 +69,14 @@ def observe(
     order = np.random.default_rng(seed).permutation(n)
     seen = max(2, min(n - 2, round(train_share * n)))
     x = _pairs(before, after)  # [n, k, 2c, h, w]
-    learn, judge = torch.from_numpy(order[:seen].copy()), torch.from_numpy(np.sort(order[seen:]))
+    learn, tested = torch.from_numpy(order[:seen].copy()), torch.from_numpy(np.sort(order[seen:]))
     scale = x[learn, :, x.shape[2] // 2 :].square().mean().sqrt().clamp(min=1e-6)
     x[:, :, x.shape[2] // 2 :] /= scale  # differences are small beside pictures
     network = _fit(x[learn].flatten(0, 1), torch.arange(k).repeat(seen), k, steps, seed)
     with torch.no_grad():
-        pairs = x[judge].flatten(0, 1)
+        pairs = x[tested].flatten(0, 1)
         scores = torch.cat([network(part) for part in pairs.split(256)]).log_softmax(dim=1)
-    table = scores.unflatten(0, (len(judge), k)).numpy()  # image, the attribute changed, the attribute asked for
+    table = scores.unflatten(0, (len(tested), k)).numpy()  # image, the attribute changed, the attribute asked for
     right = (table.argmax(axis=2) == np.arange(k)).astype(np.float64)
     own = np.stack([table[:, i, i] for i in range(k)], axis=1)
     others = ~np.eye(k, dtype=bool)

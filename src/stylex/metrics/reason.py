@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 _BLUR = 1 / 16
-"""Side of the square over which evidence is averaged, as a share of the image's."""
+"""Side of the square over which evidence is averaged, as a fraction of the image's."""
 
 
 def evidence(gradients: Float[Tensor, "n c h w"]) -> Float[Tensor, "n h w"]:

@@ -21,7 +21,7 @@ def sign_flip(differences: Float[ndarray, " n"], *, permutations: int = 9999, se
 
     If nothing but chance told one side of each pair from the other, each difference would be as likely negative as
     positive. So signs are flipped at random (all patterns, where there are no more than ``permutations``), and the
-    share of patterns counts whose mean is as large as the one seen. Of no images the p-value is 1.
+    fraction of patterns counts whose mean is as large as the one seen. Of no images the p-value is 1.
 
     Source: Fisher 1935; Phipson & Smyth 2010 (why one is added).
     """
@@ -41,7 +41,7 @@ def sign_flip(differences: Float[ndarray, " n"], *, permutations: int = 9999, se
 def benjamini_hochberg(p: Float[ndarray, " m"]) -> Float[ndarray, " m"]:
     """Q-values: the smallest false discovery rate at which each hypothesis would be rejected.
 
-    Rejecting all with q <= 0.05 keeps the expected share of false ones among them at 5% or less, for tests that are
+    Rejecting all with q <= 0.05 keeps the expected fraction of false ones among them at 5% or less, for tests that are
     independent or positively dependent.
 
     Source: Benjamini & Hochberg 1995.

@@ -15,7 +15,7 @@ _LARGEST = 2**16
 
 
 ClassLayers = Literal["all", "coarse", "fine"]
-"""Which affine layers are told c: all, those of the lower half of the resolutions, or those of the others."""
+"""Which affine layers are conditioned on c: all, those of the lower half of the resolutions, or those of the others."""
 
 Config = TypeVar("Config", "GeneratorConfig", "DiscriminatorConfig", "EncoderConfig")
 
@@ -57,7 +57,7 @@ class GeneratorConfig:
         widths: feature channels at 4, 8, ..., resolution px.
         z_dim: length of the noise vector z.
         w_dim: length of the latent w.
-        c_dim: length of c, the classifier's output told to the generator (0: none).
+        c_dim: length of c, the classifier's output that the generator is conditioned on (0: none).
         mapping_layers: fully connected layers from z to w.
         mapping_lr_multiplier: learning-rate multiplier of the mapping network.
         mapping_conditional: tell c to the mapping network (plain conditional StyleGAN2).
@@ -87,7 +87,7 @@ class GeneratorConfig:
         _check_maps("generator", self.map_resolutions, self.resolution)
 
     def tells(self, resolution: int) -> bool:
-        """Whether the affine layers of that resolution are told c."""
+        """Whether the affine layers of that resolution are conditioned on c."""
         coarse = resolution <= 4 << (len(self.widths) - 1) // 2
         chosen = self.class_layers == "all" or coarse == (self.class_layers == "coarse")
         return self.c_dim > 0 and self.style_conditional and chosen
@@ -123,7 +123,7 @@ class EncoderConfig:
     Attributes:
         resolution, channels, widths: as of the generator.
         w_dim: length of the latent.
-        c_dim: length of c, the classifier's output told to the encoder beside the image (0: none).
+        c_dim: length of c, the classifier's output that the encoder is conditioned on beside the image (0: none).
         map_resolutions: as of the generator.
         map_width: feature channels of the network that makes the maps.
     """

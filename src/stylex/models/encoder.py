@@ -12,19 +12,19 @@ from stylex.models.maps import MapEncoder
 from stylex.models.ops import Conv, Linear, channels_last
 
 _LEAST = 1e-4
-"""Probabilities are told apart down to this, and as near to 1."""
+"""Probabilities are kept apart down to this, and as near to 1."""
 _ODDS = 4.0
-"""Log odds are told in this unit, so that what is told varies by about 1."""
+"""Log odds are given in this unit, so that they vary by about 1."""
 
 
 class Encoder(nn.Module):
     """A residual discriminator without minibatch statistics, with ``w_dim`` outputs.
 
-    Where ``c_dim`` is given, it is also told what the classifier says of the image, and adds to w what follows from
+    Where ``c_dim`` is given, it is also given what the classifier says of the image, and adds to w what follows from
     both. Otherwise it has to learn by heart how the classifier decides, which takes as long as training another
     classifier, or longer.
 
-    Source: released weights of Lang et al. 2021, as read by later reproductions; what is told is our own.
+    Source: released weights of Lang et al. 2021, as read by later reproductions; the classifier's part is our own.
     """
 
     def __init__(self, config: EncoderConfig) -> None:
@@ -43,13 +43,13 @@ class Encoder(nn.Module):
     def forward(
         self, x: Float[Tensor, "n c h w"], c: Float[Tensor, "n c_dim"] | None = None
     ) -> Float[Tensor, "n w_dim"]:
-        """Encode images; an encoder that is not told does not look at ``c``, probabilities."""
-        assert c is not None or self.told is None, f"this encoder is told {self.config.c_dim} values of c"
+        """Encode images; an unconditional encoder does not look at ``c``, probabilities."""
+        assert c is not None or self.told is None, f"this encoder is conditioned on {self.config.c_dim} values of c"
         w, h = self._seen(x)
         return w if self.told is None else w + self.told(h, c).float()
 
-    def untold(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n w_dim"]:
-        """Encode by the images alone: what an encoder does before it begins to be told."""
+    def unconditional(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n w_dim"]:
+        """Encode by the images alone: what an encoder does before it is conditioned."""
         return self._seen(x)[0]
 
     def maps(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n m_dim"] | None:

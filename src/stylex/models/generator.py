@@ -275,8 +275,8 @@ class Synthesis(nn.Module):
         c: Float[Tensor, "n c_dim"] | None = None,
         maps: Float[Tensor, "n m_dim"] | None = None,
     ) -> Float[Tensor, "n s_dim"]:
-        """The style vector of latents w, told c, and of an image's maps (None: flat ones, which show no place)."""
-        assert (c is not None) == bool(self.c_dim), f"this synthesis is told {self.c_dim} values of c"
+        """The style vector of latents w and of c, and of an image's maps (None: flat ones, which show no place)."""
+        assert (c is not None) == bool(self.c_dim), f"this synthesis is conditioned on {self.c_dim} values of c"
         styles = self._styles(w if c is None else torch.cat([w, c], dim=1))
         if not self._maps:
             return styles
@@ -284,14 +284,14 @@ class Synthesis(nn.Module):
             return F.pad(styles, (0, self.space.s_dim - self.space.style_dim))
         return torch.cat([styles, maps], dim=1)
 
-    def _styles(self, told: Tensor) -> Tensor:
+    def _styles(self, given: Tensor) -> Tensor:
         affines = [self._layer(name).affine for name in self._styled]
-        width = told.shape[1]
+        width = given.shape[1]
         # One product for all layers; float32, because it is small and everything hangs on it.
-        with torch.autocast(told.device.type, enabled=False):
-            # A layer that is not told c has zeros in its place.
+        with torch.autocast(given.device.type, enabled=False):
+            # A layer that is not conditioned on c has zeros in its place.
             weight = torch.cat([F.pad(a.weight * a.weight_gain, (0, width - a.weight.shape[1])) for a in affines])
-            return F.linear(told.float(), weight, torch.cat([affine.bias for affine in affines]))
+            return F.linear(given.float(), weight, torch.cat([affine.bias for affine in affines]))
 
     def forward(
         self,
@@ -430,8 +430,8 @@ class Generator(nn.Module):
         other._modules = {**self._modules, "synthesis": synthesis}
         return other
 
-    def told(self, c: Float[Tensor, "n k"]) -> Float[Tensor, "n k"] | None:
-        """What of c the affine layers receive: c, or nothing in a generator that is not told."""
+    def condition(self, c: Float[Tensor, "n k"]) -> Float[Tensor, "n k"] | None:
+        """What of c the affine layers receive: c, or nothing in an unconditional generator."""
         return c if self.synthesis.c_dim else None
 
     def forward(
@@ -442,8 +442,8 @@ class Generator(nn.Module):
         *,
         noise: Noise = "const",
     ) -> Float[Tensor, "n c h w"]:
-        """Draw the image of latents w, told c, and of an image's maps."""
-        return self.synthesis(self.synthesis.styles(w, self.told(c), maps), noise=noise)
+        """Draw the image of latents w and of c, and of an image's maps."""
+        return self.synthesis(self.synthesis.styles(w, self.condition(c), maps), noise=noise)
 
 
 def _slot(name: str) -> str:

@@ -95,10 +95,10 @@ class Snapshot:
         return self
 
     def styles_of(self, x: Float[Tensor, "n c h w"], c: Float[Tensor, "n k"] | None = None) -> Float[Tensor, "n s_dim"]:
-        """The style vectors of images, told c: everything that their reconstructions are drawn from."""
+        """The style vectors of images, conditioned on c: everything that their reconstructions are drawn from."""
         generator, encoder = self.generator, self.encoder
-        told = None if c is None else generator.told(c)
-        return generator.synthesis.styles(encoder(x, c), told, encoder.maps(x))
+        given = None if c is None else generator.condition(c)
+        return generator.synthesis.styles(encoder(x, c), given, encoder.maps(x))
 
     def some_maps(self, n: int) -> Float[Tensor, "n m_dim"] | None:
         """Maps of training images for ``n`` pictures that are of no image, each in its turn; None without maps."""

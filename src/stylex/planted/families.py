@@ -17,7 +17,7 @@ _LESION = 0.2
 """Radius of the largest lesion; the picture is 2 wide."""
 _GOLD = np.array([0.98, 0.88, 0.25], np.float32)
 _SCATTER = 0.12
-"""How far a pattern of dots is moved by chance, as a share of its field."""
+"""How far a pattern of dots is moved by chance, as a fraction of its field."""
 
 
 class Frame(NamedTuple):
@@ -133,7 +133,7 @@ def _quasi_random(chance: Float[ndarray, "n 2"], count: int) -> Float[ndarray, "
 def _dots(
     x: ndarray, y: ndarray, at: Float[ndarray, "n count 2"], amount: ndarray, radius: float, pixel: float
 ) -> ndarray:
-    """Share of each pixel under dots that come one after another as ``amount`` rises from 0 to 1."""
+    """Fraction of each pixel under dots that come one after another as ``amount`` rises from 0 to 1."""
     count = at.shape[1]
     bare = np.ones(x.shape, np.float32)
     for i in range(count):

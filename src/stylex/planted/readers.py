@@ -35,7 +35,7 @@ class FactorReader(nn.Module):
 
     Attributes:
         names: of the factors.
-        r2: share of each factor's variance that is read right, on images held out of the fit altogether.
+        r2: fraction of each factor's variance that is read right, on images held out of the fit altogether.
     """
 
     mean: Tensor

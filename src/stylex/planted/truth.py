@@ -54,12 +54,12 @@ class Truth:
     """How true a ranking is, each with its interval over images.
 
     Attributes:
-        recall: share of the causes that are the main factor of some attribute among the first ``top``.
-        precision: share of those attributes whose main factor is a cause.
+        recall: fraction of the causes that are the main factor of some attribute among the first ``top``.
+        precision: fraction of those attributes whose main factor is a cause.
         purity: mean over these attributes of the main factor's mean change, as a fraction of all factors' mean absolute
             changes. Opposite changes on different images do not cancel in the latter, so they are impure.
         order: rank correlation over the causes of the strength that the attributes show with the rule's true one.
-        silence: share of the ignored factors on which nothing is claimed.
+        silence: fraction of the ignored factors on which nothing is claimed.
         recall_x_purity: their product, 0 where nothing was found: what a whole explanation is judged by.
         false_claims: how many claimed attributes have an ignored factor as their main one.
         main: each attribute's main factor, -1 where it changes none.

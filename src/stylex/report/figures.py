@@ -28,7 +28,7 @@ RECOLOURED = (196, 122, 0)
 
 # Rec. 709 weights of red, green and blue in brightness.
 _LUMA = np.array([0.2126, 0.7152, 0.0722], dtype=np.float32)
-# Below a change of this share of the full range a difference is noise, and is not stretched to full colour.
+# Below a change of this fraction of the full range a difference is noise, and is not stretched to full colour.
 _SMALLEST_SCALE = 0.1
 
 
@@ -95,7 +95,7 @@ def changed_box(before: Picture, after: Picture, *, share: float = 0.8, pad: flo
 
 
 def difference_scale(pairs: Sequence[tuple[Picture, Picture]]) -> float:
-    """The change, as a share of the full range, that a difference map of these pairs draws in full colour."""
+    """The change, as a fraction of the full range, that a difference map of these pairs draws in full colour."""
     if not pairs:
         return _SMALLEST_SCALE
     largest = max(float(np.quantile(_magnitude(_difference(*pair)), 0.98)) for pair in pairs)
@@ -108,7 +108,7 @@ def difference_map(before: Picture, after: Picture, *, scale: float, ghost: bool
     Args:
         before: the picture as it was.
         after: the changed picture, of the same shape.
-        scale: the change (share of the full range) that is drawn in full colour; see ``difference_scale``.
+        scale: the change (fraction of the full range) that is drawn in full colour; see ``difference_scale``.
         ghost: draw the picture ``before`` very faintly underneath, to see where a change lies.
     """
     change = _difference(before, after)

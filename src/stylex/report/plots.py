@@ -60,7 +60,7 @@ def plot(explanation: Explanation, *, images: int = 3) -> Figure:
             way = np.array(strip.shares) * attribute.shift_range
             curve.plot(way, strip.probabilities[:, attribute.target], marker=".", lw=1)
         if row == len(places) - 1:
-            curve.set_xlabel("share of the way to the observed extreme", fontsize=7)
+            curve.set_xlabel("fraction of the way to the observed extreme", fontsize=7)
         for column, (before, after, words) in enumerate(shown[place]):
             for offset, picture in enumerate((before, after)):
                 axes = figure.add_subplot(grid[row, 3 + 2 * column + offset])

@@ -30,7 +30,7 @@ _HELD = 2 / 3
 _BEYOND = 6
 """Principal directions that are tried in vain before the search for their number ends."""
 _FAINT = 0.05
-"""Principal directions of w with less than this share of the first one's deviation are not looked at."""
+"""Principal directions of w with less than this fraction of the first one's deviation are not looked at."""
 _AGAIN = 0.9
 """Two components are the same one when their correlation is this or more."""
 _RANDOM = 64
@@ -51,7 +51,7 @@ _NORMAL = 0.5 * np.log(2 * np.pi * np.e)
 
 
 def independent(snapshot: Snapshot, *, seed: int = 0) -> Snapshot:
-    """The snapshot with independent directions in w as its knobs, and random ones to compare with.
+    """The snapshot with ICA directions in w as its knobs, and random ones to compare with.
 
     Raises:
         SearchError: the snapshot keeps no latents, or too few.
@@ -62,7 +62,7 @@ def independent(snapshot: Snapshot, *, seed: int = 0) -> Snapshot:
 
 
 def at_random(snapshot: Snapshot, *, seed: int = 0) -> Snapshot:
-    """The snapshot with random directions in w as its knobs, in the part of w that the independent ones span.
+    """The snapshot with random directions in w as its knobs, in the part of w that the ICA directions span.
 
     Raises:
         SearchError: the snapshot keeps no latents, or too few.
@@ -112,7 +112,7 @@ def independent_directions(w: Float[ndarray, "n w_dim"], *, seed: int = 0) -> Di
     n = len(w)
     if n < _FEWEST:
         raise SearchError(
-            f"{n} latents are too few to find independent directions in; expected {_FEWEST} or more: train on more "
+            f"{n} latents are too few to find ICA directions in; expected {_FEWEST} or more: train on more "
             "images, or search single coordinates (--method attfind)"
         )
     white, projection, basis = _whitened(w.astype(np.float64), min(_MOST, n // _PER_COMPONENT))

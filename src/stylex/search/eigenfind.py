@@ -63,9 +63,9 @@ def random_directions(w: Float[ndarray, "n w_dim"], num: int = 20, *, seed: int 
 def affine_weights(synthesis: Synthesis, w_dim: int) -> Float[ndarray, "styles w_dim"]:
     """What a step in w does to each of the convolutions' styles, a row each."""
     steps = torch.cat([torch.zeros(1, w_dim), torch.eye(w_dim)]).to(next(synthesis.parameters()).device)
-    told = torch.zeros(len(steps), synthesis.c_dim, device=steps.device) if synthesis.c_dim else None
+    given = torch.zeros(len(steps), synthesis.c_dim, device=steps.device) if synthesis.c_dim else None
     with torch.inference_mode():
-        styles = synthesis.styles(steps, told)[:, : synthesis.space.conv_dim]
+        styles = synthesis.styles(steps, given)[:, : synthesis.space.conv_dim]
     return (styles[1:] - styles[0]).T.cpu().numpy().astype(np.float64)
 
 

@@ -68,7 +68,7 @@ class Mover(Synthesizer, Protocol):
 
 
 @runtime_checkable
-class Judge(Protocol):
+class HasLogits(Protocol):
     """What the search needs of the explained classifier."""
 
     def logits(self, x: Tensor) -> Tensor:

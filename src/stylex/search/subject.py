@@ -1,4 +1,4 @@
-"""The subject of a search: the networks that draw and judge, and the space that is searched."""
+"""The subject of a search: the networks that draw and answer, and the space that is searched."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from stylex.core.attribute import Attribute
 from stylex.core.stylespace import StyleSpace
 from stylex.models.snapshot import Snapshot
 from stylex.search.decision import Output
-from stylex.search.render import ROWS_PER_PASS, Judge, Synthesizer
+from stylex.search.render import ROWS_PER_PASS, HasLogits, Synthesizer
 from stylex.search.shifts import apply_attributes
 
 
@@ -35,7 +35,7 @@ class Subject:
     """
 
     synthesis: Synthesizer
-    classifier: Judge
+    classifier: HasLogits
     space: StyleSpace
     labels: Sequence[str] = ()
     output: Output = "softmax"
@@ -55,7 +55,7 @@ class Subject:
         """The classifier's logits on the pictures of style vectors."""
         if len(s) == 0:
             return np.zeros((0, len(self.labels)), dtype=np.float32)
-        rows = [self._judge(self.synthesis(part, noise="const").clamp(-1, 1)) for part in s.split(ROWS_PER_PASS)]
+        rows = [self._answers(self.synthesis(part, noise="const").clamp(-1, 1)) for part in s.split(ROWS_PER_PASS)]
         return np.asarray(torch.cat(rows).cpu().numpy())
 
     @torch.inference_mode()
@@ -65,10 +65,10 @@ class Subject:
         for part in s.split(ROWS_PER_PASS):
             x = self.synthesis(part, noise="const").clamp(-1, 1)
             pictures.append(x.float().cpu().numpy())
-            logits.append(self._judge(x).cpu().numpy())
+            logits.append(self._answers(x).cpu().numpy())
         return np.concatenate(pictures), np.concatenate(logits)
 
-    def _judge(self, x: Tensor) -> Tensor:
+    def _answers(self, x: Tensor) -> Tensor:
         return self.classifier.logits(x).float()
 
 

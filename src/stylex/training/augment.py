@@ -22,7 +22,7 @@ LARGEST_P = 0.8
 _REMEMBERED = 500
 """Images over which the discriminator's signs are averaged, about."""
 _SHIFT = 0.125
-"""Shifts, as a share of the side: the largest by whole pixels, the standard deviation of those by parts of pixels."""
+"""Shifts, as a fraction of the side: the largest by whole pixels, the deviation of those by parts of pixels."""
 _DOUBLINGS = 0.2
 """Standard deviation of sizes and stretches, in powers of two."""
 _CHANGES = (
@@ -43,11 +43,11 @@ _CHANGES = (
     "saturation",
 )
 
-Luck = Float[Tensor, "n 3 15"]
+Numbers = Float[Tensor, "n 3 15"]
 """For each image and change: three random numbers; whether it is made, and how (uniform in 0..1, and normal)."""
 
 
-def draw_luck(n: int, random: torch.Generator) -> Luck:
+def draw_numbers(n: int, random: torch.Generator) -> Numbers:
     """Random numbers for the changes of ``n`` images."""
     uniform = torch.rand(n, 2, len(_CHANGES), generator=random)
     return torch.cat([uniform, torch.randn(n, 1, len(_CHANGES), generator=random)], dim=1)
@@ -72,14 +72,14 @@ class Augmentation(nn.Module):
         if config.mode != "none":
             _require_second_derivatives()
 
-    def forward(self, x: Float[Tensor, "n c h h"], luck: Luck) -> Float[Tensor, "n c h h"]:
+    def forward(self, x: Float[Tensor, "n c h h"], numbers: Numbers) -> Float[Tensor, "n c h h"]:
         """The images as the discriminator is to see them; where nothing is changed, the same to the last bit."""
         if self.config.mode == "none":
             return x
         with torch.autocast(x.device.type, enabled=False):
-            x = _on_the_grid(x, _Changes(luck, self.p), self.config)
-            x = _warped(x, _Changes(luck, self.p), self.config)
-            return _coloured(x, _Changes(luck, self.p)) if self.config.colour else x
+            x = _on_the_grid(x, _Changes(numbers, self.p), self.config)
+            x = _warped(x, _Changes(numbers, self.p), self.config)
+            return _coloured(x, _Changes(numbers, self.p)) if self.config.colour else x
 
     def adapt(self, signs: Float[Tensor, ""], nimg: int) -> None:
         """Raise p when the discriminator is too sure of real images, else lower it.
@@ -111,20 +111,20 @@ class Augmentation(nn.Module):
 class _Changes:
     """Which images a change is made to, and how much."""
 
-    def __init__(self, luck: Tensor, p: Tensor) -> None:
-        self.luck, self.p = luck, p
-        self.any = torch.zeros(len(luck), dtype=torch.bool, device=luck.device)
+    def __init__(self, numbers: Tensor, p: Tensor) -> None:
+        self.numbers, self.p = numbers, p
+        self.any = torch.zeros(len(numbers), dtype=torch.bool, device=numbers.device)
 
     def made(self, name: str, allowed: bool = True, p: Tensor | None = None) -> Bool[Tensor, " n"]:
-        happens = (self.luck[:, 0, _CHANGES.index(name)] < (self.p if p is None else p)) & allowed
+        happens = (self.numbers[:, 0, _CHANGES.index(name)] < (self.p if p is None else p)) & allowed
         self.any = self.any | happens
         return happens
 
     def uniform(self, name: str) -> Float[Tensor, " n"]:
-        return self.luck[:, 1, _CHANGES.index(name)]
+        return self.numbers[:, 1, _CHANGES.index(name)]
 
     def normal(self, name: str) -> Float[Tensor, " n"]:
-        return self.luck[:, 2, _CHANGES.index(name)]
+        return self.numbers[:, 2, _CHANGES.index(name)]
 
 
 def _on_the_grid(x: Tensor, changes: _Changes, config: AugmentConfig) -> Tensor:

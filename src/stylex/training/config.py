@@ -12,10 +12,10 @@ from stylex.core.errors import ConfigError
 from stylex.models.config import DiscriminatorConfig, EncoderConfig, GeneratorConfig
 
 ClassInput = Literal["all", "coarse", "fine", "none"]
-"""Which layers of the generator are told c."""
+"""Which layers of the generator are conditioned on c."""
 
 ClassEncoder = Literal["never", "after", "always"]
-"""When the encoder is told c."""
+"""When the encoder is conditioned on c."""
 
 
 def _require(condition: bool, message: str) -> None:
@@ -38,7 +38,7 @@ class ModelConfig:
         discriminator_mapping_layers: layers that map c for the discriminator's projection.
         class_input: which affine layers get the classifier's output beside w: ``all``; ``coarse``, those of the lower
             half of the resolutions (the middle one included: 4, 8 and 16 of 64 px); ``fine``, the others; or ``none``.
-        class_encoder: when the classifier's output is told to the encoder, beside the image: ``never``; ``after``,
+        class_encoder: when the encoder is conditioned on the classifier's output too: ``never``; ``after``,
             from when on it learns alone (``schedule.encoder_after``); or ``always``.
         conditional_discriminator: tell the classifier's output to the discriminator.
         map_resolutions: in pixels, in order; there the encoder gives the generator's convolutions a map of the image
@@ -137,7 +137,7 @@ class LossConfig:
         swap: KL(C(x) || C(G(w, maps of another image))): what the classifier sees must be in w, not in the maps.
         swap_features: the same of the classifier's features, averaged over the image, as it needs
             ``perceptual_net: classifier``.
-        noise_kl: on noise steps too: the classifier is to see in a sample what c the generator was told.
+        noise_kl: on noise steps too: the classifier is to see in a sample what c the generator was given.
         r1_gamma: gradient penalty on real images.
         r1_every: steps between gradient penalties.
         path_length: weight of the path-length penalty, 0 turns it off.
@@ -227,7 +227,7 @@ class OptimizerConfig:
         beta1: first moment's decay beside the adversarial loss.
         beta1_reconstruction: first moment's decay while only reconstructing.
         beta2: second moment's decay.
-        decay: the last share of the training over which learning rates fall linearly to a tenth.
+        decay: the last fraction of the training over which learning rates fall linearly to a tenth.
     """
 
     generator_lr: float = 2e-3
@@ -285,17 +285,17 @@ class ScheduleConfig:
     Attributes:
         kimg: length of the training in thousands of images.
         batch: images a step, over all processes.
-        reconstruct_first: first share of the training without the discriminator.
+        reconstruct_first: first fraction of the training without the discriminator.
         noise_every: after that, every so many-th step draws from noise instead of the encoder (0: never).
-        classifier_from: share of the training after which ``loss.classifier`` counts: from then on reconstructions are
-            held to what the classifier says of the images.
-        encoder_after: last share of the training, in which the encoder alone is fitted to the finished generator. With
-            it, ``reconstruct_first`` 0 and ``noise_every`` 1, a StyleGAN2 is trained, and an encoder afterwards.
-        class_dropout: share of the images whose c the generator is not told, but zeros.
-        swap_share: share of the images that are also drawn with another image's maps, where ``loss.swap`` or
+        classifier_from: fraction of the training after which ``loss.classifier`` counts: from then on reconstructions
+            are held to what the classifier says of the images.
+        encoder_after: last fraction of the training, in which the encoder alone is fitted to the finished generator.
+            With it, ``reconstruct_first`` 0 and ``noise_every`` 1, a StyleGAN2 is trained, and an encoder afterwards.
+        class_dropout: fraction of the images whose c the generator is not given, but zeros.
+        swap_share: fraction of the images that are also drawn with another image's maps, where ``loss.swap`` or
             ``loss.swap_features`` counts.
-        map_dropout: share of the images whose maps are replaced by noise.
-        style_mixing: share of the noise steps' images whose styles come from a second latent, from a random layer on.
+        map_dropout: fraction of the images whose maps are replaced by noise.
+        style_mixing: fraction of the noise steps' images whose styles come from a second latent, from some layer on.
         ema_nimg: half-life of the weights' moving average, in images.
         tick_nimg: images between reports and training states.
         snapshot_nimg: images between snapshots.
@@ -327,8 +327,8 @@ class ScheduleConfig:
             _require(0 <= value <= 1, f"schedule.{name} is {value}, but must lie in 0..1")
         _require(
             self.reconstruct_first + self.encoder_after <= 1,
-            f"schedule.reconstruct_first {self.reconstruct_first} and encoder_after {self.encoder_after} are shares of "
-            "one training and must not exceed 1 together",
+            f"schedule.reconstruct_first {self.reconstruct_first} and encoder_after {self.encoder_after} are fractions "
+            "of one training and must not exceed 1 together",
         )
         for name in ("ema_nimg", "tick_nimg", "snapshot_nimg"):
             _require(getattr(self, name) >= 1, f"schedule.{name} is {getattr(self, name)}, but must be 1 or more")
@@ -388,7 +388,7 @@ class TrainConfig:
         _require(0 <= self.seed < 2**24, f"seed is {self.seed}, but must lie in 0..{2**24 - 1}")
         _require(
             not self.loss.noise_kl or self.model.class_input != "none",
-            "loss.noise_kl compares samples with what the generator was told, but model.class_input is none; "
+            "loss.noise_kl compares samples with what the generator was given, but model.class_input is none; "
             "turn one of them off",
         )
         _require(
@@ -478,7 +478,7 @@ _SMALL = TrainConfig(
         w_dim=64,
         mapping_layers=4,
         discriminator_mapping_layers=1,
-        class_input="none",  # told the answer, the generator draws the strongest cause from it, and w does not hold it
+        class_input="none",  # given the answer, the generator draws the strongest cause from it, and w does not hold it
         map_resolutions=(8, 16),
     ),
     loss=LossConfig(

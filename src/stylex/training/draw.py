@@ -12,20 +12,20 @@ from torch import Tensor
 from stylex.data.archive import ImageSet, sample_order
 from stylex.models.encoder import Encoder
 from stylex.models.generator import Synthesis
-from stylex.training.augment import Luck, draw_luck
+from stylex.training.augment import Numbers, draw_numbers
 from stylex.training.config import TrainConfig
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Batch:
-    """This process's share of a step's images and random numbers.
+    """This process's part of a step's images and random numbers.
 
     Attributes:
         x: real images.
         z: what to sample from.
         noise: noise maps of the synthesis.
-        told: whether the generator is told the image's c.
-        luck: how the images that the discriminator judges are changed: the real ones, the generated ones when it
+        conditioned: whether the generator is conditioned on the image's c.
+        numbers: how the images that the discriminator judges are changed: the real ones, the generated ones when it
             learns, and when the generator does.
         path_noise: random images along which path lengths are taken, when they are.
         z_mixed: what to sample the second latent from, when styles are mixed.
@@ -38,8 +38,8 @@ class Batch:
     x: Float[Tensor, "n c h w"]
     z: Float[Tensor, "n z_dim"]
     noise: list[Tensor]
-    told: Bool[Tensor, " n"]
-    luck: tuple[Luck, Luck, Luck]
+    conditioned: Bool[Tensor, " n"]
+    numbers: tuple[Numbers, Numbers, Numbers]
     path_noise: Float[Tensor, "n c h w"] | None = None
     z_mixed: Float[Tensor, "n z_dim"] | None = None
     mixed: Bool[Tensor, "n s_dim"] | None = None
@@ -102,14 +102,14 @@ def draw(
     indices = sample_order(len(images), nimg, size, config.seed)[share.numpy()]
     x = images.batch(indices, mirror=mirror[share].numpy())
     path_noise = torch.randn(size, *x.shape[1:], generator=random)[share].to(place) if paths else None
-    told = torch.full((size,), config.model.class_input != "none")
+    conditioned = torch.full((size,), config.model.class_input != "none")
     if schedule.class_dropout > 0:
-        told &= torch.rand(size, generator=random) >= schedule.class_dropout
+        conditioned &= torch.rand(size, generator=random) >= schedule.class_dropout
     z_mixed = mixed = None
     if schedule.style_mixing > 0:
         z_mixed = torch.randn(size, config.model.z_dim, generator=random)[share].to(place)
         mixed = _mixed(synthesis, size, schedule.style_mixing, random)[share].to(place)
-    real, fake, judged = (draw_luck(size, random)[share].to(place) for _ in range(3))
+    real, fake, judged = (draw_numbers(size, random)[share].to(place) for _ in range(3))
     others, swaps = _exchange(config, len(share), random)
     mapless = None
     if schedule.map_dropout > 0:
@@ -118,8 +118,8 @@ def draw(
         x=x.to(place),
         z=z[share].to(place),
         noise=[maps[share].to(place) for maps in noise],
-        told=told[share].to(place),
-        luck=(real, fake, judged),
+        conditioned=conditioned[share].to(place),
+        numbers=(real, fake, judged),
         path_noise=path_noise,
         z_mixed=z_mixed,
         mixed=mixed,

@@ -27,7 +27,7 @@ _MEASURED = 1_000
 _SHOWN = 10
 """Images in a row of the panel."""
 _COLLAPSED = 0.15
-"""Variety (standard deviation between images) below this share of the real images' raises an alarm."""
+"""Variety (standard deviation between images) below this fraction of the real images' raises an alarm."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,7 +72,7 @@ class Panel:
     Attributes:
         rows: pictures ``n h w c``, uint8, by what they are: real, reconstructed, swapped (reconstructed with the maps
             of another image, where there are maps), sampled from noise by the mapping network, and drawn from latents
-            like the encoder's (both told the c of the real image above).
+            like the encoder's (both conditioned on the c of the real image above).
         probabilities: ``[n, k]``, likewise.
         labels: class names.
     """
@@ -98,8 +98,8 @@ def measure(
 
     Returns:
         figures (``pixel_l1`` on [-1, 1]; ``agreement``, ``probability_error``, ``kl`` of the classifier;
-        ``follows_w`` and ``follows_maps`` of networks with maps, as of ``metrics.follows``;
-        ``variety_reconstructed`` and ``variety_sampled``: standard deviation between images as a share of the
+        ``follows_w`` and ``follows_maps`` of networks with maps, as in ``metrics.follows``;
+        ``variety_reconstructed`` and ``variety_sampled``: standard deviation between images as a fraction of the
         real ones'), the panel, and alarms.
     """
     random = torch.Generator().manual_seed(0)
@@ -124,9 +124,9 @@ def measure(
     figures["variety_reconstructed"] = _variety(x_rec) / real_variety
     figures["variety_sampled"] = _variety(x_new) / real_variety
     shown = torch.linspace(0, len(watch.x) - 1, min(_SHOWN, len(watch.x))).round().long().to(watch.x.device)
-    told = classifier.probabilities(watch.logits[shown])
+    given = classifier.probabilities(watch.logits[shown])
     latents = normal_latents(seen.latents, len(shown)).to(watch.x)
-    drawn = generator(latents, told, seen.some_maps(len(shown))).clamp(-1, 1)
+    drawn = generator(latents, given, seen.some_maps(len(shown))).clamp(-1, 1)
     rows = {"real": watch.x[shown], "reconstructed": x_rec[shown]}
     rows |= {"swapped": torch.cat(swapped)[shown]} if swapped else {}
     rows |= {"sampled": x_new[shown], "drawn": drawn}

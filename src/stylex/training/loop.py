@@ -154,7 +154,7 @@ def train_networks(
     }
     augment = Augmentation(config.augment).to(place)
     path_mean = torch.zeros((), device=place)
-    some_untold = config.model.class_input == "none" or schedule.class_dropout > 0
+    some_unconditional = config.model.class_input == "none" or schedule.class_dropout > 0
 
     # Resume.
     state_path, nimg = out / "state.pt", 0
@@ -187,50 +187,50 @@ def train_networks(
         _set_rates(optimizers, config, nimg, adversarial=step.adversarial)
         penalize_paths = step.from_noise and loss_weights.path_length > 0 and _nth_noise_step(step.number, config)
         batch = draw(config, images, generator.synthesis, nimg, share, place, paths=penalize_paths)
-        painter = nets.generator_ema if step.encoder_alone else generator
-        encode = encoder if step.encoder_alone or config.model.class_encoder == "always" else _untold(encoder)
+        decoder = nets.generator_ema if step.encoder_alone else generator
+        encode = encoder if step.encoder_alone or config.model.class_encoder == "always" else _unconditional(encoder)
         figures: dict[str, Tensor] = {}
 
-        # Images: reconstructed from real ones, or sampled from noise; both told the real images' c. Of a sample that
-        # was not told c, the discriminator is told what the classifier says of it.
+        # Images: reconstructed from real ones, or sampled from noise; both conditioned on the real images' c. Of an
+        # unconditional sample, the discriminator is given what the classifier says of it.
         with autocast():
             with torch.no_grad():
                 logits, features = perceptual.of_real(batch.x)
                 c = classifier.probabilities(logits)
-                told = painter.told(c * batch.told[:, None])
+                given = decoder.condition(c * batch.conditioned[:, None])
             w = generator.mapping(batch.z) if step.from_noise else encode(batch.x, c)
-            maps = batch.stirred(encoder, painter.synthesis, config.model.map_noise, learns=not step.from_noise)
-            s = painter.synthesis.styles(w, told, maps)
+            maps = batch.stirred(encoder, decoder.synthesis, config.model.map_noise, learns=not step.from_noise)
+            s = decoder.synthesis.styles(w, given, maps)
             if step.from_noise and batch.mixed is not None:
                 s = torch.where(
-                    batch.mixed, generator.synthesis.styles(generator.mapping(batch.z_mixed), told, maps), s
+                    batch.mixed, generator.synthesis.styles(generator.mapping(batch.z_mixed), given, maps), s
                 )
             # What is sampled has the maps of some image; some images are also drawn with the maps of others.
-            exchanged = batch.exchanged(s, painter.synthesis)
+            exchanged = batch.exchanged(s, decoder.synthesis)
             swaps = 0 if step.from_noise else batch.swaps
-            drawn = painter.synthesis(
+            drawn = decoder.synthesis(
                 torch.cat([exchanged if step.from_noise else s, exchanged[:swaps]]),
                 noise=[torch.cat([one, one[:swaps]]) for one in batch.noise],
             )
             fake, swapped = drawn[: len(s)], drawn[len(s) :]
             judged = torch.cat([swapped, fake[swaps:]])
             c_fake = c
-            if step.from_noise and some_untold and config.model.conditional_discriminator:
+            if step.from_noise and some_unconditional and config.model.conditional_discriminator:
                 with torch.no_grad():
                     said = classifier.probabilities(classifier.logits(fake))
-                    c_fake = torch.where(batch.told[:, None], c, said)
+                    c_fake = torch.where(batch.conditioned[:, None], c, said)
 
         # Discriminator.
         if step.adversarial:
             with autocast():
-                real_logits = discriminator(augment(batch.x, batch.luck[0]), c)
-                fake_logits = discriminator(augment(judged.detach(), batch.luck[1]), c_fake)
+                real_logits = discriminator(augment(batch.x, batch.numbers[0]), c)
+                fake_logits = discriminator(augment(judged.detach(), batch.numbers[1]), c_fake)
                 loss = losses.discriminator_logistic(real_logits, fake_logits)
             figures |= {"discriminator": loss, "real_signs": real_logits.sign().mean(), **augment.figures()}
             if step.number % loss_weights.r1_every == 0 and loss_weights.r1_gamma > 0:
                 # float32: the penalty's second derivatives are too coarse in bfloat16.
                 x = batch.x.detach().requires_grad_(True)
-                penalty = losses.r1_penalty(discriminator(augment(x, batch.luck[0]), c), x)
+                penalty = losses.r1_penalty(discriminator(augment(x, batch.numbers[0]), c), x)
                 figures["r1"] = penalty
                 loss = loss + penalty * loss_weights.r1_gamma * loss_weights.r1_every
             _update(optimizers["discriminator"], discriminator, loss, processes)
@@ -240,14 +240,14 @@ def train_networks(
         total = torch.zeros((), device=place)
         with autocast(), _frozen(discriminator):
             if step.adversarial:
-                loss = losses.generator_logistic(discriminator(augment(judged, batch.luck[2]), c_fake))
+                loss = losses.generator_logistic(discriminator(augment(judged, batch.numbers[2]), c_fake))
                 figures["generator_noise" if step.from_noise else "generator_encoder"] = loss
                 total = total + loss * loss_weights.adversarial
             if step.from_noise:
                 generator.mapping.w_avg.lerp_(processes.mean(w.detach().float().mean(dim=0)), 0.002)
                 if loss_weights.noise_kl:
                     said = classifier.logits(fake)
-                    figures["kl_noise"] = losses.classifier_kl(logits, said, classifier.activation, batch.told)
+                    figures["kl_noise"] = losses.classifier_kl(logits, said, classifier.activation, batch.conditioned)
                     total = total + figures["kl_noise"] * loss_weights.classifier
             else:
                 logits_all, features_all = perceptual.of_fake(drawn)
@@ -276,7 +276,7 @@ def train_networks(
         if penalize_paths:
             assert batch.path_noise is not None
             w = generator.mapping(batch.z).detach()
-            s = generator.synthesis.styles(w, generator.told(c), None if maps is None else maps.detach())
+            s = generator.synthesis.styles(w, generator.condition(c), None if maps is None else maps.detach())
             lengths = losses.path_lengths(generator.synthesis(s, noise=batch.noise), s, batch.path_noise)
             path_mean.lerp_(processes.mean(lengths.detach().mean()), 0.01)
             figures["path_length"] = (lengths - path_mean).square().mean()
@@ -391,8 +391,8 @@ def _nth_noise_step(step: int, config: TrainConfig) -> bool:
     return (step // config.schedule.noise_every) % config.loss.path_length_every == 0
 
 
-def _untold(encoder: Encoder) -> Callable[[Tensor, Tensor], Tensor]:
-    return lambda x, c: encoder.untold(x)
+def _unconditional(encoder: Encoder) -> Callable[[Tensor, Tensor], Tensor]:
+    return lambda x, c: encoder.unconditional(x)
 
 
 def _update(optimizer: torch.optim.Adam, network: nn.Module, loss: Tensor, processes: Processes) -> None:
@@ -432,7 +432,7 @@ def _observe(nets: Networks, images: ImageSet, classifier: Classifier, place: to
         x = images.batch(part).to(place)
         c = classifier.probabilities(classifier.logits(x))
         w = nets.encoder_ema(x, c)
-        rows.append(synthesis.styles(w, nets.generator_ema.told(c))[:, : synthesis.space.style_dim].cpu())
+        rows.append(synthesis.styles(w, nets.generator_ema.condition(c))[:, : synthesis.space.style_dim].cpu())
         latents.append(w.cpu())
     kept = np.linspace(0, len(chosen) - 1, min(len(chosen), _LATENTS)).round().astype(int)
     few = np.linspace(0, len(images) - 1, min(len(images), _MAPS)).round().astype(int)

@@ -69,7 +69,7 @@ def classifier_kl(
 def pooled_features(features: list[Tensor], features_rec: list[Tensor]) -> Scalar:
     """How far a classifier's features, averaged over the image, are from another image's.
 
-    Each stage's squared difference is taken as a share of its squared length; the mean over images and stages. What
+    Each stage's squared difference is taken as a fraction of its squared length; the mean over images and stages. What
     is seen is compared, and not where.
     """
     pairs = [
