@@ -627,7 +627,7 @@ def report(
     Args:
         explanation_folder: what ``find`` or ``explain`` wrote.
         out: the HTML file; not given: ``report.html`` in the explanation folder.
-        strips: also write a PNG for each attribute, the rebuilt pictures above the changed ones.
+        strips: also write a latent traversal (a strip) of each attribute as a PNG, rebuilt pictures above changed ones.
         flicker: also write an animation for each attribute, ``webp`` or ``gif``.
 
     Returns:

@@ -18,7 +18,7 @@ def agreement(
     """Compare the classifier on images and on their reconstructions.
 
     Returns:
-        ``agreement``: fraction of images with the same decision (argmax; for several labels, the share of
+        ``agreement``: fraction of images with the same decision (argmax; for several labels, the fraction of
         label decisions at 0.5). ``probability_error``: mean |p - p_rec| of the class that C names on the image
         (of all labels when there are several). ``kl``: mean KL(C(x) || C(x_rec)) in nats, summed over labels.
     """

@@ -34,7 +34,7 @@ def claim(task: Task, *, num: int | None = None) -> AttributeRanking:
     is more than negligible, and more than what random moves of the same images do that change the picture as much.
     Over all images, whatever they are predicted, it must work both ways on most of them: raise the log odds, and lower
     them when turned back. (Images not predicted the target can hardly move anywhere but towards it, so a mean above
-    zero says nothing; and a classifier that answers by accident has slopes, but no direction that means the same on
+    zero says nothing; and a classifier that answers by chance has slopes, but no direction that means the same on
     most images.)
 
     Args:

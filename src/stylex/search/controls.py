@@ -1,4 +1,4 @@
-"""Random moves of equal size, for comparison: what would move the classifier by accident."""
+"""Random moves of equal size, for comparison: what would move the classifier by chance."""
 
 from __future__ import annotations
 

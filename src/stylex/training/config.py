@@ -40,7 +40,7 @@ class ModelConfig:
             half of the resolutions (the middle one included: 4, 8 and 16 of 64 px); ``fine``, the others; or ``none``.
         class_encoder: when the encoder is conditioned on the classifier's output too: ``never``; ``after``,
             from when on it learns alone (``schedule.encoder_after``); or ``always``.
-        conditional_discriminator: tell the classifier's output to the discriminator.
+        conditional_discriminator: condition the discriminator on the classifier's output.
         map_resolutions: in pixels, in order; there the encoder gives the generator's convolutions a map of the image
             for their noise: w says what is to be seen, the maps where it lies. None: w says all.
         map_noise: deviation of the noise that is added to the maps in training (theirs is 1), so that they can hold
@@ -394,7 +394,7 @@ class TrainConfig:
         _require(
             self.model.class_encoder != "after" or self.schedule.encoder_after > 0,
             "model.class_encoder is after, but schedule.encoder_after is 0, so that the encoder never learns alone; "
-            "give it a share, or tell it c always",
+            "give it a fraction, or give it c always",
         )
 
         _require(
