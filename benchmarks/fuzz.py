@@ -302,9 +302,9 @@ def _make_photographs(folder: Path) -> None:
 
 
 def _load_photographs(folder: Path) -> object:
-    from stylex.data.prepare import prepare
+    from stylex.data.prepare import PrepareConfig, prepare
 
-    return str(prepare(folder / "photos", folder / "out" / "a.zip", resolution=16, overwrite=True))
+    return str(prepare(folder / "photos", folder / "out" / "a.zip", PrepareConfig(resolution=16), overwrite=True))
 
 
 def _make_packed(folder: Path) -> None:
@@ -317,9 +317,9 @@ def _make_packed(folder: Path) -> None:
 
 
 def _load_packed(folder: Path) -> object:
-    from stylex.data.prepare import prepare
+    from stylex.data.prepare import PrepareConfig, prepare
 
-    return str(prepare(folder / "p.zip", folder / "out" / "a.zip", resolution=16, overwrite=True))
+    return str(prepare(folder / "p.zip", folder / "out" / "a.zip", PrepareConfig(resolution=16), overwrite=True))
 
 
 def _load_pictures(folder: Path) -> object:

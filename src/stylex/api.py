@@ -64,19 +64,13 @@ def prepare(
     Raises:
         DataError: nothing usable in the source, or ``out`` cannot be written.
     """
+    from stylex.data.prepare import PrepareConfig
     from stylex.data.prepare import prepare as write_archive
 
-    return write_archive(
-        Path(source),
-        Path(out),
-        resolution=resolution,
-        channels=channels,
-        fit=fit,
-        label_column=label_column,
-        group_column=group_column,
-        overwrite=overwrite,
-        listener=listener,
+    config = PrepareConfig(
+        resolution=resolution, channels=channels, fit=fit, label_column=label_column, group_column=group_column
     )
+    return write_archive(Path(source), Path(out), config, overwrite=overwrite, listener=listener)
 
 
 def fit_classifier(
@@ -112,7 +106,7 @@ def fit_classifier(
     """
     import numpy as np
 
-    from stylex.classifiers import fit_small_classifier, save_small_classifier
+    from stylex.classifiers import FitConfig, LabelledRows, fit_small_classifier, save_small_classifier
     from stylex.classifiers.small import check_place
     from stylex.data import open_images
     from stylex.opening import device_of
@@ -123,23 +117,20 @@ def fit_classifier(
     if images.labels is None or images.numbered_names is None:
         raise DataError(f"{data} has no labels to learn; prepare it from class folders or a table with labels")
     position = {name: row for row, name in enumerate(images.names)}
-    parts = [np.array([position[name] for name in images.split(part).names]) for part in ("train", "test")]
+    rows = [np.array([position[name] for name in images.split(part).names]) for part in ("train", "test")]
+    learned, tested = (LabelledRows(indices=part, labels=images.labels[part]) for part in rows)
     classifier, figures = fit_small_classifier(
         images.batch,
-        train_indices=parts[0],
-        train_labels=images.labels[parts[0]],
-        test_indices=parts[1],
-        test_labels=images.labels[parts[1]],
-        label_names=images.numbered_names,
-        epochs=epochs,
-        mirror=mirror,
+        learned,
+        tested,
+        images.numbered_names,
+        FitConfig(epochs=epochs, mirror=mirror, seed=seed),
         device=place,
-        seed=seed,
         listener=listener,
     )
     save_small_classifier(classifier, folder, figures=figures)
     found = ", ".join(f"{name.replace('_', ' ')} {value:.3f}" for name, value in figures.items())
-    listener(Found(message=f"on {len(parts[1])} test images: {found}"))
+    listener(Found(message=f"on {len(tested.indices)} test images: {found}"))
     return folder
 
 
