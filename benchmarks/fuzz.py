@@ -525,6 +525,8 @@ def _watch(event: str, arguments: tuple[Any, ...]) -> None:
     """What no loader may do, whatever it is given."""
     if _watched is None:
         return
+    if event == "subprocess.Popen" and arguments[0] == sys.executable:  # in which TorchScript is tried
+        return
     if event in ("subprocess.Popen", "os.system", "os.posix_spawn", "os.exec", "socket.connect", "pty.spawn"):
         raise Finding(f"{event} {arguments!r:.200}")
     if event == "open" and isinstance(arguments[0], str | bytes | Path):

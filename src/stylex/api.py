@@ -374,6 +374,7 @@ def explain(
     shift_range: float = 1.0,
     method: Literal["directions", "attfind"] = "directions",
     fit: Literal["crop", "pad"] = "crop",
+    tune: bool = False,
     classifier_spec: ClassifierSpecLike | None = None,
     device: str = "auto",
     overwrite: bool = False,
@@ -395,6 +396,8 @@ def explain(
         shift_range: how far each coordinate is moved: 1 is to the observed extreme.
         method: ``directions`` moves along ICA directions in w, ``attfind`` single style coordinates.
         fit: how a photograph becomes square: ``crop`` its centre, or ``pad`` it, as ``prepare`` did.
+        tune: fit a copy of the generator to this photograph first (some seconds), so that what it redraws is nearer to
+            it; knobs are held to what they did before.
         classifier_spec: a JSON file that describes the classifier, as in ``train``.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:1``.
         overwrite: replace an explanation folder that is already there.
@@ -413,6 +416,7 @@ def explain(
     from stylex.search.config import SearchConfig
     from stylex.search.encoding import encode
     from stylex.search.image_search import explain_image
+    from stylex.search.tuning import tune as fit_to
     from stylex.store.folder import check_place, write_explanation
 
     config = SearchConfig(
@@ -434,9 +438,12 @@ def explain(
         one = archive.subset([archive.names.index(name)])
         x, label = one.batch([0]), one.label_texts()[0]
     subject = opened.subject(method, archive, torgb=torgb)
+    encoded = encode(subject, x.to(place), [name], [label])
+    if tune:
+        subject, encoded = fit_to(subject, encoded, listener=listener)
     explanation = explain_image(
         subject,
-        encode(subject, x.to(place), [name], [label]),
+        encoded,
         config,
         target=goal,
         settings={
@@ -444,6 +451,7 @@ def explain(
             **record(run, data, classifier, classifier_spec),
             "image": str(image),
             "fit": fit,
+            "tune": tune,
             **{key: value for key, value in config.to_json().items() if key in _EXPLAIN},
         },
         at=Workplace(listener=listener),

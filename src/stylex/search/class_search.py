@@ -17,6 +17,7 @@ from stylex.core.attribute import Attribute, AttributeRanking
 from stylex.core.errors import SearchError
 from stylex.core.explanation import Explanation
 from stylex.core.progress import Found, Listener, silent
+from stylex.core.verdict import agreement_level, agreement_verdict
 from stylex.metrics.agreement import agreement
 from stylex.models.processes import Processes
 from stylex.search.choosing import few
@@ -39,8 +40,6 @@ _EXACT_PICTURES = 500_000
 
 TOGETHER = 10
 """Attributes moved together to test whether they suffice."""
-_LOW_AGREEMENT = 0.9
-"""Below this agreement of the reconstructions an explanation carries a warning."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -234,12 +233,8 @@ def quality(subject: TrainedSubject, encoded: Searched) -> dict[str, float]:
 
 def warnings(figures: Mapping[str, float]) -> tuple[str, ...]:
     """What a reader must know before believing anything else."""
-    if figures["agreement"] >= _LOW_AGREEMENT:
-        return ()
-    return (
-        f"The classifier decides the same on the reconstruction as on the image in only {figures['agreement']:.0%} "
-        "of the images: train longer before trusting this explanation.",
-    )
+    kept = figures["agreement"]
+    return () if agreement_level(kept) == "good" else (agreement_verdict(kept),)
 
 
 def _critic(subject: TrainedSubject) -> Critic:

@@ -115,18 +115,19 @@ def eigenfind(task: Task, *, num: int = 8) -> AttributeRanking:
     """
     searched, name = task.searched, task.name
     n = len(searched)
+    if n == 0:
+        return task.ranking([], "eigenfind", images=0, explained=0.0, nothing=task.nobody)
     attributes: list[Attribute] = []
     turned = np.zeros(n, dtype=bool)
-    if n:
-        mean = searched.table(task.target).mean(axis=0, dtype=np.float64)
-        mean[:, (mean > 0).all(axis=0)] = 0
-        for move in np.argsort(-mean.ravel(), kind="stable")[:num]:
-            sign, column = divmod(int(move), mean.shape[1])
-            if mean[sign, column] <= 0:
-                break
-            turned |= task.turned(sign, column)
-            attributes.append(task.attribute(sign, column, float(mean[sign, column])))
-    fraction = float(turned.mean()) if n else 0.0
+    mean = searched.table(task.target).mean(axis=0, dtype=np.float64)
+    mean[:, (mean > 0).all(axis=0)] = 0
+    for move in np.argsort(-mean.ravel(), kind="stable")[:num]:
+        sign, column = divmod(int(move), mean.shape[1])
+        if mean[sign, column] <= 0:
+            break
+        turned |= task.turned(sign, column)
+        attributes.append(task.attribute(sign, column, float(mean[sign, column])))
+    fraction = float(turned.mean())
     finding = (
         f"{len(attributes)} directions raise the logit of {name!r}; "
         f"one or another of them alone turns {fraction:.0%} of {n} images."
