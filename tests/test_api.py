@@ -399,7 +399,11 @@ BAD: dict[str, tuple[Harm, Callable[[World], list[str]], str]] = {
     "a device of another machine": (nothing, lambda w: w.train("--device", "cuda:77"), "is not on this machine"),
     "target of very many digits": (nothing, lambda w: w.find("--target", "9" * 5000), "has no label '999"),
     **{
-        f"device {name}": (nothing, lambda w, name=name: w.train("--device", name), f"device {name} cannot be used on this machine")
+        f"device {name}": (
+            nothing,
+            lambda w, name=name: w.train("--device", name),
+            f"device {name} cannot be used on this machine",
+        )
         for name in ("mps", "xpu", "hpu", "vulkan", "meta", "xla", "privateuseone")
     },
     "lpips is not installed": (nothing, lambda w: w.train("--loss.perceptual-net", "lpips"), "install stylex[lpips]"),
