@@ -492,7 +492,7 @@ _SMALL = TrainConfig(
         r1_gamma=0.1,
     ),
     optimizer=OptimizerConfig(generator_lr=4e-3, encoder_lr=4e-3),
-    schedule=ScheduleConfig(kimg=160, batch=8, reconstruct_first=0.95, noise_every=4),
+    schedule=ScheduleConfig(kimg=160, batch=8, reconstruct_first=0.95, noise_every=4, map_dropout=0.3),
 )
 
 _MEDIUM = replace(
