@@ -85,9 +85,14 @@ def _long(**groups: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
 
 
 _STYLEGAN2: Mapping[str, Mapping[str, Any]] = {
-    "model": {"class_input": "none", "conditional_discriminator": False, "map_resolutions": ()},
-    "loss": {"adversarial": 1.0, "swap": 0.0},
+    "model": {"class_input": "none", "conditional_discriminator": False},
+    "loss": {"adversarial": 1.0},
     "schedule": {"reconstruct_first": 0.0, "noise_every": 1, "encoder_after": 0.3},
+}
+
+_MAPS: Mapping[str, Mapping[str, Any]] = {
+    "model": {"map_resolutions": (8, 16)},
+    "schedule": {"map_dropout": 0.3},
 }
 
 _FULL: Mapping[str, Mapping[str, Any]] = {"loss": {"classifier": 1.0}}
@@ -98,8 +103,8 @@ TRAININGS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
     "reconstruction": {"schedule": {"reconstruct_first": 1.0}},
     "no-classifier-loss": {"loss": {"classifier": 0.0}},
     "no-classifier-loss-reconstruction": {"loss": {"classifier": 0.0}, "schedule": {"reconstruct_first": 1.0}},
-    "no-maps": {"model": {"map_resolutions": ()}, "loss": {"classifier": 0.0, "swap": 0.0}},
-    "no-swap": {"loss": {"classifier": 0.0, "swap": 0.0}},
+    "maps": {**_MAPS, "loss": {"classifier": 0.0, "swap": 1.0}},
+    "maps-no-swap": {**_MAPS, "loss": {"classifier": 0.0}},
     "multiscale": {"loss": {"perceptual_net": "multiscale"}},
     "no-classifier": {
         "model": {"conditional_discriminator": False},
@@ -124,9 +129,8 @@ TRAININGS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
     "stylegan2": _STYLEGAN2,
     "stylegan2-ada": {**_STYLEGAN2, "augment": {"mode": "ada"}},
     "published": {
-        "model": {"class_input": "all", "map_resolutions": ()},
+        "model": {"class_input": "all"},
         "loss": {
-            "swap": 0.0,
             "adversarial": 1.0,
             "pixel": 1.0,
             "perceptual": 0.1,
@@ -158,8 +162,8 @@ ROWS: Mapping[str, Row] = {
     "full-eigenfind": Row("full", "eigenfind", "the same, EigenFind"),
     "full-random": Row("full", "random", "the same, 64 random directions in the same part of w"),
     "no-classifier-loss": Row("no-classifier-loss", "directions", "without classifier loss: the default"),
-    "no-maps": Row("no-maps", "directions", "the default, without maps"),
-    "no-swap": Row("no-swap", "directions", "the default, maps exchanged with nobody"),
+    "maps": Row("maps", "directions", "the default, with maps at 8 and 16 px"),
+    "maps-no-swap": Row("maps-no-swap", "directions", "the same, maps exchanged with nobody"),
     "no-classifier-loss-reconstruction": Row(
         "no-classifier-loss-reconstruction", "directions", "the default, no discriminator at all"
     ),
