@@ -337,7 +337,7 @@ def _make_snapshot(folder: Path) -> None:
     from stylex.models.discriminator import Discriminator
     from stylex.models.encoder import Encoder
     from stylex.models.generator import Generator
-    from stylex.models.snapshot import save_snapshot
+    from stylex.models.snapshot import SnapshotNetworks, SnapshotRecord, save_snapshot
 
     torch.manual_seed(0)
     shape: dict[str, Any] = {"resolution": 8, "channels": 1, "widths": (4, 4)}
@@ -345,17 +345,21 @@ def _make_snapshot(folder: Path) -> None:
     style = np.random.default_rng(0).normal(size=(9, generator.synthesis.space.s_dim)).astype(np.float32)
     save_snapshot(
         folder / "snapshot",
-        generator=generator,
-        encoder=Encoder(EncoderConfig(**shape, w_dim=4)),
-        discriminator=Discriminator(DiscriminatorConfig(**shape, c_dim=2, mapping_layers=2)),
-        statistics=StyleStatistics.observe(style),
-        latents=np.zeros((5, 4), np.float32),
-        classifier={"labels": ["a", "b"], "input_size": 8, "channels": 1},
-        classifier_reference="somewhere:load",
-        classifier_fingerprint="0",
-        nimg=10,
-        training={},
-        figures={"agreement": 0.5},
+        SnapshotNetworks(
+            generator=generator,
+            encoder=Encoder(EncoderConfig(**shape, w_dim=4)),
+            discriminator=Discriminator(DiscriminatorConfig(**shape, c_dim=2, mapping_layers=2)),
+            statistics=StyleStatistics.observe(style),
+            latents=np.zeros((5, 4), np.float32),
+        ),
+        SnapshotRecord(
+            classifier={"labels": ["a", "b"], "input_size": 8, "channels": 1},
+            classifier_reference="somewhere:load",
+            classifier_fingerprint="0",
+            nimg=10,
+            training={},
+            figures={"agreement": 0.5},
+        ),
     )
 
 

@@ -179,7 +179,7 @@ def train(
     from stylex.data import open_images
     from stylex.opening import device_of, spec_of
     from stylex.training.config import preset_for, resolved
-    from stylex.training.loop import train_networks
+    from stylex.training.loop import TrainingTask, train_networks
     from stylex.training.rehearsal import plan
     from stylex.training.state import images_seen
 
@@ -221,13 +221,15 @@ def train(
         )
         return folder
     train_networks(
-        config=options,
-        images=training,
-        held_out=held_out,
-        classifier=judge,
-        identity=identity,
-        classifier_reference=describe(classifier) if isinstance(classifier, str | Path) else None,
-        classifier_fingerprint=identity["classifier"],
+        TrainingTask(
+            config=options,
+            images=training,
+            held_out=held_out,
+            classifier=judge,
+            identity=identity,
+            classifier_reference=describe(classifier) if isinstance(classifier, str | Path) else None,
+            classifier_fingerprint=identity["classifier"],
+        ),
         out=folder,
         draw_panel=_draw_panel,
         device=place,

@@ -50,14 +50,14 @@ def eigenvectors(
     # The sign of an eigenvector is the library's choice: make its largest entry positive.
     largest = vectors[np.arange(len(vectors)), np.abs(vectors).argmax(axis=1)]
     vectors = vectors * np.sign(largest)[:, None]
-    return Directions.observed(EIGEN, w.astype(np.float64), read=vectors, write=vectors)
+    return Directions.observed(EIGEN, w.astype(np.float64), projection=vectors, basis=vectors)
 
 
 def random_directions(w: Float[ndarray, "n w_dim"], num: int = 20, *, seed: int = 0) -> Directions:
     """As many random orthogonal directions in w, as a control."""
     drawn = np.random.default_rng([seed, 2]).standard_normal((w.shape[1], min(num, w.shape[1])))
     vectors = np.linalg.qr(drawn)[0].T
-    return Directions.observed(RANDOM, w.astype(np.float64), read=vectors, write=vectors)
+    return Directions.observed(RANDOM, w.astype(np.float64), projection=vectors, basis=vectors)
 
 
 def affine_weights(synthesis: Synthesis, w_dim: int) -> Float[ndarray, "styles w_dim"]:
