@@ -47,8 +47,10 @@ from stylex.core.errors import ConfigError
 from stylex.core.evaluation import Evaluation, Interval
 from stylex.core.files import write_whole
 from stylex.data.archive import ImageSet, open_images
-from stylex.evaluation.evaluate import PARTS, Found, Options, evaluate_subject, in_turn
+from stylex.evaluation.evaluate import evaluate_subject
 from stylex.evaluation.extractors import extractor_for
+from stylex.evaluation.found import Found, in_turn
+from stylex.evaluation.options import PARTS, Inputs, Options
 from stylex.evaluation.subject import subject_of
 from stylex.metrics.interval import mean_interval
 from stylex.models.snapshot import Snapshot, load_snapshot
@@ -374,16 +376,18 @@ class Bench:
         measured = encode_set(subject, choose_to_search(self.judge, rest, options.measured, target=None))
         evaluation = evaluate_subject(
             subject,
-            training=None,
-            held_out=rest,
-            targets=list(rankings),
-            options=Options(
+            Inputs(
+                held_out=rest,
+                training=None,
+                targets=list(rankings),
+                extractor=extractor_for("classifier", self.judge),
+            ),
+            Options(
                 searched=options.images,
                 measured=options.measured,
                 without=frozenset(PARTS) - {"reconstruction", "sufficiency", "observer"},
                 seed=options.seed,
             ),
-            extractor=extractor_for("classifier", self.judge),
             found=found,
             settings={},
         )
