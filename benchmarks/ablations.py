@@ -475,7 +475,11 @@ def _flips(
     evaluation: Evaluation, subject: TrainedSubject, rankings: Rankings, measured: Encoded
 ) -> dict[str, Interval]:
     """What the first attributes turn, towards the class that is harder to reach."""
-    known = {m.name: _interval(m.value, m.low, m.high) for m in evaluation.measures}
+    known = {
+        (m.target, m.top): _interval(m.value, m.low, m.high)
+        for m in evaluation.measures
+        if (m.part, m.kind) == ("sufficiency", "attributes")
+    }
     logits, judge = measured.logits_rec.cpu().numpy(), subject.classifier
     flips: dict[str, Interval] = {}
     for top in TOPS:
@@ -485,7 +489,7 @@ def _flips(
             if not ranking:
                 ways.append(mean_interval(np.zeros(others)))
             elif others:
-                ways.append(known[f"sufficiency.top{min(top, len(ranking))}_to_{judge.spec.labels[target]}"])
+                ways.append(known[judge.spec.labels[target], min(top, len(ranking))])
         flips[f"top{top}"] = min(ways, key=lambda way: way.value) if ways else Interval.nothing()
     return flips
 

@@ -78,6 +78,16 @@ def test_every_part_is_measured(evaluation: Evaluation) -> None:
     assert evaluation["cost.classifier_calls"] > evaluation["cost.classifier_calls_of_search"] > 0
 
 
+def test_a_measure_says_what_it_is_about_also_where_an_older_file_has_only_its_name(evaluation: Evaluation) -> None:
+    row = evaluation.to_json()
+    most = next(m for m in row["measures"] if m["name"] == "sufficiency.top1_to_left")
+    assert (most["kind"], most["target"], most["top"]) == ("attributes", "left", 1)
+    for m in row["measures"]:
+        for key in ("kind", "target", "top"):
+            del m[key]
+    assert Evaluation.from_json(row).to_json() == evaluation.to_json()
+
+
 def test_a_training_is_as_stable_as_can_be_beside_itself(evaluation: Evaluation) -> None:
     assert evaluation["stability.matched"] == 1
     assert evaluation["stability.similarity"] == pytest.approx(1, abs=1e-4)

@@ -16,6 +16,7 @@ from numpy import ndarray
 from torch import Tensor
 
 from stylex.core.errors import EvaluationError
+from stylex.core.evaluation import About
 from stylex.evaluation.sheet import Sheet
 from stylex.evaluation.subject import gradients
 from stylex.metrics.interval import bootstrap
@@ -100,11 +101,11 @@ def measure(sheet: Sheet) -> None:
         for name, x, said in (("attributes", changed, logits), ("pixels", attacked, after)):
             turned = predicted(said, target, sheet.output)
             flips = sheet.mean(turned)
-            sheet.add(f"attack.{name}_turn_to_{label}", flips, images=len(s), note=size)
+            sheet.add(About("attack", f"{name}_turn", target=label), flips, images=len(s), note=size)
             new_answer = sheet.subject.condition(torch.from_numpy(said).to(condition))
             still = predicted(_again(sheet, x, new_answer), target, sheet.output)[turned]
             sheet.add(
-                f"attack.{name}_survive_to_{label}",
+                About("attack", f"{name}_survive", target=label),
                 sheet.mean(still),
                 images=int(turned.sum()),
                 note="of those turned: still so after G(E(x), C(x))",
@@ -114,7 +115,7 @@ def measure(sheet: Sheet) -> None:
             rise = margin(said, target, sheet.output) - start
             kept = margin(_again(sheet, x, condition), target, sheet.output) - redrawn_start
             sheet.add(
-                f"attack.{name}_kept_to_{label}",
+                About("attack", f"{name}_kept", target=label),
                 bootstrap(partial(_ratio, kept, rise), len(s), seed=sheet.options.seed),
                 images=len(s),
                 note="fraction of the margin's change that is left after G(E(x), the old answer)",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from stylex.core.evaluation import About
 from stylex.evaluation.sheet import Sheet
 from stylex.metrics.observer import observe
 
@@ -18,9 +19,9 @@ def measure(sheet: Sheet) -> None:
     everything = None
     for count in sorted({min(4, len(after)), len(after)}):
         seen = everything = observe(before, after[:count], steps=sheet.options.observer_steps, seed=sheet.options.seed)
-        about: dict[str, Any] = {"images": seen.images[1], "by": f"a network trained on {seen.images[0]} others"}
-        sheet.add(f"observer.accuracy_of_{count}", seen.accuracy, **about, note=f"by chance {seen.chance:.2f}")
-        sheet.add(f"observer.coherence_of_{count}", seen.coherence, **about, note="of two pairs; by chance 0.50")
+        how: dict[str, Any] = {"images": seen.images[1], "by": f"a network trained on {seen.images[0]} others"}
+        sheet.add(About("observer", "accuracy", top=count), seen.accuracy, **how, note=f"by chance {seen.chance:.2f}")
+        sheet.add(About("observer", "coherence", top=count), seen.coherence, **how, note="of two pairs; by chance 0.50")
     assert everything is not None
     for i in range(len(after)):
         sheet.attributes[i] = replace(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from stylex.core.evaluation import About
 from stylex.evaluation.sheet import TOPS, Sheet
 from stylex.search.counterfactual import subset
 from stylex.search.decision import predicted
@@ -32,4 +33,9 @@ def measure(sheet: Sheet) -> None:
         for top in TOPS:
             turned = [predicted(path[min(top, len(path) - 1)], target, sheet.output) for path in paths]
             flips = sheet.mean(np.array(turned))
-            sheet.add(f"own.top{top}_to_{label}", flips, images=len(s), note="searched on the image itself")
+            sheet.add(
+                About("own", "attributes", target=label, top=top),
+                flips,
+                images=len(s),
+                note="searched on the image itself",
+            )

@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float, Float32, Int64
 from numpy import ndarray
 from torch import Tensor
 
-from stylex.core.evaluation import Interval, Measure, MeasuredAttribute
+from stylex.core.evaluation import About, Interval, Measure, MeasuredAttribute
 from stylex.data.archive import ImageSet
 from stylex.evaluation.found import Found
 from stylex.evaluation.options import Inputs, Options
@@ -50,19 +50,31 @@ class Sheet:
 
     def add(
         self,
-        name: str,
+        about: About | str,
         value: Interval | float,
         *,
         images: int | None = None,
         by: str | None = None,
         note: str | None = None,
     ) -> None:
-        """Write a number down."""
-        if not isinstance(value, Interval):
-            self.measures.append(Measure(name=name, value=float(value), images=images, by=by, note=note))
-            return
+        """Write a number down, by what it is about; ``part.kind`` is enough for one of no class and no attributes."""
+        if isinstance(about, str):
+            part, _, kind = about.partition(".")
+            about = About(part, kind)
+        number, ends = (value.value, value) if isinstance(value, Interval) else (float(value), None)
         self.measures.append(
-            Measure(name=name, value=value.value, low=value.low, high=value.high, images=images, by=by, note=note)
+            Measure(
+                name=about.name,
+                value=number,
+                low=None if ends is None else ends.low,
+                high=None if ends is None else ends.high,
+                images=images,
+                by=by,
+                note=note,
+                kind=about.kind,
+                target=about.target,
+                top=about.top,
+            )
         )
 
     def starts(self, target: int) -> tuple[str, Float[Tensor, "n s_dim"], Int64[ndarray, " n"]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from stylex.core.evaluation import About
 from stylex.evaluation.sheet import TOPS, Sheet
 from stylex.search.counterfactual import random_control
 from stylex.search.decision import predicted
@@ -18,12 +19,12 @@ def measure(sheet: Sheet) -> None:
         for top in _tops(len(ranking)):
             logits = sheet.subject.logits(apply_attributes(s, ranking[:top], sheet.subject.space))
             flips = sheet.mean(predicted(logits, target, sheet.output))
-            sheet.add(f"sufficiency.top{top}_to_{label}", flips, images=len(s))
+            sheet.add(About("sufficiency", "attributes", target=label, top=top), flips, images=len(s))
         control = random_control(
             sheet.subject, s, ranking, target, indices=sheet.subject.indices, seed=sheet.options.seed
         )
         sheet.add(
-            f"sufficiency.random{len(ranking)}_equal_length_to_{label}",
+            About("sufficiency", "random", target=label, top=len(ranking)),
             float(control.fractions.mean()),
             images=control.images,
             note=f"random directions moved as far, {len(control.fractions)} of them: standard deviation "
