@@ -47,8 +47,10 @@ from stylex.core.errors import ConfigError
 from stylex.core.evaluation import Evaluation, Interval
 from stylex.core.files import write_whole
 from stylex.data.archive import ImageSet, open_images
-from stylex.evaluation.evaluate import PARTS, Found, Options, evaluate_subject, in_turn
+from stylex.evaluation.evaluate import evaluate_subject
 from stylex.evaluation.extractors import extractor_for
+from stylex.evaluation.found import Found, in_turn
+from stylex.evaluation.options import PARTS, Inputs, Options
 from stylex.evaluation.subject import subject_of
 from stylex.metrics.interval import mean_interval
 from stylex.models.snapshot import Snapshot, load_snapshot
@@ -383,16 +385,18 @@ class Bench:
         measured = encode_set(subject, choose_to_search(self.judge, rest, options.measured, target=None))
         evaluation = evaluate_subject(
             subject,
-            training=None,
-            held_out=rest,
-            targets=list(rankings),
-            options=Options(
+            Inputs(
+                held_out=rest,
+                training=None,
+                targets=list(rankings),
+                extractor=extractor_for("classifier", self.judge),
+            ),
+            Options(
                 searched=options.images,
                 measured=options.measured,
                 without=frozenset(PARTS) - {"reconstruction", "sufficiency", "observer"},
                 seed=options.seed,
             ),
-            extractor=extractor_for("classifier", self.judge),
             found=found,
             settings={},
         )
@@ -480,7 +484,11 @@ def _flips(
     evaluation: Evaluation, subject: TrainedSubject, rankings: Rankings, measured: Encoded
 ) -> dict[str, Interval]:
     """What the first attributes turn, towards the class that is harder to reach."""
-    known = {m.name: _interval(m.value, m.low, m.high) for m in evaluation.measures}
+    known = {
+        (m.target, m.top): _interval(m.value, m.low, m.high)
+        for m in evaluation.measures
+        if (m.part, m.kind) == ("sufficiency", "attributes")
+    }
     logits, judge = measured.logits_rec.cpu().numpy(), subject.classifier
     flips: dict[str, Interval] = {}
     for top in TOPS:
@@ -490,7 +498,7 @@ def _flips(
             if not ranking:
                 ways.append(mean_interval(np.zeros(others)))
             elif others:
-                ways.append(known[f"sufficiency.top{min(top, len(ranking))}_to_{judge.spec.labels[target]}"])
+                ways.append(known[judge.spec.labels[target], min(top, len(ranking))])
         flips[f"top{top}"] = min(ways, key=lambda way: way.value) if ways else Interval.nothing()
     return flips
 
