@@ -47,8 +47,10 @@ from stylex.core.errors import ConfigError
 from stylex.core.evaluation import Evaluation, Interval
 from stylex.core.files import write_whole
 from stylex.data.archive import ImageSet, open_images
-from stylex.evaluation.evaluate import PARTS, Found, Options, evaluate_subject, in_turn
+from stylex.evaluation.evaluate import evaluate_subject
 from stylex.evaluation.extractors import extractor_for
+from stylex.evaluation.found import Found, in_turn
+from stylex.evaluation.options import PARTS, Inputs, Options
 from stylex.evaluation.subject import subject_of
 from stylex.metrics.interval import mean_interval
 from stylex.models.snapshot import Snapshot, load_snapshot
@@ -85,9 +87,14 @@ def _long(**groups: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
 
 
 _STYLEGAN2: Mapping[str, Mapping[str, Any]] = {
-    "model": {"class_input": "none", "conditional_discriminator": False, "map_resolutions": ()},
-    "loss": {"adversarial": 1.0, "swap": 0.0},
+    "model": {"class_input": "none", "conditional_discriminator": False},
+    "loss": {"adversarial": 1.0},
     "schedule": {"reconstruct_first": 0.0, "noise_every": 1, "encoder_after": 0.3},
+}
+
+_MAPS: Mapping[str, Mapping[str, Any]] = {
+    "model": {"map_resolutions": (8, 16)},
+    "schedule": {"map_dropout": 0.3},
 }
 
 _FULL: Mapping[str, Mapping[str, Any]] = {"loss": {"classifier": 1.0}}
@@ -98,8 +105,8 @@ TRAININGS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
     "reconstruction": {"schedule": {"reconstruct_first": 1.0}},
     "no-classifier-loss": {"loss": {"classifier": 0.0}},
     "no-classifier-loss-reconstruction": {"loss": {"classifier": 0.0}, "schedule": {"reconstruct_first": 1.0}},
-    "no-maps": {"model": {"map_resolutions": ()}, "loss": {"classifier": 0.0, "swap": 0.0}},
-    "no-swap": {"loss": {"classifier": 0.0, "swap": 0.0}},
+    "maps": {**_MAPS, "loss": {"classifier": 0.0, "swap": 1.0}},
+    "maps-no-swap": {**_MAPS, "loss": {"classifier": 0.0}},
     "multiscale": {"loss": {"perceptual_net": "multiscale"}},
     "no-classifier": {
         "model": {"conditional_discriminator": False},
@@ -124,9 +131,8 @@ TRAININGS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
     "stylegan2": _STYLEGAN2,
     "stylegan2-ada": {**_STYLEGAN2, "augment": {"mode": "ada"}},
     "published": {
-        "model": {"class_input": "all", "map_resolutions": ()},
+        "model": {"class_input": "all"},
         "loss": {
-            "swap": 0.0,
             "adversarial": 1.0,
             "pixel": 1.0,
             "perceptual": 0.1,
@@ -158,8 +164,8 @@ ROWS: Mapping[str, Row] = {
     "full-eigenfind": Row("full", "eigenfind", "the same, EigenFind"),
     "full-random": Row("full", "random", "the same, 64 random directions in the same part of w"),
     "no-classifier-loss": Row("no-classifier-loss", "directions", "without classifier loss: the default"),
-    "no-maps": Row("no-maps", "directions", "the default, without maps"),
-    "no-swap": Row("no-swap", "directions", "the default, maps exchanged with nobody"),
+    "maps": Row("maps", "directions", "the default, with maps at 8 and 16 px"),
+    "maps-no-swap": Row("maps-no-swap", "directions", "the same, maps exchanged with nobody"),
     "no-classifier-loss-reconstruction": Row(
         "no-classifier-loss-reconstruction", "directions", "the default, no discriminator at all"
     ),
@@ -379,16 +385,18 @@ class Bench:
         measured = encode_set(subject, choose_to_search(self.judge, rest, options.measured, target=None))
         evaluation = evaluate_subject(
             subject,
-            training=None,
-            held_out=rest,
-            targets=list(rankings),
-            options=Options(
+            Inputs(
+                held_out=rest,
+                training=None,
+                targets=list(rankings),
+                extractor=extractor_for("classifier", self.judge),
+            ),
+            Options(
                 searched=options.images,
                 measured=options.measured,
                 without=frozenset(PARTS) - {"reconstruction", "sufficiency", "observer"},
                 seed=options.seed,
             ),
-            extractor=extractor_for("classifier", self.judge),
             found=found,
             settings={},
         )
@@ -476,7 +484,11 @@ def _flips(
     evaluation: Evaluation, subject: TrainedSubject, rankings: Rankings, measured: Encoded
 ) -> dict[str, Interval]:
     """What the first attributes turn, towards the class that is harder to reach."""
-    known = {m.name: _interval(m.value, m.low, m.high) for m in evaluation.measures}
+    known = {
+        (m.target, m.top): _interval(m.value, m.low, m.high)
+        for m in evaluation.measures
+        if (m.part, m.kind) == ("sufficiency", "attributes")
+    }
     logits, judge = measured.logits_rec.cpu().numpy(), subject.classifier
     flips: dict[str, Interval] = {}
     for top in TOPS:
@@ -486,7 +498,7 @@ def _flips(
             if not ranking:
                 ways.append(mean_interval(np.zeros(others)))
             elif others:
-                ways.append(known[f"sufficiency.top{min(top, len(ranking))}_to_{judge.spec.labels[target]}"])
+                ways.append(known[judge.spec.labels[target], min(top, len(ranking))])
         flips[f"top{top}"] = min(ways, key=lambda way: way.value) if ways else Interval.nothing()
     return flips
 

@@ -12,11 +12,10 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
 from pathlib import Path
 from typing import Any
 
-from stylex.core.evaluation import Evaluation
+from stylex.core.evaluation import Evaluation, Measure
 from stylex.core.files import write_whole
 from stylex.store.evaluation import read_evaluation
 
@@ -26,9 +25,6 @@ FIGURES = {
     "pixel_l1": "reconstruction.pixel_l1",
     "observer_of_4": "observer.accuracy_of_4",
 }
-_TOP = re.compile(r"sufficiency\.top(\d+)_to_(.+)")
-_OWN = re.compile(r"own\.top(\d+)_to_(.+)")
-_RANDOM = re.compile(r"sufficiency\.random\d+_equal_length_to_(.+)")
 
 
 def main() -> None:
@@ -48,10 +44,10 @@ def main() -> None:
 
 def figures(evaluation: Evaluation) -> dict[str, Any]:
     """What counts of an evaluation."""
-    known = {m.name: {"value": m.value, "low": m.low, "high": m.high} for m in evaluation.measures}
+    known = {m.name: _ends(m) for m in evaluation.measures}
     row: dict[str, Any] = {figure: known[name] for figure, name in FIGURES.items() if name in known}
-    tops, own = _most(_TOP, known), _most(_OWN, known)
-    beside = {match[1]: value for name, value in known.items() if (match := _RANDOM.fullmatch(name))}
+    tops, own = _most(evaluation, "sufficiency"), _most(evaluation, "own")
+    beside = {m.target: _ends(m) for m in evaluation.measures if (m.part, m.kind) == ("sufficiency", "random")}
     if tops:
         label = min(tops, key=lambda name: tops[name][1]["value"])
         row["top10"] = tops[label][1] | {"attributes": tops[label][0], "towards": label}
@@ -63,15 +59,19 @@ def figures(evaluation: Evaluation) -> dict[str, Any]:
     return row | {"searched": evaluation.searched, "measured": evaluation.measured}
 
 
-def _most(pattern: re.Pattern[str], known: dict[str, dict[str, Any]]) -> dict[str, tuple[int, dict[str, Any]]]:
-    """For each class the measure of the most attributes, with their number."""
+def _most(evaluation: Evaluation, part: str) -> dict[str, tuple[int, dict[str, Any]]]:
+    """For each class the part's measure of the most attributes, with their number."""
     most: dict[str, tuple[int, dict[str, Any]]] = {}
-    for name, value in known.items():
-        if match := pattern.fullmatch(name):
-            number, label = int(match[1]), match[2]
-            if label not in most or number > most[label][0]:
-                most[label] = number, value
+    for m in evaluation.measures:
+        if (m.part, m.kind) != (part, "attributes") or m.target is None or m.top is None:
+            continue
+        if m.target not in most or m.top > most[m.target][0]:
+            most[m.target] = m.top, _ends(m)
     return most
+
+
+def _ends(measure: Measure) -> dict[str, Any]:
+    return {"value": measure.value, "low": measure.low, "high": measure.high}
 
 
 if __name__ == "__main__":

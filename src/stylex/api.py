@@ -521,8 +521,10 @@ def evaluate(
         EvaluationError: too few images, an unknown part or extractor, or an explanation that is not the snapshot's.
         SnapshotError: no snapshot there, or a damaged one.
     """
-    from stylex.evaluation.evaluate import Options, evaluate_subject, found_in, searched_images
+    from stylex.evaluation.evaluate import evaluate_subject
     from stylex.evaluation.extractors import extractor_for
+    from stylex.evaluation.found import found_in, searched_images
+    from stylex.evaluation.options import Inputs, Options
     from stylex.evaluation.subject import steered_alike, subject_of
     from stylex.opening import Run, device_of
     from stylex.report import write_report
@@ -578,13 +580,16 @@ def evaluate(
         torgb = torgb or any(known.space.layer(a.coordinate.layer).kind == "torgb" for a in known.ranking)
     evaluation = evaluate_subject(
         subject_of(snapshot, judge, torgb=torgb),
-        training=archive.part("train"),
-        held_out=held_out,
-        targets=range(judge.k) if goal is None else [goal],
-        options=options,
-        extractor=instrument,
+        Inputs(
+            held_out=held_out,
+            training=archive.part("train"),
+            targets=range(judge.k) if goal is None else [goal],
+            extractor=instrument,
+            against=None if other is None else subject_of(steered_alike(other.snapshot, snapshot), judge, torgb=torgb),
+            listener=listener,
+        ),
+        options,
         found=found,
-        against=None if other is None else subject_of(steered_alike(other.snapshot, snapshot), judge, torgb=torgb),
         settings={
             "verb": "evaluate",
             "run": str(run),
@@ -604,7 +609,6 @@ def evaluate(
             "without": without,
             "seed": seed,
         },
-        listener=listener,
     )
     if out is not None:
         write_evaluation(evaluation, out)

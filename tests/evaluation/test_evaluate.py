@@ -14,11 +14,13 @@ import torch
 from stylex.classifiers import Classifier
 from stylex.core.errors import EvaluationError
 from stylex.core.evaluation import Evaluation
-from stylex.core.progress import Event, Step
+from stylex.core.progress import Event, Listener, Step, silent
 from stylex.data.archive import ImageSet
 from stylex.evaluation.attack import attack
-from stylex.evaluation.evaluate import PARTS, Options, evaluate_subject, find
+from stylex.evaluation.evaluate import MEASURES, evaluate_subject
 from stylex.evaluation.extractors import extractor_for
+from stylex.evaluation.found import Found, find
+from stylex.evaluation.options import PARTS, Inputs, Options
 from stylex.evaluation.subject import comparable, random_coordinates, steered_alike, subject_of
 from stylex.models.snapshot import Snapshot
 from stylex.search.config import SearchConfig
@@ -38,18 +40,22 @@ def measure(
     *,
     options: Options = OPTIONS,
     against: TrainedSubject | None = None,
-    **more: object,
+    found: Found | None = None,
+    listener: Listener = silent,
 ) -> Evaluation:
     return evaluate_subject(
         subject,
-        training=images.split("train"),
-        held_out=images.split("test"),
-        targets=[0, 1],
-        options=options,
-        extractor=extractor_for("classifier", subject.classifier),
-        against=against,
+        Inputs(
+            held_out=images.split("test"),
+            training=images.split("train"),
+            targets=[0, 1],
+            extractor=extractor_for("classifier", subject.classifier),
+            against=against,
+            listener=listener,
+        ),
+        options,
+        found=found,
         settings={"verb": "evaluate"},
-        **more,  # type: ignore[arg-type]
     )
 
 
@@ -60,6 +66,7 @@ def evaluation(images: ImageSet, subject: TrainedSubject) -> Evaluation:
 
 
 def test_every_part_is_measured(evaluation: Evaluation) -> None:
+    assert list(MEASURES) == list(PARTS)
     assert [part for part, _ in evaluation.parts()] == [*PARTS, "cost"]
     assert (evaluation.searched, evaluation.measured) == (8, 16)
     assert len({m.name for m in evaluation.measures}) == len(evaluation.measures)
@@ -69,6 +76,16 @@ def test_every_part_is_measured(evaluation: Evaluation) -> None:
     assert all(a.effect is not None and a.area is not None and a.q is not None for a in evaluation.attributes)
     assert all(m.by for m in evaluation.measures if m.part == "realism")
     assert evaluation["cost.classifier_calls"] > evaluation["cost.classifier_calls_of_search"] > 0
+
+
+def test_a_measure_says_what_it_is_about_also_where_an_older_file_has_only_its_name(evaluation: Evaluation) -> None:
+    row = evaluation.to_json()
+    most = next(m for m in row["measures"] if m["name"] == "sufficiency.top1_to_left")
+    assert (most["kind"], most["target"], most["top"]) == ("attributes", "left", 1)
+    for m in row["measures"]:
+        for key in ("kind", "target", "top"):
+            del m[key]
+    assert Evaluation.from_json(row).to_json() == evaluation.to_json()
 
 
 def test_a_training_is_as_stable_as_can_be_beside_itself(evaluation: Evaluation) -> None:

@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from stylex.data.archive import ImageSet
-from stylex.evaluation.evaluate import Options, find
+from stylex.evaluation.found import find
+from stylex.evaluation.options import Options
 from stylex.planted.changes import factor_changes, reader_noise
 from stylex.planted.images import Planted
 from stylex.planted.readers import FactorReader

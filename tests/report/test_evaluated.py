@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from stylex.core.attribute import AttributeRanking
-from stylex.core.evaluation import Evaluation, Interval, Measure, MeasuredAttribute
+from stylex.core.evaluation import About, Evaluation, Interval, Measure, MeasuredAttribute
 from stylex.core.explanation import Explanation
 from stylex.report import write_report
 from stylex.report.evaluated import evaluated
@@ -21,8 +21,15 @@ from stylex.store.folder import EVALUATION
 FOLDER = Path(__file__).parents[1] / "data_files" / "explanation"
 
 
-def measure(name: str, value: float, images: int = 40, **more: str) -> Measure:
-    return Measure(name=name, value=value, low=value - 0.05, high=min(value + 0.05, 1.0), images=images, **more)
+def about(name: str) -> dict[str, object]:
+    known = About.named(name)
+    return {"kind": known.kind, "target": known.target, "top": known.top}
+
+
+def measure(name: str, value: float, images: int = 40, **more: object) -> Measure:
+    return Measure(
+        name=name, value=value, low=value - 0.05, high=min(value + 0.05, 1.0), images=images, **about(name), **more
+    )  # type: ignore[arg-type]
 
 
 def evaluation(**changes: float) -> Evaluation:

@@ -23,7 +23,7 @@ def evaluation() -> Evaluation:
         searched=10,
         measured=20,
         measures=(
-            Measure(name="reconstruction.agreement", value=0.97, low=0.95, high=1.0, images=20),
+            Measure(name="reconstruction.agreement", value=0.97, low=0.95, high=1.0, images=20, kind="agreement"),
             Measure(name="sufficiency.top3_to_ankle boot", value=math.nan, note="no image"),
             Measure(name="realism.kid_real", value=-0.01, low=-0.02, high=0.01, images=20, by="a net"),
         ),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -24,6 +25,55 @@ class Interval:
         return cls(value=math.nan, low=math.nan, high=math.nan)
 
 
+@dataclass(frozen=True)
+class About:
+    """What a measure is about, of which its name is made.
+
+    Attributes:
+        part: of the evaluation, such as ``sufficiency``.
+        kind: what was measured: ``attributes`` or ``random`` (images that they turn), ``accuracy`` of the observer, ...
+        target: name of the class that images are driven to, where the measure is of one.
+        top: how many attributes took part, where the measure is of so many.
+    """
+
+    part: str
+    kind: str
+    target: str | None = None
+    top: int | None = None
+
+    @property
+    def name(self) -> str:
+        """The measure's name: ``sufficiency.top10_to_cat``, ``observer.accuracy_of_4``."""
+        towards = "" if self.target is None else f"_to_{self.target}"
+        if self.top is None:
+            return f"{self.part}.{self.kind}{towards}"
+        if self.target is None:
+            return f"{self.part}.{self.kind}_of_{self.top}"
+        many = f"top{self.top}" if self.kind == "attributes" else f"{self.kind}{self.top}_equal_length"
+        return f"{self.part}.{many}{towards}"
+
+    @classmethod
+    def named(cls, name: str) -> About:
+        """What a measure of that name is about: for files that say no more."""
+        part, _, what = name.partition(".")
+        for kind, pattern in _NAMES:
+            if match := re.fullmatch(pattern, what, re.DOTALL):
+                known = match.groupdict()
+                top = known.get("top")
+                kind = kind or known["kind"]
+                return cls(part, kind, target=known.get("target"), top=None if top is None else int(top))
+        return cls(part, what)
+
+
+_NAMES = (
+    ("attributes", r"top(?P<top>\d+)_to_(?P<target>.+)"),
+    ("random", r"random(?P<top>\d+)_equal_length_to_(?P<target>.+)"),
+    ("", r"(?P<kind>(?:attributes|pixels)_(?:turn|survive|kept))_to_(?P<target>.+)"),
+    ("", r"(?P<kind>accuracy|coherence)_of_(?P<top>\d+)"),
+)
+"""Kinds (in the name itself where empty) and names of measures of one class, or of so many attributes."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Measure:
     """One number of an evaluation.
@@ -35,6 +85,7 @@ class Measure:
         images: how many images it was measured on.
         by: what it was measured with, where that matters: numbers by different instruments are never compared.
         note: a sentence to read it by.
+        kind, target, top: what it is about, see ``About``.
     """
 
     name: str
@@ -44,6 +95,9 @@ class Measure:
     images: int | None = None
     by: str | None = None
     note: str | None = None
+    kind: str | None = None
+    target: str | None = None
+    top: int | None = None
 
     @property
     def part(self) -> str:
@@ -149,6 +203,9 @@ class Evaluation:
                     "images": m.images,
                     "by": m.by,
                     "note": m.note,
+                    "kind": m.kind,
+                    "target": m.target,
+                    "top": m.top,
                 }
                 for m in self.measures
             ],
@@ -176,24 +233,12 @@ class Evaluation:
         if row.get("version") != VERSION:
             raise ValueError(f"it has version {row.get('version')!r}, this stylex reads {VERSION}")
         try:
-            measures = tuple(
-                Measure(
-                    name=str(m["name"]),
-                    value=_number(m["value"]),
-                    low=None if m["low"] is None else float(m["low"]),
-                    high=None if m["high"] is None else float(m["high"]),
-                    images=None if m["images"] is None else int(m["images"]),
-                    by=_text(m["by"]),
-                    note=_text(m["note"]),
-                )
-                for m in row["measures"]
-            )
             return cls(
                 title=str(row["title"]),
                 labels=tuple(str(label) for label in row["labels"]),
                 searched=int(row["searched"]),
                 measured=int(row["measured"]),
-                measures=measures,
+                measures=tuple(_measure(m) for m in row["measures"]),
                 attributes=tuple(_attribute(a) for a in row["attributes"]),
                 settings=dict(row["settings"]),
                 snapshot={str(key): str(value) for key, value in row["snapshot"].items()},
@@ -217,6 +262,24 @@ def _text(value: Any) -> str | None:
 
 def _interval(interval: Interval) -> dict[str, float | None]:
     return {key: _finite(value) for key, value in vars(interval).items()}
+
+
+def _measure(row: Mapping[str, Any]) -> Measure:
+    name = str(row["name"])
+    # Files of before say what a measure is about in its name alone.
+    about = vars(About.named(name)) if "kind" not in row else row
+    return Measure(
+        name=name,
+        value=_number(row["value"]),
+        low=None if row["low"] is None else float(row["low"]),
+        high=None if row["high"] is None else float(row["high"]),
+        images=None if row["images"] is None else int(row["images"]),
+        by=_text(row["by"]),
+        note=_text(row["note"]),
+        kind=_text(about["kind"]),
+        target=_text(about["target"]),
+        top=None if about["top"] is None else int(about["top"]),
+    )
 
 
 def _attribute(row: Mapping[str, Any]) -> MeasuredAttribute:

@@ -7,14 +7,22 @@ drawn again, it is gone. A change that a generator can draw survives.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
+import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Float32, Int
+from numpy import ndarray
 from torch import Tensor
 
 from stylex.core.errors import EvaluationError
+from stylex.core.evaluation import About
+from stylex.evaluation.sheet import Sheet
 from stylex.evaluation.subject import gradients
+from stylex.metrics.interval import bootstrap
 from stylex.models.snapshot import Snapshot
+from stylex.search.decision import margin, predicted
+from stylex.search.shifts import apply_attributes
 
 _STEPS = 10
 _STRIDE = 2.5
@@ -65,3 +73,74 @@ def redrawn(snapshot: Snapshot, x: Float[Tensor, "n c h w"], c: Float[Tensor, "n
     return torch.cat(
         [snapshot.generator.synthesis(snapshot.styles_of(part, told)).clamp(-1, 1) for part, told in pieces]
     )
+
+
+def measure(sheet: Sheet) -> None:
+    """A pixel attack as large as the attributes' change: does it turn images, and does either survive a redraw."""
+    for target, ranking in sheet.found.rankings.items():
+        label, s, rows = sheet.starts(target)
+        if len(s) == 0 or not ranking:
+            continue
+        picked = torch.from_numpy(rows).to(s.device)
+        before, condition = sheet.measured.x_rec[picked], sheet.subject.condition(sheet.measured.logits_rec[picked])
+        pictures, logits = sheet.subject.show(apply_attributes(s, ranking, sheet.subject.space))
+        changed = torch.from_numpy(pictures).to(before)
+        length = (changed - before).flatten(1).norm(dim=1)
+        climb = partial(_height, sheet, target=target)
+        try:
+            pieces = zip(before.split(64), length.split(64), strict=True)
+            attacked = torch.cat([attack(climb, x, far) for x, far in pieces])
+        except EvaluationError as error:
+            sheet.notes.append(f"No attack: {error}.")
+            return
+        after = _said(sheet, attacked)
+        start, redrawn_start = (
+            margin(x, target, sheet.output) for x in (sheet.base[rows], _again(sheet, before, condition))
+        )
+        size = f"changes of equal length, {float(length.mean()):.2f} on average"
+        for name, x, said in (("attributes", changed, logits), ("pixels", attacked, after)):
+            turned = predicted(said, target, sheet.output)
+            flips = sheet.mean(turned)
+            sheet.add(About("attack", f"{name}_turn", target=label), flips, images=len(s), note=size)
+            new_answer = sheet.subject.condition(torch.from_numpy(said).to(condition))
+            still = predicted(_again(sheet, x, new_answer), target, sheet.output)[turned]
+            sheet.add(
+                About("attack", f"{name}_survive", target=label),
+                sheet.mean(still),
+                images=int(turned.sum()),
+                note="of those turned: still so after G(E(x), C(x))",
+            )
+            # A generator conditioned on an answer draws it, whatever the picture shows: given the old one, the
+            # picture must carry the change.
+            rise = margin(said, target, sheet.output) - start
+            kept = margin(_again(sheet, x, condition), target, sheet.output) - redrawn_start
+            sheet.add(
+                About("attack", f"{name}_kept", target=label),
+                bootstrap(partial(_ratio, kept, rise), len(s), seed=sheet.options.seed),
+                images=len(s),
+                note="fraction of the margin's change that is left after G(E(x), the old answer)",
+            )
+
+
+def _height(sheet: Sheet, x: Float[Tensor, "n c h w"], *, target: int) -> Float[Tensor, " n"]:
+    """The margin to climb: how far the target stands above the decision boundary, with a gradient."""
+    logits = sheet.subject.classifier.logits(x)
+    if sheet.output == "sigmoid":
+        return logits[:, target]
+    others = torch.cat([logits[:, :target], logits[:, target + 1 :]], dim=1)
+    return logits[:, target] - others.amax(dim=1)
+
+
+@torch.inference_mode()
+def _said(sheet: Sheet, x: Float[Tensor, "n c h w"]) -> Float32[ndarray, "n k"]:
+    return np.asarray(torch.cat([sheet.subject.classifier.logits(part) for part in x.split(64)]).cpu().numpy())
+
+
+def _again(sheet: Sheet, x: Float[Tensor, "n c h w"], condition: Float[Tensor, "n k"]) -> Float32[ndarray, "n k"]:
+    """What the classifier says of images that were encoded and drawn again."""
+    return _said(sheet, redrawn(sheet.subject.snapshot, x, condition))
+
+
+def _ratio(part: Float[ndarray, " n"], whole: Float[ndarray, " n"], rows: Int[ndarray, " n"]) -> float:
+    total = float(whole[rows].sum())
+    return float(part[rows].sum()) / total if total > 0 else float("nan")

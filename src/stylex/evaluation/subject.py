@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
+from typing import Literal
 
 import numpy as np
 import torch
@@ -115,6 +117,23 @@ def random_coordinates(
     moved = s.clone()
     moved[torch.arange(len(s), device=s.device), columns] += signs * length * std[columns]
     return moved
+
+
+def random_attributes(
+    space: StyleSpace,
+    pool: Int64[ndarray, " r"],
+    shown: Sequence[Attribute],
+    count: int,
+    random: np.random.Generator,
+) -> tuple[Attribute, ...]:
+    """Coordinates of the pool drawn at random, each moved as far as one of the attributes is."""
+
+    def drawn(like: Attribute) -> Attribute:
+        sign: Literal[-1, 1] = 1 if random.integers(2) else -1
+        coordinate = space.coordinate(int(random.choice(pool)))
+        return replace(like, coordinate=coordinate, sign=sign, effect=0.0, significance=None, label=None)
+
+    return tuple(drawn(shown[i % len(shown)]) for i in range(count if len(pool) else 0))
 
 
 @contextmanager

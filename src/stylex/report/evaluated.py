@@ -80,13 +80,13 @@ def _checks(evaluation: Evaluation) -> Iterator[Check]:
             f"{sum(claims)} of {len(claims)} attributes do more than a random change of equal size, and enough to "
             "matter near the decision.",
         )
-    told = [measure for name, measure in known.items() if name.startswith("observer.accuracy_of_")]
-    if told:
-        best = told[0]
+    # Among the fewest first.
+    best = next((m for m in known.values() if (m.part, m.kind) == ("observer", "accuracy")), None)
+    if best is not None:
         yield Check(
             "good" if best.value >= _TOLD_APART else "care",
             f"A machine that had learned the attributes from other images named the right one of "
-            f"{best.what.rsplit('_', 1)[1]} in {_about(best)} of the cases.",
+            f"{best.top} in {_about(best)} of the cases.",
         )
     if matched := known.get("stability.matched"):
         beyond = known.get("stability.p")
@@ -99,16 +99,12 @@ def _checks(evaluation: Evaluation) -> Iterator[Check]:
 
 
 def _turned(known: dict[str, Measure], label: str) -> Iterator[Check]:
-    def of(prefix: str) -> list[Measure]:
-        names = [name for name in known if name.startswith(f"sufficiency.{prefix}") and name.endswith(f"_to_{label}")]
-        return [known[name] for name in names]
-
-    tops = [m for m in of("top") if m.what.removeprefix("top").split("_to_")[0].isdecimal()]
-    if not tops:
+    of_it = [m for m in known.values() if m.part == "sufficiency" and m.target == label]
+    most = max((m for m in of_it if m.kind == "attributes"), key=lambda m: m.top or 0, default=None)
+    if most is None:
         return
-    most = max(tops, key=lambda m: int(m.what.removeprefix("top").split("_to_")[0]))
-    count = int(most.what.removeprefix("top").split("_to_")[0])
-    chance = max((m.value for m in of("random")), default=None)
+    count = most.top
+    chance = max((m.value for m in of_it if m.kind == "random"), default=None)
     many = "the best attribute turns" if count == 1 else f"the best {count} attributes together turn"
     beside = "" if chance is None else f"; as many random changes of the same size turn {share(chance)}"
     hardly = chance is not None and chance >= _HALF * most.value

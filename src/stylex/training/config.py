@@ -479,7 +479,6 @@ _SMALL = TrainConfig(
         mapping_layers=4,
         discriminator_mapping_layers=1,
         class_input="none",  # given the answer, the generator draws the strongest cause from it, and w does not hold it
-        map_resolutions=(8, 16),
     ),
     loss=LossConfig(
         adversarial=0.1,
@@ -488,7 +487,6 @@ _SMALL = TrainConfig(
         latent_moments=0.1,
         latent_every=16,
         classifier=0.0,  # held to the classifier's answer, w holds the answer, and not apart what it is made of
-        swap=1.0,
         r1_gamma=0.1,
     ),
     optimizer=OptimizerConfig(generator_lr=4e-3, encoder_lr=4e-3),
@@ -507,8 +505,8 @@ _MEDIUM = replace(
         w_dim=96,
         map_resolutions=(16, 32),
     ),
-    loss=replace(_SMALL.loss, r1_gamma=0.3),
-    schedule=replace(_SMALL.schedule, kimg=120, reconstruct_first=0.9, noise_every=2),
+    loss=replace(_SMALL.loss, r1_gamma=0.3, swap=1.0),
+    schedule=replace(_SMALL.schedule, kimg=120, reconstruct_first=0.9, noise_every=2, map_dropout=0.3),
 )
 
 _LARGE = replace(
