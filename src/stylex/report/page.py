@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from stylex.core.errors import StoreError
 from stylex.core.evaluation import Evaluation
 from stylex.core.explanation import Counterfactual, ExplainedImage, Explanation, Picture
+from stylex.core.figures import Flips
 from stylex.core.files import cannot_write, write_whole
 from stylex.report import words
 from stylex.report.evaluated import Evaluated, evaluated
@@ -218,7 +219,7 @@ class _Page:
     subjects: list[_Subject]
     cards: list[_Card]
     paths: list[_Path]
-    flips: list[words.Flips]
+    flips: tuple[Flips, ...]
     checks: list[words.Check]
     notes: list[str]
     settings: str
@@ -262,7 +263,7 @@ class _Drawing:
             subjects=[self.subject(image) for image in e.images] if e.scope == "image" else [],
             cards=cards,
             paths=list(self.paths()),
-            flips=words.flips_of(e.figures),
+            flips=e.flips,
             checks=words.checks(e),
             notes=[note for note in notes if note not in on_cards],
             settings=settings,

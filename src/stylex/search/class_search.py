@@ -16,7 +16,9 @@ from torch import Tensor
 from stylex.core.attribute import Attribute, AttributeRanking
 from stylex.core.errors import SearchError
 from stylex.core.explanation import Explanation
+from stylex.core.figures import Flips, flip_figures
 from stylex.core.progress import Found, Listener, silent
+from stylex.core.verdict import agreement_level
 from stylex.metrics.agreement import agreement
 from stylex.models.processes import Processes
 from stylex.search.choosing import few
@@ -39,8 +41,6 @@ _EXACT_PICTURES = 500_000
 
 TOGETHER = 10
 """Attributes moved together to test whether they suffice."""
-_LOW_AGREEMENT = 0.9
-"""Below this agreement of the reconstructions an explanation carries a warning."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -234,7 +234,7 @@ def quality(subject: TrainedSubject, encoded: Searched) -> dict[str, float]:
 
 def warnings(figures: Mapping[str, float]) -> tuple[str, ...]:
     """What a reader must know before believing anything else."""
-    if figures["agreement"] >= _LOW_AGREEMENT:
+    if agreement_level(figures["agreement"]) != "warning":
         return ()
     return (
         f"The classifier decides the same on the reconstruction as on the image in only {figures['agreement']:.0%} "
@@ -277,20 +277,20 @@ def _joined(rankings: Sequence[AttributeRanking], num: int) -> AttributeRanking:
 
 def _sufficiency(subject: TrainedSubject, encoded: Searched, ranking: AttributeRanking, task: Task) -> dict[str, float]:
     """Fraction of images whose decision turns to the target when attributes move together, beside random ones."""
-    s, label = encoded.s, task.name
+    s = encoded.s
     if task.source is not None:
         starts = predicted(encoded.logits_rec.cpu().numpy(), task.source, subject.output)
         s = s[torch.from_numpy(starts).to(s.device)]
     top = ranking.attributes[:TOGETHER]
     if not top or len(s) == 0:
         return {}
-    figures: dict[str, float] = {}
+    fractions: dict[int, float] = {}
     for count in sorted({1, 3, len(top)}):
         if count <= len(top):
             flips = flip_rate(subject, s, top[:count], task.target)
             if flips.images == 0:
                 return {}
-            figures[f"flips_top{count}_to_{label}"] = flips.fraction
+            fractions[count] = flips.fraction
     control = random_control(subject, s, top, task.target, indices=subject.indices)
-    figures[f"flip_images_to_{label}"] = float(control.images)
-    return figures | {f"{name}_to_{label}": value for name, value in control.figures().items()}
+    turned = Flips(target_label=task.name, top=fractions, random=float(control.fractions.mean()), images=control.images)
+    return flip_figures(turned, random_std=float(control.fractions.std()))
