@@ -100,3 +100,13 @@ def test_weak_attributes_are_named(explanation: Explanation) -> None:
     assert "(p above 0.05): Shaft height." in text
     assert "partly invented: Attribute 2." in text
     assert "only 5 images" in text
+
+
+def test_a_q_value_is_called_so(explanation: Explanation) -> None:
+    first, second = explanation.ranking
+    kept = dataclasses.replace(first, significance=0.4, tested="q")
+    assert "q = 0.400" in words.how_it_was_measured(kept, explanation)
+    rated = dataclasses.replace(explanation.ranking, attributes=(kept, second))
+    text = " ".join(check.text for check in words.checks(dataclasses.replace(explanation, ranking=rated)))
+    assert "(q above 0.05): Shaft height." in text
+    assert "(p above" not in text

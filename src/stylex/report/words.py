@@ -105,7 +105,8 @@ def how_it_was_measured(attribute: Attribute, explanation: Explanation) -> str:
         facts.append(f"starting from {attribute.source_label}")
     facts.append(_distance(attribute.shift_range))
     if attribute.significance is not None:
-        facts.append("p < 0.001" if attribute.significance < 0.001 else f"p = {attribute.significance:.3f}")
+        value, which = attribute.significance, attribute.tested or "p"
+        facts.append(f"{which} < 0.001" if value < 0.001 else f"{which} = {value:.3f}")
     text = "; ".join(facts) + "."
     return text[0].upper() + text[1:]
 
@@ -224,9 +225,14 @@ def _sound(e: Explanation) -> list[Check]:
     out = []
     if e.scope == "class" and e.ranking.attributes and e.ranking.images < _FEW_IMAGES:
         out.append(Check("care", f"The attributes were found on only {e.ranking.images} images; more would be safer."))
-    names = [name_of(e.ranking, i) for i, a in enumerate(e.ranking) if (a.significance or 0.0) > _SIGNIFICANT]
-    if names:
-        out.append(Check("care", f"Could be chance (p above {_SIGNIFICANT}): {', '.join(names)}."))
+    for which in ("p", "q"):
+        names = [
+            name_of(e.ranking, i)
+            for i, a in enumerate(e.ranking)
+            if (a.significance or 0.0) > _SIGNIFICANT and (a.tested or "p") == which
+        ]
+        if names:
+            out.append(Check("care", f"Could be chance ({which} above {_SIGNIFICANT}): {', '.join(names)}."))
     names = [name_of(e.ranking, i) for i, a in enumerate(e.ranking) if a.shift_range > 1]
     if names:
         out.append(Check("care", f"Moved further than anything observed, so partly invented: {', '.join(names)}."))
