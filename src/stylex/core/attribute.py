@@ -61,7 +61,7 @@ class AttributeRanking:
         attributes: best first; empty when nothing moves the classifier.
         strategy: how they were chosen, e.g. ``attfind``, ``notebook``, ``independent``, ``subset``.
         images: how many images the choice was made on.
-        explained: share of those images that the chosen attributes explained.
+        explained: fraction of those images that the chosen attributes explained.
         finding: one sentence for a person: what was found, or that nothing was.
     """
 

@@ -20,7 +20,7 @@ class Turn:
 
     Attributes:
         image: id of the image.
-        knobs: position of the knob -> share of its attribute's shift: 0 nothing, 1 all of it, negative as far the
+        knobs: position of the knob -> fraction of its attribute's shift: 0 nothing, 1 all of it, negative as far the
             other way. Knobs that are not named are at rest.
     """
 
@@ -86,7 +86,7 @@ class Flip:
     """Knobs that change the classifier's answer.
 
     Attributes:
-        knobs: position -> share of the attribute's shift.
+        knobs: position -> fraction of the attribute's shift.
         target: the class they drive to.
         flipped: whether the answer turns.
         sentence: for a person.

@@ -133,7 +133,7 @@ class ShardedEffects:
 
     Attributes:
         places: of each image, its block and its row there.
-        base_logits, indices, image_ids, shift_range: as of ``Effects``.
+        base_logits, indices, image_ids, shift_range: as in ``Effects``.
     """
 
     places: tuple[tuple[Block, int], ...]
@@ -157,7 +157,7 @@ class ShardedEffects:
         )
 
     def position(self, index: int) -> int:
-        """Where a flat index of ``s`` stands in this table; as of ``Effects``."""
+        """Where a flat index of ``s`` stands in this table; as in ``Effects``."""
         return position_of(self.indices, index)
 
     def table(self, target: int) -> Float[ndarray, "n 2 m"]:

@@ -98,7 +98,7 @@ def measure(
 
     Returns:
         figures (``pixel_l1`` on [-1, 1]; ``agreement``, ``probability_error``, ``kl`` of the classifier;
-        ``follows_w`` and ``follows_maps`` of networks with maps, as of ``metrics.follows``;
+        ``follows_w`` and ``follows_maps`` of networks with maps, see ``metrics.follows``;
         ``variety_reconstructed`` and ``variety_sampled``: standard deviation between images as a share of the
         real ones'), the panel, and alarms.
     """
