@@ -92,6 +92,11 @@ _STYLEGAN2: Mapping[str, Mapping[str, Any]] = {
     "schedule": {"reconstruct_first": 0.0, "noise_every": 1, "encoder_after": 0.3},
 }
 
+_MAPS: Mapping[str, Mapping[str, Any]] = {
+    "model": {"map_resolutions": (8, 16)},
+    "schedule": {"map_dropout": 0.3},
+}
+
 _FULL: Mapping[str, Mapping[str, Any]] = {"loss": {"classifier": 1.0}}
 """What the presets leave out, and each training has that does not say otherwise."""
 
@@ -100,6 +105,8 @@ TRAININGS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
     "reconstruction": {"schedule": {"reconstruct_first": 1.0}},
     "no-classifier-loss": {"loss": {"classifier": 0.0}},
     "no-classifier-loss-reconstruction": {"loss": {"classifier": 0.0}, "schedule": {"reconstruct_first": 1.0}},
+    "maps": {**_MAPS, "loss": {"classifier": 0.0, "swap": 1.0}},
+    "maps-no-swap": {**_MAPS, "loss": {"classifier": 0.0}},
     "multiscale": {"loss": {"perceptual_net": "multiscale"}},
     "no-classifier": {
         "model": {"conditional_discriminator": False},
@@ -157,6 +164,8 @@ ROWS: Mapping[str, Row] = {
     "full-eigenfind": Row("full", "eigenfind", "the same, EigenFind"),
     "full-random": Row("full", "random", "the same, 64 random directions in the same part of w"),
     "no-classifier-loss": Row("no-classifier-loss", "directions", "without classifier loss: the default"),
+    "maps": Row("maps", "directions", "the default, with maps at 8 and 16 px"),
+    "maps-no-swap": Row("maps-no-swap", "directions", "the same, maps exchanged with nobody"),
     "no-classifier-loss-reconstruction": Row(
         "no-classifier-loss-reconstruction", "directions", "the default, no discriminator at all"
     ),

@@ -12,7 +12,7 @@ from stylex.classifiers.classifier import Classifier
 from stylex.data.images import to_tensor
 from stylex.planted.changes import reader_noise
 from stylex.planted.images import Planted, write_planted
-from stylex.planted.readers import FactorReader, fit_reader, load_reader, save_reader
+from stylex.planted.readers import FactorReader, ReaderConfig, fit_reader, load_reader, save_reader
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +65,8 @@ class Drawing:
             # Independent and uniform, so that the reader cannot infer one factor from another, nor guess what is rare.
             planted = self.sample(1000, self.read, bias=0, kind="local" if self.kind == "local" else "uniform")
             x = to_tensor(planted.pictures(self.resolution))
-            save_reader(fit_reader(x, planted.factors, planted.family.factors, epochs=6, seed=self.seed), folder)
+            config = ReaderConfig(epochs=6, seed=self.seed)
+            save_reader(fit_reader(x, planted.factors, planted.family.factors, config), folder)
         return load_reader(folder)
 
     def noise(self, reader: FactorReader) -> np.ndarray:

@@ -30,7 +30,7 @@ from stylex.live.studio import LiveStudio
 from stylex.models.discriminator import Discriminator
 from stylex.models.encoder import Encoder
 from stylex.models.generator import Generator
-from stylex.models.snapshot import load_snapshot, save_snapshot
+from stylex.models.snapshot import SnapshotNetworks, SnapshotRecord, load_snapshot, save_snapshot
 from stylex.training.config import PRESETS
 from stylex.ui.server import build_app
 
@@ -150,16 +150,20 @@ def _random(resolution: int, *, paper: bool) -> LiveStudio:
             s = generator.synthesis.styles(w, torch.full((64, 2), 0.5) if generator.synthesis.c_dim else None).numpy()
         save_snapshot(
             Path(folder) / "snapshot",
-            generator=generator,
-            encoder=encoder,
-            discriminator=discriminator,
-            statistics=StyleStatistics.observe(s),
-            classifier=judge.spec.to_json(),
-            classifier_reference=None,
-            classifier_fingerprint=fingerprint(judge),
-            nimg=0,
-            training={},
-            figures={},
+            SnapshotNetworks(
+                generator=generator,
+                encoder=encoder,
+                discriminator=discriminator,
+                statistics=StyleStatistics.observe(s),
+            ),
+            SnapshotRecord(
+                classifier=judge.spec.to_json(),
+                classifier_reference=None,
+                classifier_fingerprint=fingerprint(judge),
+                nimg=0,
+                training={},
+                figures={},
+            ),
         )
         studio = LiveStudio(load_snapshot(Path(folder) / "snapshot"), judge)
     random = np.random.default_rng(0)

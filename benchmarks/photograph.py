@@ -87,7 +87,7 @@ def measure(
         for index in range(space.offsets[INDEPENDENT], space.offsets[INDEPENDENT] + space.layer(INDEPENDENT).channels):
             for sign in (0, 1):
                 start = _not_yet(encoded, choosing, target, output)
-                moved = subject.judge(_to_extreme(subject, encoded.s[start], index, sign))
+                moved = torch.from_numpy(subject.logits(_to_extreme(subject, encoded.s[start], index, sign)))
                 scored.append((_share(moved, target, output), index, sign))
         best = sorted(scored, reverse=True)[:BEST]
         start = _not_yet(encoded, measuring, target, output)
@@ -148,7 +148,7 @@ def _of_all(subject: TrainedSubject, encoded: Encoded) -> dict[str, float]:
     }
     swapped = encoded.s.clone()
     swapped[:, subject.space.maps] = encoded.s[others][:, subject.space.maps]
-    answers = subject.judge(swapped)
+    answers = torch.from_numpy(subject.logits(swapped))
     return figures | follows(encoded.logits, encoded.logits[others], answers, output)
 
 

@@ -92,6 +92,7 @@ class Case(NamedTuple):
     s: Tensor
     goals: tuple[int, ...]
     latents: np.ndarray
+    maps: Tensor | None = None
 
     @property
     def synthesis(self) -> Synthesis:
@@ -150,9 +151,10 @@ def trained(folder: Path, data: Path, classifier: str | None, images: int) -> Ca
         c = judge.probabilities(judge.logits(x))
         told = snapshot.generator.told(c)
         w = torch.cat([snapshot.encoder(*part) for part in zip(x.split(32), c.split(32), strict=True)])
-        s = snapshot.generator.synthesis.styles(w, told)
+        maps = snapshot.encoder.maps(x)
+        s = snapshot.generator.synthesis.styles(w, told, maps)
     goals = (0, 1) if judge.k == 2 else (0,)
-    return Case(snapshot, judge, w, told, s, goals, latents_of(TrainedSubject.of(snapshot, judge), archive))
+    return Case(snapshot, judge, w, told, s, goals, latents_of(TrainedSubject.of(snapshot, judge), archive), maps)
 
 
 def random_weights(name: str, images: int) -> Case:
@@ -220,8 +222,8 @@ def notebook(subject: Case, budget: float) -> tuple[Row, list[tuple[int, int, in
     effects = []
 
     def logits(i: int) -> Tensor:
-        told = None if subject.told is None else subject.told[i : i + 1]
-        x = subject.synthesis(subject.synthesis.styles(subject.w[i : i + 1], told)).clamp(-1, 1)
+        told, own = (None if part is None else part[i : i + 1] for part in (subject.told, subject.maps))
+        x = subject.synthesis(subject.synthesis.styles(subject.w[i : i + 1], told, own)).clamp(-1, 1)
         return subject.classifier.logits(x)[0]
 
     logits(0)
@@ -408,7 +410,7 @@ def compare(
         steered = along_eigenvectors(subject.snapshot, subject.latents, rows=rows_of, moves=moving)
         along, network, wider = subject.along(steered), steered.generator.synthesis, steered.space
         with torch.inference_mode():
-            s = network.styles(subject.w, subject.told)
+            s = network.styles(subject.w, subject.told, subject.maps)
         for way, indices in (("", wider.indices(include_torgb=False)), ("random ", wider.control(include_torgb=False))):
             if way and (rows_of, moving) != ("plain", "w"):
                 continue

@@ -39,7 +39,7 @@ from stylex.classifiers.small import SmallCNN
 from stylex.classifiers.spec import ClassifierSpec
 from stylex.data.archive import ImageSet
 from stylex.training.config import TrainConfig, preset
-from stylex.training.loop import train_networks
+from stylex.training.loop import TrainingTask, train_networks
 
 CHANNELS: Literal[3] = 3
 _BLOCKS, _BLOCK_SECONDS = 5, 0.01
@@ -96,13 +96,15 @@ def run_steps(config: TrainConfig, begins: Callable[[int], None]) -> None:
     images = cast(ImageSet, RandomImages(side, begins))
     with tempfile.TemporaryDirectory() as folder, suppress(Enough):
         train_networks(
-            config=config,
-            images=images,
-            held_out=images,
-            classifier=Classifier(SmallCNN(channels=CHANNELS, k=spec.k, resolution=side), spec),
-            identity={},
-            classifier_reference=None,
-            classifier_fingerprint="",
+            TrainingTask(
+                config=config,
+                images=images,
+                held_out=images,
+                classifier=Classifier(SmallCNN(channels=CHANNELS, k=spec.k, resolution=side), spec),
+                identity={},
+                classifier_reference=None,
+                classifier_fingerprint="",
+            ),
             out=Path(folder),
             draw_panel=lambda panel: b"",
         )

@@ -76,7 +76,7 @@ def _rebuilt(options: argparse.Namespace, snapshot: Snapshot, classifier: Classi
 def _new(options: argparse.Namespace, snapshot: Snapshot) -> torch.Tensor:
     w = normal_latents(snapshot.latents, options.images, seed=options.seed, spread=options.spread)
     with torch.no_grad():
-        return snapshot.generator.synthesis.styles(w)
+        return snapshot.generator.synthesis.styles(w, maps=snapshot.some_maps(len(w)))
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 import resource
@@ -18,9 +19,11 @@ import pytest
 import torch
 from PIL import Image
 
+import stylex
 from stylex.cli import main
 from stylex.cli.parser import parse
 from stylex.core.errors import StylexError
+from stylex.store.folder import read_explanation
 
 # The classifiers under explanation, as a person would write them.
 JUDGES = """
@@ -44,12 +47,14 @@ def spec(labels, **more):
     return ClassifierSpec(labels=labels, **{"input_size": 16, "channels": 1} | more)
 
 def two(): return Net(2), spec(("small", "large"))
+def swapped(): return lambda x: Net(2)(x).flip(1), spec(("small", "large"))
 def three(): return Net(3), spec(("small", "large", "huge"))
 def several(): return Net(2), spec(("left", "big"), output="multi-label")
 def other_labels(): return Net(2), spec(("cat", "dog"))
 def half_known(): return Net(2), spec(("small", "enormous"))
 def colour(): return Net(2, 3), spec(("small", "large"), channels=3)
 def too_few(): return Net(2), spec(("small", "large", "huge"))
+def plain(): return Net(2)
 def no_spec(): return lambda x: x.flatten(1)[:, :2]
 def a_number(): return 3
 def broken(): raise OSError("weights.bin is not there")
@@ -269,6 +274,44 @@ def test_an_explanation_is_evaluated_on_other_images(world: World, capsys: pytes
     assert json.loads((world.root / "new.json").read_text())["searched"] == 4
 
 
+def test_effects_of_one_classifier_are_not_those_of_another(world: World) -> None:
+    """The same run, asked with a classifier and then with its answers swapped, is measured anew."""
+    # Networks that do not see the classifier's answer: the images' style vectors are the same with both.
+    unconditional = ["--model.class-input", "none", "--loss.noise-kl", "false", "-q"]
+    assert main(world.train(*unconditional, out="plain")) == 0
+    shutil.copytree(world.root / "plain", world.root / "fresh")
+    single = ["--method", "attfind", "--target", "large", "-q"]
+    assert main(world.find(*single, out="first", run="plain")) == 0
+    assert list((world.root / "plain" / "effects").iterdir()), "nothing was kept that could be mistaken"
+    assert main(world.find(*single, out="second", judge="swapped", run="plain")) == 0
+    assert main(world.find(*single, out="anew", judge="swapped", run="fresh")) == 0
+    first, second, anew = (read_explanation(world.root / name) for name in ("first", "second", "anew"))
+    assert second.ranking == anew.ranking
+    assert second.figures == pytest.approx(anew.figures, nan_ok=True)
+    assert second.ranking != first.ranking
+
+
+@pytest.mark.parametrize("verb", ["find", "explain"])
+def test_an_explanation_is_repeated_from_its_own_record(world: World, verb: str) -> None:
+    rules = {"labels": ["small", "large"], "input_size": 16, "channels": 1}
+    (world.root / "spec.json").write_text(json.dumps(rules))
+    chosen = ["--method", "attfind", "--target", "large", "--attributes", "3", "--shift-range", "0.5", "-q"]
+    chosen += ["--classifier-spec", world / "spec.json"]
+    more = ["--selection", "together", "--images", "5"] if verb == "find" else ["--fit", "pad"]
+    arguments = getattr(world, verb)(*chosen, *more, judge="plain", out="made")
+    assert main(arguments) == 0
+    made = read_explanation(world.root / "made")
+    again = getattr(stylex, verb)
+    recorded = {key: made.settings[key] for key in inspect.signature(again).parameters if key in made.settings}
+    assert (recorded["classifier"], recorded["classifier_spec"]) == ("judges:plain", world / "spec.json")
+    assert verb == "find" or recorded["fit"] == "pad"
+    unsaid = set(inspect.signature(again).parameters) - set(recorded)
+    assert unsaid == {"out", "device", "overwrite", "listener"}
+    shutil.rmtree(world.root / "run" / "effects", ignore_errors=True)
+    again(**recorded, out=world.root / "again")
+    assert listing(world.root / "again") == listing(world.root / "made")
+
+
 # What does not.
 
 Harm = Callable[[World], None]
@@ -359,7 +402,11 @@ BAD: dict[str, tuple[Harm, Callable[[World], list[str]], str]] = {
     "a device of another machine": (nothing, lambda w: w.train("--device", "cuda:77"), "is not on this machine"),
     "target of very many digits": (nothing, lambda w: w.find("--target", "9" * 5000), "has no label '999"),
     **{
-        f"device {name}": (nothing, lambda w, name=name: w.train("--device", name), f"device {name} cannot be used")
+        f"device {name}": (
+            nothing,
+            lambda w, name=name: w.train("--device", name),
+            f"device {name} cannot be used on this machine",
+        )
         for name in ("mps", "xpu", "hpu", "vulkan", "meta", "xla", "privateuseone")
     },
     "lpips is not installed": (nothing, lambda w: w.train("--loss.perceptual-net", "lpips"), "install stylex[lpips]"),

@@ -13,7 +13,8 @@ cd "$out"
 [ -d classifier ] || "$python" -m stylex classifier --data faces.zip --out classifier --mirror
 "$python" -m stylex train --data faces.zip --classifier classifier --out run --preset medium-64 --kimg "$kimg" --mirror \
     --model.class-encoder after --schedule.reconstruct-first 0.6 --schedule.encoder-after 0.33333333 \
-    --loss.classifier 1 --schedule.classifier-from "$from"
+    --loss.classifier 1 --schedule.classifier-from "$from" \
+    --model.map-resolutions '[]' --loss.swap 0 --schedule.map-dropout 0
 "$python" -m stylex find run --data faces.zip --out explanation --images 200 --overwrite
 "$python" -m stylex evaluate run --data faces.zip --images 100 --measured 200 --out evaluation.json --overwrite
 "$python" "$here/../knobs.py" run explanation samples.png

@@ -64,19 +64,13 @@ def prepare(
     Raises:
         DataError: nothing usable in the source, or ``out`` cannot be written.
     """
+    from stylex.data.prepare import PrepareConfig
     from stylex.data.prepare import prepare as write_archive
 
-    return write_archive(
-        Path(source),
-        Path(out),
-        resolution=resolution,
-        channels=channels,
-        fit=fit,
-        label_column=label_column,
-        group_column=group_column,
-        overwrite=overwrite,
-        listener=listener,
+    config = PrepareConfig(
+        resolution=resolution, channels=channels, fit=fit, label_column=label_column, group_column=group_column
     )
+    return write_archive(Path(source), Path(out), config, overwrite=overwrite, listener=listener)
 
 
 def fit_classifier(
@@ -112,7 +106,7 @@ def fit_classifier(
     """
     import numpy as np
 
-    from stylex.classifiers import fit_small_classifier, save_small_classifier
+    from stylex.classifiers import FitConfig, LabelledRows, fit_small_classifier, save_small_classifier
     from stylex.classifiers.small import check_place
     from stylex.data import open_images
     from stylex.opening import device_of
@@ -123,23 +117,20 @@ def fit_classifier(
     if images.labels is None or images.numbered_names is None:
         raise DataError(f"{data} has no labels to learn; prepare it from class folders or a table with labels")
     position = {name: row for row, name in enumerate(images.names)}
-    parts = [np.array([position[name] for name in images.split(part).names]) for part in ("train", "test")]
+    rows = [np.array([position[name] for name in images.split(part).names]) for part in ("train", "test")]
+    learned, tested = (LabelledRows(indices=part, labels=images.labels[part]) for part in rows)
     classifier, figures = fit_small_classifier(
         images.batch,
-        train_indices=parts[0],
-        train_labels=images.labels[parts[0]],
-        test_indices=parts[1],
-        test_labels=images.labels[parts[1]],
-        label_names=images.numbered_names,
-        epochs=epochs,
-        mirror=mirror,
+        learned,
+        tested,
+        images.numbered_names,
+        FitConfig(epochs=epochs, mirror=mirror, seed=seed),
         device=place,
-        seed=seed,
         listener=listener,
     )
     save_small_classifier(classifier, folder, figures=figures)
     found = ", ".join(f"{name.replace('_', ' ')} {value:.3f}" for name, value in figures.items())
-    listener(Found(message=f"on {len(parts[1])} test images: {found}"))
+    listener(Found(message=f"on {len(tested.indices)} test images: {found}"))
     return folder
 
 
@@ -166,8 +157,8 @@ def train(
         classifier: the classifier to explain: ``package.module:callable``, a TorchScript file or a ``.pt2``
             program; in Python also a module or a function.
         out: the run's folder: snapshots, panels, ``stats.jsonl`` and the state to resume from.
-        preset: the settings to start from: ``tiny-16``, ``small-32``, ``medium-64`` or ``paper-256``; not given: the
-            first one for images of the data's resolution.
+        preset: the settings to start from: ``tiny-16``, ``small-32``, ``medium-64``, ``large-128`` or ``paper-256``;
+            not given: the first one for images of the data's resolution.
         kimg: how long to train, in thousands of images shown; not given: as the preset says.
         config: all the settings, instead of a preset.
         classifier_spec: a JSON file that says what the classifier takes and gives (labels, input size, mean
@@ -188,7 +179,7 @@ def train(
     from stylex.data import open_images
     from stylex.opening import device_of, spec_of
     from stylex.training.config import preset_for, resolved
-    from stylex.training.loop import train_networks
+    from stylex.training.loop import TrainingTask, train_networks
     from stylex.training.rehearsal import plan
     from stylex.training.state import images_seen
 
@@ -230,13 +221,15 @@ def train(
         )
         return folder
     train_networks(
-        config=options,
-        images=training,
-        held_out=held_out,
-        classifier=judge,
-        identity=identity,
-        classifier_reference=describe(classifier) if isinstance(classifier, str | Path) else None,
-        classifier_fingerprint=identity["classifier"],
+        TrainingTask(
+            config=options,
+            images=training,
+            held_out=held_out,
+            classifier=judge,
+            identity=identity,
+            classifier_reference=describe(classifier) if isinstance(classifier, str | Path) else None,
+            classifier_fingerprint=identity["classifier"],
+        ),
         out=folder,
         draw_panel=_draw_panel,
         device=place,
@@ -374,6 +367,7 @@ def explain(
     shift_range: float = 1.0,
     method: Literal["directions", "attfind"] = "directions",
     fit: Literal["crop", "pad"] = "crop",
+    tune: bool = False,
     classifier_spec: ClassifierSpecLike | None = None,
     device: str = "auto",
     overwrite: bool = False,
@@ -395,6 +389,8 @@ def explain(
         shift_range: how far each coordinate is moved: 1 is to the observed extreme.
         method: ``directions`` moves along ICA directions in w, ``attfind`` single style coordinates.
         fit: how a photograph becomes square: ``crop`` its centre, or ``pad`` it, as ``prepare`` did.
+        tune: fit a copy of the generator to this photograph first (some seconds), so that what it redraws is nearer to
+            it; knobs are held to what they did before.
         classifier_spec: a JSON file that describes the classifier, as in ``train``.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:1``.
         overwrite: replace an explanation folder that is already there.
@@ -413,6 +409,7 @@ def explain(
     from stylex.search.config import SearchConfig
     from stylex.search.encoding import encode
     from stylex.search.image_search import explain_image
+    from stylex.search.tuning import tune as fit_to
     from stylex.store.folder import check_place, write_explanation
 
     config = SearchConfig(
@@ -434,9 +431,12 @@ def explain(
         one = archive.subset([archive.names.index(name)])
         x, label = one.batch([0]), one.label_texts()[0]
     subject = opened.subject(method, archive, torgb=torgb)
+    encoded = encode(subject, x.to(place), [name], [label])
+    if tune:
+        subject, encoded = fit_to(subject, encoded, listener=listener)
     explanation = explain_image(
         subject,
-        encode(subject, x.to(place), [name], [label]),
+        encoded,
         config,
         target=goal,
         settings={
@@ -444,6 +444,7 @@ def explain(
             **record(run, data, classifier, classifier_spec),
             "image": str(image),
             "fit": fit,
+            "tune": tune,
             **{key: value for key, value in config.to_json().items() if key in _EXPLAIN},
         },
         at=Workplace(listener=listener),

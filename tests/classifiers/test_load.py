@@ -242,7 +242,7 @@ def test_a_program_that_is_damaged_inside_is_one_line_and_kills_nothing(
     (export if suffix == ".pt2" else script)(conv, path)
     whole = path.read_bytes()
     rng = random.Random(0)
-    for _ in range(40):
+    for _ in range(40 if suffix == ".pt2" else 6):  # each .pt is tried in another process
         at, n = rng.randrange(len(whole)), rng.randrange(1, 300)
         path.write_bytes(whole[:at] + rng.choice([b"", bytes(n), rng.randbytes(n)]) + whole[at + n :])
         with suppress(ClassifierError):

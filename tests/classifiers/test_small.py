@@ -16,6 +16,8 @@ from torch import Tensor
 from stylex.classifiers import (
     Classifier,
     ClassifierSpec,
+    FitConfig,
+    LabelledRows,
     SmallCNN,
     check_classifier,
     fingerprint,
@@ -25,7 +27,7 @@ from stylex.classifiers import (
 )
 from stylex.classifiers.small import augment
 from stylex.core.errors import ClassifierError
-from stylex.core.progress import Event, Step
+from stylex.core.progress import Event, Step, silent
 
 Spec = Callable[..., ClassifierSpec]
 
@@ -44,14 +46,16 @@ def fit(labels: NDArray[np.int64] | None = None, **options: Any) -> tuple[Classi
     x, y = blobs(192)
     y = y if labels is None else labels
     order = np.arange(192)
-    settings: dict[str, Any] = {"label_names": ("upright", "lying"), "width": 4, "epochs": 6, "batch_size": 16}
+    names = options.pop("label_names", ("upright", "lying"))
+    listener = options.pop("listener", silent)
+    settings: dict[str, Any] = {"width": 4, "epochs": 6, "batch_size": 16}
     return fit_small_classifier(
         lambda i: x[torch.from_numpy(i)],
-        train_indices=order[:128],
-        train_labels=y[:128],
-        test_indices=order[128:],
-        test_labels=y[128:],
-        **(settings | options),
+        LabelledRows(indices=order[:128], labels=y[:128]),
+        LabelledRows(indices=order[128:], labels=y[128:]),
+        names,
+        FitConfig(**(settings | options)),
+        listener=listener,
     )
 
 
@@ -72,13 +76,10 @@ def test_a_handful_of_photographs_and_epochs_is_enough_to_run(n: int, epochs: in
     order = np.arange(8)
     classifier, _ = fit_small_classifier(
         lambda i: x[torch.from_numpy(i)],
-        train_indices=order[:n],
-        train_labels=y[:n],
-        test_indices=order,
-        test_labels=y,
-        label_names=("upright", "lying"),
-        width=4,
-        epochs=epochs,
+        LabelledRows(indices=order[:n], labels=y[:n]),
+        LabelledRows(indices=order, labels=y),
+        ("upright", "lying"),
+        FitConfig(width=4, epochs=epochs),
     )
     assert classifier.logits(x).isfinite().all()
 

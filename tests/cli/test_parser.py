@@ -190,11 +190,12 @@ BOMB = "a: &a [1,1,1,1,1,1,1,1,1]\n" + "".join(f"{y}: &{y} [{','.join(['*' + x] 
         ("[" * 100_000, "too many brackets"),
         ("kimg: " + "9" * 5000, "not readable"),
         ("a: 1\n" * 200_000 + "b" * 1_000_000, "larger than 1 MiB"),
+        ("kimg: 1" + "0" * 400, "too large|kimg"),
         ("loss: 5\n", "loss"),
         ("? [a]\n: 1\n", "not readable|expected"),
         ("kimg: \x00", "not readable"),
     ],
-    ids=["aliases", "deep", "digits", "large", "no group", "list as a name", "null"],
+    ids=["aliases", "deep", "digits", "large", "beyond floats", "no group", "list as a name", "null"],
 )
 def test_a_settings_file_that_is_a_trap_is_refused_in_one_line(tmp_path: Path, text: str, says: str) -> None:
     (tmp_path / "c.yaml").write_text(text)

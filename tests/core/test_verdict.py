@@ -2,7 +2,7 @@
 
 import pytest
 
-from stylex.core.verdict import agreement_level
+from stylex.core.verdict import agreement_level, agreement_verdict
 
 
 @pytest.mark.parametrize(
@@ -11,3 +11,9 @@ from stylex.core.verdict import agreement_level
 )
 def test_agreement_is_good_from_95_percent_and_a_warning_below_90(agreement: float, level: str) -> None:
     assert agreement_level(agreement) == level
+
+
+def test_a_training_a_search_and_a_report_say_the_same() -> None:
+    assert agreement_verdict(0.99).endswith("for 99.0% of the images.")
+    assert "a longer training helps" in agreement_verdict(0.92)
+    assert agreement_verdict(0.886).endswith("train longer before believing anything else.")

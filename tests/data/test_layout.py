@@ -10,7 +10,7 @@ import pytest
 from stylex.core.errors import DataError
 from stylex.data.archive import ImageSet, open_images
 from stylex.data.layout import read_layout
-from stylex.data.prepare import PrepareSummary, prepare
+from stylex.data.prepare import PrepareConfig, PrepareSummary, prepare
 
 Save = Callable[..., Path]
 
@@ -23,7 +23,7 @@ def run(save: Save, folders: list[str], each: int = 2) -> tuple[PrepareSummary, 
             path = save(f"{folder}/{seed}.png" if folder else f"{seed}.png", seed=seed)
             seed += 1
     photos = next(parent for parent in path.parents if parent.name == "photos")
-    summary = prepare(photos, photos.parent / "out.zip", resolution=16, overwrite=True)
+    summary = prepare(photos, photos.parent / "out.zip", PrepareConfig(resolution=16), overwrite=True)
     return summary, open_images(photos.parent / "out.zip")
 
 
@@ -143,13 +143,13 @@ def test_two_readings_are_refused_with_both(save: Save, folders: list[str], read
 
 def test_a_table_decides_where_folders_do_not(save: Save, tmp_path: Path) -> None:
     names = [
-        str(save(f"{top}/{i}.png", seed=hash(top) % 100 + i).relative_to(tmp_path / "photos"))
+        str(save(f"{top}/{i}.png", seed=3 * i + place).relative_to(tmp_path / "photos"))
         for i in range(2)
-        for top in ("train", "test", "bus")
+        for place, top in enumerate(("train", "test", "bus"))
     ]
     rows = [f"{name},{'ab'[i % 2]},{'dev' if i < 2 else 'train'}" for i, name in enumerate(names)]
     (tmp_path / "photos" / "metadata.csv").write_text("file_name,label,split\n" + "\n".join(rows))
-    summary = prepare(tmp_path / "photos", tmp_path / "out.zip", resolution=16)
+    summary = prepare(tmp_path / "photos", tmp_path / "out.zip", PrepareConfig(resolution=16))
     assert summary.counts == {"a": 3, "b": 3}
     assert summary.divided == {"train": 4, "test": 2}
     assert "divided by the column split of metadata.csv" in str(summary)

@@ -9,15 +9,16 @@ import shutil
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from stylex.core.errors import DataError
-from stylex.core.progress import Done, Event, Started, Step
+from stylex.core.progress import Done, Event, Listener, Started, Step, silent
 from stylex.data.archive import open_images
-from stylex.data.prepare import PrepareSummary, prepare
+from stylex.data.prepare import PrepareConfig, PrepareSummary, prepare
 
 Save = Callable[..., Path]
 
@@ -36,8 +37,9 @@ def table(photos: Path, text: str, name: str = "metadata.csv") -> None:
     (photos / name).write_text(text)
 
 
-def run(photos: Path, **options: object) -> PrepareSummary:
-    return prepare(photos, photos.parent / "out.zip", **{"resolution": 16, "overwrite": True, **options})
+def run(photos: Path, *, overwrite: bool = True, listener: Listener = silent, **options: Any) -> PrepareSummary:
+    config = PrepareConfig(**{"resolution": 16, **options})
+    return prepare(photos, photos.parent / "out.zip", config, overwrite=overwrite, listener=listener)
 
 
 def test_class_folders_become_labels(photos: Path) -> None:
@@ -67,9 +69,9 @@ def test_the_same_photographs_give_the_same_bytes_from_a_folder_or_a_zip(photos:
     first = (tmp_path / "out.zip").read_bytes()
     copied = tmp_path / "elsewhere" / "copy"
     shutil.copytree(photos, copied, copy_function=shutil.copy)
-    prepare(copied, tmp_path / "2.zip", resolution=16)
-    prepare(zipped(photos, tmp_path / "plain-source.zip"), tmp_path / "3.zip", resolution=16)
-    prepare(zipped(photos, tmp_path / "source.zip", "all/of it/"), tmp_path / "4.zip", resolution=16)
+    prepare(copied, tmp_path / "2.zip", PrepareConfig(resolution=16))
+    prepare(zipped(photos, tmp_path / "plain-source.zip"), tmp_path / "3.zip", PrepareConfig(resolution=16))
+    prepare(zipped(photos, tmp_path / "source.zip", "all/of it/"), tmp_path / "4.zip", PrepareConfig(resolution=16))
     assert [(tmp_path / f"{i}.zip").read_bytes() == first for i in (2, 3, 4)] == [True] * 3
 
 
@@ -334,7 +336,7 @@ def test_an_archive_can_be_prepared_again(save: Save, tmp_path: Path) -> None:
         rows.append(f"{i:02}.png,{'ab'[i % 2]},p{i // 2},{'test' if i > 8 else ''}")
     table(tmp_path / "photos", "\n".join(rows))
     run(tmp_path / "photos", resolution=32, group_column="patient")
-    prepare(tmp_path / "out.zip", tmp_path / "small.zip", resolution=16)
+    prepare(tmp_path / "out.zip", tmp_path / "small.zip", PrepareConfig(resolution=16))
     large, small = open_images(tmp_path / "out.zip"), open_images(tmp_path / "small.zip")
     assert small.resolution == 16
     assert small.names == large.names
@@ -349,14 +351,14 @@ def test_a_foreign_archive_of_any_size_can_be_prepared(tmp_path: Path, save: Sav
         for i, size in enumerate([(50, 40), (64, 64), (512, 512)]):
             archive.write(save("x.png", seed=i, size=size), f"00000/img{i:08d}.png")
         archive.writestr("dataset.json", json.dumps({"labels": [[f"00000/img{i:08d}.png", i + 4] for i in range(3)]}))
-    summary = prepare(tmp_path / "foreign.zip", tmp_path / "out.zip", resolution=64)
+    summary = prepare(tmp_path / "foreign.zip", tmp_path / "out.zip", PrepareConfig(resolution=64))
     assert summary.counts == {"label 4": 1, "label 5": 1, "label 6": 1}
     images = open_images(tmp_path / "out.zip")
     assert images.labels is not None
     assert images.labels.tolist() == [4, 5, 6]
     assert images.label_names is None
     with pytest.raises(DataError, match="no columns to choose"):
-        prepare(tmp_path / "foreign.zip", tmp_path / "2.zip", resolution=64, label_column="a")
+        prepare(tmp_path / "foreign.zip", tmp_path / "2.zip", PrepareConfig(resolution=64, label_column="a"))
 
 
 def test_names_are_made_printable_and_stay_different(tmp_path: Path) -> None:
@@ -388,9 +390,11 @@ def test_progress_is_told(photos: Path) -> None:
 def test_options_that_cannot_be_meant(photos: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.zip"
 
-    def refused(message: str, source: Path = photos, to: Path = out, resolution: int = 16, **options: object) -> None:
+    def refused(
+        message: str, source: Path = photos, to: Path = out, *, overwrite: bool = False, **options: Any
+    ) -> None:
         with pytest.raises(DataError, match=message) as caught:
-            prepare(source, to, resolution=resolution, **options)
+            prepare(source, to, PrepareConfig(**{"resolution": 16, **options}), overwrite=overwrite)
         assert "\n" not in str(caught.value)
 
     refused("the nearest is 32", resolution=30)
@@ -419,7 +423,7 @@ def test_damaged_members_of_a_zip_are_left_out(photos: Path, tmp_path: Path) -> 
     at = data.index((photos / "dog" / "5.png").read_bytes())
     data[at + 200 : at + 210] = b"0123456789"
     (tmp_path / "source.zip").write_bytes(data)
-    summary = prepare(tmp_path / "source.zip", tmp_path / "out.zip", resolution=16)
+    summary = prepare(tmp_path / "source.zip", tmp_path / "out.zip", PrepareConfig(resolution=16))
     assert summary.images == 6
     assert summary.skipped[0][0] == "dog/5.png"
 
@@ -465,7 +469,8 @@ def test_a_wrapped_archive_keeps_its_labels(tmp_path: Path, save: Save) -> None:
             archive.write(save("x.png", seed=i, size=(64, 64)), f"shoes/00000/img{i:08d}.png")
         labels = [[f"00000/img{i:08d}.png", i % 2] for i in range(3)]
         archive.writestr("shoes/dataset.json", json.dumps({"labels": labels}))
-    assert prepare(tmp_path / "wrapped.zip", tmp_path / "out.zip", resolution=64).counts == {"label 0": 2, "label 1": 1}
+    config = PrepareConfig(resolution=64)
+    assert prepare(tmp_path / "wrapped.zip", tmp_path / "out.zip", config).counts == {"label 0": 2, "label 1": 1}
 
 
 @pytest.mark.parametrize("separator", [";", "\t", ","])

@@ -24,7 +24,14 @@ from stylex.core.stylespace import StyleStatistics
 from stylex.models.discriminator import Discriminator
 from stylex.models.encoder import Encoder
 from stylex.models.generator import Generator
-from stylex.models.snapshot import Snapshot, find_snapshot, load_snapshot, save_snapshot
+from stylex.models.snapshot import (
+    Snapshot,
+    SnapshotNetworks,
+    SnapshotRecord,
+    find_snapshot,
+    load_snapshot,
+    save_snapshot,
+)
 
 Networks = tuple[Generator, Encoder, Discriminator]
 
@@ -41,19 +48,21 @@ def statistics() -> StyleStatistics:
 def write(path: Path, networks: Networks, **changes: Any) -> Path:
     generator, encoder, discriminator = networks
     given: dict[str, Any] = {
-        "generator": generator,
-        "encoder": encoder,
-        "discriminator": discriminator,
-        "statistics": statistics(),
         "classifier": {"labels": ["a", "b"]},
         "classifier_reference": "pkg.module:load",
         "classifier_fingerprint": "0123",
         "nimg": 1000,
         "training": {"kimg": 1},
         "figures": {"agreement": 0.5},
-        "files": {"panel.png": b"picture"},
     }
-    save_snapshot(path, **(given | changes))
+    observed = {name: changes.pop(name) for name in ("statistics", "latents", "maps") if name in changes}
+    kept = SnapshotNetworks(
+        generator=generator,
+        encoder=encoder,
+        discriminator=discriminator,
+        **({"statistics": statistics()} | observed),
+    )
+    save_snapshot(path, kept, SnapshotRecord(**(given | changes)), files={"panel.png": b"picture"})
     return path
 
 

@@ -23,7 +23,9 @@ def w() -> Tensor:
 def directions() -> Directions:
     random = np.random.default_rng(0)
     write = random.normal(size=(3, 7))
-    return Directions.observed("independent", random.normal(size=(500, 7)), read=np.linalg.pinv(write).T, write=write)
+    return Directions.observed(
+        "independent", random.normal(size=(500, 7)), projection=np.linalg.pinv(write).T, basis=write
+    )
 
 
 @pytest.fixture
@@ -47,7 +49,7 @@ def test_an_unmoved_image_is_what_it_was(generator: Generator, steered: SteeredS
 def test_moving_a_place_is_moving_w(steered: SteeredSynthesis, directions: Directions, w: Tensor) -> None:
     s = steered.styles(w, C)
     s[:, steered.space.offsets["independent"] + 1] += 0.7
-    there = w + 0.7 * torch.from_numpy(directions.write[1]).float()
+    there = w + 0.7 * torch.from_numpy(directions.basis[1]).float()
     close(steered(s), steered(steered.styles(there, C)))
     close(s, steered.styles(there, C))
 
@@ -83,7 +85,7 @@ def test_a_place_is_observed_where_nearly_all_images_are() -> None:
     w = np.zeros((1000, 2))
     w[:, 0] = np.linspace(-1, 1, 1000)
     w[0, 0] = -50  # an outlier does not stretch the range
-    seen = Directions.observed("independent", w, read=np.eye(2)[:1], write=np.eye(2)[:1]).statistics
+    seen = Directions.observed("independent", w, projection=np.eye(2)[:1], basis=np.eye(2)[:1]).statistics
     centre = w[:, 0].mean()
     assert seen.minimum[0] + centre == pytest.approx(-0.99, abs=0.01)
     assert seen.maximum[0] + centre == pytest.approx(0.99, abs=0.01)
@@ -107,7 +109,7 @@ def test_maps_stay_where_they_are_while_places_move(mapped: Generator, direction
     close(steered(s), mapped(w, C, maps))
     moved = s.clone()
     moved[:, steered.space.offsets["independent"] + 1] += 0.7
-    there = w + 0.7 * torch.from_numpy(directions.write[1]).float()
+    there = w + 0.7 * torch.from_numpy(directions.basis[1]).float()
     close(steered(moved), mapped(there, C, maps))
     states, drawn = steered.prefix(s), steered(s)
     for step, name in enumerate(steered.steps):

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from stylex.core.errors import EvaluationError
-from stylex.planted.readers import FactorReader, fit_reader, load_reader, save_reader
+from stylex.planted.readers import FactorReader, ReaderConfig, fit_reader, load_reader, save_reader
 
 N = 300
 
@@ -26,7 +26,7 @@ def drawn(seed: int = 0) -> tuple[torch.Tensor, np.ndarray]:
 
 @pytest.fixture(scope="module")
 def reader() -> FactorReader:
-    return fit_reader(*drawn(), ("column", "brightness"), width=6, epochs=12, batch=32)
+    return fit_reader(*drawn(), ("column", "brightness"), ReaderConfig(width=6, epochs=12, batch=32))
 
 
 def test_factors_are_read_in_standard_deviations(reader: FactorReader) -> None:
@@ -39,7 +39,8 @@ def test_factors_are_read_in_standard_deviations(reader: FactorReader) -> None:
 
 
 def test_the_same_seed_gives_the_same_reader() -> None:
-    one, other = (fit_reader(*drawn(), ("a", "b"), width=4, epochs=1, seed=3) for _ in range(2))
+    config = ReaderConfig(width=4, epochs=1, seed=3)
+    one, other = (fit_reader(*drawn(), ("a", "b"), config) for _ in range(2))
     assert one.r2 == other.r2
 
 

@@ -34,19 +34,19 @@ def mixed(n: int = 3000, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
 def test_independent_sources_are_found() -> None:
     sources, w = mixed()
     found = independent_directions(w.astype(np.float32))
-    places = (w - found.centre) @ found.read.T
+    places = (w - found.centre) @ found.projection.T
     correlation = np.abs(np.corrcoef(places.T, sources.T)[: len(found), len(found) :])
     assert len(found) == 4
     np.testing.assert_allclose(correlation.max(axis=0), 1, atol=0.01)
     np.testing.assert_allclose(places.std(axis=0), 1, atol=1e-6)
-    np.testing.assert_allclose(found.read @ found.write.T, np.eye(4), atol=1e-8)
+    np.testing.assert_allclose(found.projection @ found.basis.T, np.eye(4), atol=1e-8)
 
 
 def test_moving_along_one_leaves_the_others() -> None:
     sources, w = mixed()
     found = independent_directions(w)
     solve = np.linalg.lstsq(np.c_[w, np.ones(len(w))], sources, rcond=None)[0]
-    for step in found.write:
+    for step in found.basis:
         change = np.abs(step @ solve[:-1])
         assert change.max() / change.sum() > 0.9
 
@@ -54,15 +54,15 @@ def test_moving_along_one_leaves_the_others() -> None:
 def test_the_same_latents_give_the_same_directions() -> None:
     _, w = mixed(1000)
     a, b = independent_directions(w), independent_directions(w)
-    np.testing.assert_array_equal(a.read, b.read)
-    np.testing.assert_array_equal(a.write, b.write)
+    np.testing.assert_array_equal(a.projection, b.projection)
+    np.testing.assert_array_equal(a.basis, b.basis)
 
 
 def test_directions_do_not_depend_on_how_w_is_turned() -> None:
     _, w = mixed()
     turn, _ = np.linalg.qr(np.random.default_rng(9).normal(size=(7, 7)))
     a, b = independent_directions(w), independent_directions(w @ turn)
-    same = np.abs(np.corrcoef(((w - a.centre) @ a.read.T).T, ((w @ turn - b.centre) @ b.read.T).T)[:4, 4:])
+    same = np.abs(np.corrcoef(((w - a.centre) @ a.projection.T).T, ((w @ turn - b.centre) @ b.projection.T).T)[:4, 4:])
     np.testing.assert_allclose(same.max(axis=1), 1, atol=1e-3)
 
 
@@ -70,8 +70,8 @@ def test_random_directions_are_unit_mixtures_of_the_found_ones() -> None:
     _, w = mixed()
     found = independent_directions(w)
     random = random_directions(w, found)
-    np.testing.assert_allclose(((w - random.centre) @ random.read.T).std(axis=0), 1, atol=1e-6)
-    np.testing.assert_allclose((random.read * random.write).sum(axis=1), 1, atol=0.1)
+    np.testing.assert_allclose(((w - random.centre) @ random.projection.T).std(axis=0), 1, atol=1e-6)
+    np.testing.assert_allclose((random.projection * random.basis).sum(axis=1), 1, atol=0.1)
 
 
 def test_causes_that_go_together_are_told_apart() -> None:
@@ -86,7 +86,7 @@ def test_causes_that_go_together_are_told_apart() -> None:
     w = sources @ random.normal(size=(3, 6)) + 0.01 * random.normal(size=(4000, 6))
     found = independent_directions(w)
     solve = np.linalg.lstsq(np.c_[w, np.ones(len(w))], sources, rcond=None)[0][:-1]
-    change = np.abs(found.write @ solve)
+    change = np.abs(found.basis @ solve)
     assert sorted(change.argmax(axis=1)) == [0, 1, 2]
     assert (change.max(axis=1) / change.sum(axis=1)).min() > 0.9
 
@@ -95,7 +95,7 @@ def test_most_of_what_varies_is_kept_however_little_is_found_again() -> None:
     # Of so few latents without a shape nothing comes out again but by chance.
     w = np.random.default_rng(0).normal(size=(200, 12))
     found = independent_directions(w)
-    explained = ((w - w.mean(axis=0)) @ found.read.T @ np.linalg.pinv(found.read.T)).var(axis=0).sum()
+    explained = ((w - w.mean(axis=0)) @ found.projection.T @ np.linalg.pinv(found.projection.T)).var(axis=0).sum()
     assert explained / w.var(axis=0).sum() >= 2 / 3
 
 
@@ -177,7 +177,7 @@ def test_what_has_no_shape_of_its_own_does_not_disturb() -> None:
     w = np.c_[clear, 0.5 * normal] @ mixture
     found = independent_directions(w)
     solve = np.linalg.pinv(mixture)
-    changes = np.abs(found.write @ solve)  # in units of the sources
+    changes = np.abs(found.basis @ solve)  # in units of the sources
     for source in range(3):
         one = changes[changes[:, source].argmax()]
         assert one[source] / one.sum() > 0.85

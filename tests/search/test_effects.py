@@ -80,17 +80,21 @@ def test_pictures_are_clamped_before_they_are_judged(make_world) -> None:
     assert np.abs(effects.values).max() <= 2 * world.classifier.weight.abs().sum(dim=0).max()
 
 
-@pytest.fixture(scope="module")
-def network():
+@pytest.fixture(scope="module", params=[(), (8, 16)], ids=["plain", "with maps"])
+def network(request):
     torch.manual_seed(0)
-    config = GeneratorConfig(resolution=16, channels=3, widths=(4, 3, 3), z_dim=8, w_dim=8, c_dim=2, mapping_layers=2)
+    config = GeneratorConfig(
+        resolution=16, channels=3, widths=(4, 3, 3), z_dim=8, w_dim=8, c_dim=2, mapping_layers=2,
+        map_resolutions=request.param,
+    )  # fmt: skip
     generator = Generator(config).eval().requires_grad_(False)
     for layer in generator.synthesis.layers.values():
         if hasattr(layer, "noise_strength"):
             layer.noise_strength.fill_(0.1)
     w = generator.mapping(torch.randn(3, 8))
     synthesis = generator.synthesis
-    s = synthesis.styles(3 * w, torch.rand(3, 2))
+    place = synthesis.space.maps
+    s = synthesis.styles(3 * w, torch.rand(3, 2), 2 * torch.randn(3, place.stop - place.start))
     space = synthesis.space.observed(StyleStatistics.observe(s.numpy()))
     weight = 0.1 * torch.randn(3 * 16 * 16, 2)
 

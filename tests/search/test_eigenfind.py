@@ -68,8 +68,8 @@ def test_the_first_vector_changes_the_styles_most(snapshot, rows) -> None:
     if rows == "unit":
         weights = weights / np.linalg.norm(weights, axis=1, keepdims=True)
     found = eigenvectors(synthesis, w.numpy(), num=3, rows=rows)
-    np.testing.assert_allclose(found.read @ found.write.T, np.eye(3), atol=1e-6)
-    lengths = np.linalg.norm(found.write @ weights.T, axis=1)
+    np.testing.assert_allclose(found.projection @ found.basis.T, np.eye(3), atol=1e-6)
+    lengths = np.linalg.norm(found.basis @ weights.T, axis=1)
     assert (np.diff(lengths) < 0).all()
     random = np.random.default_rng(0).standard_normal((100, 6))
     random /= np.linalg.norm(random, axis=1, keepdims=True)
@@ -79,9 +79,9 @@ def test_the_first_vector_changes_the_styles_most(snapshot, rows) -> None:
 def test_random_directions_are_orthogonal_and_follow_the_seed(snapshot) -> None:
     w = snapshot.latents
     first, again, other = (random_directions(w, 4, seed=seed) for seed in (0, 0, 1))
-    np.testing.assert_allclose(first.read @ first.read.T, np.eye(4), atol=1e-6)
-    np.testing.assert_array_equal(first.read, again.read)
-    assert (first.read != other.read).any()
+    np.testing.assert_allclose(first.projection @ first.projection.T, np.eye(4), atol=1e-6)
+    np.testing.assert_array_equal(first.projection, again.projection)
+    assert (first.projection != other.projection).any()
 
 
 @pytest.mark.parametrize("moves", ["w", "s"])
@@ -99,7 +99,7 @@ def test_moves_along_eigenvectors_are_moves_of_w_or_of_the_convolutions(snapshot
     at = int(steered.space.indices(include_torgb=False)[1])
     moved = s.clone()
     moved[:, at] += 2
-    w = torch.from_numpy(snapshot.latents)[:1] + 2 * torch.from_numpy(found.write[1].astype(np.float32))
+    w = torch.from_numpy(snapshot.latents)[:1] + 2 * torch.from_numpy(found.basis[1].astype(np.float32))
     expected = snapshot.generator.synthesis.styles(w, TOLD[:1])
     if moves == "s":
         before = snapshot.generator.synthesis.styles(torch.from_numpy(snapshot.latents)[:1], TOLD[:1])

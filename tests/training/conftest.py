@@ -16,7 +16,7 @@ from stylex.classifiers import Classifier, ClassifierSpec
 from stylex.core.progress import Event, Listener, Tick, silent
 from stylex.data.archive import ArchiveIndex, ImageSet, open_images, write_archive
 from stylex.training.config import PRESETS, TrainConfig
-from stylex.training.loop import train_networks
+from stylex.training.loop import TrainingTask, train_networks
 
 
 def tiny(**changes: Any) -> TrainConfig:
@@ -102,13 +102,15 @@ def run(
 ) -> Path:
     """Train in ``out``."""
     return train_networks(
-        config=config,
-        images=data.split("train"),
-        held_out=data.split("test"),
-        classifier=classifier or judge(),
-        identity={"options": config.to_json(), "data": "discs"},
-        classifier_reference=None,
-        classifier_fingerprint="judge",
+        TrainingTask(
+            config=config,
+            images=data.split("train"),
+            held_out=data.split("test"),
+            classifier=classifier or judge(),
+            identity={"options": config.to_json(), "data": "discs"},
+            classifier_reference=None,
+            classifier_fingerprint="judge",
+        ),
         out=out,
         draw_panel=lambda panel: b"a panel",
         listener=listener,

@@ -22,7 +22,9 @@ def test_presets_are_whole_and_survive_json(name: str) -> None:
 
 
 def test_no_such_preset() -> None:
-    with pytest.raises(ConfigError, match="no preset 'huge'; the presets are tiny-16, small-32, medium-64, paper-256"):
+    with pytest.raises(
+        ConfigError, match="no preset 'huge'; the presets are tiny-16, small-32, medium-64, large-128, paper-256"
+    ):
         preset("huge")
 
 

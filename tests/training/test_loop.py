@@ -325,7 +325,7 @@ def test_a_training_with_maps_keeps_what_pictures_are_drawn_from(data: ImageSet,
     assert space.statistics is not None
     np.testing.assert_allclose(space.statistics.maximum[space.maps], snapshot.maps.amax(dim=0), rtol=1e-3)
     x = data.batch(range(4))
-    encoded = encode(snapshot, classifier, x, data.names[:4], [None] * 4)
+    encoded = encode(TrainedSubject.of(snapshot, classifier), x, data.names[:4])
     c = classifier.probabilities(classifier.logits(x))
     again = snapshot.generator(snapshot.encoder(x, c), c, snapshot.encoder.maps(x)).clamp(-1, 1)
     torch.testing.assert_close(encoded.x_rec, again)

@@ -4,12 +4,14 @@ from stylex.classifiers.check import check_classifier
 from stylex.classifiers.classifier import Classifier
 from stylex.classifiers.features import perceptual_distance
 from stylex.classifiers.load import describe, fingerprint, load_classifier, load_recorded
-from stylex.classifiers.small import SmallCNN, fit_small_classifier, save_small_classifier
+from stylex.classifiers.small import FitConfig, LabelledRows, SmallCNN, fit_small_classifier, save_small_classifier
 from stylex.classifiers.spec import ClassifierSpec
 
 __all__ = [
     "Classifier",
     "ClassifierSpec",
+    "FitConfig",
+    "LabelledRows",
     "SmallCNN",
     "check_classifier",
     "describe",

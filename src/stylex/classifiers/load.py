@@ -197,15 +197,13 @@ def _from_import(reference: str, spec: ClassifierSpec | None) -> Classifier:
 
 def _from_file(path: Path, spec: ClassifierSpec | None) -> Classifier:
     suffix = path.suffix.lower()
-    if suffix == ".pt2":
-        load = load_exported
-    elif suffix in _TORCHSCRIPT:
-        load = load_torchscript
-    else:
+    if suffix not in (".pt2", *_TORCHSCRIPT):
         reason = _OTHER_PROGRAMS.get(suffix, "weights alone are no program")
         raise ClassifierError(f"cannot load a classifier from {path}: {reason}; {_FORMS}")
     spec = spec or _sidecar(path)
-    return Classifier(load(path), spec)
+    if suffix == ".pt2":
+        return Classifier(load_exported(path), spec)
+    return Classifier(load_torchscript(path, channels=spec.channels, size=spec.input_size), spec)
 
 
 def _sidecar(path: Path) -> ClassifierSpec:

@@ -7,7 +7,10 @@ import inspect
 import io
 import json
 import logging
+import os
 import re
+import subprocess
+import sys
 import warnings
 import zipfile
 from collections.abc import Iterator
@@ -22,8 +25,8 @@ from stylex.core.errors import ClassifierError
 from stylex.core.files import read_whole
 
 
-def load_torchscript(path: Path) -> nn.Module:
-    """A TorchScript program.
+def load_torchscript(path: Path, *, channels: int = 3, size: int = 224) -> nn.Module:
+    """A TorchScript program, tried in another process first, on one image of so many channels and pixels a side.
 
     Raises:
         ClassifierError: the file is not TorchScript, e.g. a pickled module or weights alone.
@@ -31,6 +34,8 @@ def load_torchscript(path: Path) -> nn.Module:
     content = _content(path)
     if damaged := _damaged_record(content):
         raise ClassifierError(f"{path} is damaged at its record {damaged}: copy it or save it again")
+    if _kills(content, channels, size):
+        raise ClassifierError(f"{path} is damaged: a process that runs it dies; copy it or save it again")
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=".*torch.jit.*", category=DeprecationWarning)
@@ -75,6 +80,24 @@ def _damaged_record(content: bytes) -> str | None:
             return archive.testzip()
     except Exception as error:  # zipfile, zlib and friends raise nearly anything on damaged data
         return "list" if isinstance(error, zipfile.BadZipFile) and content[:2] == b"PK" else None
+
+
+_TRY = """
+import io, sys, torch
+model = torch.jit.load(io.BytesIO(sys.stdin.buffer.read()), map_location="cpu").eval()
+with torch.no_grad():
+    model(torch.zeros(1, int(sys.argv[1]), int(sys.argv[2]), int(sys.argv[2])))
+"""
+
+
+def _kills(content: bytes, channels: int, size: int) -> bool:
+    """Whether a process that runs the TorchScript dies of it: torch trusts what the records say."""
+    if not content.startswith(b"PK"):
+        return False
+    # Torch is to be found where this process found it.
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    command = [sys.executable, "-c", _TRY, str(channels), str(size)]
+    return subprocess.run(command, input=content, env=environment, capture_output=True, check=False).returncode < 0
 
 
 @contextmanager

@@ -7,6 +7,7 @@ import json
 import math
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -77,39 +78,72 @@ def _convolution(have: int, want: int, kernel: int = 3, stride: int = 1) -> nn.S
     )
 
 
+@dataclass(frozen=True, eq=False, kw_only=True)
+class LabelledRows:
+    """Which images, and their labels.
+
+    Attributes:
+        indices: ``[n]``, of the images.
+        labels: ``[n]`` class numbers, or ``[n, k]`` of 0 and 1 for a multi-label task.
+    """
+
+    indices: NDArray[np.int64]
+    labels: NDArray[np.int64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class FitConfig:
+    """How the small classifier is trained.
+
+    Attributes:
+        width: channels of the first stage.
+        epochs: passes over the training images; None: as many as make about 600 steps, and 5 at least.
+        batch_size: images a step.
+        learning_rate: the highest of a one-cycle schedule.
+        label_smoothing: keeps logits from saturating.
+        mirror: whether a mirrored image means the same.
+        bf16: convolutions in bfloat16.
+        seed: the same seed gives the same weights on the same machine.
+
+    Raises:
+        ClassifierError: less than one epoch.
+    """
+
+    width: int = 16
+    epochs: int | None = None
+    batch_size: int = 64
+    learning_rate: float = 4e-3
+    label_smoothing: float = 0.05
+    mirror: bool = True
+    bf16: bool = False
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.epochs is not None and self.epochs < 1:
+            raise ClassifierError(f"training the classifier: {self.epochs} epochs were asked for; give at least 1")
+
+
 def fit_small_classifier(
     batch: Callable[[NDArray[np.int64]], Tensor],
-    *,
-    train_indices: NDArray[np.int64],
-    train_labels: NDArray[np.int64],
-    test_indices: NDArray[np.int64],
-    test_labels: NDArray[np.int64],
+    train: LabelledRows,
+    test: LabelledRows,
     label_names: Sequence[str],
-    width: int = 16,
-    epochs: int | None = None,
-    batch_size: int = 64,
-    learning_rate: float = 4e-3,
-    label_smoothing: float = 0.05,
-    mirror: bool = True,
+    config: FitConfig | None = None,
+    *,
     device: str | torch.device = "cpu",
-    bf16: bool = False,
-    seed: int = 0,
     listener: Listener = silent,
 ) -> tuple[Classifier, dict[str, float]]:
     """Train a SmallCNN on labelled images.
 
     Images are mirrored, moved a little, brightened, blurred and coarsened as training goes, so that the
-    classifier tolerates reconstructions. The same seed gives the same weights on the same machine.
+    classifier tolerates reconstructions.
 
     Args:
         batch: gives the images of some indices, ``n c h w`` in [-1, 1], square.
-        train_labels, test_labels: ``[n]`` class numbers, or ``[n, k]`` of 0 and 1 for a multi-label task.
+        train, test: the images to learn from, and those to measure on.
         label_names: the k names.
-        epochs: passes over the training images; None: as many as make about 600 steps, and 5 at least.
-        learning_rate: the highest of a one-cycle schedule.
-        label_smoothing: keeps logits from saturating.
-        mirror: whether a mirrored image means the same.
-        bf16: convolutions in bfloat16.
+        config: how to train; None: the defaults.
+        device: where to train.
         listener: hears ``Started``, a ``Step`` an epoch, ``Done``.
 
     Returns:
@@ -119,10 +153,11 @@ def fit_small_classifier(
         ClassifierError: labels and images do not match, or the loss is not finite.
     """
     k = len(label_names)
-    multi = train_labels.ndim == 2
-    _check_labels(train_indices, train_labels, k, "training")
-    _check_labels(test_indices, test_labels, k, "test")
-    images = _Images(batch, train_indices)
+    config = config or FitConfig()
+    multi = train.labels.ndim == 2
+    _check_labels(train, k, "training")
+    _check_labels(test, k, "test")
+    images = _Images(batch, train.indices)
     _, channels, resolution, _ = images.shape
     spec = ClassifierSpec(
         labels=tuple(label_names),
@@ -132,23 +167,20 @@ def fit_small_classifier(
         output="multi-label" if multi else "logits",
     )
     with torch.random.fork_rng(devices=[]):  # the caller's random state is not ours
-        torch.manual_seed(seed)
-        model = SmallCNN(channels=channels, k=k, resolution=resolution, width=width)
+        torch.manual_seed(config.seed)
+        model = SmallCNN(channels=channels, k=k, resolution=resolution, width=config.width)
     model = model.to(device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
-    rng = torch.Generator().manual_seed(seed)
-    labels = torch.from_numpy(np.ascontiguousarray(train_labels))
-    n = len(train_indices)
-    batch_size = min(batch_size, n)
+    rng = torch.Generator().manual_seed(config.seed)
+    labels = torch.from_numpy(np.ascontiguousarray(train.labels))
+    n = len(train.indices)
+    batch_size = min(config.batch_size, n)
     steps = n // batch_size
-    if epochs is None:
-        epochs = max(5, round(600 / steps))
-    if epochs < 1:
-        raise ClassifierError(f"training the classifier: {epochs} epochs were asked for; give at least 1")
+    epochs = max(5, round(600 / steps)) if config.epochs is None else config.epochs
     total_steps = steps * epochs + 1
-    optimizer = torch.optim.AdamW(model.parameters(), lr=learning_rate, weight_decay=0.02)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=config.learning_rate, weight_decay=0.02)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer,
-        learning_rate,
+        config.learning_rate,
         total_steps=total_steps,
         pct_start=max(0.25, 2 / total_steps),  # a step at least
     )
@@ -159,10 +191,10 @@ def fit_small_classifier(
         total = 0.0
         for step in range(steps):
             chosen = order[step * batch_size : (step + 1) * batch_size]
-            x = augment(images[chosen], rng, mirror=mirror).to(device, memory_format=torch.channels_last)
-            with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=bf16):
+            x = augment(images[chosen], rng, mirror=config.mirror).to(device, memory_format=torch.channels_last)
+            with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=config.bf16):
                 logits = model(x)
-            loss = _loss(logits.float(), labels[chosen].to(device), label_smoothing)
+            loss = _loss(logits.float(), labels[chosen].to(device), config.label_smoothing)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             optimizer.step()
@@ -171,16 +203,17 @@ def fit_small_classifier(
         if not math.isfinite(total):
             raise ClassifierError(
                 f"training the classifier: the loss is not finite in epoch {epoch + 1}; "
-                f"lower learning_rate ({learning_rate})"
+                f"lower learning_rate ({config.learning_rate})"
             )
         listener(Step(task=task, done=epoch + 1, figures={"loss": total / steps}))
     classifier = Classifier(model.to(memory_format=torch.contiguous_format), spec)
-    figures = measure_accuracy(classifier, batch, test_indices, test_labels)
+    figures = measure_accuracy(classifier, batch, test.indices, test.labels)
     listener(Done(task=task))
     return classifier, figures
 
 
-def _check_labels(indices: NDArray[np.int64], labels: NDArray[np.int64], k: int, part: str) -> None:
+def _check_labels(rows: LabelledRows, k: int, part: str) -> None:
+    indices, labels = rows.indices, rows.labels
     fits = labels.ndim in (1, 2) and len(labels) == len(indices) > 0
     if fits and labels.ndim == 1:
         fits = bool(labels.min() >= 0 and labels.max() < k)
@@ -251,7 +284,7 @@ def measure_accuracy(
 ) -> dict[str, float]:
     """``accuracy`` and ``balanced_accuracy`` on labelled images.
 
-    Accuracy is the share of right answers (over images; over images and labels when multi-label). Balanced
+    Accuracy is the fraction of right answers (over images; over images and labels when multi-label). Balanced
     accuracy is the mean recall of the classes that occur (when multi-label: of each label's two sides).
     """
     device = next(classifier.buffers()).device

@@ -76,7 +76,10 @@ def parse(arguments: Sequence[str]) -> Command:
     """
     spelled = _bracketed([_spelled(argument) for argument in arguments])
     parser = build_parser(_in_files(spelled))
-    chosen = parser.parse_args(spelled)
+    try:
+        chosen = parser.parse_args(spelled)
+    except OverflowError as error:
+        raise ConfigError(f"a number that was given is too large ({error}); give a smaller one") from error
     name = chosen.verb
     verb, options = VERBS[name], chosen[name]
     verb_parser = verb_parsers(parser)[name]

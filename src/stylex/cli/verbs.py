@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stylex import api
+from stylex.core.verdict import agreement_verdict
 
 if TYPE_CHECKING:
     from stylex.core.evaluation import Evaluation
@@ -41,7 +43,9 @@ def _explained(options: Mapping[str, Any], explanation: Explanation) -> list[str
         f"{place:>3}. {attribute.name:<24} {attribute.target_label}: effect {attribute.effect:+.2f} logits"
         for place, attribute in enumerate(explanation.ranking, start=1)
     ]
+    agreement = explanation.figures.get("agreement") if explanation.scope == "class" else None
     return [
+        *([] if agreement is None else [agreement_verdict(agreement)]),
         explanation.ranking.finding,
         *rows,
         f"explanation: {options['out']}",
@@ -64,7 +68,19 @@ def _path(name: str) -> Callable[[Mapping[str, Any], Path], list[str]]:
 def _trained(options: Mapping[str, Any], run: Path) -> list[str]:
     given = str(options["classifier"])
     again = f" --classifier {given}" if ":" in given and not Path(given).exists() else ""  # code is never recalled
-    return [f"run: {run}", f"next: stylex find {run} --data {options['data']}{again} --out explanation/"]
+    return [
+        *_verdict_of(run),
+        f"run: {run}",
+        f"next: stylex find {run} --data {options['data']}{again} --out explanation/",
+    ]
+
+
+def _verdict_of(run: Path) -> list[str]:
+    """What the newest held-out figures of a training say; nothing where there are none."""
+    path = run / "stats.jsonl"
+    rows = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    measured = [row["held_out"]["agreement"] for row in rows if "agreement" in row.get("held_out", {})]
+    return [agreement_verdict(measured[-1])] if measured else []
 
 
 def _shown(options: Mapping[str, Any], report: Path) -> list[str]:

@@ -18,3 +18,13 @@ def agreement_level(agreement: float) -> Level:
     if agreement >= GOOD_AGREEMENT:
         return "good"
     return "warning" if agreement < LOW_AGREEMENT else "care"
+
+
+def agreement_verdict(agreement: float) -> str:
+    """The same in a sentence, for the end of a training, of a search and of an evaluation."""
+    said = f"The classifier says the same of photograph and reconstruction for {agreement:.1%} of the images"
+    if agreement_level(agreement) == "good":
+        return f"{said}."
+    if agreement_level(agreement) == "care":
+        return f"{said}: part of what drives it may be missing; a longer training helps."
+    return f"{said}: train longer before believing anything else."

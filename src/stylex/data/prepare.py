@@ -98,34 +98,56 @@ class PrepareSummary:
         return "\n".join(self.lines())
 
 
-def prepare(
-    source: str | Path,
-    out: str | Path,
-    *,
-    resolution: int,
-    channels: Channels | None = None,
-    fit: Fit = "crop",
-    label_column: str | None = None,
-    group_column: str | None = None,
-    overwrite: bool = False,
-    listener: Listener = silent,
-) -> PrepareSummary:
-    """Make an archive of a folder or zip of photographs; the same input gives the same bytes.
+@dataclass(frozen=True, kw_only=True)
+class PrepareConfig:
+    """What the pictures are to become, and which columns of the source's table are read.
 
-    Labels come from the first of these that is there: ``label_column`` (several names joined by commas: multi-label)
-    of ``metadata.csv`` or ``metadata.jsonl``, its column ``label``, the class folders, its only other column, its
-    other columns if all are 0 or 1 (multi-label). A column ``split``, or folders named as parts (``train``, ``val``,
-    ``test`` and the like, at the top or in each class), divide the pictures. An archive (StyleGAN zip) can be a
-    source too. What is white in grey pictures of more than 8 bits is decided once, for all of them.
-
-    Args:
-        source: class folders, a folder with a table, a flat folder, or a zip of one of these.
-        out: the archive to write, a ``.zip``.
+    Attributes:
         resolution: side of the pictures in pixels: 16, 32, 64, 128 or 256.
         channels: 1 or 3; None: 1 if every picture is grey.
         fit: ``crop`` the centre, or ``pad`` with black.
         label_column: the table's column of labels; several columns of 0 and 1 make a multi-label set.
         group_column: the table's column of what a split must not divide: a patient, a plant, a scene.
+
+    Raises:
+        DataError: a value that cannot be meant.
+    """
+
+    resolution: int
+    channels: Channels | None = None
+    fit: Fit = "crop"
+    label_column: str | None = None
+    group_column: str | None = None
+
+    def __post_init__(self) -> None:
+        check_resolution(self.resolution)
+        if self.channels not in (None, 1, 3):
+            raise DataError(f"channels {self.channels}: expected 1 (grey) or 3 (colour)")
+        if self.fit not in ("crop", "pad"):
+            raise DataError(f"fit {self.fit!r}: expected crop or pad")
+
+
+def prepare(
+    source: str | Path,
+    out: str | Path,
+    config: PrepareConfig,
+    *,
+    overwrite: bool = False,
+    listener: Listener = silent,
+) -> PrepareSummary:
+    """Make an archive of a folder or zip of photographs; the same input gives the same bytes.
+
+    Labels come from the first of these that is there: the column ``config.label_column`` (several names joined by
+    commas: multi-label) of ``metadata.csv`` or ``metadata.jsonl``, its column ``label``, the class folders, its only
+    other column, its other columns if all are 0 or 1 (multi-label). A column ``split``, or folders named as parts
+    (``train``, ``val``, ``test`` and the like, at the top or in each class), divide the pictures. An archive
+    (StyleGAN zip) can be a source too. What is white in grey pictures of more than 8 bits is decided once, for all of
+    them.
+
+    Args:
+        source: class folders, a folder with a table, a flat folder, or a zip of one of these.
+        out: the archive to write, a ``.zip``.
+        config: what the pictures are to become, and the table's columns.
         overwrite: replace an archive that is already there.
         listener: hears the progress.
 
@@ -133,21 +155,16 @@ def prepare(
         The summary; files that cannot be used are in it by name.
 
     Raises:
-        DataError: the options cannot be meant, nothing is usable, or ``out`` cannot be written (then nothing is).
+        DataError: nothing is usable, or ``out`` cannot be written (then nothing is).
     """
     source, out = Path(source), Path(out)
-    check_resolution(resolution)
-    if channels not in (None, 1, 3):
-        raise DataError(f"channels {channels}: expected 1 (grey) or 3 (colour)")
-    if fit not in ("crop", "pad"):
-        raise DataError(f"fit {fit!r}: expected crop or pad")
     _check_out(source, out, overwrite)
     with open_tree(source, leave_out=out) as tree:
-        listing = list_photos(tree, label_column=label_column, group_column=group_column)
+        listing = list_photos(tree, label_column=config.label_column, group_column=config.group_column)
         if not listing.photos:
             raise _nothing(source, listing.skipped)
         with _spool(out) as spool:
-            shape = _Shape(resolution=resolution, channels=channels, fit=fit)
+            shape = _Shape(resolution=config.resolution, channels=config.channels, fit=config.fit)
             read = _read_all(tree, listing, spool, shape, listener)
             whites = whites_of(read.ranges)
             if any(whites_of([each]).items() - whites.items() for each in read.ranges):  # one rule for the whole set
@@ -155,7 +172,7 @@ def prepare(
                 read = _read_all(tree, listing, spool, replace(shape, whites=whites), listener)
             if not read.photos:
                 raise _nothing(source, read.skipped)
-            summary = _write(out, spool, read, listing, resolution, channels)
+            summary = _write(out, spool, read, listing, config)
     listener(Done(task=_TASK, path=out))
     return summary
 
@@ -275,10 +292,9 @@ def _pixel_hash(pixels: NDArray[np.uint8]) -> bytes:
     return hashlib.sha256(f"{pixels.shape[2]} ".encode() + pixels.tobytes()).digest()
 
 
-def _write(
-    out: Path, spool: IO[bytes], read: _Read, listing: Listing, resolution: int, wanted: Channels | None
-) -> PrepareSummary:
-    channels: Channels = wanted or (3 if 3 in read.channels else 1)
+def _write(out: Path, spool: IO[bytes], read: _Read, listing: Listing, config: PrepareConfig) -> PrepareSummary:
+    resolution = config.resolution
+    channels: Channels = config.channels or (3 if 3 in read.channels else 1)
     photos = read.photos
     contents = [photo.content or content for photo, content in zip(photos, read.contents, strict=True)]
     split_keys, splits = _inseparable(photos, contents, read.pixel_hashes)

@@ -36,8 +36,8 @@ class MapEncoder(nn.Module):
                 *([Conv(width, width, 3, down=True)] if down else []), Conv(width, width, 3)
             )
             if side in config.map_resolutions:
-                # As many as the generator has convolutions there.
-                self.out[str(side)] = Conv(width, 1 if side == 4 else 2, 3, activate=False)
+                # As many as the generator has convolutions there; a bias would be taken away again.
+                self.out[str(side)] = Conv(width, 1 if side == 4 else 2, 3, bias=False, activate=False)
             side //= 2
         channels_last(self)
 

@@ -114,55 +114,78 @@ class Snapshot:
         return dataclasses.replace(self, generator=self.generator.with_synthesis(synthesis), space=synthesis.space)
 
 
+@dataclass(frozen=True, eq=False, kw_only=True)
+class SnapshotNetworks:
+    """Networks to keep, and what was observed with them.
+
+    Attributes:
+        generator, encoder, discriminator: the networks.
+        statistics: of the training images' style vectors.
+        latents: ``[n, w_dim]``, the encoder's for some training images (kept in half precision).
+        maps: ``[m, m_dim]``, the encoder's maps of some training images (kept in half precision).
+    """
+
+    generator: Generator
+    encoder: Encoder
+    discriminator: Discriminator
+    statistics: StyleStatistics
+    latents: Float[ndarray, "n w_dim"] | None = None
+    maps: Float[Tensor, "m m_dim"] | None = None
+
+    def by_name(self) -> dict[str, nn.Module]:
+        """The networks by name."""
+        return {name: getattr(self, name) for name in ("generator", "encoder", "discriminator")}
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class SnapshotRecord:
+    """Where a snapshot's networks come from; the fields are those of ``Snapshot``."""
+
+    classifier: Mapping[str, Any]
+    classifier_reference: str | None
+    classifier_fingerprint: str
+    nimg: int
+    training: Mapping[str, Any]
+    figures: Mapping[str, float]
+
+
 def save_snapshot(
-    path: Path,
-    *,
-    generator: Generator,
-    encoder: Encoder,
-    discriminator: Discriminator,
-    statistics: StyleStatistics,
-    latents: Float[ndarray, "n w_dim"] | None = None,
-    maps: Float[Tensor, "m m_dim"] | None = None,
-    classifier: Mapping[str, Any],
-    classifier_reference: str | None,
-    classifier_fingerprint: str,
-    nimg: int,
-    training: Mapping[str, Any],
-    figures: Mapping[str, float],
-    files: Mapping[str, bytes] | None = None,
+    path: Path, networks: SnapshotNetworks, record: SnapshotRecord, *, files: Mapping[str, bytes] | None = None
 ) -> None:
     """Write a snapshot folder, whole or not at all; an older one in its place is replaced.
 
     Args:
-        latents, maps: the encoder's for some training images (kept in half precision).
+        path: the folder to write.
+        networks: what is kept, and what was observed with it.
+        record: where it comes from.
         files: more files for the folder (a panel, say), by name.
 
     Raises:
         SnapshotError: the place cannot be written; what was there stays.
     """
     weights: dict[str, Tensor] = {}
-    for name, network in (("generator", generator), ("encoder", encoder), ("discriminator", discriminator)):
+    for name, network in networks.by_name().items():
         for key, value in network.state_dict().items():
             weights[f"{name}.{key}"] = value.detach().cpu().contiguous()
-    for field in dataclasses.fields(statistics):
-        weights[f"space.{field.name}"] = torch.from_numpy(getattr(statistics, field.name))
-    if latents is not None:
-        weights[_LATENTS] = torch.from_numpy(latents.astype(np.float16))
-    if maps is not None:
-        weights[_MAPS] = maps.cpu().half().contiguous()
+    for field in dataclasses.fields(networks.statistics):
+        weights[f"space.{field.name}"] = torch.from_numpy(getattr(networks.statistics, field.name))
+    if networks.latents is not None:
+        weights[_LATENTS] = torch.from_numpy(networks.latents.astype(np.float16))
+    if networks.maps is not None:
+        weights[_MAPS] = networks.maps.cpu().half().contiguous()
     description = {
         "format": FORMAT,
         "version": VERSION,
-        "nimg": nimg,
-        "generator": dataclasses.asdict(generator.config),
-        "encoder": dataclasses.asdict(encoder.config),
-        "discriminator": dataclasses.asdict(discriminator.config),
-        "space": generator.synthesis.space.to_json(),
-        "classifier": dict(classifier),
-        "classifier_reference": classifier_reference,
-        "classifier_fingerprint": classifier_fingerprint,
-        "training": dict(training),
-        "figures": dict(figures),
+        "nimg": record.nimg,
+        "generator": dataclasses.asdict(networks.generator.config),
+        "encoder": dataclasses.asdict(networks.encoder.config),
+        "discriminator": dataclasses.asdict(networks.discriminator.config),
+        "space": networks.generator.synthesis.space.to_json(),
+        "classifier": dict(record.classifier),
+        "classifier_reference": record.classifier_reference,
+        "classifier_fingerprint": record.classifier_fingerprint,
+        "training": dict(record.training),
+        "figures": dict(record.figures),
     }
     with new_folder(path, replace=True, error=SnapshotError) as folder:
         # Not save_file: it has its own error for a full disk, and hides the file from the owner's group.

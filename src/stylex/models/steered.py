@@ -21,24 +21,24 @@ from stylex.models.generator import Basis, Noise, Synthesis, SynthesisState
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Directions:
-    """Directions in w, with how to read an image's place along each of them.
+    """Directions in w, with how to tell an image's place along each of them.
 
     Attributes:
         name: of the layer that they make.
         centre: ``[w_dim]``, where all places are 0.
-        read: ``[m, w_dim]``; the place of a latent along a direction is its product with ``w - centre``.
-        write: ``[m, w_dim]``, what is added to w for a step of 1; the diagonal of ``read @ write.T`` is 1.
+        projection: ``[m, w_dim]``; the place of a latent along a direction is its product with ``w - centre``.
+        basis: ``[m, w_dim]``, what is added to w for a step of 1; the diagonal of ``projection @ basis.T`` is 1.
         statistics: observed places; the extremes are those that 99% of the images keep within.
     """
 
     name: str
     centre: Float[ndarray, " w_dim"]
-    read: Float[ndarray, "m w_dim"]
-    write: Float[ndarray, "m w_dim"]
+    projection: Float[ndarray, "m w_dim"]
+    basis: Float[ndarray, "m w_dim"]
     statistics: StyleStatistics
 
     def __len__(self) -> int:
-        return len(self.read)
+        return len(self.projection)
 
     @classmethod
     def observed(
@@ -46,16 +46,16 @@ class Directions:
         name: str,
         w: Float[ndarray, "n w_dim"],
         *,
-        read: Float[ndarray, "m w_dim"],
-        write: Float[ndarray, "m w_dim"],
+        projection: Float[ndarray, "m w_dim"],
+        basis: Float[ndarray, "m w_dim"],
     ) -> Directions:
         """Directions with the range that the latents ``w`` cover along them."""
         centre = w.mean(axis=0)
-        places = (w - centre) @ read.T
+        places = (w - centre) @ projection.T
         low, high = np.quantile(places, [0.005, 0.995], axis=0)
         columns = (low, high, places.mean(axis=0), places.std(axis=0))
         statistics = StyleStatistics(*(column.astype(np.float32) for column in columns))
-        return cls(name=name, centre=centre, read=read, write=write, statistics=statistics)
+        return cls(name=name, centre=centre, projection=projection, basis=basis, statistics=statistics)
 
 
 class SteeredSynthesis(Synthesis):
@@ -69,7 +69,7 @@ class SteeredSynthesis(Synthesis):
             those of the network itself.
     """
 
-    read: Tensor
+    projection: Tensor
     centre: Tensor
     style: Tensor
 
@@ -85,13 +85,13 @@ class SteeredSynthesis(Synthesis):
         self.space = StyleSpace([*space.layers, *layers], statistics)
         self.steps = (*(d.name for d in directions), *synthesis.steps)
         self._extra = len(directions)
-        self.register_buffer("read", _tensor([d.read for d in directions]))
+        self.register_buffer("projection", _tensor([d.projection for d in directions]))
         self.register_buffer("centre", torch.from_numpy(directions[0].centre.astype(np.float32)))
-        write = _tensor([d.write for d in directions])
-        told = torch.zeros(1, self.c_dim) if self.c_dim else None
-        zero, some = torch.zeros(1, write.shape[1]), None if told is None else told.expand(len(write), -1)
+        basis = _tensor([d.basis for d in directions])
+        c = torch.zeros(1, self.c_dim) if self.c_dim else None
+        zero, some = torch.zeros(1, basis.shape[1]), None if c is None else c.expand(len(basis), -1)
         with torch.no_grad():
-            self.register_buffer("style", synthesis.styles(write, some) - synthesis.styles(zero, told))
+            self.register_buffer("style", synthesis.styles(basis, some) - synthesis.styles(zero, c))
 
     def styles(
         self,
@@ -99,8 +99,8 @@ class SteeredSynthesis(Synthesis):
         c: Float[Tensor, "n c_dim"] | None = None,
         maps: Float[Tensor, "n m_dim"] | None = None,
     ) -> Float[Tensor, "n s_dim"]:
-        """The style vector of latents w, told c, and of an image's maps, with the places along the directions."""
-        places = (w.float() - self.centre) @ self.read.T
+        """The style vector of latents w and of c, and of an image's maps, with the places along the directions."""
+        places = (w.float() - self.centre) @ self.projection.T
         return torch.cat([self.network.styles(w, c, maps) - places @ self.style, places], dim=1)
 
     def forward(
@@ -111,32 +111,32 @@ class SteeredSynthesis(Synthesis):
         start: int = 0,
         state: SynthesisState | None = None,
     ) -> Float[Tensor, "n c h w"]:
-        """As of ``Synthesis``; the directions are its first steps."""
+        """As in ``Synthesis``; the directions are its first steps."""
         begun = max(start - self._extra, 0)
         image: Tensor = self.network(self._own(s), noise=noise, start=begun, state=state if begun else None)
         return image
 
     def prefix(self, s: Float[Tensor, "n s_dim"], *, noise: Noise = "const") -> list[SynthesisState]:
-        """As of ``Synthesis``."""
+        """As in ``Synthesis``."""
         return [SynthesisState(None, None)] * self._extra + self.network.prefix(self._own(s), noise=noise)
 
     def basis(
         self, s: Float[Tensor, "n s_dim"], step: int, state: SynthesisState, drawn: Float[Tensor, "n c h w"]
     ) -> Basis:
-        """As of ``Synthesis``; a direction moves every layer, so there is nothing to prepare."""
+        """As in ``Synthesis``; a direction moves every layer, so there is nothing to prepare."""
         return Basis(step, s, drawn, None, None)
 
     def moved(
         self, basis: Basis, image: Int64[Tensor, " j"], index: Int64[Tensor, " j"], value: Float[Tensor, " j"]
     ) -> Float[Tensor, "j c h w"]:
-        """As of ``Synthesis``."""
+        """As in ``Synthesis``."""
         rows = basis.s.expand(len(image), -1).clone() if len(basis.s) == 1 else basis.s[image]
         rows[torch.arange(len(rows), device=rows.device), index] = value
         drawn: Tensor = self(rows)
         return drawn
 
     def draw_noise(self, n: int, generator: torch.Generator) -> list[Tensor]:
-        """As of ``Synthesis``."""
+        """As in ``Synthesis``."""
         return self.network.draw_noise(n, generator)
 
     def _own(self, s: Tensor) -> Tensor:

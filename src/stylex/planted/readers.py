@@ -6,6 +6,7 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -71,66 +72,78 @@ class FactorReader(nn.Module):
         return np.asarray(torch.cat(parts).numpy(), dtype=np.float64)
 
 
+@dataclass(frozen=True, kw_only=True)
+class ReaderConfig:
+    """How a reader is fitted.
+
+    Attributes:
+        width: channels of the first stage.
+        epochs: at most so many passes.
+        patience: passes without an improvement before it stops.
+        batch, learning_rate: of the fit (Adam, one cycle).
+        held_out: fraction of the images to stop by, and again to report on.
+        seed: the same seed gives the same reader on the same machine.
+    """
+
+    width: int = 24
+    epochs: int = 24
+    patience: int = 5
+    batch: int = 64
+    learning_rate: float = 3e-3
+    held_out: float = 0.1
+    seed: int = 0
+
+
 def fit_reader(
     x: Float[Tensor, "n c h w"],
     factors: Float[ndarray, "rows f"],
     names: Sequence[str],
+    config: ReaderConfig | None = None,
     *,
-    width: int = 24,
-    epochs: int = 24,
-    patience: int = 5,
-    batch: int = 64,
-    learning_rate: float = 3e-3,
-    held_out: float = 0.1,
-    seed: int = 0,
     device: str = "cpu",
     listener: Listener = silent,
 ) -> FactorReader:
     """Fit a reader, and stop when images beside the fit are no longer read better.
 
-    The images are divided in three: to fit, to stop and choose by, and (``held_out`` each) to report ``r2`` on. Some
-    are coarsened and noised a little as the fit goes, so that the reader tolerates reconstructions.
+    The images are divided in three: to fit, to stop and choose by, and (``config.held_out`` each) to report ``r2`` on.
+    Some are coarsened and noised a little as the fit goes, so that the reader tolerates reconstructions.
 
     Args:
         x: pictures in [-1, 1].
         factors: of each picture, in any unit.
         names: of the factors.
-        width: channels of the first stage.
-        epochs: at most so many passes.
-        patience: passes without an improvement before it stops.
-        batch, learning_rate: of the fit (Adam, one cycle).
-        held_out: share of the images to stop by, and again to report on.
-        seed: the same seed gives the same reader on the same machine.
+        config: how to fit; None: the defaults.
         device: where to fit.
         listener: hears one ``Step`` for each pass, with the mean R2.
 
     Raises:
         EvaluationError: pictures and factors do not fit each other, or a factor never varies.
     """
-    n = len(x)
-    _check(x, factors, names, int(held_out * n))
-    part = int(held_out * n)
-    random = torch.Generator().manual_seed(seed)
+    config = config or ReaderConfig()
+    n, epochs = len(x), config.epochs
+    part = int(config.held_out * n)
+    _check(x, factors, names, part)
+    random = torch.Generator().manual_seed(config.seed)
     order = torch.randperm(n, generator=random)
     report, watch, fit = order[:part], order[part : 2 * part], order[2 * part :]
     y = torch.from_numpy(factors).double()
     mean, std = y[fit].mean(dim=0), y[fit].std(dim=0)
     target = ((y - mean) / std).float()
     with torch.random.fork_rng(devices=[]):  # the caller's random state is not ours
-        torch.manual_seed(seed)
-        reader = FactorReader(names=names, channels=x.shape[1], resolution=x.shape[2], width=width)
+        torch.manual_seed(config.seed)
+        reader = FactorReader(names=names, channels=x.shape[1], resolution=x.shape[2], width=config.width)
     reader.mean.copy_(mean)
     reader.std.copy_(std)
     reader = reader.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    steps = max(1, len(fit) // batch)
-    optimizer = torch.optim.AdamW(reader.parameters(), lr=learning_rate, weight_decay=0.01)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, learning_rate, total_steps=steps * epochs + 1)
+    steps = max(1, len(fit) // config.batch)
+    optimizer = torch.optim.AdamW(reader.parameters(), lr=config.learning_rate, weight_decay=0.01)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, config.learning_rate, total_steps=steps * epochs + 1)
     best, kept, waited = -math.inf, reader.state_dict(), 0
     listener(Started(task=TASK, total=epochs, unit="passes"))
     for epoch in range(epochs):
         reader.train()
         shuffled = fit[torch.randperm(len(fit), generator=random)]
-        for rows in shuffled.split(batch)[:steps]:
+        for rows in shuffled.split(config.batch)[:steps]:
             seen = _stirred(x[rows], random).to(device, memory_format=torch.channels_last)
             loss = F.mse_loss(reader(seen), target[rows].to(device))
             optimizer.zero_grad(set_to_none=True)
@@ -146,7 +159,7 @@ def fit_reader(
             best, kept, waited = now, {k: v.detach().clone() for k, v in reader.state_dict().items()}, 0
         else:
             waited += 1
-            if waited >= patience:
+            if waited >= config.patience:
                 break
     reader.load_state_dict(kept)
     reader.to(memory_format=torch.contiguous_format)

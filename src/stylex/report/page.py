@@ -7,10 +7,10 @@ import hashlib
 import json
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 from stylex.core.errors import StoreError
 from stylex.core.evaluation import Evaluation
 from stylex.core.explanation import Counterfactual, ExplainedImage, Explanation, Picture
-from stylex.core.figures import Flips
 from stylex.core.files import cannot_write, write_whole
 from stylex.report import words
-from stylex.report.evaluated import Evaluated, evaluated
+from stylex.report.content import Bar, Card, Page, PathStep, Shot, StepPath, Subject, Tile
+from stylex.report.evaluated import evaluated
 from stylex.report.figures import changed_box, difference_map, difference_scale, encode, enlarge
 from stylex.report.knobs import StripSize, strip_data, viewer_file, viewer_script
 from stylex.store.evaluation import evaluation_in
@@ -31,7 +31,7 @@ MAX_BYTES = 8_000_000
 """A report stays below this, so that it can be sent by mail."""
 
 _MARK = b"default-src &#39;none&#39;; img-src data:; style-src"
-"""What every report has had in its head: by this one is told from a page of somebody else."""
+"""What every report has had in its head; no other page has it."""
 _CLASSES_SHOWN = 5
 _LONGEST_SETTINGS = 100_000
 
@@ -112,123 +112,6 @@ def render_report(explanation: Explanation, evaluation: Evaluation | None = None
     return html
 
 
-# What the template is given: words and pictures that are ready to show.
-
-
-@dataclass(frozen=True)
-class _Shot:
-    """A picture in one state, with the target's probability."""
-
-    src: str
-    probability: str
-    alt: str
-
-
-@dataclass(frozen=True)
-class _Tile:
-    """One image changed by one attribute."""
-
-    before: _Shot
-    after: _Shot
-    detail_before: str
-    detail_after: str
-    frame: tuple[float, float, float]
-    magnified: str
-    difference: str
-    original: _Shot | None
-    target: str
-    p_before: float
-    p_after: float
-    towards: bool
-    flips: bool
-    answer_before: str
-    answer_after: str
-    name: str
-
-
-@dataclass(frozen=True)
-class _Card:
-    """One attribute."""
-
-    position: int
-    name: str
-    named: bool
-    technical: str
-    key: str
-    target: str
-    sentence: str
-    measured: str
-    notes: list[str]
-    bar: float
-    towards: bool
-    effect: str
-    tiles: list[_Tile]
-    turned: list[_Tile]
-    left_out: int
-    scale: str
-
-
-@dataclass(frozen=True)
-class _Bar:
-    """A class's probability in the original and in the reconstruction."""
-
-    label: str
-    original: float | None
-    reconstruction: float
-    target: bool
-
-
-@dataclass(frozen=True)
-class _Subject:
-    """An image that is explained by itself."""
-
-    original: _Shot | None
-    reconstruction: _Shot
-    answer: str
-    bars: list[_Bar]
-    more_classes: int
-
-
-@dataclass(frozen=True)
-class _PathStep:
-    shot: _Shot
-    added: str
-    answer: str
-    p: float
-    flips: bool
-
-
-@dataclass(frozen=True)
-class _Path:
-    """Attributes applied one after another to one image."""
-
-    image: str
-    target: str
-    steps: list[_PathStep]
-    sentence: str
-
-
-@dataclass(frozen=True)
-class _Page:
-    explanation: Explanation
-    finding: str
-    labels: list[str]
-    more_labels: int
-    snapshot: str
-    shown: int
-    subjects: list[_Subject]
-    cards: list[_Card]
-    paths: list[_Path]
-    flips: tuple[Flips, ...]
-    checks: list[words.Check]
-    notes: list[str]
-    settings: str
-    in_colour: bool
-    evaluated: Evaluated | None
-    knobs: dict[str, Any] | None
-    pictures: list[_Shot] = field(default_factory=list)
-
-
 class _Drawing:
     """Draws an explanation's pictures at one size."""
 
@@ -238,7 +121,7 @@ class _Drawing:
         self.images = {image.id: image for image in explanation.images}
         self.drawn: dict[tuple[int, int], str] = {}
 
-    def page(self, evaluation: Evaluation | None = None) -> _Page:
+    def page(self, evaluation: Evaluation | None = None) -> Page:
         e = self.e
         cards = list(self.cards())
         on_cards = {note for card in cards for note in card.notes}
@@ -253,7 +136,7 @@ class _Drawing:
         settings = json.dumps(record, indent=2, ensure_ascii=False)
         if len(settings) > _LONGEST_SETTINGS:
             settings = settings[:_LONGEST_SETTINGS] + "\n… the explanation folder has the rest"
-        return _Page(
+        return Page(
             explanation=e,
             finding=words.renamed(e.ranking.finding, e.ranking),
             labels=list(e.labels[:6]),
@@ -273,7 +156,7 @@ class _Drawing:
             pictures=[] if cards or e.scope == "image" else [self.plain(image) for image in e.images[:12]],
         )
 
-    def cards(self) -> Iterator[_Card]:
+    def cards(self) -> Iterator[Card]:
         e = self.e
         strongest = max((abs(a.effect) for a in e.ranking), default=0.0) or 1.0
         for i, attribute in enumerate(e.ranking):
@@ -289,7 +172,7 @@ class _Drawing:
             tiles = [self.tile(cf, scale, f"{name} turned {up}") for cf in forth[: self.size.tiles]]
             turned = [self.tile(cf, scale, f"{name} turned {down}") for cf in back[: self.size.tiles]]
             code = words.technical(attribute)
-            yield _Card(
+            yield Card(
                 position=i,
                 name=name,
                 named=attribute.label is not None,
@@ -309,7 +192,7 @@ class _Drawing:
                 scale=words.share(round(scale, 2)),
             )
 
-    def tile(self, cf: Counterfactual, scale: float, change: str) -> _Tile:
+    def tile(self, cf: Counterfactual, scale: float, change: str) -> Tile:
         e, image = self.e, self.images[cf.image]
         before, after, target = image.reconstruction, cf.picture, e.labels[cf.target]
         box = changed_box(before, after)
@@ -319,7 +202,7 @@ class _Drawing:
         zoom = self.size.small * w // box.side
         p_before, p_after = float(image.reconstruction_probabilities[cf.target]), float(cf.probabilities[cf.target])
         answers = [words.answer(p, e, cf.target) for p in (image.reconstruction_probabilities, cf.probabilities)]
-        return _Tile(
+        return Tile(
             before=self.shot(before, p_before, f"Image {image.id} as rebuilt: P({target}) {p_before:.3f}"),
             after=self.shot(after, p_after, f"The same with {change}: P({target}) {p_after:.3f}"),
             detail_before=self.uri(self.detail(before, frame, zoom)),
@@ -342,21 +225,21 @@ class _Drawing:
         left, top, side = (round(value * zoom / 100) for value in frame)
         return enlarge(picture, zoom)[top : top + side, left : left + side]
 
-    def thumbnail(self, image: ExplainedImage, target: int) -> _Shot | None:
+    def thumbnail(self, image: ExplainedImage, target: int) -> Shot | None:
         if image.original is None or image.probabilities is None:
             return None
         p = float(image.probabilities[target])
         alt = f"The original photograph of {image.id}: P({self.e.labels[target]}) {p:.3f}"
-        return _Shot(self.enlarged(image.original, 96), f"{p:.3f}", alt)
+        return Shot(self.enlarged(image.original, 96), f"{p:.3f}", alt)
 
-    def shot(self, picture: Picture, p: float, alt: str) -> _Shot:
-        return _Shot(self.enlarged(picture, self.size.large), f"{p:.3f}", alt)
+    def shot(self, picture: Picture, p: float, alt: str) -> Shot:
+        return Shot(self.enlarged(picture, self.size.large), f"{p:.3f}", alt)
 
-    def plain(self, image: ExplainedImage) -> _Shot:
+    def plain(self, image: ExplainedImage) -> Shot:
         picture = image.reconstruction if image.original is None else image.original
-        return _Shot(self.enlarged(picture, self.size.small), "", f"Image {image.id}")
+        return Shot(self.enlarged(picture, self.size.small), "", f"Image {image.id}")
 
-    def subject(self, image: ExplainedImage) -> _Subject:
+    def subject(self, image: ExplainedImage) -> Subject:
         e = self.e
         target = e.ranking[0].target if e.ranking.attributes else int(image.reconstruction_probabilities.argmax())
         rec = image.reconstruction_probabilities
@@ -370,12 +253,12 @@ class _Drawing:
         order = [int(i) for i in np.argsort(-likeliest, kind="stable")[:_CLASSES_SHOWN]]
         if target not in order:
             order[-1] = target
-        return _Subject(
+        return Subject(
             original=original,
             reconstruction=self.shot(image.reconstruction, p_rec, alt),
             answer=words.answer(rec if image.probabilities is None else image.probabilities, e, target),
             bars=[
-                _Bar(
+                Bar(
                     e.labels[i],
                     None if image.probabilities is None else float(image.probabilities[i]),
                     float(rec[i]),
@@ -386,7 +269,7 @@ class _Drawing:
             more_classes=len(e.labels) - len(order),
         )
 
-    def paths(self) -> Iterator[_Path]:
+    def paths(self) -> Iterator[StepPath]:
         e = self.e
         chains: dict[tuple[str, int], list[Counterfactual]] = {}
         for cf in e.counterfactuals:
@@ -411,7 +294,7 @@ class _Drawing:
                 many = f"{used} changes together turn" if used > 1 else "One change turns"
                 answer = words.answer(turning.probabilities, e, target)
                 sentence = f"{many} the answer from {steps[0].answer} to {answer}."
-            yield _Path(image_id, label, steps, sentence)
+            yield StepPath(image_id, label, steps, sentence)
 
     def step(
         self,
@@ -422,11 +305,11 @@ class _Drawing:
         before: Sequence[int],
         *,
         flips: bool = False,
-    ) -> _PathStep:
+    ) -> PathStep:
         e, p = self.e, float(probabilities[target])
         added = ", ".join(f"+ {words.name_of(e.ranking, i)}" for i in attributes if i not in before)
         alt = f"{added or 'As rebuilt'}: P({e.labels[target]}) {p:.3f}"
-        return _PathStep(self.shot(picture, p, alt), added, words.answer(probabilities, e, target), p, flips)
+        return PathStep(self.shot(picture, p, alt), added, words.answer(probabilities, e, target), p, flips)
 
     def enlarged(self, picture: Picture, size: int) -> str:
         """Drawn once for each picture of the explanation, though several attributes may change it."""
@@ -439,7 +322,7 @@ class _Drawing:
         return "data:image/webp;base64," + base64.b64encode(encode(picture, "webp", quality=92)).decode()
 
 
-def _render(page: _Page) -> str:
+def _render(page: Page) -> str:
     # Imported here because a training draws its panels without ever needing a template.
     from jinja2 import Environment, StrictUndefined
     from markupsafe import Markup

@@ -89,9 +89,7 @@ def attfind(
     rule, target, searched = explained or by_flip(), task.target, task.searched
     n, m = len(searched), len(task.effects.indices)
     if n == 0:
-        whose = "all images are" if task.source is None else f"no image is predicted {task.source_name!r}, or all are"
-        nothing = f"{whose} predicted so already; give images of other classes."
-        return task.ranking([], "attfind", images=0, explained=0.0, nothing=nothing)
+        return task.ranking([], "attfind", images=0, explained=0.0, nothing=task.nobody)
     table = searched.table(target).reshape(n, 2 * m)
     overall = mean_of(table)
     p = largest_sign_flip(table, permutations=permutations, seed=seed) if n >= FEWEST_TO_TEST else None

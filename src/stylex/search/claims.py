@@ -47,11 +47,13 @@ def claim(task: Task, *, num: int | None = None) -> AttributeRanking:
 
     Source: Benjamini & Hochberg 1995 (false discovery rate); Berger 1982 (of several tests, the largest p).
     """
+    if len(task.searched) == 0:
+        return task.ranking([], "directions", images=0, explained=0.0, nothing=task.nobody)
     searched, m, name, target, output = task.searched, len(task.effects.indices), task.name, task.target, task.output
     n, every = len(searched), _changes(task, task.effects)
     changes = every[:, :, task.not_target]
-    least = max(LEAST, SMALL * float(log_odds(task.effects.base_logits, target, output).std())) if n else LEAST
-    mean = changes.mean(axis=2) if n else np.zeros((2, m))
+    least = max(LEAST, SMALL * float(log_odds(task.effects.base_logits, target, output).std()))
+    mean = changes.mean(axis=2)
     moves = [divmod(move, m) for move in range(2 * m)]
     p = np.array([on_most(every[sign, i], every[1 - sign, i]) if mean[sign, i] >= least else 1.0 for sign, i in moves])
     beside = _BesideRandom(task)
@@ -67,7 +69,7 @@ def claim(task: Task, *, num: int | None = None) -> AttributeRanking:
         turned |= task.turned(sign, column)
         effect = float(searched.change(sign, column)[:, target].mean(dtype=np.float64))
         attributes.append(task.attribute(sign, column, effect, float(q[sign, column]), "q"))
-    fraction = float(turned.mean()) if n else 0.0
+    fraction = float(turned.mean())
     finding = (
         f"{len(attributes)} of {m} directions {'drive' if len(attributes) > 1 else 'drives'} the classifier "
         f"towards {name!r}; "

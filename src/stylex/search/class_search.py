@@ -18,7 +18,7 @@ from stylex.core.errors import SearchError
 from stylex.core.explanation import Explanation
 from stylex.core.figures import Flips, flip_figures
 from stylex.core.progress import Found, Listener, silent
-from stylex.core.verdict import agreement_level
+from stylex.core.verdict import agreement_level, agreement_verdict
 from stylex.metrics.agreement import agreement
 from stylex.models.processes import Processes
 from stylex.search.choosing import few
@@ -234,12 +234,8 @@ def quality(subject: TrainedSubject, encoded: Searched) -> dict[str, float]:
 
 def warnings(figures: Mapping[str, float]) -> tuple[str, ...]:
     """What a reader must know before believing anything else."""
-    if agreement_level(figures["agreement"]) != "warning":
-        return ()
-    return (
-        f"The classifier decides the same on the reconstruction as on the image in only {figures['agreement']:.0%} "
-        "of the images: train longer before trusting this explanation.",
-    )
+    kept = figures["agreement"]
+    return () if agreement_level(kept) == "good" else (agreement_verdict(kept),)
 
 
 def _critic(subject: TrainedSubject) -> Critic:

@@ -115,18 +115,18 @@ def independent_directions(w: Float[ndarray, "n w_dim"], *, seed: int = 0) -> Di
             f"{n} latents are too few to find independent directions in; expected {_FEWEST} or more: train on more "
             "images, or search single coordinates (--method attfind)"
         )
-    white, read, write = _whitened(w.astype(np.float64), min(_MOST, n // _PER_COMPONENT))
+    white, projection, basis = _whitened(w.astype(np.float64), min(_MOST, n // _PER_COMPONENT))
     random = np.random.default_rng(seed)
     # Neither what comes out again nor entropies need more than single precision.
     rough = white.astype(np.float32)
     halves = [rough[half] for _ in range(_SPLITS) for half in np.array_split(random.permutation(n), 2)]
-    held = np.square(write).sum(axis=1).cumsum() / w.astype(np.float64).var(axis=0).sum()
+    held = np.square(basis).sum(axis=1).cumsum() / w.astype(np.float64).var(axis=0).sum()
     fewest = min(white.shape[1], int((held < _HELD).sum()) + 1)
     best, most = _rotation(white[:, :fewest], seed), 0.0
     for m in range(max(2, fewest), white.shape[1] + 1):
         turned = _rotation(white[:, :m], seed)
         again = np.min([np.abs(turned @ _rotation(half[:, :m], seed + 1).T).max(axis=1) for half in halves], axis=0)
-        shape = (_NORMAL - _entropies(white[:, :m] @ turned.T)) * np.linalg.norm(turned @ write[:m], axis=1)
+        shape = (_NORMAL - _entropies(white[:, :m] @ turned.T)) * np.linalg.norm(turned @ basis[:m], axis=1)
         found = float(shape[again >= _AGAIN].sum())
         if found > most:
             best, most = turned, found
@@ -134,19 +134,19 @@ def independent_directions(w: Float[ndarray, "n w_dim"], *, seed: int = 0) -> Di
             break
     m = len(best)
     best = _each_by_itself(rough[:, :m], _least_entropies(rough[:, :m], best))
-    read, write = best @ read[:m], _moves(white[:, :m] @ best.T, white[:, :m]) @ write[:m]
-    order = np.argsort(-np.linalg.norm(write, axis=1), kind="stable")
-    return Directions.observed(INDEPENDENT, w.astype(np.float64), read=read[order], write=write[order])
+    projection, basis = best @ projection[:m], _moves(white[:, :m] @ best.T, white[:, :m]) @ basis[:m]
+    order = np.argsort(-np.linalg.norm(basis, axis=1), kind="stable")
+    return Directions.observed(INDEPENDENT, w.astype(np.float64), projection=projection[order], basis=basis[order])
 
 
 def random_directions(w: Float[ndarray, "n w_dim"], among: Directions, *, seed: int = 0) -> Directions:
     """Directions turned at random in the same part of w, to compare with."""
     turns = np.random.default_rng([seed, 1]).standard_normal((_RANDOM, len(among)))
     turns /= np.linalg.norm(turns, axis=1, keepdims=True)
-    read, write = turns @ among.read, turns @ among.write
+    projection, basis = turns @ among.projection, turns @ among.basis
     # A step of 1 is a standard deviation here too.
-    scale = (w.astype(np.float64) @ read.T).std(axis=0)[:, None]
-    return Directions.observed(RANDOM, w.astype(np.float64), read=read / scale, write=write * scale)
+    scale = (w.astype(np.float64) @ projection.T).std(axis=0)[:, None]
+    return Directions.observed(RANDOM, w.astype(np.float64), projection=projection / scale, basis=basis * scale)
 
 
 def _whitened(w: Float[ndarray, "n w_dim"], most: int) -> tuple[ndarray, ndarray, ndarray]:
@@ -159,8 +159,8 @@ def _whitened(w: Float[ndarray, "n w_dim"], most: int) -> tuple[ndarray, ndarray
     # The sign of an eigenvector is the library's choice: make its largest entry positive.
     largest = np.abs(vectors).argmax(axis=1)
     vectors = vectors * np.sign(vectors[np.arange(m), largest])[:, None]
-    read = vectors / deviation
-    return centred @ read.T, read, vectors * deviation
+    projection = vectors / deviation
+    return centred @ projection.T, projection, vectors * deviation
 
 
 def _rotation(white: Float[ndarray, "n m"], seed: int) -> Float[ndarray, "m m"]:

@@ -50,14 +50,14 @@ def eigenvectors(
     # The sign of an eigenvector is the library's choice: make its largest entry positive.
     largest = vectors[np.arange(len(vectors)), np.abs(vectors).argmax(axis=1)]
     vectors = vectors * np.sign(largest)[:, None]
-    return Directions.observed(EIGEN, w.astype(np.float64), read=vectors, write=vectors)
+    return Directions.observed(EIGEN, w.astype(np.float64), projection=vectors, basis=vectors)
 
 
 def random_directions(w: Float[ndarray, "n w_dim"], num: int = 20, *, seed: int = 0) -> Directions:
     """As many random orthogonal directions in w, as a control."""
     drawn = np.random.default_rng([seed, 2]).standard_normal((w.shape[1], min(num, w.shape[1])))
     vectors = np.linalg.qr(drawn)[0].T
-    return Directions.observed(RANDOM, w.astype(np.float64), read=vectors, write=vectors)
+    return Directions.observed(RANDOM, w.astype(np.float64), projection=vectors, basis=vectors)
 
 
 def affine_weights(synthesis: Synthesis, w_dim: int) -> Float[ndarray, "styles w_dim"]:
@@ -115,18 +115,19 @@ def eigenfind(task: Task, *, num: int = 8) -> AttributeRanking:
     """
     searched, name = task.searched, task.name
     n = len(searched)
+    if n == 0:
+        return task.ranking([], "eigenfind", images=0, explained=0.0, nothing=task.nobody)
     attributes: list[Attribute] = []
     turned = np.zeros(n, dtype=bool)
-    if n:
-        mean = searched.table(task.target).mean(axis=0, dtype=np.float64)
-        mean[:, (mean > 0).all(axis=0)] = 0
-        for move in np.argsort(-mean.ravel(), kind="stable")[:num]:
-            sign, column = divmod(int(move), mean.shape[1])
-            if mean[sign, column] <= 0:
-                break
-            turned |= task.turned(sign, column)
-            attributes.append(task.attribute(sign, column, float(mean[sign, column])))
-    fraction = float(turned.mean()) if n else 0.0
+    mean = searched.table(task.target).mean(axis=0, dtype=np.float64)
+    mean[:, (mean > 0).all(axis=0)] = 0
+    for move in np.argsort(-mean.ravel(), kind="stable")[:num]:
+        sign, column = divmod(int(move), mean.shape[1])
+        if mean[sign, column] <= 0:
+            break
+        turned |= task.turned(sign, column)
+        attributes.append(task.attribute(sign, column, float(mean[sign, column])))
+    fraction = float(turned.mean())
     finding = (
         f"{len(attributes)} directions raise the logit of {name!r}; "
         f"one or another of them alone turns {fraction:.0%} of {n} images."

@@ -107,6 +107,12 @@ class Task:
         """The effects on those images."""
         return self.effects.of(self.not_target)
 
+    @property
+    def nobody(self) -> str:
+        """Why there is no image to move."""
+        whose = "all images are" if self.source is None else f"no image is predicted {self.source_name!r}, or all are"
+        return f"{whose} predicted so already; give images of other classes."
+
     def turned(self, sign: int, column: int) -> Bool[ndarray, " n"]:
         """Whether one move alone makes the target predicted, of every image searched."""
         return self.predicted(self.searched.base_logits + self.searched.change(sign, column))

@@ -503,9 +503,25 @@ _MEDIUM = replace(
         encoder_widths=(64, 64, 64, 48, 24),
         z_dim=96,
         w_dim=96,
+        map_resolutions=(16, 32),
     ),
-    loss=replace(_SMALL.loss, r1_gamma=0.3),
-    schedule=replace(_SMALL.schedule, kimg=120, reconstruct_first=0.9, noise_every=2),
+    loss=replace(_SMALL.loss, r1_gamma=0.3, swap=1.0),
+    schedule=replace(_SMALL.schedule, kimg=120, reconstruct_first=0.9, noise_every=2, map_dropout=0.3),
+)
+
+_LARGE = replace(
+    _MEDIUM,
+    model=replace(
+        _MEDIUM.model,
+        resolution=128,
+        generator_widths=(64, 64, 64, 64, 32, 16),
+        discriminator_widths=(64, 64, 64, 64, 32, 16),
+        encoder_widths=(64, 64, 64, 64, 32, 16),
+        z_dim=128,
+        w_dim=128,
+        map_resolutions=(32, 64),
+    ),
+    loss=replace(_MEDIUM.loss, r1_gamma=1.0),
 )
 
 _PAPER_WIDTHS = (512, 512, 512, 512, 512, 256, 128)
@@ -529,9 +545,10 @@ PRESETS: dict[str, TrainConfig] = {
     "tiny-16": _TINY,
     "small-32": _SMALL,
     "medium-64": _MEDIUM,
+    "large-128": _LARGE,
     "paper-256": _PAPER,
 }
-"""Named starting points: tests, two cores in under an hour, two cores in an hour or two, and the published size."""
+"""Named starting points: tests; two cores in under an hour, in an hour or two, in hours; and the published size."""
 
 
 def preset(name: str) -> TrainConfig:

@@ -31,7 +31,7 @@ from stylex.models.encoder import Encoder
 from stylex.models.generator import Generator
 from stylex.models.precision import has_fast_bf16
 from stylex.models.processes import Processes, join
-from stylex.models.snapshot import save_snapshot
+from stylex.models.snapshot import SnapshotNetworks, SnapshotRecord, save_snapshot
 from stylex.training import losses
 from stylex.training.augment import Augmentation
 from stylex.training.config import TrainConfig
@@ -80,15 +80,32 @@ class Networks:
         return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
 
 
+@dataclass(frozen=True, eq=False, kw_only=True)
+class TrainingTask:
+    """What is to be trained, on what, for which classifier.
+
+    Attributes:
+        config: the settings.
+        images: training images.
+        held_out: other images, to measure on; never trained on.
+        classifier: the explained classifier.
+        classifier_reference: how a later command finds the classifier.
+        classifier_fingerprint: identity of its weights.
+        identity: JSON of options, data and classifier, kept in the state and compared when going on.
+    """
+
+    config: TrainConfig
+    images: ImageSet
+    held_out: ImageSet
+    classifier: Classifier
+    classifier_reference: str | None
+    classifier_fingerprint: str
+    identity: Mapping[str, Any]
+
+
 def train_networks(
+    task: TrainingTask,
     *,
-    config: TrainConfig,
-    images: ImageSet,
-    held_out: ImageSet,
-    classifier: Classifier,
-    identity: Mapping[str, Any],
-    classifier_reference: str | None,
-    classifier_fingerprint: str,
     out: Path,
     draw_panel: Callable[[Panel], bytes],
     device: str = "cpu",
@@ -100,13 +117,7 @@ def train_networks(
     that was killed goes on as if it had not been, and several processes compute what one would.
 
     Args:
-        config: everything that decides the result.
-        images: training images.
-        held_out: other images, to measure on; never trained on.
-        classifier: the explained classifier.
-        identity: JSON of options, data and classifier, kept in the state and compared when going on.
-        classifier_reference: how a later command finds the classifier.
-        classifier_fingerprint: identity of its weights.
+        task: everything that decides the result.
         out: folder of the training: ``state.pt``, ``stats.jsonl``, ``snapshots/``.
         draw_panel: draws real, reconstructed and sampled images into a PNG.
         device: ``cpu``, ``cuda`` (under torchrun each process its own) or ``cuda:1``.
@@ -116,6 +127,8 @@ def train_networks(
         TrainingError: losses are no longer finite; the last good state stays.
         ConfigError, SnapshotError: ``out`` holds another training or a damaged one.
     """
+    config, classifier, identity = task.config, task.classifier, task.identity
+    images, held_out = task.images, task.held_out
     processes = join(device)
     schedule, loss_weights = config.schedule, config.loss
     share = processes.share(schedule.batch, config.model.discriminator(images.channels, classifier.k).group_size)
@@ -160,7 +173,7 @@ def train_networks(
                 "remove it to train from the beginning, or choose another --out"
             ) from None
     if processes.first:
-        tidy(out, nimg=nimg, training=config.to_json(), classifier_fingerprint=classifier_fingerprint)
+        tidy(out, nimg=nimg, training=config.to_json(), classifier_fingerprint=task.classifier_fingerprint)
         listener = scalars_in(out / "tensorboard", listener, nimg=nimg)
     processes.wait()
     listener(Started(task="train", total=schedule.total_nimg, unit="images", done=nimg))
@@ -306,18 +319,22 @@ def train_networks(
                     measured, panel, alarms = measure(watch, nets.generator_ema, nets.encoder_ema, classifier, seen)
                 save_snapshot(
                     newest,
-                    generator=nets.generator_ema,
-                    encoder=nets.encoder_ema,
-                    discriminator=discriminator,
-                    statistics=seen.statistics,
-                    latents=seen.latents,
-                    maps=seen.maps,
-                    classifier=classifier.spec.to_json(),
-                    classifier_reference=classifier_reference,
-                    classifier_fingerprint=classifier_fingerprint,
-                    nimg=nimg,
-                    training=config.to_json(),
-                    figures=measured,
+                    SnapshotNetworks(
+                        generator=nets.generator_ema,
+                        encoder=nets.encoder_ema,
+                        discriminator=discriminator,
+                        statistics=seen.statistics,
+                        latents=seen.latents,
+                        maps=seen.maps,
+                    ),
+                    SnapshotRecord(
+                        classifier=classifier.spec.to_json(),
+                        classifier_reference=task.classifier_reference,
+                        classifier_fingerprint=task.classifier_fingerprint,
+                        nimg=nimg,
+                        training=config.to_json(),
+                        figures=measured,
+                    ),
                     files={"panel.png": draw_panel(panel)},
                 )
                 append_row(out / "stats.jsonl", {"nimg": nimg, "held_out": measured})

@@ -11,7 +11,7 @@ from stylex.classifiers.classifier import Classifier
 from stylex.core.progress import Event, Tick
 from stylex.data.archive import ImageSet
 from stylex.training.config import TrainConfig
-from stylex.training.loop import Networks, train_networks
+from stylex.training.loop import Networks, TrainingTask, train_networks
 
 _STEPS = 3
 """Steps of each kind: a first one that is not counted, then one of images and one of noise."""
@@ -56,13 +56,15 @@ def seconds_needed(config: TrainConfig, images: ImageSet, classifier: Classifier
         )
         with tempfile.TemporaryDirectory() as folder, suppress(_EnoughError):
             train_networks(
-                config=replace(config, schedule=short),
-                images=images,
-                held_out=images.subset([0, 1]),
-                classifier=classifier,
-                identity={},
-                classifier_reference=None,
-                classifier_fingerprint="",
+                TrainingTask(
+                    config=replace(config, schedule=short),
+                    images=images,
+                    held_out=images.subset([0, 1]),
+                    classifier=classifier,
+                    identity={},
+                    classifier_reference=None,
+                    classifier_fingerprint="",
+                ),
                 out=Path(folder),
                 draw_panel=lambda panel: b"",
                 device=device,

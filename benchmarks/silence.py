@@ -1,0 +1,83 @@
+"""What passes by accident: classifiers without a reason, searched like real ones.
+
+    python benchmarks/silence.py [--snapshot DIR --data ZIP] [--seeds 5] [--json docs/results/silence.json]
+
+A classifier that answers a hash of the picture, and one overfitted to coin-flip labels of half of the photographs until
+it is sure, have nothing to explain. Of each: how many moves a sign test alone would call significant, and how many
+attributes `find` claims. Beside them the number for random directions of the same part of w.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from stylex.core.files import write_whole
+from stylex.data.archive import open_images
+from stylex.metrics.significance import benjamini_hochberg, sign_flip
+from stylex.models.snapshot import load_snapshot
+from stylex.planted.unrelated import coin_classifier, hash_classifier
+from stylex.search.class_search import search_classes
+from stylex.search.config import SearchConfig
+from stylex.search.encoding import encode_set
+from stylex.search.methods import METHODS
+from stylex.search.subject import TrainedSubject
+
+DEMO = Path(__file__).parent.parent / "src" / "stylex" / "demo_data"
+
+
+def main() -> None:
+    """Measure."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--snapshot", type=Path, default=DEMO / "snapshot")
+    parser.add_argument("--data", type=Path, default=DEMO / "shoes.zip")
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--images", type=int, default=160)
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    images = open_images(options.data)
+    size, channels = images.resolution, images.channels
+    x = images.batch(np.arange(len(images)))
+    chosen = images.subset(np.linspace(0, len(images) - 1, min(options.images, len(images))).astype(int))
+    rows = []
+    for seed in range(options.seeds):
+        classifiers = {
+            "hash": hash_classifier(channels=channels, resolution=size, spread=4.0, seed=seed),
+            "coin": coin_classifier(x[seed % 2 :: 2], spread=4.0, seed=seed)[0],
+        }
+        for name, classifier in classifiers.items():
+            for method in ("directions", "random"):
+                snapshot = METHODS[method].prepare(load_snapshot(options.snapshot), lambda: np.zeros((0, 0)))
+                subject = TrainedSubject.of(snapshot, classifier)
+                encoded = encode_set(subject, chosen)
+                found = search_classes(subject, encoded, SearchConfig(method=method, attributes=999), (0, 1))
+                assert found is not None
+                p = [
+                    sign_flip(task.searched.table(task.target)[:, sign, column])
+                    for task in found.tasks
+                    for sign in (0, 1)
+                    for column in range(len(task.effects.indices))
+                ]
+                odds = encoded.logits_rec[:, 1] - encoded.logits_rec[:, 0]
+                row = {
+                    "classifier": name,
+                    "seed": seed,
+                    "method": method,
+                    "log_odds_deviation": round(float(odds.std()), 2),
+                    "moves": len(p),
+                    "sign_test": int((benjamini_hochberg(np.array(p)) <= 0.05).sum()),
+                    "claimed": sum(len(ranking) for ranking in found.rankings),
+                }
+                rows.append(row)
+                print(json.dumps(row), flush=True)
+    if options.json:
+        write_whole(options.json, (json.dumps(rows, indent=1) + "\n").encode())
+
+
+if __name__ == "__main__":
+    main()

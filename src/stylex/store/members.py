@@ -1,0 +1,153 @@
+"""The files beside an explanation folder's manifest: pictures and statistics, checked before they are believed."""
+
+from __future__ import annotations
+
+import io
+import zlib
+from collections.abc import Callable
+from pathlib import Path, PurePosixPath
+from typing import Any
+from zipfile import BadZipFile, ZipFile
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from stylex.core.errors import StoreError
+from stylex.core.explanation import Picture
+from stylex.core.files import is_inside
+from stylex.core.stylespace import StyleStatistics
+from stylex.store.manifest import MANIFEST
+
+_STATISTICS = ("minimum", "maximum", "mean", "std")
+_LARGEST_SIDE = 4096
+_LARGEST_AREA = 2**26
+_LARGEST_FILE = 2**28
+# All that Pillow, zipfile and NumPy raise at bytes which are not what they should be.
+_DAMAGE = (
+    *(OSError, ValueError, KeyError, SyntaxError, EOFError, MemoryError, OverflowError, NotImplementedError),
+    *(RuntimeError, zlib.error, BadZipFile, Image.DecompressionBombError),
+)
+
+
+def png(pixels: Picture) -> bytes:
+    """The picture as a PNG file."""
+    assert pixels.dtype == np.uint8, pixels.dtype
+    assert pixels.ndim == 3, pixels.shape
+    assert pixels.shape[2] in (1, 3), pixels.shape
+    buffer = io.BytesIO()
+    Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def statistics_file(statistics: StyleStatistics) -> bytes:
+    """The statistics as an ``.npz`` file."""
+    buffer = io.BytesIO()
+    np.savez(buffer, **{name: getattr(statistics, name) for name in _STATISTICS})
+    return buffer.getvalue()
+
+
+def _inside(folder: Path, name: str) -> Path:
+    """The file of that relative name; refuses every name that leads out of the folder."""
+    pure = PurePosixPath(name)
+    file = folder / pure
+    plain = not pure.is_absolute() and ".." not in pure.parts and "\\" not in name and ":" not in name
+    if not plain or not is_inside(file, folder):
+        raise StoreError(f"{folder / MANIFEST} names {name!r}, which is not a file inside the folder; do not trust it")
+    return file
+
+
+def _load(file: Path, load: Callable[[Path], Any], expected: str) -> Any:
+    """Load a file of the folder, with the user's words for everything that can be wrong with it."""
+    try:
+        if not file.is_file():
+            raise StoreError(f"{file} is missing; write the explanation again")
+        if file.stat().st_size > _LARGEST_FILE:
+            raise ValueError("it is larger than anything here")
+        return load(file)
+    except _DAMAGE as error:
+        reason = getattr(error, "strerror", None) or error
+        raise StoreError(f"{file} is damaged ({reason}); expected {expected}; write the explanation again") from error
+
+
+class Pictures:
+    """The pictures of a folder, which are all of one size."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.size: tuple[int, int] | None = None
+
+    def load(self, name: str) -> Picture:
+        """One picture."""
+        return self._alike(name, self._load(name, _LARGEST_SIDE))
+
+    def frames(self, name: str, n: int) -> NDArray[np.uint8]:
+        """Several, which lie in one file from left to right; ``[n, h, w, c]``."""
+        sheet = self._load(name, n * _LARGEST_SIDE)
+        if sheet.shape[1] % n:
+            raise StoreError(
+                f"{self.folder / name} is damaged ({sheet.shape[1]} pixels wide); expected {n} frames of one width; "
+                "write the explanation again"
+            )
+        frames = np.stack(np.hsplit(sheet, n))
+        self._alike(name, frames[0])
+        return frames
+
+    def _alike(self, name: str, picture: Picture) -> Picture:
+        size = picture.shape[1], picture.shape[0]
+        self.size = self.size or size
+        if size != self.size:
+            here, others = (f"{width} x {height} pixels" for width, height in (size, self.size))
+            raise StoreError(f"{self.folder / name} is {here}, others are {others}; write the explanation again")
+        return picture
+
+    def _load(self, name: str, widest: int) -> Picture:
+        def load(file: Path) -> Picture:
+            with Image.open(file, formats=["PNG"]) as image:
+                width, height = image.size
+                if height > _LARGEST_SIDE or width > widest or height * width > _LARGEST_AREA:
+                    raise ValueError(f"it is {width} by {height} pixels")
+                if image.mode not in ("L", "RGB"):
+                    raise ValueError(f"its mode is {image.mode}")
+                pixels = np.asarray(image, dtype=np.uint8)
+            return pixels[:, :, None] if pixels.ndim == 2 else pixels
+
+        expected = f"an 8-bit grey or RGB PNG up to {widest} pixels wide"
+        picture: Picture = _load(_inside(self.folder, name), load, expected)
+        return picture
+
+
+def _numbers_in(archive: ZipFile, name: str, n: int) -> NDArray[np.float32]:
+    """An array of n numbers in an ``.npz``; what is declared is checked before anything of that size is made."""
+    wrong = ValueError(f"its array {name} is not {n} numbers")
+    info = archive.getinfo(f"{name}.npy")
+    if info.file_size > 16 * n + 65536:
+        raise wrong
+    stream = io.BytesIO(archive.read(info))
+    try:
+        version = np.lib.format.read_magic(stream)
+        read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, _, dtype = read_header(stream)
+    except Exception as error:  # the header is Python text, which NumPy parses
+        raise wrong from error
+    if shape != (n,) or dtype.kind != "f":
+        raise wrong
+    return np.frombuffer(stream.read(n * dtype.itemsize), dtype, n).astype(np.float32)
+
+
+def load_statistics(folder: Path, name: str, s_dim: int) -> StyleStatistics:
+    """Statistics of ``s_dim`` coordinates.
+
+    Raises:
+        StoreError: the file is missing, outside the folder or damaged.
+    """
+
+    def load(file: Path) -> StyleStatistics:
+        with open(file, "rb") as stream, ZipFile(stream) as archive:
+            stream.seek(0)
+            if stream.read(2) != b"PK":  # zipfile reads past whatever stands before
+                raise ValueError("it is no .npz file")
+            return StyleStatistics(**{key: _numbers_in(archive, key, s_dim) for key in _STATISTICS})
+
+    statistics: StyleStatistics = _load(_inside(folder, name), load, "arrays " + ", ".join(_STATISTICS))
+    return statistics
