@@ -60,25 +60,6 @@ def test_coordinates_in_sentences_become_names(explanation: Explanation) -> None
     assert words.renamed(text, none) == text
 
 
-def test_flips_are_gathered_by_label_and_compared_with_the_better_chance() -> None:
-    found = words.flips_of(
-        {
-            "flips_top1_to_cat": 0.2,
-            "flips_top10_to_cat": 0.9,
-            "random_flips_equal_range_to_cat": 0.1,
-            "random_flips_equal_length_to_cat": 0.3,
-            "random_flips_equal_range_std_to_cat": 0.9,
-            "flip_images_to_cat": 50.0,
-            "flips_top2_to_a_to_b": 0.5,
-            "flips_top2_to_none": float("nan"),
-        }
-    )
-    assert [(f.label, f.count, f.random, f.images) for f in found] == [
-        ("cat", 10, 0.3, 50),
-        ("a_to_b", 2, None, None),
-    ]
-
-
 @pytest.mark.parametrize(
     ("figures", "level", "says"),
     [
@@ -119,3 +100,13 @@ def test_weak_attributes_are_named(explanation: Explanation) -> None:
     assert "(p above 0.05): Shaft height." in text
     assert "partly invented: Attribute 2." in text
     assert "only 5 images" in text
+
+
+def test_a_q_value_is_called_so(explanation: Explanation) -> None:
+    first, second = explanation.ranking
+    kept = dataclasses.replace(first, significance=0.4, tested="q")
+    assert "q = 0.400" in words.how_it_was_measured(kept, explanation)
+    rated = dataclasses.replace(explanation.ranking, attributes=(kept, second))
+    text = " ".join(check.text for check in words.checks(dataclasses.replace(explanation, ranking=rated)))
+    assert "(q above 0.05): Shaft height." in text
+    assert "(p above" not in text

@@ -36,7 +36,7 @@ def test_a_direction_that_drives_is_claimed_the_way_it_does(make_world) -> None:
     ranking = claim(task_of(world, Reads(world, lambda s: 2 * s[:, 4] - s[:, 7] - 1)))
     assert [attribute.name for attribute in ranking] == ["b4.conv0:4+", "b4.conv1:1-"]
     assert ranking[0].effect > ranking[1].effect > 0
-    assert all(attribute.significance < 0.01 for attribute in ranking)
+    assert all(attribute.significance < 0.01 and attribute.tested == "q" for attribute in ranking)
     assert "2 of 10 directions" in ranking.finding
     assert len(claim(task_of(world, Reads(world, lambda s: 2 * s[:, 4] - s[:, 7] - 1)), num=1)) == 1
 

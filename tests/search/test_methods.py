@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from importlib.resources import as_file, files
 from typing import get_args
 
@@ -24,6 +25,8 @@ from stylex.search.subject import TrainedSubject
 def shoes() -> Iterator[tuple[Snapshot, TrainedSubject]]:
     with as_file(files("stylex") / "demo_data") as folder:
         snapshot = load_snapshot(folder / "snapshot")
+        assert snapshot.latents is not None
+        snapshot = replace(snapshot, latents=snapshot.latents[:600])  # quick, and enough to find directions in
         yield snapshot, TrainedSubject.of(snapshot, load_classifier(folder / "classifier"))
 
 

@@ -46,6 +46,7 @@ def explanation() -> Explanation:
             effect=2.3 - channel / 3,
             source_label="sneaker",
             significance=0.01 if label else None,
+            tested="p" if label else None,
             label=label,
         )
 

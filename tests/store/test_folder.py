@@ -74,6 +74,16 @@ def test_a_folder_of_version_1_stays_readable(explanation: Explanation) -> None:
     assert same(read_explanation(ROOT / "tests" / "data_files" / "explanation"), explanation)
 
 
+@pytest.mark.parametrize(("strategy", "which"), [("directions", "q"), ("attfind", "p")])
+def test_an_older_folder_holds_q_of_directions_and_p_of_all_else(folder: Path, strategy: str, which: str) -> None:
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest["ranking"]["strategy"] = strategy
+    for row in manifest["ranking"]["attributes"]:
+        del row["tested"]
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    assert [a.tested for a in read_explanation(folder).ranking] == [which, None]
+
+
 def test_layout(folder: Path) -> None:
     names = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()}
     assert {"manifest.json", "images/test-0/original.png", "images/test-0/reconstruction.png"} <= names

@@ -10,6 +10,7 @@ from stylex.core.presenting import present
 from stylex.core.stylespace import StyleCoordinate
 
 Sign = Literal[-1, 1]
+Tested = Literal["p", "q"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,7 +25,8 @@ class Attribute:
         target_label: its name.
         effect: mean change of the target's logit over the images it was found on, against the reconstruction.
         source_label: for a one-vs-one ranking, the class that the images started from.
-        significance: p-value of the effect, where it was tested.
+        significance: p- or q-value of the effect, where it was tested.
+        tested: which of the two: ``p`` of this attribute alone, ``q`` (false discovery rate) over all that were tested.
         label: a person's name for what changes in the picture.
         hidden: whether a person found it not worth showing.
     """
@@ -37,6 +39,7 @@ class Attribute:
     effect: float
     source_label: str | None = None
     significance: float | None = None
+    tested: Tested | None = None
     label: str | None = None
     hidden: bool = False
 

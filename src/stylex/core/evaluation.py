@@ -124,9 +124,9 @@ class MeasuredAttribute:
         p: of doing no more than a random coordinate moved equally far does.
         q: the same with the false discovery rate controlled over all attributes tested.
         claimed: whether it is said to drive the classifier: q small enough, and a change worth a word.
-        area: share of the pixels that hold 90% of the squared difference: small is local.
+        area: fraction of the pixels that hold 90% of the squared difference: small is local.
         recognised: how often the machine observer knew it on images it had not seen.
-        coherent: how often the observer told its change from another attribute's on the same image (chance 0.5).
+        coherent: how often the observer kept its change apart from another attribute's on the same image (chance 0.5).
         counterpart: the attribute of the second training that it was matched with.
         similarity: of the two, 0 to 1.
     """

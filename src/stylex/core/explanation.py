@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stylex.core.attribute import AttributeRanking
+from stylex.core.figures import Flips, flips_in
 from stylex.core.presenting import present
 from stylex.core.stylespace import StyleSpace
 
@@ -115,6 +116,11 @@ class Explanation:
     space: StyleSpace
     notes: tuple[str, ...] = field(default=())
     strips: tuple[Strip, ...] = field(default=())
+
+    @property
+    def flips(self) -> tuple[Flips, ...]:
+        """How many images the attributes turn together, one entry for each class that it was measured of."""
+        return flips_in(self.figures)
 
     def image(self, image_id: str) -> ExplainedImage:
         """The image of that id; KeyError if it is not shown."""

@@ -68,10 +68,10 @@ def attack(
 
 @torch.inference_mode()
 def redrawn(snapshot: Snapshot, x: Float[Tensor, "n c h w"], c: Float[Tensor, "n k"]) -> Float[Tensor, "n c h w"]:
-    """Images encoded and drawn again by networks that are told ``c``."""
+    """Images encoded and drawn again by networks with the condition ``c``."""
     pieces = zip(x.split(64), c.split(64), strict=True)
     return torch.cat(
-        [snapshot.generator.synthesis(snapshot.styles_of(part, told)).clamp(-1, 1) for part, told in pieces]
+        [snapshot.generator.synthesis(snapshot.styles_of(part, condition)).clamp(-1, 1) for part, condition in pieces]
     )
 
 

@@ -51,11 +51,11 @@ def measure(sheet: Sheet) -> None:
     )
     others = random_attributes(sheet.subject.space, pool, sheet.found.shown, _RANDOM_TESTED, random)
     controls = [_test(sheet, attribute, pool, random) for attribute in others]
-    claims = [_significant(test, q) for test, q in zip(controls, _rates(controls), strict=True)]
+    significant = [_significant(test, q) for test, q in zip(controls, _rates(controls), strict=True)]
     sheet.add(
         "significance.random_claimed",
-        float(np.mean([claim is True for claim in claims])) if claims else float("nan"),
-        note=f"the same of {len(claims)} random coordinates, for comparison: small is good",
+        float(np.mean([is_so is True for is_so in significant])) if significant else float("nan"),
+        note=f"the same of {len(significant)} random coordinates, for comparison: small is good",
     )
 
 

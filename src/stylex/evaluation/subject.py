@@ -131,7 +131,7 @@ def random_attributes(
     def drawn(like: Attribute) -> Attribute:
         sign: Literal[-1, 1] = 1 if random.integers(2) else -1
         coordinate = space.coordinate(int(random.choice(pool)))
-        return replace(like, coordinate=coordinate, sign=sign, effect=0.0, significance=None, label=None)
+        return replace(like, coordinate=coordinate, sign=sign, effect=0.0, significance=None, tested=None, label=None)
 
     return tuple(drawn(shown[i % len(shown)]) for i in range(count if len(pool) else 0))
 

@@ -47,6 +47,7 @@ def turned_by_hand(
                 shift_range=abs(shift),
                 effect=float(logits[row, attribute.target] - logits[0, attribute.target]),
                 significance=None,
+                tested=None,
                 hidden=False,
             )
         )

@@ -98,7 +98,7 @@ class DiscriminatorConfig:
     """Shape of the discriminator.
 
     Attributes:
-        resolution, channels, widths: as of the generator.
+        resolution, channels, widths: as in the generator.
         c_dim: length of c; 0 makes the discriminator unconditional.
         mapping_layers: layers that map c before the projection.
         group_size: images over which the minibatch standard deviation is taken.
@@ -121,10 +121,10 @@ class EncoderConfig:
     """Shape of the encoder: a residual discriminator without minibatch statistics, ``w_dim`` outputs.
 
     Attributes:
-        resolution, channels, widths: as of the generator.
+        resolution, channels, widths: as in the generator.
         w_dim: length of the latent.
         c_dim: length of c, the classifier's output that the encoder is conditioned on beside the image (0: none).
-        map_resolutions: as of the generator.
+        map_resolutions: as in the generator.
         map_width: feature channels of the network that makes the maps.
     """
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from stylex.core.explanation import Explanation
+from stylex.core.figures import Flips
 from stylex.report import words
 from stylex.report.evaluated import Evaluated
 
@@ -118,7 +119,7 @@ class Page:
     subjects: list[Subject]
     cards: list[Card]
     paths: list[StepPath]
-    flips: list[words.Flips]
+    flips: tuple[Flips, ...]
     checks: list[words.Check]
     notes: list[str]
     settings: str

@@ -146,7 +146,7 @@ class _Drawing:
             subjects=[self.subject(image) for image in e.images] if e.scope == "image" else [],
             cards=cards,
             paths=list(self.paths()),
-            flips=words.flips_of(e.figures),
+            flips=e.flips,
             checks=words.checks(e),
             notes=[note for note in notes if note not in on_cards],
             settings=settings,

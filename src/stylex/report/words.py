@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -105,7 +105,8 @@ def how_it_was_measured(attribute: Attribute, explanation: Explanation) -> str:
         facts.append(f"starting from {attribute.source_label}")
     facts.append(_distance(attribute.shift_range))
     if attribute.significance is not None:
-        facts.append("p < 0.001" if attribute.significance < 0.001 else f"p = {attribute.significance:.3f}")
+        value, which = attribute.significance, attribute.tested or "p"
+        facts.append(f"{which} < 0.001" if value < 0.001 else f"{which} = {value:.3f}")
     text = "; ".join(facts) + "."
     return text[0].upper() + text[1:]
 
@@ -119,45 +120,6 @@ def _distance(shift_range: float) -> str:
 
 
 # Measurements.
-
-
-@dataclass(frozen=True)
-class Flips:
-    """How many images change their answer to ``label`` when attributes are moved together."""
-
-    label: str
-    top: Mapping[int, float]
-    random: float | None
-    images: int | None
-
-    @property
-    def count(self) -> int:
-        """The largest number of attributes that was moved together."""
-        return max(self.top)
-
-
-def flips_of(figures: Mapping[str, float]) -> list[Flips]:
-    """Gather ``flips_top<n>_to_<label>`` and their random controls from the figures, one entry a label."""
-    top: dict[str, dict[int, float]] = {}
-    for name, value in figures.items():
-        match = re.fullmatch(r"flips_top(\d+)_to_(.+)", name, re.DOTALL)
-        if match and math.isfinite(value):
-            top.setdefault(match[2], {})[int(match[1])] = value
-    out = []
-    for label, counts in top.items():
-        controls = [figures.get(f"random_flips_equal_{way}_to_{label}", math.nan) for way in ("range", "length")]
-        measured = [value for value in controls if math.isfinite(value)]
-        images = figures.get(f"flip_images_to_{label}", math.nan)
-        # Of the two random controls the one that does better: the harder comparison.
-        out.append(
-            Flips(
-                label,
-                dict(sorted(counts.items())),
-                max(measured, default=None),
-                int(images) if math.isfinite(images) else None,
-            )
-        )
-    return out
 
 
 @dataclass(frozen=True)
@@ -225,7 +187,7 @@ def _faithful(e: Explanation) -> list[Check]:
 def _sufficient(e: Explanation) -> list[Check]:
     """Do the attributes drive the classifier, and better than chance?"""
     out = []
-    for flip in flips_of(e.figures):
+    for flip in e.flips:
         top, many = (
             flip.top[flip.count],
             f"the best {flip.count} attributes" if flip.count > 1 else "the best attribute",
@@ -235,15 +197,15 @@ def _sufficient(e: Explanation) -> list[Check]:
             out.append(
                 Check(
                     "warning",
-                    f"Towards {flip.label}, random changes of the same size flip {share(flip.random)} of the images, "
-                    f"{together} {share(top)}: hardly more than chance.",
+                    f"Towards {flip.target_label}, random changes of the same size flip {share(flip.random)} of the "
+                    f"images, {together} {share(top)}: hardly more than chance.",
                 )
             )
         elif top < 0.5:
             out.append(
                 Check(
                     "care",
-                    f"Towards {flip.label}, {together} flip only {share(top)} of the images: "
+                    f"Towards {flip.target_label}, {together} flip only {share(top)} of the images: "
                     "the classifier also uses something that is not shown here.",
                 )
             )
@@ -251,7 +213,7 @@ def _sufficient(e: Explanation) -> list[Check]:
             out.append(
                 Check(
                     "good",
-                    f"Towards {flip.label}, {together} flip {share(top)} of the images; "
+                    f"Towards {flip.target_label}, {together} flip {share(top)} of the images; "
                     f"as many random changes of the same size flip {share(flip.random)}.",
                 )
             )
@@ -263,9 +225,14 @@ def _sound(e: Explanation) -> list[Check]:
     out = []
     if e.scope == "class" and e.ranking.attributes and e.ranking.images < _FEW_IMAGES:
         out.append(Check("care", f"The attributes were found on only {e.ranking.images} images; more would be safer."))
-    names = [name_of(e.ranking, i) for i, a in enumerate(e.ranking) if (a.significance or 0.0) > _SIGNIFICANT]
-    if names:
-        out.append(Check("care", f"Could be chance (p above {_SIGNIFICANT}): {', '.join(names)}."))
+    for which in ("p", "q"):
+        names = [
+            name_of(e.ranking, i)
+            for i, a in enumerate(e.ranking)
+            if (a.significance or 0.0) > _SIGNIFICANT and (a.tested or "p") == which
+        ]
+        if names:
+            out.append(Check("care", f"Could be chance ({which} above {_SIGNIFICANT}): {', '.join(names)}."))
     names = [name_of(e.ranking, i) for i, a in enumerate(e.ranking) if a.shift_range > 1]
     if names:
         out.append(Check("care", f"Moved further than anything observed, so partly invented: {', '.join(names)}."))

@@ -68,7 +68,7 @@ def claim(task: Task, *, num: int | None = None) -> AttributeRanking:
         sign, column = moves[move]
         turned |= task.turned(sign, column)
         effect = float(searched.change(sign, column)[:, target].mean(dtype=np.float64))
-        attributes.append(task.attribute(sign, column, effect, float(q[sign, column])))
+        attributes.append(task.attribute(sign, column, effect, float(q[sign, column]), "q"))
     fraction = float(turned.mean())
     finding = (
         f"{len(attributes)} of {m} directions {'drive' if len(attributes) > 1 else 'drives'} the classifier "

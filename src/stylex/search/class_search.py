@@ -16,6 +16,7 @@ from torch import Tensor
 from stylex.core.attribute import Attribute, AttributeRanking
 from stylex.core.errors import SearchError
 from stylex.core.explanation import Explanation
+from stylex.core.figures import Flips, flip_figures
 from stylex.core.progress import Found, Listener, silent
 from stylex.core.verdict import agreement_level, agreement_verdict
 from stylex.metrics.agreement import agreement
@@ -272,20 +273,20 @@ def _joined(rankings: Sequence[AttributeRanking], num: int) -> AttributeRanking:
 
 def _sufficiency(subject: TrainedSubject, encoded: Searched, ranking: AttributeRanking, task: Task) -> dict[str, float]:
     """Fraction of images whose decision turns to the target when attributes move together, beside random ones."""
-    s, label = encoded.s, task.name
+    s = encoded.s
     if task.source is not None:
         starts = predicted(encoded.logits_rec.cpu().numpy(), task.source, subject.output)
         s = s[torch.from_numpy(starts).to(s.device)]
     top = ranking.attributes[:TOGETHER]
     if not top or len(s) == 0:
         return {}
-    figures: dict[str, float] = {}
+    fractions: dict[int, float] = {}
     for count in sorted({1, 3, len(top)}):
         if count <= len(top):
             flips = flip_rate(subject, s, top[:count], task.target)
             if flips.images == 0:
                 return {}
-            figures[f"flips_top{count}_to_{label}"] = flips.fraction
+            fractions[count] = flips.fraction
     control = random_control(subject, s, top, task.target, indices=subject.indices)
-    figures[f"flip_images_to_{label}"] = float(control.images)
-    return figures | {f"{name}_to_{label}": value for name, value in control.figures().items()}
+    turned = Flips(target_label=task.name, top=fractions, random=float(control.fractions.mean()), images=control.images)
+    return flip_figures(turned, random_std=float(control.fractions.std()))

@@ -79,4 +79,4 @@ def apply_attributes(
 
 def reversed_attribute(attribute: Attribute, *, effect: float) -> Attribute:
     """The same coordinate moved the other way, with the effect that has on the same target."""
-    return replace(attribute, sign=-1 if attribute.sign > 0 else 1, effect=effect, significance=None)
+    return replace(attribute, sign=-1 if attribute.sign > 0 else 1, effect=effect, significance=None, tested=None)

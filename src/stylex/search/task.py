@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float
 from numpy import ndarray
 from torch import Tensor
 
-from stylex.core.attribute import Attribute, AttributeRanking
+from stylex.core.attribute import Attribute, AttributeRanking, Tested
 from stylex.core.errors import SearchError
 from stylex.core.stylespace import StyleSpace
 from stylex.metrics.significance import NOISE_FLOOR
@@ -121,7 +121,9 @@ class Task:
         """Whether logits predict the target."""
         return predicted(logits, self.target, self.output)
 
-    def attribute(self, sign: int, column: int, effect: float, significance: float | None = None) -> Attribute:
+    def attribute(
+        self, sign: int, column: int, effect: float, significance: float | None = None, tested: Tested = "p"
+    ) -> Attribute:
         """The move of a column of the effects, by its sign's index (0 down, 1 up)."""
         return Attribute(
             coordinate=self.space.coordinate(int(self.effects.indices[column])),
@@ -132,6 +134,7 @@ class Task:
             effect=effect,
             source_label=self.source_name,
             significance=significance,
+            tested=None if significance is None else tested,
         )
 
     def ranking(

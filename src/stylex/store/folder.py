@@ -14,7 +14,7 @@ from typing import Any, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from stylex.core.attribute import Attribute, AttributeRanking
+from stylex.core.attribute import Attribute, AttributeRanking, Tested
 from stylex.core.errors import StoreError
 from stylex.core.explanation import Counterfactual, ExplainedImage, Explanation, Picture, Strip
 from stylex.core.files import check_writable, new_folder, read_whole, write_whole
@@ -226,6 +226,7 @@ def _pack_attribute(a: Attribute) -> dict[str, Any]:
         "effect": float(a.effect),
         "source_label": a.source_label,
         "significance": None if a.significance is None else float(a.significance),
+        "tested": a.tested,
         "label": a.label,
         "hidden": a.hidden,
     }
@@ -276,7 +277,7 @@ def read_explanation(path: str | Path) -> Explanation:
         labels=tuple(manifest["labels"]),
         output=manifest["output"],
         ranking=AttributeRanking(
-            attributes=tuple(_unpack_attribute(row) for row in ranking["attributes"]),
+            attributes=tuple(_unpack_attribute(row, ranking["strategy"]) for row in ranking["attributes"]),
             strategy=ranking["strategy"],
             images=ranking["images"],
             explained=float(ranking["explained"]),
@@ -316,7 +317,7 @@ def read_explanation(path: str | Path) -> Explanation:
     )
 
 
-def _unpack_attribute(row: Mapping[str, Any]) -> Attribute:
+def _unpack_attribute(row: Mapping[str, Any], strategy: str) -> Attribute:
     return Attribute(
         coordinate=StyleCoordinate(row["layer"], row["channel"]),
         sign=row["sign"],
@@ -326,9 +327,17 @@ def _unpack_attribute(row: Mapping[str, Any]) -> Attribute:
         effect=float(row["effect"]),
         source_label=row["source_label"],
         significance=row["significance"],
+        tested=row["tested"] if "tested" in row else _tested(row, strategy),
         label=row["label"],
         hidden=row.get("hidden", False),
     )
+
+
+def _tested(row: Mapping[str, Any], strategy: str) -> Tested | None:
+    """Which value an older folder holds, where it says only how its attributes were chosen."""
+    if row["significance"] is None:
+        return None
+    return "q" if strategy == "directions" else "p"
 
 
 def _array(values: list[float] | None) -> NDArray[np.float32] | None:
