@@ -111,14 +111,7 @@ class Case(NamedTuple):
 
     def along(self, snapshot: Snapshot) -> Subject:
         """What is searched in the space of the snapshot, prepared in some way."""
-        judge = self.classifier
-        return Subject(
-            synthesis=snapshot.generator.synthesis,
-            classifier=judge,
-            space=snapshot.space,
-            labels=judge.spec.labels,
-            output=judge.activation,
-        )
+        return TrainedSubject.of(snapshot, self.classifier)
 
     @property
     def ids(self) -> tuple[str, ...]:

@@ -159,8 +159,9 @@ class Run:
         Raises:
             SearchError: the method cannot be used with this snapshot.
         """
-        plain = TrainedSubject.of(self.snapshot, self.classifier)
-        snapshot = method(name).prepare(self.snapshot, lambda: latents_of(plain, images))
+        snapshot = method(name).prepare(
+            self.snapshot, lambda: latents_of(TrainedSubject.of(self.snapshot, self.classifier), images)
+        )
         return TrainedSubject.of(snapshot, self.classifier, torgb=torgb)
 
 

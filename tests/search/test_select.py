@@ -22,6 +22,11 @@ def found(world):
     return effects, attfind(Task(effects=effects, target=1, space=world.space, labels=LABELS))[0]
 
 
+def task_of(world, effects, s: np.ndarray) -> Task:
+    s = torch.as_tensor(s)
+    return Task(effects=effects, target=1, space=world.space, labels=LABELS, output="softmax", s=s)
+
+
 @pytest.fixture
 def easy(make_world):
     # Coordinate 2 alone decides; about half of the images are dogs.
@@ -31,14 +36,7 @@ def easy(make_world):
 def test_shown_are_images_of_the_other_class_that_change_the_farthest_first(easy) -> None:
     effects, attribute = found(easy)
     shown = choose_images(
-        Task(
-            effects=effects,
-            target=attribute.target,
-            space=easy.space,
-            labels=LABELS,
-            output="softmax",
-            s=torch.as_tensor(easy.s.numpy()),
-        ),
+        task_of(easy, effects, easy.s.numpy()),
         attribute,
         images=5,
     )
@@ -57,14 +55,7 @@ def test_shown_are_images_of_the_other_class_that_change_the_farthest_first(easy
 def test_turned_shows_images_of_the_target_that_lose_it(easy) -> None:
     effects, attribute = found(easy)
     shown = choose_images(
-        Task(
-            effects=effects,
-            target=attribute.target,
-            space=easy.space,
-            labels=LABELS,
-            output="softmax",
-            s=torch.as_tensor(easy.s.numpy()),
-        ),
+        task_of(easy, effects, easy.s.numpy()),
         attribute,
         images=5,
         turned=True,
@@ -80,26 +71,12 @@ def test_images_that_resemble_one_shown_are_left_out(easy) -> None:
     twice = np.repeat(np.arange(40), 2)
     doubled, s = effects.of(twice), easy.s.numpy()[twice]
     shown = choose_images(
-        Task(
-            effects=doubled,
-            target=attribute.target,
-            space=easy.space,
-            labels=LABELS,
-            output="softmax",
-            s=torch.as_tensor(s),
-        ),
+        task_of(easy, doubled, s),
         attribute,
         images=5,
     )
     alone = choose_images(
-        Task(
-            effects=effects,
-            target=attribute.target,
-            space=easy.space,
-            labels=LABELS,
-            output="softmax",
-            s=torch.as_tensor(easy.s.numpy()),
-        ),
+        task_of(easy, effects, easy.s.numpy()),
         attribute,
         images=5,
     )
@@ -107,14 +84,7 @@ def test_images_that_resemble_one_shown_are_left_out(easy) -> None:
     # Only near duplicates: enough of them to see a rule.
     same = np.full(6, alone.rows[0])
     shown = choose_images(
-        Task(
-            effects=effects.of(same),
-            target=attribute.target,
-            space=easy.space,
-            labels=LABELS,
-            output="softmax",
-            s=torch.as_tensor(s[2 * same]),
-        ),
+        task_of(easy, effects.of(same), s[2 * same]),
         attribute,
         images=5,
     )

@@ -18,6 +18,7 @@ from stylex.core.attribute import Attribute
 from stylex.core.errors import SearchError
 from stylex.core.stylespace import StyleSpace
 from stylex.models.snapshot import Snapshot
+from stylex.search.controls import length_of
 from stylex.search.methods import METHODS, method_of
 from stylex.search.shifts import apply_attributes, statistics_of
 from stylex.search.subject import TrainedSubject
@@ -109,9 +110,8 @@ def random_coordinates(
     """
     if len(pool) == 0:
         return s.clone()
-    statistics = statistics_of(space)
-    std = torch.tensor(np.where(statistics.std > 0, statistics.std, np.inf)).to(s)
-    length = ((apply_attributes(s, attributes, space) - s) / std).norm(dim=1)
+    std = torch.tensor(statistics_of(space).std).to(s)
+    length = length_of(space, apply_attributes(s, attributes, space) - s)
     columns = torch.from_numpy(random.choice(pool, size=len(s))).to(s.device)
     signs = torch.from_numpy(random.choice((-1.0, 1.0), size=len(s))).to(s)
     moved = s.clone()

@@ -112,12 +112,11 @@ class _BesideRandom:
         own = s[torch.from_numpy(self.rows).to(s.device)]
         if self._random is None:
             self._random = random_moves(subject, own, np.asarray(task.effects.indices))
-            self._before = subject.draw(own)
             base = task.effects.base_logits[self.rows][:, None, None]
             self._effects = log_odds(base + self._random.logits, task.target, task.output) - log_odds(
                 base, task.target, task.output
             )
-        moved = subject.draw(subject.moved(own, [task.attribute(sign, column, 0.0)]))
-        change = (moved - self._before).abs().mean(dim=(1, 2, 3)).cpu().numpy()
+        moved = subject.draw(subject.moved(own, [task.attribute(sign, column, 0.0)])).cpu().numpy()
+        change = np.abs(moved - self._random.before).mean(axis=(1, 2, 3))
         controls = at_equal_change(change, self._random.change, self._effects)
         return beside_controls(changes[self.positions], controls)

@@ -25,10 +25,12 @@ class RandomMoves:
     """Random moves of every image, at several lengths.
 
     Attributes:
+        before: the pictures that were moved, in [-1, 1].
         change: mean absolute difference of the picture, ``[n, r, lengths]``.
         logits: change of the logits, ``[n, r, lengths, k]``.
     """
 
+    before: Float32[ndarray, "n c h w"]
     change: Float32[ndarray, "n r lengths"]
     logits: Float32[ndarray, "n r lengths k"]
 
@@ -78,4 +80,4 @@ def random_moves(
             pictures, logits = subject.show(s + length * steps)
             change[:, draw, place] = np.abs(pictures - before).mean(axis=(1, 2, 3))
             effect[:, draw, place] = logits - base
-    return RandomMoves(change=change, logits=effect)
+    return RandomMoves(before=before, change=change, logits=effect)
