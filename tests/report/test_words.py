@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 
 from stylex.core.explanation import Explanation
+from stylex.core.figures import flips_in
 from stylex.report import words
 
 
 def with_figures(explanation: Explanation, **figures: float) -> Explanation:
-    return dataclasses.replace(explanation, figures=figures)
+    return dataclasses.replace(explanation, figures=figures, flips=flips_in(figures))
 
 
 @pytest.mark.parametrize(
@@ -49,15 +50,6 @@ def test_an_attribute_turned_back_is_recognised(explanation: Explanation) -> Non
     back = dataclasses.replace(cf, logits=explanation.image(cf.image).reconstruction_logits - np.float32([0, 1]))
     assert not words.turned_back(cf, explanation)
     assert words.turned_back(back, explanation)
-
-
-def test_coordinates_in_sentences_become_names(explanation: Explanation) -> None:
-    text = "b4.conv1:3+ most, then b8.conv0:2-; not b4.conv1:31+ nor xb4.conv1:3+."
-    assert words.renamed(text, explanation.ranking) == (
-        "Shaft height most, then Attribute 2; not b4.conv1:31+ nor xb4.conv1:3+."
-    )
-    none = dataclasses.replace(explanation.ranking, attributes=())
-    assert words.renamed(text, none) == text
 
 
 @pytest.mark.parametrize(

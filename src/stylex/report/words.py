@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -26,16 +25,6 @@ def name_of(ranking: AttributeRanking, position: int) -> str:
 def technical(attribute: Attribute) -> str:
     """The coordinate with its direction, as the search writes it: ``b16.conv0:7+``."""
     return f"{attribute.coordinate}{'+' if attribute.sign > 0 else '-'}"
-
-
-def renamed(text: str, ranking: AttributeRanking) -> str:
-    """A sentence of the search with each coordinate replaced by the attribute's name."""
-    names = {technical(a): name_of(ranking, i) for i, a in reversed(list(enumerate(ranking)))}
-    if not names:
-        return text
-    # Longest first, and never inside a longer coordinate.
-    pattern = "|".join(re.escape(name) for name in sorted(names, key=len, reverse=True))
-    return re.sub(rf"(?<![\w.])(?:{pattern})(?!\d)", lambda match: names[match[0]], text)
 
 
 def share(value: float) -> str:

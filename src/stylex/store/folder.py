@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 import os
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 from stylex.core.attribute import Attribute, AttributeRanking, Tested
 from stylex.core.errors import StoreError
 from stylex.core.explanation import Counterfactual, ExplainedImage, Explanation, Picture, Strip
+from stylex.core.figures import Flips, flips_in
 from stylex.core.files import check_writable, new_folder, read_whole, write_whole
 from stylex.core.stylespace import StyleCoordinate, StyleKind, StyleSpace
 from stylex.store.manifest import (
@@ -206,6 +208,7 @@ def _pack(explanation: Explanation) -> tuple[dict[str, bytes], dict[str, Any]]:
         "strips": strips,
         # A figure that could not be measured is NaN in Python and null in JSON.
         "figures": {name: None if math.isnan(value) else float(value) for name, value in e.figures.items()},
+        "flips": [_pack_flips(flips) for flips in e.flips],
         "settings": dict(e.settings),
         "snapshot": dict(e.snapshot),
         "space": {"layers": e.space.to_json(), "statistics": None if statistics is None else "statistics.npz"},
@@ -229,7 +232,22 @@ def _pack_attribute(a: Attribute) -> dict[str, Any]:
         "tested": a.tested,
         "label": a.label,
         "hidden": a.hidden,
+        "note": a.note,
     }
+
+
+def _pack_flips(flips: Flips) -> dict[str, Any]:
+    return dataclasses.asdict(flips) | {"top": {str(count): fraction for count, fraction in flips.top.items()}}
+
+
+def _unpack_flips(row: Mapping[str, Any]) -> Flips:
+    return Flips(
+        target_label=row["target_label"],
+        top={int(count): float(fraction) for count, fraction in row["top"].items()},
+        random=row["random"],
+        random_std=row["random_std"],
+        images=row["images"],
+    )
 
 
 def _check_ids(ids: list[str]) -> None:
@@ -271,6 +289,7 @@ def read_explanation(path: str | Path) -> Explanation:
     manifest = load_manifest(folder)
     ranking = manifest["ranking"]
     pictures = Pictures(folder)
+    figures = {name: math.nan if value is None else float(value) for name, value in manifest["figures"].items()}
     return Explanation(
         scope=manifest["scope"],
         title=manifest["title"],
@@ -309,7 +328,9 @@ def read_explanation(path: str | Path) -> Explanation:
             for row in manifest["counterfactuals"]
         ),
         strips=tuple(_load_strip(pictures, row) for row in manifest.get("strips", ())),
-        figures={name: math.nan if value is None else float(value) for name, value in manifest["figures"].items()},
+        figures=figures,
+        # Older folders have them among the figures only.
+        flips=tuple(map(_unpack_flips, manifest["flips"])) if "flips" in manifest else flips_in(figures),
         settings=manifest["settings"],
         snapshot=manifest["snapshot"],
         space=_load_space(folder, manifest["space"]),
@@ -330,6 +351,7 @@ def _unpack_attribute(row: Mapping[str, Any], strategy: str) -> Attribute:
         tested=row["tested"] if "tested" in row else _tested(row, strategy),
         label=row["label"],
         hidden=row.get("hidden", False),
+        note=row.get("note"),
     )
 
 
