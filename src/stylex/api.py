@@ -571,21 +571,23 @@ def evaluate(
     else:
         opened, goal = opened.aimed(target)
         snapshot = opened.subject(method, archive).snapshot
-    judge = opened.classifier
-    instrument = extractor_for(extractor, judge, place)
+    explained = opened.classifier
+    instrument = extractor_for(extractor, explained, place)
     held_out = archive.split("test")
     found = None
     if known is not None:
-        found = found_in(known, searched_images(known, judge, held_out, archive.fingerprint, listener))
+        found = found_in(known, searched_images(known, explained, held_out, archive.fingerprint, listener))
         torgb = torgb or any(known.space.layer(a.coordinate.layer).kind == "torgb" for a in known.ranking)
     evaluation = evaluate_subject(
-        subject_of(snapshot, judge, torgb=torgb),
+        subject_of(snapshot, explained, torgb=torgb),
         Inputs(
             held_out=held_out,
             training=archive.part("train"),
-            targets=range(judge.k) if goal is None else [goal],
+            targets=range(explained.k) if goal is None else [goal],
             extractor=instrument,
-            against=None if other is None else subject_of(steered_alike(other.snapshot, snapshot), judge, torgb=torgb),
+            against=None
+            if other is None
+            else subject_of(steered_alike(other.snapshot, snapshot), explained, torgb=torgb),
             listener=listener,
         ),
         options,

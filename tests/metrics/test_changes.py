@@ -61,7 +61,7 @@ def test_the_same_attributes_in_another_order_and_the_other_way_round_are_matche
     found = stability(effects, changes, sign * effects[order], sign * changes[order], shuffles=50)
     assert found.pairs == tuple((int(k), int(np.flatnonzero(order == k)[0])) for k in range(K))
     assert found.similarity == pytest.approx(np.ones(K), abs=1e-5)
-    assert found.share == 1
+    assert found.fraction == 1
     assert found.null.max() < 1
     assert found.p == pytest.approx(1 / 51)
 
@@ -70,7 +70,7 @@ def test_unrelated_attributes_are_not_matched_beyond_their_null() -> None:
     random = np.random.default_rng(3)
     sides = [(random.standard_normal((K, N, 2)), random.standard_normal((K, N, 30)).astype(np.float32)) for _ in "ab"]
     found = stability(*sides[0], *sides[1], shuffles=99)
-    assert found.share == 0
+    assert found.fraction == 0
     assert found.p > 0.02
 
 

@@ -21,9 +21,9 @@ def with_figures(explanation: Explanation, **figures: float) -> Explanation:
     [(0, "0%"), (1, "100%"), (0.5, "50%"), (0.994, "99%"), (0.996, "99.6%"), (0.9996, "99.96%"), (0.004, "0.4%")],
 )
 def test_a_share_is_complete_only_when_it_is(value: float, text: str) -> None:
-    assert words.share(value) == text
-    assert words.share(1e-9) == "under 0.01%"
-    assert words.share(1 - 1e-9) == "over 99.99%"
+    assert words.percent(value) == text
+    assert words.percent(1e-9) == "under 0.01%"
+    assert words.percent(1 - 1e-9) == "over 99.99%"
 
 
 def test_the_sentence_counts_what_is_shown(explanation: Explanation) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from stylex.core.attribute import AttributeRanking
 from stylex.core.evaluation import Evaluation, Measure
 from stylex.core.verdict import agreement_level
-from stylex.report.words import Check, name_of, share, technical
+from stylex.report.words import Check, name_of, percent, technical
 
 _TOLD_APART = 0.8
 _HALF = 0.5
@@ -93,7 +93,7 @@ def _checks(evaluation: Evaluation) -> Iterator[Check]:
         lucky = beyond is not None and beyond.value > 0.05
         yield Check(
             "warning" if lucky else "good" if matched.value >= _HALF else "care",
-            f"A second training found {share(matched.value)} of the attributes again"
+            f"A second training found {percent(matched.value)} of the attributes again"
             + (", which chance alone explains." if lucky else "."),
         )
 
@@ -106,7 +106,7 @@ def _turned(known: dict[str, Measure], label: str) -> Iterator[Check]:
     count = most.top
     chance = max((m.value for m in of_it if m.kind == "random"), default=None)
     many = "the best attribute turns" if count == 1 else f"the best {count} attributes together turn"
-    beside = "" if chance is None else f"; as many random changes of the same size turn {share(chance)}"
+    beside = "" if chance is None else f"; as many random changes of the same size turn {percent(chance)}"
     hardly = chance is not None and chance >= _HALF * most.value
     yield Check(
         "warning" if hardly else "good" if most.value >= _HALF else "care",
@@ -116,8 +116,8 @@ def _turned(known: dict[str, Measure], label: str) -> Iterator[Check]:
 
 def _about(measure: Measure) -> str:
     if measure.low is None or measure.high is None or not math.isfinite(measure.low + measure.high):
-        return share(measure.value)
-    return f"{share(measure.value)} ({share(measure.low)} to {share(measure.high)})"
+        return percent(measure.value)
+    return f"{percent(measure.value)} ({percent(measure.low)} to {percent(measure.high)})"
 
 
 def _row(measure: Measure) -> Row:
@@ -140,9 +140,9 @@ def _facts(evaluation: Evaluation, position: int) -> Iterator[str]:
     if a.q is not None:
         yield ("claimed" if a.claimed else "not claimed") + f" (q = {a.q:.2g})"
     if a.area is not None and math.isfinite(a.area.value):
-        yield f"changes {share(a.area.value)} of the pixels"
+        yield f"changes {percent(a.area.value)} of the pixels"
     if a.recognised is not None:
-        yield f"recognised in {share(a.recognised)} of the cases"
+        yield f"recognised in {percent(a.recognised)} of the cases"
     if a.counterpart is not None and a.similarity is not None:
         yield f"most like {a.counterpart} of the second training ({a.similarity:.2f})"
 

@@ -187,7 +187,7 @@ class _Drawing:
                 tiles=tiles,
                 turned=turned,
                 left_out=len(all_shown) - len(tiles) - len(turned),
-                scale=words.share(round(scale, 2)),
+                scale=words.percent(round(scale, 2)),
             )
 
     def tile(self, cf: Counterfactual, scale: float, change: str) -> Tile:
@@ -333,7 +333,7 @@ def _render(page: Page) -> str:
         )
         knobs = json.dumps(page.knobs, ensure_ascii=False, separators=(",", ":"))
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters["share"] = words.share
+    environment.filters["percent"] = words.percent
     policy = (
         f"default-src 'none'; img-src data:; style-src '{_hash(css)}'; script-src '{_hash(js)}'; "
         "base-uri 'none'; form-action 'none'"

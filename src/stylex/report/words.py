@@ -27,8 +27,8 @@ def technical(attribute: Attribute) -> str:
     return f"{attribute.coordinate}{'+' if attribute.sign > 0 else '-'}"
 
 
-def share(value: float) -> str:
-    """A share as a percentage that says 0% and 100% only when it is so."""
+def percent(value: float) -> str:
+    """A fraction as a percentage that says 0% and 100% only when it is so."""
     for digits in (0, 1, 2):
         text = f"{100 * value:.{digits}f}"
         if float(text) not in (0, 100) or value in (0, 1):
@@ -105,7 +105,7 @@ def _distance(shift_range: float) -> str:
         return f"moved {shift_range:g} times the way to the most extreme value observed"
     if shift_range == 1:
         return "moved to the most extreme value observed"
-    return f"moved {share(shift_range)} of the way to the most extreme value observed"
+    return f"moved {percent(shift_range)} of the way to the most extreme value observed"
 
 
 # Measurements.
@@ -151,7 +151,7 @@ def _faithful(e: Explanation) -> list[Check]:
     else:
         images = e.figures.get("images", math.nan)
         of = f"{int(images)} photographs" if math.isfinite(images) else "the photographs"
-        text = f"The reconstruction gets the same answer as the photograph for {share(agreement)} of {of}."
+        text = f"The reconstruction gets the same answer as the photograph for {percent(agreement)} of {of}."
         if agreement_level(agreement) == "good":
             out.append(Check("good", text))
         else:
@@ -186,15 +186,15 @@ def _sufficient(e: Explanation) -> list[Check]:
             out.append(
                 Check(
                     "warning",
-                    f"Towards {flip.target_label}, random changes of the same size flip {share(flip.random)} of the "
-                    f"images, {together} {share(top)}: hardly more than chance.",
+                    f"Towards {flip.target_label}, random changes of the same size flip {percent(flip.random)} of the "
+                    f"images, {together} {percent(top)}: hardly more than chance.",
                 )
             )
         elif top < 0.5:
             out.append(
                 Check(
                     "care",
-                    f"Towards {flip.target_label}, {together} flip only {share(top)} of the images: "
+                    f"Towards {flip.target_label}, {together} flip only {percent(top)} of the images: "
                     "the classifier also uses something that is not shown here.",
                 )
             )
@@ -202,8 +202,8 @@ def _sufficient(e: Explanation) -> list[Check]:
             out.append(
                 Check(
                     "good",
-                    f"Towards {flip.target_label}, {together} flip {share(top)} of the images; "
-                    f"as many random changes of the same size flip {share(flip.random)}.",
+                    f"Towards {flip.target_label}, {together} flip {percent(top)} of the images; "
+                    f"as many random changes of the same size flip {percent(flip.random)}.",
                 )
             )
     return out

@@ -92,7 +92,7 @@ def show_class(
 
 
 def render(subject: TrainedSubject, encoded: Searched, changes: Sequence[Change]) -> tuple[Counterfactual, ...]:
-    """Draw and judge changed images."""
+    """Draw and classify changed images."""
     out: list[Counterfactual] = []
     for change in changes:
         x = subject.draw(subject.moved(encoded.s[change.row : change.row + 1], change.attributes))

@@ -131,7 +131,7 @@ def train_networks(
     images, held_out = task.images, task.held_out
     processes = join(device)
     schedule, loss_weights = config.schedule, config.loss
-    share = processes.share(schedule.batch, config.model.discriminator(images.channels, classifier.k).group_size)
+    shard = processes.shard(schedule.batch, config.model.discriminator(images.channels, classifier.k).group_size)
     torch.set_flush_denormal(True)
     place = torch.device(device)
     if place.type == "cuda":
@@ -186,7 +186,7 @@ def train_networks(
         step = schedule.step(nimg)
         _set_rates(optimizers, config, nimg, adversarial=step.adversarial)
         penalize_paths = step.from_noise and loss_weights.path_length > 0 and _nth_noise_step(step.number, config)
-        batch = draw(config, images, generator.synthesis, nimg, share, place, paths=penalize_paths)
+        batch = draw(config, images, generator.synthesis, nimg, shard, place, paths=penalize_paths)
         decoder = nets.generator_ema if step.encoder_alone else generator
         encode = encoder if step.encoder_alone or config.model.class_encoder == "always" else _unconditional(encoder)
         figures: dict[str, Tensor] = {}
@@ -213,7 +213,7 @@ def train_networks(
                 noise=[torch.cat([one, one[:swaps]]) for one in batch.noise],
             )
             fake, swapped = drawn[: len(s)], drawn[len(s) :]
-            judged = torch.cat([swapped, fake[swaps:]])
+            scored = torch.cat([swapped, fake[swaps:]])
             c_fake = c
             if step.from_noise and some_unconditional and config.model.conditional_discriminator:
                 with torch.no_grad():
@@ -224,7 +224,7 @@ def train_networks(
         if step.adversarial:
             with autocast():
                 real_logits = discriminator(augment(batch.x, batch.numbers[0]), c)
-                fake_logits = discriminator(augment(judged.detach(), batch.numbers[1]), c_fake)
+                fake_logits = discriminator(augment(scored.detach(), batch.numbers[1]), c_fake)
                 loss = losses.discriminator_logistic(real_logits, fake_logits)
             figures |= {"discriminator": loss, "real_signs": real_logits.sign().mean(), **augment.figures()}
             if step.number % loss_weights.r1_every == 0 and loss_weights.r1_gamma > 0:
@@ -240,7 +240,7 @@ def train_networks(
         total = torch.zeros((), device=place)
         with autocast(), _frozen(discriminator):
             if step.adversarial:
-                loss = losses.generator_logistic(discriminator(augment(judged, batch.numbers[2]), c_fake))
+                loss = losses.generator_logistic(discriminator(augment(scored, batch.numbers[2]), c_fake))
                 figures["generator_noise" if step.from_noise else "generator_encoder"] = loss
                 total = total + loss * loss_weights.adversarial
             if step.from_noise:
