@@ -506,8 +506,8 @@ def evaluate(
         shift_range: where it searches itself, how far each coordinate is moved.
         extractor: what images are compared with: ``classifier`` (its own features), a program's file such as
             Inception, or ``timm:NAME``.
-        without: parts to leave out, with commas: reconstruction, realism, sufficiency, own, attack, significance,
-            sparsity, observer, stability.
+        without: parts to leave out, with commas: reconstruction, reason, follows, realism, sufficiency, photograph,
+            own, attack, significance, sparsity, observer, stability.
         seed: of everything random.
         classifier_spec: a JSON file that describes the classifier, as in ``train``.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:1``.

@@ -21,6 +21,7 @@ from stylex.evaluation.evaluate import MEASURES, evaluate_subject
 from stylex.evaluation.extractors import extractor_for
 from stylex.evaluation.found import Found, find
 from stylex.evaluation.options import PARTS, Inputs, Options
+from stylex.evaluation.sheet import Sheet
 from stylex.evaluation.subject import comparable, random_coordinates, steered_alike, subject_of
 from stylex.models.snapshot import Snapshot
 from stylex.search.config import SearchConfig
@@ -67,7 +68,8 @@ def evaluation(images: ImageSet, subject: TrainedSubject) -> Evaluation:
 
 def test_every_part_is_measured(evaluation: Evaluation) -> None:
     assert list(MEASURES) == list(PARTS)
-    assert [part for part, _ in evaluation.parts()] == [*PARTS, "cost"]
+    assert [part for part, _ in evaluation.parts()] == [*(part for part in PARTS if part != "follows"), "cost"]
+    assert any("no maps to swap" in note for note in evaluation.notes)
     assert (evaluation.searched, evaluation.measured) == (8, 16)
     assert len({m.name for m in evaluation.measures}) == len(evaluation.measures)
     for m in evaluation.measures:
@@ -142,7 +144,7 @@ def test_nothing_found_is_a_result(subject: TrainedSubject, images: ImageSet) ->
     nothing = find(subject, images.split("test"), [1], OPTIONS)
     nothing = replace(nothing, rankings={1: ()}, shown=())
     found = measure(subject, images, found=nothing)
-    assert [part for part, _ in found.parts()] == ["reconstruction", "realism", "cost"]
+    assert [part for part, _ in found.parts()] == ["reconstruction", "reason", "realism", "cost"]
     assert "Nothing was found" in found.notes[0]
 
 
@@ -150,9 +152,44 @@ def test_a_black_box_is_not_attacked_but_all_else_is_measured(
     halves: Judge, snapshot: Snapshot, images: ImageSet
 ) -> None:
     box = subject_of(snapshot, halves(gradient=False))
-    found = measure(box, images, options=replace(OPTIONS, without=frozenset(PARTS) - {"attack", "sufficiency"}))
+    found = measure(
+        box, images, options=replace(OPTIONS, without=frozenset(PARTS) - {"attack", "reason", "sufficiency"})
+    )
     assert [part for part, _ in found.parts()] == ["sufficiency", "cost"]
-    assert any("no gradient" in note for note in found.notes)
+    assert [note[:10] for note in found.notes if "no gradient" in note] == ["No reason:", "No attack:"]
+
+
+def test_where_there_are_maps_they_are_swapped(mapped: Snapshot, halves: Judge, images: ImageSet) -> None:
+    without = frozenset(PARTS) - {"follows"}
+    found = measure(subject_of(mapped, halves()), images, options=replace(OPTIONS, without=without))
+    assert {m.what for m in found.measures if m.part == "follows"} == {
+        "w", "w_own_maps", "w_chance", "maps", "maps_own_maps"
+    }  # fmt: skip
+    # Of two classes, a pair of different answers is answered as one or as the other.
+    pairs = 1 - found["follows.w_chance"]
+    assert found["follows.maps"] * pairs <= 1 - found["follows.w"] + 1e-6
+    assert all(m.low <= m.value <= m.high for m in found.measures if m.part == "follows" and m.low is not None)
+
+
+def test_a_change_on_a_photograph_rebuilt_to_the_last_pixel_is_the_change(
+    subject: TrainedSubject, images: ImageSet
+) -> None:
+    found = find(subject, images.split("test"), [0, 1], OPTIONS)
+    encoded = encode_set(subject, images.split("test"))
+    same = replace(encoded, x=encoded.x_rec, logits=encoded.logits_rec)
+    extractor = extractor_for("classifier", subject.classifier)
+    inputs = Inputs(held_out=images.split("test"), training=None, targets=[0, 1], extractor=extractor)
+    sheet = Sheet(subject, inputs, found, same, OPTIONS)
+    MEASURES["photograph"](sheet)
+    MEASURES["reason"](sheet)
+    known = {m.name: m.value for m in sheet.measures}
+    assert known["reason.same"] == pytest.approx(1, abs=1e-5)
+    laid = {name: value for name, value in known.items() if "photograph_top" in name}
+    assert laid
+    for name, value in laid.items():
+        assert value == known[name.replace("photograph_top", "rebuilt_top")]
+    for attribute in sheet.attributes:
+        assert attribute.flips == attribute.flips_photograph
 
 
 @pytest.mark.parametrize(
