@@ -10,6 +10,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from stylex.classifiers import Classifier
 from stylex.core.errors import EvaluationError
@@ -77,6 +78,10 @@ def test_every_part_is_measured(evaluation: Evaluation) -> None:
             assert m.low <= m.high
     assert all(a.effect is not None and a.area is not None and a.q is not None for a in evaluation.attributes)
     assert all(m.by for m in evaluation.measures if m.part == "realism")
+    judges = {m.by for m in evaluation.measures if m.part == "realism" and "changed" in m.what}
+    assert [by is not None and "random weights" in by for by in judges] == [True]
+    assert {"frechet_changed", "frechet_unchanged", "kid_changed_random"} <= {m.what for m in evaluation.measures}
+    assert any("too few of them" in note for note in evaluation.notes)
     assert evaluation["cost.classifier_calls"] > evaluation["cost.classifier_calls_of_search"] > 0
 
 
@@ -190,6 +195,48 @@ def test_a_change_on_a_photograph_rebuilt_to_the_last_pixel_is_the_change(
         assert value == known[name.replace("photograph_top", "rebuilt_top")]
     for attribute in sheet.attributes:
         assert attribute.flips == attribute.flips_photograph
+
+
+class ThreeWays(nn.Module):
+    """The halves' classifier with a third class that nothing moves."""
+
+    def __init__(self, two: nn.Module) -> None:
+        super().__init__()
+        self.two = two
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.cat([self.two(x), torch.full((len(x), 1), -9.0)], dim=1)
+
+
+def test_the_other_classes_are_measured_where_there_are_enough(
+    snapshot: Snapshot, halves: Judge, images: ImageSet
+) -> None:
+    two = halves()
+    spec = replace(two.spec, labels=("right", "left", "neither"))
+    assert isinstance(two.model, nn.Module)
+    subject = subject_of(snapshot, Classifier(ThreeWays(two.model), spec))
+    found = find(subject_of(snapshot, two), images.split("test"), [1], OPTIONS)
+    found = replace(found, shown=found.shown[:1])
+    three = Sheet(
+        subject,
+        Inputs(held_out=images, training=None, targets=[1], extractor=extractor_for("classifier", two)),
+        found,
+        encode_set(subject, images.split("test")),
+        OPTIONS,
+    )
+    MEASURES["preservation"](three)
+    known = {m.what: m for m in three.measures}
+    kinds = ("perceptual", "pixels", "other_logits")
+    assert set(known) == {*kinds, *(f"{kind}_random" for kind in kinds)}
+    _, s, rows = three.starts(1)
+    rise = subject.logits(apply_attributes(s, found.shown, subject.space)) - three.base[rows]
+    # One of the two others moves: beside their mean, each moves by half of that.
+    assert known["other_logits"].value == pytest.approx(np.abs(rise[:, 0]).mean() / 2, rel=1e-4)
+    assert known["perceptual"].by is not None
+    assert "random" in known["perceptual"].by
+    change = three.attributes[0].picture_change
+    assert change is not None
+    assert change.value == pytest.approx(known["pixels"].value, rel=1e-4)
 
 
 @pytest.mark.parametrize(

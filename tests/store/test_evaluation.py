@@ -55,7 +55,7 @@ def test_what_is_written_is_read(evaluation: Evaluation, tmp_path: Path) -> None
 def test_a_file_of_before_the_photographs_were_measured_still_opens(evaluation: Evaluation, tmp_path: Path) -> None:
     row = evaluation.to_json()
     for attribute in row["attributes"]:
-        for later in ("flips", "flips_photograph", "random_flips_photograph"):
+        for later in ("flips", "flips_photograph", "random_flips_photograph", "picture_change"):
             del attribute[later]
     (tmp_path / "e.json").write_text(json.dumps(row))
     assert read_evaluation(tmp_path / "e.json").to_json() == evaluation.to_json()

@@ -130,6 +130,7 @@ class MeasuredAttribute:
         flips: share of the images of another class that it alone turns, rebuilt.
         flips_photograph: the same when its change of the rebuilt picture is laid on the photograph.
         random_flips_photograph: the same of random directions moved equally far.
+        picture_change: mean absolute change of the pixels of those rebuilt pictures, in the unit of [-1, 1].
         area: fraction of the pixels that hold 90% of the squared difference: small is local.
         recognised: how often the machine observer knew it on images it had not seen.
         coherent: how often the observer kept its change apart from another attribute's on the same image (chance 0.5).
@@ -149,6 +150,7 @@ class MeasuredAttribute:
     flips: Interval | None = None
     flips_photograph: Interval | None = None
     random_flips_photograph: float | None = None
+    picture_change: Interval | None = None
     area: Interval | None = None
     recognised: float | None = None
     coherent: float | None = None
@@ -302,9 +304,9 @@ def _attribute(row: Mapping[str, Any]) -> MeasuredAttribute:
     return MeasuredAttribute(**known)
 
 
-_INTERVALS = frozenset({"effect", "flips", "flips_photograph", "area"})
+_INTERVALS = frozenset({"effect", "flips", "flips_photograph", "picture_change", "area"})
 _NUMBERS = frozenset(
     {"shift_range", "random_effect", "change", "p", "q", "recognised", "coherent", "similarity"}
     | {"random_flips_photograph"}
 )
-_LATER = frozenset({"flips", "flips_photograph", "random_flips_photograph"})
+_LATER = frozenset({"flips", "flips_photograph", "random_flips_photograph", "picture_change"})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import partial
+from functools import cached_property, partial
 
 import numpy as np
 import torch
@@ -13,6 +13,7 @@ from torch import Tensor
 
 from stylex.core.evaluation import About, Interval, Measure, MeasuredAttribute
 from stylex.data.archive import ImageSet
+from stylex.evaluation.extractors import Extractor, random_extractor
 from stylex.evaluation.found import Found
 from stylex.evaluation.options import Inputs, Options
 from stylex.metrics.interval import mean_interval
@@ -90,6 +91,12 @@ class Sheet:
             source = self.labels.index(str(sources.pop()))
             rows = rows[predicted(self.base[rows], source, self.output)]
         return self.labels[target], self.measured.s[torch.from_numpy(rows).to(self.measured.s.device)], rows
+
+    @cached_property
+    def outside(self) -> Extractor:
+        """What judges pictures without being the explained classifier: the extractor chosen, or random weights."""
+        chosen = self.inputs.extractor
+        return random_extractor(self.subject.device) if chosen.explained else chosen
 
     def tops(self, count: int) -> list[int]:
         """How many attributes are moved together, where there are so many."""

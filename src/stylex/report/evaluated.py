@@ -90,6 +90,12 @@ def _checks(evaluation: Evaluation) -> Iterator[Check]:
     for label in evaluation.labels:
         yield from _turned(known, label)
         yield from _photographs(known, label)
+    if (changed := known.get("preservation.perceptual")) and (chance := known.get("preservation.perceptual_random")):
+        yield Check(
+            "care" if (changed.low or changed.value) > chance.value else "good",
+            f"An attribute changes the look of the picture by {_number(changed.value)}, a random change of the same "
+            f"size by {_number(chance.value)}; the judge is {changed.by}.",
+        )
     claims = [a.claimed for a in evaluation.attributes if a.claimed is not None]
     if claims:
         yield Check(
@@ -180,6 +186,8 @@ def _facts(evaluation: Evaluation, position: int) -> Iterator[str]:
             f"alone turns {share(a.flips.value)} of the rebuilt pictures and {share(a.flips_photograph.value)} of the "
             f"photographs{beside}"
         )
+    if a.picture_change is not None and math.isfinite(a.picture_change.value):
+        yield f"changes a pixel by {_number(a.picture_change.value)} of 2 on average"
     if a.area is not None and math.isfinite(a.area.value):
         yield f"changes {share(a.area.value)} of the pixels"
     if a.recognised is not None:
