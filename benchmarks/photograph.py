@@ -29,7 +29,7 @@ from stylex.data.images import to_pictures
 from stylex.metrics.agreement import agreement
 from stylex.metrics.follows import follows
 from stylex.metrics.photograph import mean_change, on_photograph
-from stylex.metrics.reason import evidence, same_reason
+from stylex.metrics.reason import decisiveness, evidence, same_reason, smooth_gradients
 from stylex.models.snapshot import load_snapshot
 from stylex.search.decision import margin
 from stylex.search.directions import INDEPENDENT, RANDOM, independent
@@ -37,7 +37,6 @@ from stylex.search.encoding import Encoded, encode_set
 from stylex.search.subject import TrainedSubject
 
 BEST, IMAGES, RANDOM_MOVES = 3, 400, 32
-COPIES, ROUGHNESS = 8, 0.1
 
 
 def main() -> None:
@@ -153,18 +152,10 @@ def _of_all(subject: TrainedSubject, encoded: Encoded) -> dict[str, float]:
 
 
 def _gradients(classifier: Classifier, x: Tensor, logits: Tensor) -> Tensor:
-    """Gradient to the image of how much more the decision gets than the next best, mean over noisy copies."""
-    random = torch.Generator().manual_seed(0)
-    own = logits.argmax(dim=1)
-    total = torch.zeros_like(x)
-    for _ in range(COPIES):
-        rough = (x + ROUGHNESS * torch.randn(x.shape, generator=random)).detach().requires_grad_(True)
-        said = classifier.logits(rough)
-        taken = said.gather(1, own[:, None])[:, 0]
-        rival = said.scatter(1, own[:, None], -torch.inf).amax(dim=1)
-        (gradient,) = torch.autograd.grad((taken - rival).sum(), rough)
-        total += gradient / COPIES
-    return total
+    """Gradient to the image of how much more the decision gets than the next best."""
+    gradients = smooth_gradients(lambda rough: decisiveness(classifier.logits(rough), logits, "softmax"), x)
+    assert gradients is not None, "a classifier without gradient has no evidence maps"
+    return gradients
 
 
 def _exchanged(subject: TrainedSubject, s: Tensor) -> Tensor:

@@ -504,10 +504,11 @@ def evaluate(
         selection: how it then chooses attributes from the effects, as in ``find``.
         torgb: search the styles of the ToRGB layers too, and draw random coordinates from them.
         shift_range: where it searches itself, how far each coordinate is moved.
-        extractor: what images are compared with: ``classifier`` (its own features), a program's file such as
-            Inception, or ``timm:NAME``.
-        without: parts to leave out, with commas: reconstruction, realism, sufficiency, own, attack, significance,
-            sparsity, observer, stability.
+        extractor: what images are compared with: ``classifier`` (its own features), ``random`` (a network of fixed
+            random weights), a program's file such as Inception, or ``timm:NAME``. Changed pictures are never judged by
+            the classifier, but by ``random`` where nothing else is given.
+        without: parts to leave out, with commas: reconstruction, reason, follows, realism, sufficiency, photograph,
+            preservation, own, attack, significance, sparsity, observer, stability.
         seed: of everything random.
         classifier_spec: a JSON file that describes the classifier, as in ``train``.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:1``.

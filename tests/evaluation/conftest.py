@@ -75,14 +75,24 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> ImageSet:
     return open_images(path)
 
 
-@pytest.fixture(scope="session")
-def snapshot(images: ImageSet) -> Snapshot:
+def make_snapshot(images: ImageSet, map_resolutions: tuple[int, ...] = ()) -> Snapshot:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         generator = Generator(
-            GeneratorConfig(resolution=16, channels=1, widths=WIDTHS, z_dim=5, w_dim=7, c_dim=2, mapping_layers=2)
+            GeneratorConfig(
+                resolution=16,
+                channels=1,
+                widths=WIDTHS,
+                z_dim=5,
+                w_dim=7,
+                c_dim=2,
+                mapping_layers=2,
+                map_resolutions=map_resolutions,
+            )
         )
-        encoder = Encoder(EncoderConfig(resolution=16, channels=1, widths=WIDTHS, w_dim=7))
+        encoder = Encoder(
+            EncoderConfig(resolution=16, channels=1, widths=WIDTHS, w_dim=7, map_resolutions=map_resolutions)
+        )
         discriminator = Discriminator(
             DiscriminatorConfig(resolution=16, channels=1, widths=WIDTHS, c_dim=2, mapping_layers=2)
         )
@@ -91,7 +101,9 @@ def snapshot(images: ImageSet) -> Snapshot:
     x = images.batch(np.arange(len(images)))
     classifier = make_classifier()
     w = 3 * encoder(x)
-    s = generator.synthesis.styles(w, generator.condition(classifier.probabilities(classifier.logits(x))))
+    s = generator.synthesis.styles(
+        w, generator.condition(classifier.probabilities(classifier.logits(x))), encoder.maps(x)
+    )
     return Snapshot(
         generator=generator,
         encoder=encoder,
@@ -108,6 +120,16 @@ def snapshot(images: ImageSet) -> Snapshot:
         path=Path("snapshot"),
         sha256="0",
     )
+
+
+@pytest.fixture(scope="session")
+def snapshot(images: ImageSet) -> Snapshot:
+    return make_snapshot(images)
+
+
+@pytest.fixture(scope="session")
+def mapped(images: ImageSet) -> Snapshot:
+    return make_snapshot(images, (8,))
 
 
 @pytest.fixture(scope="session")

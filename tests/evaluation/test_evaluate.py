@@ -10,6 +10,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from stylex.classifiers import Classifier
 from stylex.core.errors import EvaluationError
@@ -21,6 +22,7 @@ from stylex.evaluation.evaluate import MEASURES, evaluate_subject
 from stylex.evaluation.extractors import extractor_for
 from stylex.evaluation.found import Found, find
 from stylex.evaluation.options import PARTS, Inputs, Options
+from stylex.evaluation.sheet import Sheet
 from stylex.evaluation.subject import comparable, random_coordinates, steered_alike, subject_of
 from stylex.models.snapshot import Snapshot
 from stylex.search.config import SearchConfig
@@ -67,7 +69,8 @@ def evaluation(images: ImageSet, subject: TrainedSubject) -> Evaluation:
 
 def test_every_part_is_measured(evaluation: Evaluation) -> None:
     assert list(MEASURES) == list(PARTS)
-    assert [part for part, _ in evaluation.parts()] == [*PARTS, "cost"]
+    assert [part for part, _ in evaluation.parts()] == [*(part for part in PARTS if part != "follows"), "cost"]
+    assert any("no maps to swap" in note for note in evaluation.notes)
     assert (evaluation.searched, evaluation.measured) == (8, 16)
     assert len({m.name for m in evaluation.measures}) == len(evaluation.measures)
     for m in evaluation.measures:
@@ -75,6 +78,10 @@ def test_every_part_is_measured(evaluation: Evaluation) -> None:
             assert m.low <= m.high
     assert all(a.effect is not None and a.area is not None and a.q is not None for a in evaluation.attributes)
     assert all(m.by for m in evaluation.measures if m.part == "realism")
+    judges = {m.by for m in evaluation.measures if m.part == "realism" and "changed" in m.what}
+    assert [by is not None and "random weights" in by for by in judges] == [True]
+    assert {"frechet_changed", "frechet_unchanged", "kid_changed_random"} <= {m.what for m in evaluation.measures}
+    assert any("too few of them" in note for note in evaluation.notes)
     assert evaluation["cost.classifier_calls"] > evaluation["cost.classifier_calls_of_search"] > 0
 
 
@@ -142,7 +149,7 @@ def test_nothing_found_is_a_result(subject: TrainedSubject, images: ImageSet) ->
     nothing = find(subject, images.split("test"), [1], OPTIONS)
     nothing = replace(nothing, rankings={1: ()}, shown=())
     found = measure(subject, images, found=nothing)
-    assert [part for part, _ in found.parts()] == ["reconstruction", "realism", "cost"]
+    assert [part for part, _ in found.parts()] == ["reconstruction", "reason", "realism", "cost"]
     assert "Nothing was found" in found.notes[0]
 
 
@@ -150,9 +157,86 @@ def test_a_black_box_is_not_attacked_but_all_else_is_measured(
     halves: Judge, snapshot: Snapshot, images: ImageSet
 ) -> None:
     box = subject_of(snapshot, halves(gradient=False))
-    found = measure(box, images, options=replace(OPTIONS, without=frozenset(PARTS) - {"attack", "sufficiency"}))
+    found = measure(
+        box, images, options=replace(OPTIONS, without=frozenset(PARTS) - {"attack", "reason", "sufficiency"})
+    )
     assert [part for part, _ in found.parts()] == ["sufficiency", "cost"]
-    assert any("no gradient" in note for note in found.notes)
+    assert [note[:10] for note in found.notes if "no gradient" in note] == ["No reason:", "No attack:"]
+
+
+def test_where_there_are_maps_they_are_swapped(mapped: Snapshot, halves: Judge, images: ImageSet) -> None:
+    without = frozenset(PARTS) - {"follows"}
+    found = measure(subject_of(mapped, halves()), images, options=replace(OPTIONS, without=without))
+    assert {m.what for m in found.measures if m.part == "follows"} == {
+        "w", "w_own_maps", "w_chance", "maps", "maps_own_maps"
+    }  # fmt: skip
+    # Of two classes, a pair of different answers is answered as one or as the other.
+    pairs = 1 - found["follows.w_chance"]
+    assert found["follows.maps"] * pairs <= 1 - found["follows.w"] + 1e-6
+    assert all(m.low <= m.value <= m.high for m in found.measures if m.part == "follows" and m.low is not None)
+
+
+def test_a_change_on_a_photograph_rebuilt_to_the_last_pixel_is_the_change(
+    subject: TrainedSubject, images: ImageSet
+) -> None:
+    found = find(subject, images.split("test"), [0, 1], OPTIONS)
+    encoded = encode_set(subject, images.split("test"))
+    same = replace(encoded, x=encoded.x_rec, logits=encoded.logits_rec)
+    extractor = extractor_for("classifier", subject.classifier)
+    inputs = Inputs(held_out=images.split("test"), training=None, targets=[0, 1], extractor=extractor)
+    sheet = Sheet(subject, inputs, found, same, OPTIONS)
+    MEASURES["photograph"](sheet)
+    MEASURES["reason"](sheet)
+    known = {m.name: m.value for m in sheet.measures}
+    assert known["reason.same"] == pytest.approx(1, abs=1e-5)
+    laid = {name: value for name, value in known.items() if "photograph_top" in name}
+    assert laid
+    for name, value in laid.items():
+        assert value == known[name.replace("photograph_top", "rebuilt_top")]
+    for attribute in sheet.attributes:
+        assert attribute.flips == attribute.flips_photograph
+
+
+class ThreeWays(nn.Module):
+    """The halves' classifier with a third class that nothing moves."""
+
+    def __init__(self, two: nn.Module) -> None:
+        super().__init__()
+        self.two = two
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.cat([self.two(x), torch.full((len(x), 1), -9.0)], dim=1)
+
+
+def test_the_other_classes_are_measured_where_there_are_enough(
+    snapshot: Snapshot, halves: Judge, images: ImageSet
+) -> None:
+    two = halves()
+    spec = replace(two.spec, labels=("right", "left", "neither"))
+    assert isinstance(two.model, nn.Module)
+    subject = subject_of(snapshot, Classifier(ThreeWays(two.model), spec))
+    found = find(subject_of(snapshot, two), images.split("test"), [1], OPTIONS)
+    found = replace(found, shown=found.shown[:1])
+    three = Sheet(
+        subject,
+        Inputs(held_out=images, training=None, targets=[1], extractor=extractor_for("classifier", two)),
+        found,
+        encode_set(subject, images.split("test")),
+        OPTIONS,
+    )
+    MEASURES["preservation"](three)
+    known = {m.what: m for m in three.measures}
+    kinds = ("perceptual", "pixels", "other_logits")
+    assert set(known) == {*kinds, *(f"{kind}_random" for kind in kinds)}
+    _, s, rows = three.starts(1)
+    rise = subject.logits(apply_attributes(s, found.shown, subject.space)) - three.base[rows]
+    # One of the two others moves: beside their mean, each moves by half of that.
+    assert known["other_logits"].value == pytest.approx(np.abs(rise[:, 0]).mean() / 2, rel=1e-4)
+    assert known["perceptual"].by is not None
+    assert "random" in known["perceptual"].by
+    change = three.attributes[0].picture_change
+    assert change is not None
+    assert change.value == pytest.approx(known["pixels"].value, rel=1e-4)
 
 
 @pytest.mark.parametrize(

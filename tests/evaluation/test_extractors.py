@@ -43,6 +43,31 @@ def test_the_classifier_is_the_extractor_that_is_always_there(halves: Judge) -> 
     assert logits.extractor != one.name
 
 
+def test_random_weights_are_always_the_same_and_no_classifier(halves: Judge) -> None:
+    x = torch.rand(6, 1, 16, 16, generator=torch.Generator().manual_seed(0))
+    one, classifier = extractor_for("random", halves()), extractor_for("classifier", halves())
+    with torch.random.fork_rng():
+        torch.manual_seed(5)
+        again = extractor_for("random", halves())
+    assert (one.features(x).values == again.features(x).values).all()
+    assert not one.explained
+    assert classifier.explained
+    assert one.name != classifier.name
+
+
+def test_pictures_are_as_unlike_as_they_are_changed(halves: Judge, program: str) -> None:
+    x = torch.rand(6, 1, 16, 16, generator=torch.Generator().manual_seed(0)) - 0.5
+    little, much = x.clone(), x.clone()
+    little[:, :, 4:6] *= -1
+    much[:, :, 2:10] *= -1
+    for reference in ("random", "classifier", program):
+        extractor = extractor_for(reference, halves())
+        assert extractor.distance(x, x).abs().max() < 1e-6
+        torch.testing.assert_close(extractor.distance(x, much), extractor.distance(much, x))
+    seen = extractor_for("random", halves())
+    assert (seen.distance(x, little) < seen.distance(x, much)).all()
+
+
 def test_a_program_is_given_what_it_takes_and_asked_for_features(halves: Judge, program: str) -> None:
     x = torch.full((2, 1, 16, 16), -1.0)
     x[1, 0, :8] = 1

@@ -35,9 +35,18 @@ def measure(name: str, value: float, images: int = 40, **more: object) -> Measur
 def evaluation(**changes: float) -> Evaluation:
     values = {
         "reconstruction.agreement": 0.97,
+        "reason.same": 0.6,
+        "reason.same_other": 0.2,
+        "follows.w": 0.98,
+        "follows.w_chance": 0.5,
         "sufficiency.top1_to_boot": 0.2,
         "sufficiency.top10_to_boot": 0.9,
         "sufficiency.random10_equal_length_to_boot": 0.05,
+        "photograph.rebuilt_top10_to_boot": 0.9,
+        "photograph.photograph_top10_to_boot": 0.85,
+        "photograph.random_photograph_top10_to_boot": 0.04,
+        "preservation.perceptual": 0.2,
+        "preservation.perceptual_random": 0.3,
         "observer.accuracy_of_4": 0.95,
         "stability.matched": 0.8,
         "stability.p": 0.005,
@@ -66,7 +75,9 @@ NOTHING = AttributeRanking(attributes=(), strategy="attfind", images=0, explaine
 def test_good_numbers_are_good_news() -> None:
     checks = evaluated(evaluation(), NOTHING).checks
     assert {check.level for check in checks} == {"good"}
-    (towards,) = [check.text for check in checks if check.text.startswith("Towards boot")]
+    towards, laid = [check.text for check in checks if check.text.startswith("Towards boot")]
+    assert "on the photographs themselves turns 85% (80% to 90%) of 40, where it turns 90%" in laid
+    assert "turn 4% of the photographs" in laid
     assert "the best 10 attributes together turn 90% (85% to 95%) of 40 images" in towards
     assert "turn 5%" in towards
 
@@ -77,6 +88,13 @@ def test_good_numbers_are_good_news() -> None:
         ({"reconstruction__agreement": 0.8}, "warning", "same answer"),
         ({"sufficiency__top10_to_boot": 0.08}, "warning", "Towards boot"),
         ({"sufficiency__top10_to_boot": 0.3}, "care", "Towards boot"),
+        ({"photograph__photograph_top10_to_boot": 0.3}, "care", "on the photographs themselves"),
+        ({"photograph__random_photograph_top10_to_boot": 0.6}, "warning", "turn 60% of the photographs"),
+        ({"reason__same": 0.35}, "care", "What the classifier looks at"),
+        ({"reason__same": 0.22}, "warning", "What the classifier looks at"),
+        ({"follows__w": 0.8}, "care", "another image's fine structure"),
+        ({"follows__w": 0.52}, "warning", "another image's fine structure"),
+        ({"preservation__perceptual": 0.4}, "care", "An attribute changes the look"),
         ({"observer__accuracy_of_4": 0.3}, "care", "named the right one of 4"),
         ({"stability__p": 0.4}, "warning", "chance alone explains"),
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from pathlib import Path
 
@@ -49,6 +50,19 @@ def test_what_is_written_is_read(evaluation: Evaluation, tmp_path: Path) -> None
     with pytest.raises(KeyError):
         read["reconstruction.nothing"]
     assert [part for part, _ in read.parts()] == ["reconstruction", "sufficiency", "realism"]
+
+
+def test_a_file_of_before_the_photographs_were_measured_still_opens(evaluation: Evaluation, tmp_path: Path) -> None:
+    row = evaluation.to_json()
+    for attribute in row["attributes"]:
+        for later in ("flips", "flips_photograph", "random_flips_photograph", "picture_change"):
+            del attribute[later]
+    (tmp_path / "e.json").write_text(json.dumps(row))
+    assert read_evaluation(tmp_path / "e.json").to_json() == evaluation.to_json()
+    del row["attributes"][0]["effect"]
+    (tmp_path / "e.json").write_text(json.dumps(row))
+    with pytest.raises(StoreError, match="damaged"):
+        read_evaluation(tmp_path / "e.json")
 
 
 def test_it_lies_in_the_explanation_folder_until_that_is_replaced(

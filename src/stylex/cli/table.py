@@ -77,6 +77,8 @@ def facts(a: MeasuredAttribute) -> Iterator[str]:
     yield f"logits to {a.target_label}"
     if a.q is not None and a.random_effect is not None:
         yield f"random {a.random_effect:+.2f}, q {a.q:.2g}" + ("" if a.claimed else ", not claimed")
+    if a.flips is not None and a.flips_photograph is not None:
+        yield f"turns {100 * a.flips.value:.0f}%, photographs {100 * a.flips_photograph.value:.0f}%"
     if a.area is not None:
         yield f"on {100 * a.area.value:.0f}% of the pixels"
     if a.recognised is not None:

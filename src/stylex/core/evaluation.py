@@ -49,7 +49,9 @@ class About:
             return f"{self.part}.{self.kind}{towards}"
         if self.target is None:
             return f"{self.part}.{self.kind}_of_{self.top}"
-        many = f"top{self.top}" if self.kind == "attributes" else f"{self.kind}{self.top}_equal_length"
+        if self.kind == "attributes":
+            return f"{self.part}.top{self.top}{towards}"
+        many = f"random{self.top}_equal_length" if self.kind == "random" else f"{self.kind}_top{self.top}"
         return f"{self.part}.{many}{towards}"
 
     @classmethod
@@ -70,6 +72,7 @@ _NAMES = (
     ("random", r"random(?P<top>\d+)_equal_length_to_(?P<target>.+)"),
     ("", r"(?P<kind>(?:attributes|pixels)_(?:turn|survive|kept))_to_(?P<target>.+)"),
     ("", r"(?P<kind>accuracy|coherence)_of_(?P<top>\d+)"),
+    ("", r"(?P<kind>(?:random_)?(?:rebuilt|photograph))_top(?P<top>\d+)_to_(?P<target>.+)"),
 )
 """Kinds (in the name itself where empty) and names of measures of one class, or of so many attributes."""
 
@@ -124,6 +127,10 @@ class MeasuredAttribute:
         p: of doing no more than a random coordinate moved equally far does.
         q: the same with the false discovery rate controlled over all attributes tested.
         claimed: whether it is said to drive the classifier: q small enough, and a change worth a word.
+        flips: share of the images of another class that it alone turns, rebuilt.
+        flips_photograph: the same when its change of the rebuilt picture is laid on the photograph.
+        random_flips_photograph: the same of random directions moved equally far.
+        picture_change: mean absolute change of the pixels of those rebuilt pictures, in the unit of [-1, 1].
         area: fraction of the pixels that hold 90% of the squared difference: small is local.
         recognised: how often the machine observer knew it on images it had not seen.
         coherent: how often the observer kept its change apart from another attribute's on the same image (chance 0.5).
@@ -140,6 +147,10 @@ class MeasuredAttribute:
     p: float | None = None
     q: float | None = None
     claimed: bool | None = None
+    flips: Interval | None = None
+    flips_photograph: Interval | None = None
+    random_flips_photograph: float | None = None
+    picture_change: Interval | None = None
     area: Interval | None = None
     recognised: float | None = None
     coherent: float | None = None
@@ -283,10 +294,19 @@ def _measure(row: Mapping[str, Any]) -> Measure:
 
 
 def _attribute(row: Mapping[str, Any]) -> MeasuredAttribute:
-    known = {key: row[key] for key in MeasuredAttribute.__dataclass_fields__}
-    for key in ("effect", "area"):
-        if known[key] is not None:
-            known[key] = Interval(**{end: _number(known[key][end]) for end in ("value", "low", "high")})
-    for key in ("random_effect", "change", "p", "q", "recognised", "coherent", "similarity", "shift_range"):
-        known[key] = None if known[key] is None else float(known[key])
+    # Files of before know less of an attribute.
+    known = {key: row[key] for key in MeasuredAttribute.__dataclass_fields__ if key in row or key not in _LATER}
+    for key, value in known.items():
+        if value is not None and key in _INTERVALS:
+            known[key] = Interval(**{end: _number(value[end]) for end in ("value", "low", "high")})
+        elif value is not None and key in _NUMBERS:
+            known[key] = float(value)
     return MeasuredAttribute(**known)
+
+
+_INTERVALS = frozenset({"effect", "flips", "flips_photograph", "picture_change", "area"})
+_NUMBERS = frozenset(
+    {"shift_range", "random_effect", "change", "p", "q", "recognised", "coherent", "similarity"}
+    | {"random_flips_photograph"}
+)
+_LATER = frozenset({"flips", "flips_photograph", "random_flips_photograph", "picture_change"})

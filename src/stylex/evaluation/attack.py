@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-import numpy as np
 import torch
 from jaxtyping import Float, Float32, Int
 from numpy import ndarray
@@ -93,7 +92,7 @@ def measure(sheet: Sheet) -> None:
         except EvaluationError as error:
             sheet.notes.append(f"No attack: {error}.")
             return
-        after = _said(sheet, attacked)
+        after = sheet.said(attacked)
         start, redrawn_start = (
             margin(x, target, sheet.output) for x in (sheet.base[rows], _again(sheet, before, condition))
         )
@@ -131,14 +130,9 @@ def _height(sheet: Sheet, x: Float[Tensor, "n c h w"], *, target: int) -> Float[
     return logits[:, target] - others.amax(dim=1)
 
 
-@torch.inference_mode()
-def _said(sheet: Sheet, x: Float[Tensor, "n c h w"]) -> Float32[ndarray, "n k"]:
-    return np.asarray(torch.cat([sheet.subject.classifier.logits(part) for part in x.split(64)]).cpu().numpy())
-
-
 def _again(sheet: Sheet, x: Float[Tensor, "n c h w"], condition: Float[Tensor, "n k"]) -> Float32[ndarray, "n k"]:
     """What the classifier says of images that were encoded and drawn again."""
-    return _said(sheet, redrawn(sheet.subject.snapshot, x, condition))
+    return sheet.said(redrawn(sheet.subject.snapshot, x, condition))
 
 
 def _ratio(part: Float[ndarray, " n"], whole: Float[ndarray, " n"], rows: Int[ndarray, " n"]) -> float:

@@ -14,9 +14,13 @@ from stylex.core.progress import Alarm, Done, Started, Step
 from stylex.data.archive import ImageSet
 from stylex.evaluation import (
     attack,
+    follows,
     observer,
     own,
+    photograph,
+    preservation,
     realism,
+    reason,
     reconstruction,
     significance,
     sparsity,
@@ -36,8 +40,12 @@ TASK = "evaluate"
 
 MEASURES: Mapping[str, Callable[[Sheet], None]] = {
     "reconstruction": reconstruction.measure,
+    "reason": reason.measure,
+    "follows": follows.measure,
     "realism": realism.measure,
     "sufficiency": sufficiency.measure,
+    "photograph": photograph.measure,
+    "preservation": preservation.measure,
     "own": own.measure,
     "attack": attack.measure,
     "significance": significance.measure,
@@ -47,7 +55,7 @@ MEASURES: Mapping[str, Callable[[Sheet], None]] = {
 }
 """How each of ``PARTS`` is measured; none needs another."""
 
-_WITHOUT_ATTRIBUTES = frozenset({"reconstruction", "realism"})
+_WITHOUT_ATTRIBUTES = frozenset({"reconstruction", "reason", "follows", "realism"})
 """What is measured also where nothing was found."""
 
 _MOST_TARGETS = 10

@@ -3,6 +3,7 @@
 - ``classifier``: the explained classifier's own deepest features, nothing to download;
 - a program in a file (TorchScript, or ``.pt2`` of torch.export) that answers with features: Inception as published
   for the Frechet distance is such a file;
+- ``random``: convolutions with fixed random weights, which know nothing of any classifier and are always there;
 - ``timm:NAME``: a network of the timm package, where it is installed with its weights;
 - ``package.module:callable`` or a classifier's folder: any other classifier that ``stylex`` opens, by its features.
 """
@@ -13,7 +14,7 @@ import hashlib
 import inspect
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -24,13 +25,16 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from stylex.classifiers import Classifier, ClassifierSpec, fingerprint, load_classifier
+from stylex.classifiers import Classifier, ClassifierSpec, fingerprint, load_classifier, perceptual_distance
 from stylex.classifiers.classifier import unwrap
 from stylex.classifiers.programs import load_exported, load_torchscript
 from stylex.core.errors import ClassifierError, EvaluationError, first_line
 from stylex.metrics.features import Features
 
 _BATCH = 64
+_RANDOM_SEED, _RANDOM_WIDTHS = 0, (16, 32, 32, 32)
+_RANDOM_SCALE = 4.0
+"""Makes the random network's features of photographs about 1, which the kernel of KID is made for."""
 _IMAGENET_MEAN, _IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
@@ -41,10 +45,14 @@ class Extractor:
     Attributes:
         name: says what it is, down to its weights.
         run: images in [-1, 1] to features.
+        maps: images to feature maps, where it shows them.
+        explained: it is the classifier under explanation.
     """
 
     name: str
     run: Callable[[Float[Tensor, "n c h w"]], Float[Tensor, "n d"]]
+    maps: Callable[[Float[Tensor, "n c h w"]], list[Float[Tensor, "n f h w"]]] | None = None
+    explained: bool = False
 
     @torch.inference_mode()
     def features(self, x: Float[Tensor, "n c h w"]) -> Features:
@@ -58,12 +66,23 @@ class Extractor:
             raise EvaluationError(f"the extractor {self.name} gives features that are not finite; use another one")
         return Features(values=rows, extractor=self.name)
 
+    @torch.inference_mode()
+    def distance(self, a: Float[Tensor, "n c h w"], b: Float[Tensor, "n c h w"]) -> Float[Tensor, " n"]:
+        """How unlike two images look, one number a pair: over its maps, or its features where it shows no maps."""
+
+        def seen(x: Tensor) -> list[Tensor]:
+            maps = [] if self.maps is None else self.maps(x)
+            return maps or [self.run(x)[:, :, None, None]]
+
+        pairs = zip(a.split(_BATCH), b.split(_BATCH), strict=True)
+        return torch.cat([perceptual_distance(seen(x), seen(y)) for x, y in pairs])
+
 
 def extractor_for(reference: str, explained: Classifier, device: str | torch.device = "cpu") -> Extractor:
     """The extractor that a reference means.
 
     Args:
-        reference: ``classifier``, a program's file, ``timm:NAME``, or a reference to another classifier.
+        reference: ``classifier``, ``random``, a program's file, ``timm:NAME``, or a reference to another classifier.
         explained: the classifier under explanation.
         device: where to run it.
 
@@ -71,7 +90,11 @@ def extractor_for(reference: str, explained: Classifier, device: str | torch.dev
         EvaluationError: there is no such extractor, or it cannot be used.
     """
     if reference == "classifier":
-        return _by_features(explained, f"the explained classifier ({fingerprint(explained)[:8]})")
+        return replace(
+            _by_features(explained, f"the explained classifier ({fingerprint(explained)[:8]})"), explained=True
+        )
+    if reference == "random":
+        return random_extractor(device)
     if reference.startswith("timm:"):
         return _by_features(_timm(reference[5:]).to(device), reference)
     path = Path(reference)
@@ -81,7 +104,7 @@ def extractor_for(reference: str, explained: Classifier, device: str | torch.dev
         other = load_classifier(reference).to(device)
     except ClassifierError as error:
         raise EvaluationError(
-            f"no extractor {reference!r} ({error}); give classifier, timm:NAME, or a program's file"
+            f"no extractor {reference!r} ({error}); give classifier, random, timm:NAME, or a program's file"
         ) from None
     return _by_features(other, f"{path.name if path.exists() else reference} ({fingerprint(other)[:8]})")
 
@@ -93,7 +116,40 @@ def _by_features(classifier: Classifier, name: str) -> Extractor:
         logits, maps = classifier.logits_and_features(_coloured(x, classifier.spec.channels))
         return maps[-1].mean(dim=(2, 3)) if maps else logits
 
-    return Extractor(name=name, run=run)
+    def maps(x: Tensor) -> list[Tensor]:
+        return classifier.features(_coloured(x, classifier.spec.channels))
+
+    return Extractor(name=name, run=run, maps=maps)
+
+
+def random_extractor(device: str | torch.device = "cpu") -> Extractor:
+    """Four convolutions with random weights, always the same ones: nothing to train, and no classifier in it.
+
+    Features are each channel's mean and deviation over the positions of the deepest map.
+
+    Source: Naeem et al. 2020 (random networks tell sets of images apart where nothing was trained on their kind);
+        Zhang et al. 2018 (and pairs of images, less well than trained ones).
+    """
+    random = np.random.default_rng(_RANDOM_SEED)
+    shapes = [(after, before, 3, 3) for before, after in zip((3, *_RANDOM_WIDTHS), _RANDOM_WIDTHS, strict=False)]
+    weights = [
+        torch.from_numpy(random.standard_normal(shape) * (2 / np.prod(shape[1:])) ** 0.5).float().to(device)
+        for shape in shapes
+    ]
+
+    def maps(x: Tensor) -> list[Tensor]:
+        out, x = [], _coloured(x, 3)
+        for weight in weights:
+            x = F.leaky_relu(F.conv2d(x, weight, padding=1), 0.2)
+            x = F.avg_pool2d(x, 2) if x.shape[-1] > 1 else x
+            out.append(x)
+        return out
+
+    def run(x: Tensor) -> Tensor:
+        deepest = maps(x)[-1].flatten(2)
+        return _RANDOM_SCALE * torch.cat([deepest.mean(dim=2), deepest.std(dim=2, correction=0)], dim=1)
+
+    return Extractor(name=f"a network of random weights (seed {_RANDOM_SEED})", run=run, maps=maps)
 
 
 def _timm(name: str) -> Classifier:

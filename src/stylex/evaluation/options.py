@@ -14,8 +14,12 @@ from stylex.search.subject import TrainedSubject
 
 PARTS: Mapping[str, str] = {
     "reconstruction": "does the generator keep what the classifier sees",
-    "realism": "are reconstructions and samples like real images",
+    "reason": "does it decide on the rebuilt picture for the reason that it has on the photograph",
+    "follows": "does the answer go with w or with the maps, when the maps are another image's (needs maps)",
+    "realism": "are reconstructions, samples and pictures changed by the attributes like real images",
     "sufficiency": "how many images do the attributes turn, beside random coordinates",
+    "photograph": "do the attributes turn the photographs too, as they turn the rebuilt pictures",
+    "preservation": "what of the picture and of the other classes does an attribute leave alone",
     "own": "how many images do attributes turn that are chosen for each image",
     "attack": "do the changes survive being encoded again, beside a pixel attack of equal size",
     "significance": "does each attribute do more than a random coordinate moved equally far",

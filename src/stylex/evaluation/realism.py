@@ -1,17 +1,21 @@
-"""Are reconstructions and samples like real images?"""
+"""Are reconstructions, samples and changed pictures like real images?"""
 
 from __future__ import annotations
 
 import numpy as np
 import torch
 
+from stylex.data.archive import ImageSet
 from stylex.evaluation.options import FEWEST_IMAGES
 from stylex.evaluation.sheet import Sheet
+from stylex.evaluation.subject import random_moves_alike
 from stylex.metrics.frechet import frechet_distance
 from stylex.metrics.kid import kernel_distance
 from stylex.metrics.manifold import precision_recall
 from stylex.models.latents import normal_latents
-from stylex.search.encoding import encode_set
+from stylex.search.decision import predicted
+from stylex.search.encoding import Encoded, encode_set
+from stylex.search.shifts import apply_attributes
 
 
 def measure(sheet: Sheet) -> None:
@@ -65,3 +69,37 @@ def measure(sheet: Sheet) -> None:
             )
         if name == "real" and distance.warning:
             sheet.alarms.append(f"{distance.warning[0].upper()}{distance.warning[1:]}.")
+    _changed(sheet, e, others)
+
+
+def _changed(sheet: Sheet, e: Encoded, others: ImageSet) -> None:
+    """Pictures turned by one attribute each, to which another class belongs, beside random directions moved as far.
+
+    The reference are other images than those turned, so that no picture is beside its own original; what looks at them
+    is not the explained classifier, which the attributes were chosen to move.
+    """
+    s, base, random = e.s.clone(), e.logits_rec.cpu().numpy(), np.random.default_rng([sheet.options.seed, 7])
+    attributes = [a for ranking in sheet.found.rankings.values() for a in ranking]
+    turned = np.zeros(len(s), dtype=np.bool_)
+    for i in range(len(s)):
+        own = [a for a in attributes if not predicted(base[i], a.target, sheet.output)]
+        if own:
+            s[i : i + 1] = apply_attributes(s[i : i + 1], [own[i % len(own)]], sheet.subject.space)
+            turned[i] = True
+    if turned.sum() < FEWEST_IMAGES:
+        return
+    rows = torch.from_numpy(np.flatnonzero(turned)).to(s.device)
+    instrument = sheet.outside
+    reference = instrument.features(others.batch(np.arange(len(others))).to(e.x))
+    beside = random_moves_alike(sheet.subject, e.s[rows], s[rows], random)
+    for name, x, note in (
+        ("changed", sheet.subject.draw(s[rows]), "each rebuilt picture turned by one attribute"),
+        ("unchanged", e.x_rec[rows], "the same pictures, not turned"),
+        ("changed_random", sheet.subject.draw(beside), "moved as far along random directions"),
+    ):
+        features = instrument.features(x)
+        for what, value in (
+            ("frechet", frechet_distance(reference, features).value),
+            ("kid", kernel_distance(reference, features).interval),
+        ):
+            sheet.add(f"realism.{what}_{name}", value, images=len(x), by=instrument.name, note=note)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cached_property, partial
+
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -11,9 +13,11 @@ from torch import Tensor
 
 from stylex.core.evaluation import About, Interval, Measure, MeasuredAttribute
 from stylex.data.archive import ImageSet
+from stylex.evaluation.extractors import Extractor, random_extractor
 from stylex.evaluation.found import Found
 from stylex.evaluation.options import Inputs, Options
 from stylex.metrics.interval import mean_interval
+from stylex.metrics.reason import decisiveness, smooth_gradients
 from stylex.search.decision import predicted
 from stylex.search.encoding import Encoded
 from stylex.search.shifts import apply_attributes
@@ -24,6 +28,8 @@ TOPS = (1, 3, 10)
 
 _REAL_IMAGES = 1000
 """Images of each set whose distances are measured, at most."""
+
+_AT_ONCE = 64
 
 _SIDE = 32
 """Pictures are compared between trainings, and shown to the observer, at this side at most."""
@@ -85,6 +91,50 @@ class Sheet:
             source = self.labels.index(str(sources.pop()))
             rows = rows[predicted(self.base[rows], source, self.output)]
         return self.labels[target], self.measured.s[torch.from_numpy(rows).to(self.measured.s.device)], rows
+
+    @cached_property
+    def outside(self) -> Extractor:
+        """What judges pictures without being the explained classifier: the extractor chosen, or random weights."""
+        chosen = self.inputs.extractor
+        return random_extractor(self.subject.device) if chosen.explained else chosen
+
+    def tops(self, count: int) -> list[int]:
+        """How many attributes are moved together, where there are so many."""
+        return sorted({top for top in TOPS if top <= count} | ({count} if count else set()))
+
+    def others(self) -> Int64[ndarray, " n"]:
+        """For each measured image another one, drawn at random."""
+        order = np.random.default_rng([self.options.seed, 4]).permutation(len(self.measured.ids))
+        others = np.empty_like(order)
+        others[order] = np.roll(order, 1)
+        return others
+
+    @torch.inference_mode()
+    def said(self, x: Float[Tensor, "n c h w"]) -> Float32[ndarray, "n k"]:
+        """The classifier's logits of pictures."""
+        return np.asarray(torch.cat([self.subject.classifier.logits(part) for part in x.split(_AT_ONCE)]).cpu().numpy())
+
+    def gradients(self, x: Float[Tensor, "n c h w"], decided: Float[Tensor, "n k"]) -> Tensor | None:
+        """Where, and which way, each picture would have to change for the decision that was made of it to be clearer.
+
+        Args:
+            x: the pictures.
+            decided: logits that made the decision.
+
+        Returns:
+            Smoothed gradients of the decision's margin, as large as the pictures; None where there are none.
+        """
+
+        def height(logits: Float[Tensor, "m k"], rough: Float[Tensor, "m c h w"]) -> Float[Tensor, " m"]:
+            return decisiveness(self.subject.classifier.logits(rough), logits, self.output)
+
+        rows = []
+        for part, logits in zip(x.split(_AT_ONCE), decided.split(_AT_ONCE), strict=True):
+            gradient = smooth_gradients(partial(height, logits), part, seed=self.options.seed)
+            if gradient is None:
+                return None
+            rows.append(gradient)
+        return torch.cat(rows)
 
     def before(self) -> Float32[ndarray, "n c h w"]:
         """Every measured image's reconstruction, kept small."""

@@ -18,7 +18,7 @@ from stylex.core.attribute import Attribute
 from stylex.core.errors import SearchError
 from stylex.core.stylespace import StyleSpace
 from stylex.models.snapshot import Snapshot
-from stylex.search.controls import length_of
+from stylex.search.controls import length_of, random_direction
 from stylex.search.methods import METHODS, method_of
 from stylex.search.shifts import apply_attributes, statistics_of
 from stylex.search.subject import TrainedSubject
@@ -117,6 +117,21 @@ def random_coordinates(
     moved = s.clone()
     moved[torch.arange(len(s), device=s.device), columns] += signs * length * std[columns]
     return moved
+
+
+def random_moves_alike(
+    subject: TrainedSubject,
+    s: Float[Tensor, "n s_dim"],
+    moved: Float[Tensor, "n s_dim"],
+    random: np.random.Generator,
+) -> Float[Tensor, "n s_dim"]:
+    """Move every image as far as another move does, along a random direction of its own.
+
+    A direction mixes all the coordinates that were searched. As far: by the same Euclidean length in standard
+    deviations.
+    """
+    length = length_of(subject.space, moved - s)[:, None]
+    return s + length * torch.from_numpy(random_direction(subject.space, subject.indices, random, len(s))).to(s)
 
 
 def random_attributes(

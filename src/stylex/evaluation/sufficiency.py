@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from stylex.core.evaluation import About
-from stylex.evaluation.sheet import TOPS, Sheet
+from stylex.evaluation.sheet import Sheet
 from stylex.search.counterfactual import random_control
 from stylex.search.decision import predicted
 from stylex.search.shifts import apply_attributes
@@ -16,7 +16,7 @@ def measure(sheet: Sheet) -> None:
         if len(s) == 0:
             sheet.notes.append(f"Every measured image is {label!r} already, so none can be turned to it.")
             continue
-        for top in _tops(len(ranking)):
+        for top in sheet.tops(len(ranking)):
             logits = sheet.subject.logits(apply_attributes(s, ranking[:top], sheet.subject.space))
             flips = sheet.mean(predicted(logits, target, sheet.output))
             sheet.add(About("sufficiency", "attributes", target=label, top=top), flips, images=len(s))
@@ -30,7 +30,3 @@ def measure(sheet: Sheet) -> None:
             note=f"random directions moved as far, {len(control.fractions)} of them: standard deviation "
             f"{control.fractions.std():.2f}",
         )
-
-
-def _tops(count: int) -> list[int]:
-    return sorted({top for top in TOPS if top <= count} | ({count} if count else set()))

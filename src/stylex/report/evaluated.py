@@ -13,6 +13,9 @@ from stylex.report.words import Check, name_of, percent, technical
 
 _TOLD_APART = 0.8
 _HALF = 0.5
+_FOLLOWS = 0.95
+_CARRIED = 0.8
+_TIMES = 2
 
 
 @dataclass(frozen=True)
@@ -71,8 +74,28 @@ def _checks(evaluation: Evaluation) -> Iterator[Check]:
             f"The reconstruction gets the same answer as the photograph for {_about(agreement)} of {agreement.images} "
             "photographs that were never trained on.",
         )
+    if (same := known.get("reason.same")) and (other := known.get("reason.same_other")):
+        unlike = (same.low or 0) > (other.high or 0)
+        yield Check(
+            "good" if unlike and same.value >= _TIMES * other.value else "care" if unlike else "warning",
+            f"What the classifier looks at is alike on photograph and rebuilt picture by {_number(same.value)} "
+            f"(1: the same); with another image's rebuilt picture by {_number(other.value)}.",
+        )
+    if (own := known.get("follows.w")) and (chance := known.get("follows.w_chance")):
+        yield Check(
+            "good" if own.value >= _FOLLOWS else "care" if (own.low or 0) > (chance.high or 0) else "warning",
+            f"With another image's fine structure, {_about(own)} of the rebuilt pictures keep their answer; "
+            f"{share(chance.value)} would by chance.",
+        )
     for label in evaluation.labels:
         yield from _turned(known, label)
+        yield from _photographs(known, label)
+    if (changed := known.get("preservation.perceptual")) and (chance := known.get("preservation.perceptual_random")):
+        yield Check(
+            "care" if (changed.low or changed.value) > chance.value else "good",
+            f"An attribute changes the look of the picture by {_number(changed.value)}, a random change of the same "
+            f"size by {_number(chance.value)}; the judge is {changed.by}.",
+        )
     claims = [a.claimed for a in evaluation.attributes if a.claimed is not None]
     if claims:
         yield Check(
@@ -114,6 +137,23 @@ def _turned(known: dict[str, Measure], label: str) -> Iterator[Check]:
     )
 
 
+def _photographs(known: dict[str, Measure], label: str) -> Iterator[Check]:
+    of_it = [m for m in known.values() if m.part == "photograph" and m.target == label]
+    most = max((m.top or 0 for m in of_it), default=0)
+    told = {m.kind: m for m in of_it if m.top == most}
+    if {"rebuilt", "photograph", "random_photograph"} - told.keys():
+        return
+    rebuilt, laid, chance = told["rebuilt"], told["photograph"], told["random_photograph"].value
+    carried = laid.value >= _CARRIED * rebuilt.value and laid.value >= _HALF
+    hardly = chance >= _HALF * laid.value
+    yield Check(
+        "warning" if hardly else "good" if carried else "care",
+        f"Towards {label}, the same change laid on the photographs themselves turns {_about(laid)} of {laid.images}, "
+        f"where it turns {share(rebuilt.value)} of their rebuilt pictures; random changes of the same size turn "
+        f"{share(chance)} of the photographs.",
+    )
+
+
 def _about(measure: Measure) -> str:
     if measure.low is None or measure.high is None or not math.isfinite(measure.low + measure.high):
         return percent(measure.value)
@@ -139,6 +179,15 @@ def _facts(evaluation: Evaluation, position: int) -> Iterator[str]:
         yield f"moves the score of {a.target_label} by {_number(a.effect.value)}{beside}"
     if a.q is not None:
         yield ("claimed" if a.claimed else "not claimed") + f" (q = {a.q:.2g})"
+    if a.flips is not None and a.flips_photograph is not None and math.isfinite(a.flips.value):
+        chance = a.random_flips_photograph
+        beside = "" if chance is None else f", random changes of equal size {share(chance)}"
+        yield (
+            f"alone turns {share(a.flips.value)} of the rebuilt pictures and {share(a.flips_photograph.value)} of the "
+            f"photographs{beside}"
+        )
+    if a.picture_change is not None and math.isfinite(a.picture_change.value):
+        yield f"changes a pixel by {_number(a.picture_change.value)} of 2 on average"
     if a.area is not None and math.isfinite(a.area.value):
         yield f"changes {percent(a.area.value)} of the pixels"
     if a.recognised is not None:
