@@ -7,9 +7,10 @@ import json
 import os
 import resource
 import shutil
+import time
 import zipfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ import stylex
 from stylex.cli import main
 from stylex.cli.parser import parse
 from stylex.core.errors import StylexError
+from stylex.core.lock import sole_writer
 from stylex.store.folder import read_explanation
 
 # The classifiers under explanation, as a person would write them.
@@ -656,6 +658,77 @@ def test_a_place_that_cannot_be_written_is_told(world: World, capsys: pytest.Cap
         capsys.readouterr()
     arguments = [*WRITING[verb](world), "--out", "/proc/stylex/new.zip"]  # nobody may make a folder there
     assert "cannot write" in refusal(world, arguments, capsys)
+
+
+@pytest.mark.parametrize("verb", WRITING)
+def test_of_two_processes_that_write_into_one_place_the_second_is_told(
+    world: World, capsys: pytest.CaptureFixture[str], verb: str
+) -> None:
+    if verb in ("report", "evaluate"):
+        assert main(world.find("-q", data="even.zip", out="explained")) == 0
+        capsys.readouterr()
+    arguments = WRITING[verb](world)
+    place = arguments[1] if verb == "report" else arguments[arguments.index("--out") + 1]
+    with written_elsewhere(place) as process:
+        assert f"{place} is being written by `stylex find` (process {process}, since 2" in refusal(
+            world, arguments, capsys
+        )
+    if verb == "evaluate":
+        assert main([*arguments, "-q"]) == 0  # the other was killed, and left its lock
+        capsys.readouterr()
+        arguments += ["--explanation", world / "explained", "--overwrite"]
+        with written_elsewhere(world / "explained"):
+            assert "explained is being written by" in refusal(world, arguments, capsys)
+    assert main([*arguments, "-q"]) == 0
+    assert list(world.root.rglob(".*")) == []
+
+
+def test_two_trainings_that_begin_together_are_one(world: World) -> None:
+    def train() -> None:
+        os._exit(main(world.train("-q")))
+
+    with in_another_process(train) as one, in_another_process(train) as other:
+        codes = sorted(os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) for process in (one, other))
+    assert codes == [0, 2]
+    rows = [json.loads(line)["nimg"] for line in (world.root / "new" / "stats.jsonl").read_text().splitlines()]
+    assert rows == [16, 16, 32, 32]  # a report of the training and one of held-out images, each once
+    assert main(world.train("-q", out="alone")) == 0
+    ours, alone = (torch.load(world.root / name / "state.pt", weights_only=True) for name in ("new", "alone"))
+    assert all(torch.equal(ours["parts"]["encoder"][key], value) for key, value in alone["parts"]["encoder"].items())
+
+
+@contextmanager
+def in_another_process(work: Callable[[], object]) -> Iterator[int]:
+    """Work in a copy of this process, which is killed in the end."""
+    process = os.fork()
+    if process == 0:
+        try:
+            work()
+        finally:
+            os._exit(9)
+    try:
+        yield process
+    finally:
+        with suppress(ProcessLookupError, ChildProcessError):
+            os.kill(process, 9)
+            os.waitpid(process, 0)
+
+
+@contextmanager
+def written_elsewhere(place: str) -> Iterator[int]:
+    """Another process writes there."""
+    came, begun = os.pipe()
+
+    def write() -> None:
+        with sole_writer(Path(place), verb="find"):
+            os.write(begun, b".")
+            time.sleep(60)
+
+    with in_another_process(write) as process:
+        os.read(came, 1)
+        yield process
+    os.close(came)
+    os.close(begun)
 
 
 @pytest.mark.parametrize("verb", ["classifier", "find", "explain", "evaluate"])

@@ -10,7 +10,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from stylex.core.errors import ConfigError, DataError, EvaluationError, SearchError
+from stylex.core.errors import (
+    ClassifierError,
+    ConfigError,
+    DataError,
+    EvaluationError,
+    SearchError,
+    TrainingError,
+)
+from stylex.core.lock import one_writer, sole_writer
 from stylex.core.progress import Found, Listener, silent
 
 if TYPE_CHECKING:
@@ -28,6 +36,7 @@ else:  # names for those who read the signatures at run time, without what they 
     ClassifierLike = ClassifierSpecLike = Evaluation = Explanation = PrepareSummary = Studio = TrainConfig = Any
 
 
+@one_writer("out", error=DataError)
 def prepare(
     source: str | Path,
     out: str | Path,
@@ -73,6 +82,7 @@ def prepare(
     return write_archive(Path(source), Path(out), config, overwrite=overwrite, listener=listener)
 
 
+@one_writer("out", error=ClassifierError)
 def fit_classifier(
     data: str | Path,
     out: str | Path,
@@ -134,6 +144,7 @@ def fit_classifier(
     return folder
 
 
+@one_writer("out", unless="dry_run", error=TrainingError)
 def train(
     *,
     data: str | Path,
@@ -238,6 +249,7 @@ def train(
     return folder
 
 
+@one_writer("out")
 def find(
     run: str | Path,
     *,
@@ -354,6 +366,7 @@ def find(
     return read_explanation(folder) if explanation is None else explanation
 
 
+@one_writer("out")
 def explain(
     run: str | Path,
     image: str | Path,
@@ -457,6 +470,7 @@ _EXPLAIN = ("target", "attributes", "torgb", "shift_range", "method")
 """The settings of a search that ``explain`` takes."""
 
 
+@one_writer("out", into=("explanation",))
 def evaluate(
     run: str | Path,
     *,
@@ -648,13 +662,15 @@ def report(
     from stylex.store.evaluation import evaluation_in
     from stylex.store.folder import read_explanation
 
-    explanation = read_explanation(explanation_folder)
-    path = Path(explanation_folder) / "report.html" if out is None else Path(out)
-    write_report(explanation, path, evaluation=evaluation_in(explanation_folder))
-    if strips:
-        write_strips(explanation, path.parent / "pictures")
-    if flicker is not None:
-        write_flickers(explanation, path.parent / "pictures", flicker)
+    folder = Path(explanation_folder)
+    path = folder / "report.html" if out is None else Path(out)
+    known = read_explanation(folder)
+    with sole_writer(folder if out is None else path, verb="report"):
+        write_report(known, path, evaluation=evaluation_in(folder))
+        if strips:
+            write_strips(known, path.parent / "pictures")
+        if flicker is not None:
+            write_flickers(known, path.parent / "pictures", flicker)
     return path
 
 
