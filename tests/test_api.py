@@ -27,6 +27,8 @@ from stylex.core.errors import StylexError
 from stylex.core.lock import sole_writer
 from stylex.store.folder import read_explanation
 
+pytestmark = pytest.mark.integration
+
 # The classifiers under explanation, as a person would write them.
 JUDGES = """
 import torch

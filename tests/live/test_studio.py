@@ -23,6 +23,8 @@ from stylex.search.editor import StyleEditor
 from stylex.search.render import InBfloat16
 from stylex.store.folder import read_explanation, write_explanation
 
+pytestmark = pytest.mark.integration
+
 
 @pytest.fixture(scope="module")
 def opened() -> LiveStudio:

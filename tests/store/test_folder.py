@@ -327,6 +327,7 @@ def npy(shape: str, kind: str = "<f4", data: bytes = b"") -> bytes:
     ],
     ids=range(8),
 )
+@pytest.mark.integration
 def test_statistics_that_declare_something_else_are_refused_unread(folder: Path, member: bytes) -> None:
     with zipfile.ZipFile(folder / "statistics.npz", "w", zipfile.ZIP_DEFLATED) as archive:
         for name in ("minimum", "maximum", "mean", "std"):
