@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from stylex.core.attribute import AttributeRanking
-from stylex.core.evaluation import Evaluation, Measure
-from stylex.core.verdict import agreement_level
+from stylex.core.evaluation import Evaluation, Interval, Measure
+from stylex.core.verdict import agreement_level, lost_level
 from stylex.report.words import Check, name_of, share, technical
 
 _TOLD_APART = 0.8
@@ -81,6 +81,12 @@ def _checks(evaluation: Evaluation) -> Iterator[Check]:
             f"What the classifier looks at is alike on photograph and rebuilt picture by {_number(same.value)} "
             f"(1: the same); with another image's rebuilt picture by {_number(other.value)}.",
         )
+    if (turned := known.get("lost.turned")) and (other := known.get("lost.turned_other")):
+        yield Check(
+            lost_level(_interval(turned), _interval(other)),
+            f"When only the most decisive tenth of a photograph is drawn anew, {_about(turned)} of {turned.images} get "
+            f"another answer, with another tenth {share(other.value)}: what decides and is not drawn.",
+        )
     if (own := known.get("follows.w")) and (chance := known.get("follows.w_chance")):
         yield Check(
             "good" if own.value >= _FOLLOWS else "care" if (own.low or 0) > (chance.high or 0) else "warning",
@@ -152,6 +158,11 @@ def _photographs(known: dict[str, Measure], label: str) -> Iterator[Check]:
         f"where it turns {share(rebuilt.value)} of their rebuilt pictures; random changes of the same size turn "
         f"{share(chance)} of the photographs.",
     )
+
+
+def _interval(measure: Measure) -> Interval:
+    low, high = (measure.value if end is None else end for end in (measure.low, measure.high))
+    return Interval(value=measure.value, low=low, high=high)
 
 
 def _about(measure: Measure) -> str:
