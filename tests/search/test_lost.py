@@ -101,6 +101,7 @@ def test_a_cause_that_is_not_drawn_is_told_although_the_answer_is_kept_by_other_
     assert found.turned[WEARS].mean() > 0.95
     assert found.turned[~WEARS].mean() < 0.05
     assert found.turned_other[WEARS].mean() < 0.05, "another part as large does nothing"
+    assert found.turned_mixed[WEARS].mean() < 0.05, "nor does another image's change in that part"
     assert found.fall[WEARS].sum() > 0.8 * found.margin[WEARS].sum()
     (sentence,) = found.sentences()
     assert sentence.startswith("Decisive, but not drawn: ")

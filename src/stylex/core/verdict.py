@@ -41,8 +41,8 @@ def lost_level(turned: Interval, other: Interval) -> Level:
 
     Args:
         turned: the share that does.
-        other: the share that does when another part as large is drawn anew.
+        other: the share that does by chance, when another part or another image's change is taken.
     """
-    if turned.value < MUCH_LOST or not turned.low > other.high:
+    if turned.value < MUCH_LOST:
         return "good"
-    return "warning" if turned.low >= MUCH_LOST else "care"
+    return "warning" if turned.low >= MUCH_LOST and turned.low > other.high else "care"

@@ -23,40 +23,30 @@ def measure(sheet: Sheet) -> None:
         return
     seed, classifier = sheet.options.seed, sheet.subject.classifier
     told = [lost_causes(classifier, decision, pairs, seed=seed) for decision, pairs in sheet.pairs]
-    margin, fall, fall_other, turned, turned_other, kept, restored, estimated, true = (
-        np.concatenate([getattr(lost, name) for lost in told]).astype(np.float64)
-        for name in (
-            "margin", "fall", "fall_other", "turned", "turned_other", "kept", "restored", "estimated", "true"
-        )
-    )  # fmt: skip
-    order = np.random.default_rng([seed, 9]).permutation(len(true))
-    sheet.add("lost.turned", sheet.mean(turned), images=len(turned), note="the most decisive tenth drawn anew")
-    sheet.add("lost.turned_other", sheet.mean(turned_other), images=len(turned), note="another image's tenth")
-    for name, numbers in (("not_drawn", fall), ("not_drawn_other", fall_other)):
-        sheet.add(
-            f"lost.{name}",
-            sheet.ratio(numbers, margin),
-            images=len(margin),
-            note="share of the decision's margin that goes with that tenth",
-        )
+
+    def of_all(name: str) -> Float[ndarray, " n"]:
+        return np.concatenate([getattr(lost, name) for lost in told]).astype(np.float64)
+
+    margin, turned, kept, estimated = of_all("margin"), of_all("turned"), of_all("kept"), of_all("estimated")
+    for end, note in (
+        ("", "the most decisive tenth drawn anew"),
+        ("_other", "another image's tenth drawn anew"),
+        ("_mixed", "that tenth changed as another image is there"),
+    ):
+        sheet.add(f"lost.turned{end}", sheet.mean(of_all(f"turned{end}")), images=len(margin), note=note)
+        share = sheet.ratio(of_all(f"fall{end}"), margin)
+        sheet.add(f"lost.not_drawn{end}", share, images=len(margin), note="of the margin: what goes with it")
     for name, rows, numbers, note in (
         ("kept", turned == 1, kept, "of those turned: rebuilt as a whole they get the photograph's answer"),
-        (
-            "restored",
-            kept == 0,
-            restored,
-            "of those answered otherwise: right with that tenth of the photograph",
-        ),
+        ("restored", kept == 0, of_all("restored"), "of those rebuilt with another answer: right with that tenth"),
     ):
         if rows.any():
             sheet.add(f"lost.{name}", sheet.mean(numbers[rows]), images=int(rows.sum()), note=note)
-    for name, numbers in (("estimate", estimated), ("estimate_other", estimated[order])):
-        sheet.add(
-            f"lost.{name}",
-            bootstrap(partial(_correlation, numbers, true), len(true), seed=seed),
-            images=len(true),
-            note="correlation of the margin's difference with what the gradient tells of it",
-        )
+    others = np.random.default_rng([seed, 9]).permutation(len(margin))
+    for end, numbers in (("", estimated), ("_other", estimated[others])):
+        together = bootstrap(partial(_correlation, numbers, of_all("true")), len(margin), seed=seed)
+        note = "correlation of the margin's difference with what the gradient tells of it"
+        sheet.add(f"lost.estimate{end}", together, images=len(margin), note=note)
     sheet.alarms += [sentence for lost in told for sentence in lost.sentences()]
 
 

@@ -81,11 +81,13 @@ def _checks(evaluation: Evaluation) -> Iterator[Check]:
             f"What the classifier looks at is alike on photograph and rebuilt picture by {_number(same.value)} "
             f"(1: the same); with another image's rebuilt picture by {_number(other.value)}.",
         )
-    if (turned := known.get("lost.turned")) and (other := known.get("lost.turned_other")):
+    controls = [known[name] for name in ("lost.turned_other", "lost.turned_mixed") if name in known]
+    if (turned := known.get("lost.turned")) and controls:
+        other = max(controls, key=lambda measure: measure.value)
         yield Check(
             lost_level(_interval(turned), _interval(other)),
             f"When only the most decisive tenth of a photograph is drawn anew, {_about(turned)} of {turned.images} get "
-            f"another answer, with another tenth {share(other.value)}: what decides and is not drawn.",
+            f"another answer, {share(other.value)} by chance: so often what decides is not drawn.",
         )
     if (own := known.get("follows.w")) and (chance := known.get("follows.w_chance")):
         yield Check(
