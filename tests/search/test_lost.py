@@ -6,6 +6,8 @@ its answer goes with them or is kept by the corner.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import torch
@@ -128,9 +130,29 @@ def test_each_label_of_several_is_a_decision_of_its_own() -> None:
     assert found.turned[~WEARS].mean() < 0.05
 
 
-def test_without_a_gradient_nothing_is_said() -> None:
-    spec = judge().spec
-    box = Classifier(lambda x: Rule()(x).detach(), spec)
+class Fixed(nn.Module):
+    """Has weights to learn, but no gradient to the image."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(()))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.scale * Rule()(x.detach())
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        lambda x: Rule()(x).detach(),
+        lambda x: torch.from_numpy(Rule()(x).numpy()),
+        lambda x: Rule()(x).round(),
+        Fixed(),
+    ],
+    ids=["detached", "numpy", "rounded", "weights alone"],
+)
+def test_without_a_gradient_nothing_is_said(model: Callable[[Tensor], Tensor]) -> None:
+    box = Classifier(model, judge().spec)
     (decision,) = decisions(box, [0, 1])
     x = drawn()["photographs"]
     assert Pairs.of(box, decision, [str(i) for i in range(IMAGES)], x, x) is None

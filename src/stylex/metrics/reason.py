@@ -33,10 +33,15 @@ def smooth_gradients(
         for _ in range(_COPIES):
             noise = torch.randn(start.shape, generator=random).to(start)
             rough = (start + _ROUGHNESS * noise).requires_grad_()
-            heights = height(rough)
+            try:
+                heights = height(rough)
+            except torch.OutOfMemoryError:
+                raise
+            except RuntimeError:  # such as of a classifier that goes through numpy
+                return None
             if not heights.requires_grad:
                 return None
-            (gradient,) = torch.autograd.grad(heights.sum(), rough)
+            (gradient,) = torch.autograd.grad(heights.sum(), rough, materialize_grads=True)
             total += gradient / _COPIES
     return total
 
