@@ -153,7 +153,7 @@ def _of_all(subject: TrainedSubject, encoded: Encoded) -> dict[str, float]:
 
 def _gradients(classifier: Classifier, x: Tensor, logits: Tensor) -> Tensor:
     """Gradient to the image of how much more the decision gets than the next best."""
-    gradients = smooth_gradients(lambda rough: decisiveness(classifier.logits(rough), logits, "softmax"), x)
+    gradients = smooth_gradients(lambda rough: decisiveness(classifier.logits(rough), logits), x)
     assert gradients is not None, "a classifier without gradient has no evidence maps"
     return gradients
 

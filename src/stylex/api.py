@@ -521,8 +521,8 @@ def evaluate(
         extractor: what images are compared with: ``classifier`` (its own features), ``random`` (a network of fixed
             random weights), a program's file such as Inception, or ``timm:NAME``. Changed pictures are never judged by
             the classifier, but by ``random`` where nothing else is given.
-        without: parts to leave out, with commas: reconstruction, reason, follows, realism, sufficiency, photograph,
-            preservation, own, attack, significance, sparsity, observer, stability.
+        without: parts to leave out, with commas: reconstruction, reason, lost, follows, realism, sufficiency,
+            photograph, preservation, own, attack, significance, sparsity, observer, stability.
         seed: of everything random.
         classifier_spec: a JSON file that describes the classifier, as in ``train``.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:1``.

@@ -151,7 +151,7 @@ def test_nothing_found_is_a_result(subject: TrainedSubject, images: ImageSet) ->
     nothing = find(subject, images.split("test"), [1], OPTIONS)
     nothing = replace(nothing, rankings={1: ()}, shown=())
     found = measure(subject, images, found=nothing)
-    assert [part for part, _ in found.parts()] == ["reconstruction", "reason", "realism", "cost"]
+    assert [part for part, _ in found.parts()] == ["reconstruction", "reason", "lost", "realism", "cost"]
     assert "Nothing was found" in found.notes[0]
 
 
@@ -160,10 +160,10 @@ def test_a_black_box_is_not_attacked_but_all_else_is_measured(
 ) -> None:
     box = subject_of(snapshot, halves(gradient=False))
     found = measure(
-        box, images, options=replace(OPTIONS, without=frozenset(PARTS) - {"attack", "reason", "sufficiency"})
+        box, images, options=replace(OPTIONS, without=frozenset(PARTS) - {"attack", "reason", "lost", "sufficiency"})
     )
     assert [part for part, _ in found.parts()] == ["sufficiency", "cost"]
-    assert [note[:10] for note in found.notes if "no gradient" in note] == ["No reason:", "No attack:"]
+    assert [note[:10] for note in found.notes if "no gradient" in note] == ["No reason:", "No lost ca", "No attack:"]
 
 
 def test_where_there_are_maps_they_are_swapped(mapped: Snapshot, halves: Judge, images: ImageSet) -> None:

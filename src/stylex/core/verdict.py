@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+from stylex.core.evaluation import Interval
+
 Level = Literal["good", "care", "warning"]
 
 GOOD_AGREEMENT = 0.95
@@ -11,6 +13,10 @@ GOOD_AGREEMENT = 0.95
 
 LOW_AGREEMENT = 0.9
 """Below this, part of what drives the classifier may be missing from the reconstructions."""
+
+
+MUCH_LOST = 0.1
+"""From this share of photographs on, what decides them and is not drawn is told."""
 
 
 def agreement_level(agreement: float) -> Level:
@@ -28,3 +34,15 @@ def agreement_verdict(agreement: float) -> str:
     if agreement_level(agreement) == "care":
         return f"{said}: part of what drives it may be missing; a longer training helps."
     return f"{said}: train longer before believing anything else."
+
+
+def lost_level(turned: Interval, other: Interval) -> Level:
+    """What it says that photographs get another answer when only their most decisive tenth is drawn anew.
+
+    Args:
+        turned: the share that does.
+        other: the share that does by chance, when another part or another image's change is taken.
+    """
+    if turned.value < MUCH_LOST:
+        return "good"
+    return "warning" if turned.low >= MUCH_LOST and turned.low > other.high else "care"

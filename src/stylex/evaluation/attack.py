@@ -10,7 +10,7 @@ from collections.abc import Callable
 from functools import partial
 
 import torch
-from jaxtyping import Float, Float32, Int
+from jaxtyping import Float, Float32
 from numpy import ndarray
 from torch import Tensor
 
@@ -18,7 +18,6 @@ from stylex.core.errors import EvaluationError
 from stylex.core.evaluation import About
 from stylex.evaluation.sheet import Sheet
 from stylex.evaluation.subject import gradients
-from stylex.metrics.interval import bootstrap
 from stylex.models.snapshot import Snapshot
 from stylex.search.decision import margin, predicted
 from stylex.search.shifts import apply_attributes
@@ -115,7 +114,7 @@ def measure(sheet: Sheet) -> None:
             kept = margin(_again(sheet, x, condition), target, sheet.output) - redrawn_start
             sheet.add(
                 About("attack", f"{name}_kept", target=label),
-                bootstrap(partial(_ratio, kept, rise), len(s), seed=sheet.options.seed),
+                sheet.ratio(kept, rise),
                 images=len(s),
                 note="fraction of the margin's change that is left after G(E(x), the old answer)",
             )
@@ -133,8 +132,3 @@ def _height(sheet: Sheet, x: Float[Tensor, "n c h w"], *, target: int) -> Float[
 def _again(sheet: Sheet, x: Float[Tensor, "n c h w"], condition: Float[Tensor, "n k"]) -> Float32[ndarray, "n k"]:
     """What the classifier says of images that were encoded and drawn again."""
     return sheet.said(redrawn(sheet.subject.snapshot, x, condition))
-
-
-def _ratio(part: Float[ndarray, " n"], whole: Float[ndarray, " n"], rows: Int[ndarray, " n"]) -> float:
-    total = float(whole[rows].sum())
-    return float(part[rows].sum()) / total if total > 0 else float("nan")

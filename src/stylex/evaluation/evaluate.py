@@ -15,6 +15,7 @@ from stylex.data.archive import ImageSet
 from stylex.evaluation import (
     attack,
     follows,
+    lost,
     observer,
     own,
     photograph,
@@ -41,6 +42,7 @@ TASK = "evaluate"
 MEASURES: Mapping[str, Callable[[Sheet], None]] = {
     "reconstruction": reconstruction.measure,
     "reason": reason.measure,
+    "lost": lost.measure,
     "follows": follows.measure,
     "realism": realism.measure,
     "sufficiency": sufficiency.measure,
@@ -55,7 +57,7 @@ MEASURES: Mapping[str, Callable[[Sheet], None]] = {
 }
 """How each of ``PARTS`` is measured; none needs another."""
 
-_WITHOUT_ATTRIBUTES = frozenset({"reconstruction", "reason", "follows", "realism"})
+_WITHOUT_ATTRIBUTES = frozenset({"reconstruction", "reason", "lost", "follows", "realism"})
 """What is measured also where nothing was found."""
 
 _MOST_TARGETS = 10

@@ -15,6 +15,7 @@ from stylex.search.subject import TrainedSubject
 PARTS: Mapping[str, str] = {
     "reconstruction": "does the generator keep what the classifier sees",
     "reason": "does it decide on the rebuilt picture for the reason that it has on the photograph",
+    "lost": "what is decisive on the photograph and not drawn",
     "follows": "does the answer go with w or with the maps, when the maps are another image's (needs maps)",
     "realism": "are reconstructions, samples and pictures changed by the attributes like real images",
     "sufficiency": "how many images do the attributes turn, beside random coordinates",

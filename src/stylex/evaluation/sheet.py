@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cached_property, partial
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -16,10 +16,10 @@ from stylex.data.archive import ImageSet
 from stylex.evaluation.extractors import Extractor, random_extractor
 from stylex.evaluation.found import Found
 from stylex.evaluation.options import Inputs, Options
-from stylex.metrics.interval import mean_interval
-from stylex.metrics.reason import decisiveness, smooth_gradients
+from stylex.metrics.interval import bootstrap, mean_interval
 from stylex.search.decision import predicted
 from stylex.search.encoding import Encoded
+from stylex.search.lost import Decision, Pairs, decisions
 from stylex.search.shifts import apply_attributes
 from stylex.search.subject import TrainedSubject
 
@@ -114,27 +114,20 @@ class Sheet:
         """The classifier's logits of pictures."""
         return np.asarray(torch.cat([self.subject.classifier.logits(part) for part in x.split(_AT_ONCE)]).cpu().numpy())
 
-    def gradients(self, x: Float[Tensor, "n c h w"], decided: Float[Tensor, "n k"]) -> Tensor | None:
-        """Where, and which way, each picture would have to change for the decision that was made of it to be clearer.
+    @cached_property
+    def pairs(self) -> list[tuple[Decision, Pairs]]:
+        """Photographs and rebuilt pictures with the classifier's gradients, for each decision; empty without them."""
+        e, classifier = self.measured, self.subject.classifier
+        found = [(d, Pairs.of(classifier, d, e.ids, e.x, e.x_rec)) for d in decisions(classifier, self.targets)]
+        known = [(decision, pairs) for decision, pairs in found if pairs is not None]
+        if len(known) < len(found):
+            return []
+        return known
 
-        Args:
-            x: the pictures.
-            decided: logits that made the decision.
-
-        Returns:
-            Smoothed gradients of the decision's margin, as large as the pictures; None where there are none.
-        """
-
-        def height(logits: Float[Tensor, "m k"], rough: Float[Tensor, "m c h w"]) -> Float[Tensor, " m"]:
-            return decisiveness(self.subject.classifier.logits(rough), logits, self.output)
-
-        rows = []
-        for part, logits in zip(x.split(_AT_ONCE), decided.split(_AT_ONCE), strict=True):
-            gradient = smooth_gradients(partial(height, logits), part, seed=self.options.seed)
-            if gradient is None:
-                return None
-            rows.append(gradient)
-        return torch.cat(rows)
+    @property
+    def targets(self) -> list[int]:
+        """The classes that the evaluation is about."""
+        return list(self.found.rankings) or list(self.inputs.targets)
 
     def before(self) -> Float32[ndarray, "n c h w"]:
         """Every measured image's reconstruction, kept small."""
@@ -160,6 +153,15 @@ class Sheet:
     def mean(self, values: Float[ndarray, " n"] | Bool[ndarray, " n"]) -> Interval:
         """The mean over images with its interval."""
         return mean_interval(values.astype(np.float64), seed=self.options.seed)
+
+    def ratio(self, part: Float[ndarray, " n"], whole: Float[ndarray, " n"]) -> Interval:
+        """How much of a total over images a part of it makes; nan where the total is not positive."""
+
+        def of(rows: Int64[ndarray, " m"]) -> float:
+            total = float(whole[rows].sum())
+            return float(part[rows].sum()) / total if total > 0 else float("nan")
+
+        return bootstrap(of, len(whole), seed=self.options.seed)
 
     def sample(self, images: ImageSet) -> ImageSet:
         """Images drawn at random, none twice; evenly spaced ones would be more like their set than chance allows."""

@@ -9,8 +9,6 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from stylex.metrics.agreement import Activation
-
 _COPIES, _ROUGHNESS = 8, 0.1
 _BLUR = 1 / 16
 """Side of the square over which evidence is averaged, as a fraction of the image's."""
@@ -35,26 +33,26 @@ def smooth_gradients(
         for _ in range(_COPIES):
             noise = torch.randn(start.shape, generator=random).to(start)
             rough = (start + _ROUGHNESS * noise).requires_grad_()
-            heights = height(rough)
+            try:
+                heights = height(rough)
+            except torch.OutOfMemoryError:
+                raise
+            except RuntimeError:  # such as of a classifier that goes through numpy
+                return None
             if not heights.requires_grad:
                 return None
-            (gradient,) = torch.autograd.grad(heights.sum(), rough)
+            (gradient,) = torch.autograd.grad(heights.sum(), rough, materialize_grads=True)
             total += gradient / _COPIES
     return total
 
 
-def decisiveness(
-    logits: Float[Tensor, "n k"], decided: Float[Tensor, "n k"], activation: Activation
-) -> Float[Tensor, " n"]:
-    """How clearly logits say what others decided: above the next best class; of several labels, summed over them.
+def decisiveness(logits: Float[Tensor, "n k"], decided: Float[Tensor, "n k"]) -> Float[Tensor, " n"]:
+    """How far the class that others decided for stands above the next best one; negative where it is not the best.
 
     Args:
         logits: of the images.
         decided: logits that made the decision, such as those of the photographs.
-        activation: of the classifier.
     """
-    if activation == "sigmoid":
-        return (logits * torch.where(decided >= 0, 1.0, -1.0)).sum(dim=1)
     own = decided.argmax(dim=1, keepdim=True)
     return logits.gather(1, own)[:, 0] - logits.scatter(1, own, -torch.inf).amax(dim=1)
 
@@ -67,9 +65,13 @@ def evidence(gradients: Float[Tensor, "n c h w"]) -> Float[Tensor, "n h w"]:
 
     Source: Simonyan et al. 2014; Smilkov et al. 2017.
     """
-    size = gradients.abs().sum(dim=1, keepdim=True)
-    half = max(1, round(gradients.shape[-1] * _BLUR / 2))
-    return F.avg_pool2d(size, 2 * half + 1, stride=1, padding=half, count_include_pad=False)[:, 0]
+    return averaged(gradients.abs().sum(dim=1))
+
+
+def averaged(maps: Float[Tensor, "n h w"]) -> Float[Tensor, "n h w"]:
+    """Mean over a small square around each pixel."""
+    half = max(1, round(maps.shape[-1] * _BLUR / 2))
+    return F.avg_pool2d(maps[:, None], 2 * half + 1, stride=1, padding=half, count_include_pad=False)[:, 0]
 
 
 def same_reason(a: Float[Tensor, "n h w"], b: Float[Tensor, "n h w"]) -> Float[Tensor, " n"]:

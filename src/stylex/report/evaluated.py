@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from stylex.core.attribute import AttributeRanking
-from stylex.core.evaluation import Evaluation, Measure
-from stylex.core.verdict import agreement_level
+from stylex.core.evaluation import Evaluation, Interval, Measure
+from stylex.core.verdict import agreement_level, lost_level
 from stylex.report.words import Check, name_of, percent, technical
 
 _TOLD_APART = 0.8
@@ -81,11 +81,19 @@ def _checks(evaluation: Evaluation) -> Iterator[Check]:
             f"What the classifier looks at is alike on photograph and rebuilt picture by {_number(same.value)} "
             f"(1: the same); with another image's rebuilt picture by {_number(other.value)}.",
         )
+    controls = [known[name] for name in ("lost.turned_other", "lost.turned_mixed") if name in known]
+    if (turned := known.get("lost.turned")) and controls:
+        other = max(controls, key=lambda measure: measure.value)
+        yield Check(
+            lost_level(_interval(turned), _interval(other)),
+            f"When only the most decisive tenth of a photograph is drawn anew, {_about(turned)} of {turned.images} get "
+            f"another answer, {percent(other.value)} by chance: so often what decides is not drawn.",
+        )
     if (own := known.get("follows.w")) and (chance := known.get("follows.w_chance")):
         yield Check(
             "good" if own.value >= _FOLLOWS else "care" if (own.low or 0) > (chance.high or 0) else "warning",
             f"With another image's fine structure, {_about(own)} of the rebuilt pictures keep their answer; "
-            f"{share(chance.value)} would by chance.",
+            f"{percent(chance.value)} would by chance.",
         )
     for label in evaluation.labels:
         yield from _turned(known, label)
@@ -149,9 +157,14 @@ def _photographs(known: dict[str, Measure], label: str) -> Iterator[Check]:
     yield Check(
         "warning" if hardly else "good" if carried else "care",
         f"Towards {label}, the same change laid on the photographs themselves turns {_about(laid)} of {laid.images}, "
-        f"where it turns {share(rebuilt.value)} of their rebuilt pictures; random changes of the same size turn "
-        f"{share(chance)} of the photographs.",
+        f"where it turns {percent(rebuilt.value)} of their rebuilt pictures; random changes of the same size turn "
+        f"{percent(chance)} of the photographs.",
     )
+
+
+def _interval(measure: Measure) -> Interval:
+    low, high = (measure.value if end is None else end for end in (measure.low, measure.high))
+    return Interval(value=measure.value, low=low, high=high)
 
 
 def _about(measure: Measure) -> str:
@@ -181,9 +194,9 @@ def _facts(evaluation: Evaluation, position: int) -> Iterator[str]:
         yield ("claimed" if a.claimed else "not claimed") + f" (q = {a.q:.2g})"
     if a.flips is not None and a.flips_photograph is not None and math.isfinite(a.flips.value):
         chance = a.random_flips_photograph
-        beside = "" if chance is None else f", random changes of equal size {share(chance)}"
+        beside = "" if chance is None else f", random changes of equal size {percent(chance)}"
         yield (
-            f"alone turns {share(a.flips.value)} of the rebuilt pictures and {share(a.flips_photograph.value)} of the "
+            f"alone turns {percent(a.flips.value)} of the rebuilt pictures and {percent(a.flips_photograph.value)} of the "
             f"photographs{beside}"
         )
     if a.picture_change is not None and math.isfinite(a.picture_change.value):

@@ -17,7 +17,7 @@ from stylex.core.attribute import Attribute, AttributeRanking
 from stylex.core.errors import SearchError
 from stylex.core.explanation import Explanation
 from stylex.core.figures import Flips, flip_figures
-from stylex.core.progress import Found, Listener, silent
+from stylex.core.progress import Alarm, Found, Listener, silent
 from stylex.core.verdict import agreement_level, agreement_verdict
 from stylex.metrics.agreement import agreement
 from stylex.models.processes import Processes
@@ -27,6 +27,7 @@ from stylex.search.counterfactual import flip_rate, random_control
 from stylex.search.decision import predicted
 from stylex.search.effects import Measuring, stream_effects
 from stylex.search.encoding import Searched
+from stylex.search.lost import not_drawn
 from stylex.search.methods import METHODS
 from stylex.search.pictures import SHOWN, show_class, strips_of
 from stylex.search.realism import keep_realistic
@@ -197,6 +198,9 @@ def explain_class(
     ranking, images, counterfactuals = show_class(
         subject, encoded, found.tasks[0], found.rows, ranking, shown=SHOWN, listener=at.listener
     )
+    undrawn = not_drawn(subject, encoded, targets)
+    for sentence in undrawn:
+        at.listener(Alarm(message=sentence))
     title = "What drives this classifier towards " + " and ".join(task.name for task in found.tasks)
     helpers = [_HELPERS] if config.selection == "together" and len(ranking) > 1 else []
     return Explanation(
@@ -214,6 +218,7 @@ def explain_class(
         space=subject.space,
         notes=(
             *warnings(figures),
+            *undrawn,
             *helpers,
             *([] if found.screened is None else [f"{found.screened.note}."]),
         ),
