@@ -6,6 +6,7 @@ end by SIGTERM; 1 a fault of stylex itself, with its traceback. Results go to st
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sys
@@ -15,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
 
-from stylex.core.errors import StylexError
+from stylex.core.errors import StylexError, first_line
 from stylex.core.progress import Event, Found
 
 
@@ -70,12 +71,12 @@ def _told_to_end() -> Iterator[None]:
 
 
 def _run(arguments: list[str], *, debug: bool) -> int:
-    from stylex.cli.parser import parse
-    from stylex.cli.progress import listener_for
-
     command = None
     first = os.environ.get("RANK", "0") == "0"  # of several processes under torchrun, one speaks
     try:
+        from stylex.cli.parser import parse
+        from stylex.cli.progress import listener_for
+
         command = parse(arguments)
         if command.dry_run and first:
             print(command.settings, end="")
@@ -98,6 +99,12 @@ def _run(arguments: list[str], *, debug: bool) -> int:
             traceback.print_exc()
         print(f"stylex: error: {error}", file=sys.stderr)
         return 2
+    except Exception as error:
+        refusal = _refused_by_the_system(error)
+        if refusal is None or debug:
+            raise
+        print(f"stylex: error: {refusal}", file=sys.stderr)
+        return 2
     except (KeyboardInterrupt, _Terminated) as end:
         then = command.verb.interrupted if command else "nothing was begun"
         how, code = ("told to end", 143) if isinstance(end, _Terminated) else ("interrupted", 130)
@@ -105,3 +112,22 @@ def _run(arguments: list[str], *, debug: bool) -> int:
             print(f"stylex: {how}; {then}", file=sys.stderr)
         return code
     return 0
+
+
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
+_NO_HANDLES = (errno.EMFILE, errno.ENFILE)
+_NO_MEMORY = ("out of memory", "can't allocate memory", "could not create a primitive", "bad_alloc")
+"""What torch's errors say, whose types do not tell; the third is oneDNN's."""
+
+
+def _refused_by_the_system(error: Exception) -> str | None:
+    """What a person can do where the machine has no more to give; None: it is something else."""
+    said = first_line(error)[:200]
+    code = error.errno if isinstance(error, OSError) else None
+    if isinstance(error, MemoryError) or code == errno.ENOMEM or any(words in str(error) for words in _NO_MEMORY):
+        return f"there is not enough memory ({said}); end other programs, or give smaller images, or fewer at once"
+    if code in _NO_HANDLES:
+        return f"too many files are open at once ({said}); end other programs, or raise the limit (ulimit -n)"
+    if code in _NO_ROOM:
+        return f"the disk refuses ({said}); free some space, or choose a place you may write to"
+    return None
