@@ -116,8 +116,14 @@ def _run(arguments: list[str], *, debug: bool) -> int:
 
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
 _NO_HANDLES = (errno.EMFILE, errno.ENFILE)
-_NO_MEMORY = ("out of memory", "can't allocate memory", "could not create a primitive", "bad_alloc")
-"""What torch's errors say, whose types do not tell; the third is oneDNN's."""
+_NO_MEMORY = (
+    "out of memory",
+    "can't allocate memory",
+    "could not create a primitive",
+    "bad_alloc",
+    "can't start new thread",
+)
+"""What errors say whose types do not tell: torch's, oneDNN's, C++'s, Python's own."""
 
 
 def _refused_by_the_system(error: Exception) -> str | None:
