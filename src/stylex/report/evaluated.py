@@ -87,7 +87,7 @@ def _checks(evaluation: Evaluation) -> Iterator[Check]:
         yield Check(
             lost_level(_interval(turned), _interval(other)),
             f"When only the most decisive tenth of a photograph is drawn anew, {_about(turned)} of {turned.images} get "
-            f"another answer, {share(other.value)} by chance: so often what decides is not drawn.",
+            f"another answer, {share(other.value)} by chance: what is beyond chance decides and is not drawn.",
         )
     if (own := known.get("follows.w")) and (chance := known.get("follows.w_chance")):
         yield Check(
