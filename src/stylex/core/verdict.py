@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
 Level = Literal["good", "care", "warning"]
 
@@ -28,3 +29,26 @@ def agreement_verdict(agreement: float) -> str:
     if agreement_level(agreement) == "care":
         return f"{said}: part of what drives it may be missing; a longer training helps."
     return f"{said}: train longer before believing anything else."
+
+
+def classifier_remark(settings: Mapping[str, Any]) -> str | None:
+    """What every page says where the networks were trained with another classifier than the one explained.
+
+    Args:
+        settings: of an explanation or an evaluation; ``other_classifier`` is true, false, or null where a classifier
+            without weights cannot be told from another; ``explains_other`` is true where an explanation is shown, or
+            measured, with another classifier than it was found with.
+    """
+    if settings.get("explains_other") is True:
+        return "The attributes were found with another classifier than the one that answers here."
+    if settings.get("other_classifier", False) is None:
+        return (
+            "Whether this is the classifier that the networks were trained with is not known: it shows no weights, and "
+            "the snapshot keeps no answers of the other."
+        )
+    if settings.get("other_classifier", False) is not True:
+        return None
+    return (
+        "This is not the classifier that the networks were trained with: what drives it may be missing from the "
+        "reconstructions, and nothing here is about that other one."
+    )
