@@ -26,6 +26,7 @@ from stylex.cli.parser import parse
 from stylex.core.errors import StylexError
 from stylex.core.lock import sole_writer
 from stylex.store.folder import read_explanation
+from stylex.store.names import save_labels
 
 # The classifiers under explanation, as a person would write them.
 JUDGES = """
@@ -617,6 +618,19 @@ def test_an_explanation_is_shown_with_the_classifier_that_it_explains(
         world / "run", explanation=world / "found", classifier="judges:two", other_classifier=True
     )
     assert studio.remark == "The attributes were found with another classifier than the one that answers here."
+
+
+def test_what_a_person_typed_survives_a_search_anew(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(world.explain("-q", out="one")) == 0
+    save_labels(world / "one", {0: "Heel"})
+    given = {"classifier": "judges:two", "out": world / "one", "overwrite": True}
+    assert stylex.explain(world / "run", world / "photo.png", **given).ranking[0].label == "Heel"
+    assert read_explanation(world / "one").ranking[0].label == "Heel"
+    assert main(world.train("-q", "--seed", "3", out="other")) == 0
+    capsys.readouterr()
+    assert main(world.explain("--overwrite", run="other", out="one")) == 0
+    assert f"not found again: 'Heel'; kept in {world / 'one'}/names.json" in capsys.readouterr().err
+    assert stylex.explain(world / "run", world / "photo.png", **given).ranking[0].label == "Heel"
 
 
 def test_a_classifier_without_weights_is_known_by_its_answers(world: World, capsys: pytest.CaptureFixture[str]) -> None:

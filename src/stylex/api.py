@@ -374,10 +374,10 @@ def find(
         at=Workplace(folder=opened.effects_folder, processes=processes, listener=listener),
     )
     if explanation is not None:
-        write_explanation(explanation, folder, overwrite=overwrite)
+        write_explanation(explanation, folder, overwrite=overwrite, listener=listener)
     processes.wait()
     processes.leave()
-    return read_explanation(folder) if explanation is None else explanation
+    return read_explanation(folder) if explanation is None or overwrite else explanation
 
 
 @one_writer("out")
@@ -440,7 +440,7 @@ def explain(
     from stylex.search.encoding import encode
     from stylex.search.image_search import explain_image
     from stylex.search.tuning import tune as fit_to
-    from stylex.store.folder import check_place, write_explanation
+    from stylex.store.folder import check_place, read_explanation, write_explanation
 
     config = SearchConfig(
         target=target, attributes=attributes, torgb=torgb, shift_range=shift_range, method=method, images=1
@@ -487,8 +487,8 @@ def explain(
         },
         at=Workplace(listener=listener),
     )
-    write_explanation(explanation, folder, overwrite=overwrite)
-    return explanation
+    write_explanation(explanation, folder, overwrite=overwrite, listener=listener)
+    return read_explanation(folder) if overwrite else explanation
 
 
 _EXPLAIN = ("target", "attributes", "torgb", "shift_range", "method")

@@ -33,7 +33,7 @@ from stylex.search.encoding import encode
 from stylex.search.greedy import greedy
 from stylex.search.render import InBfloat16, Synthesizer
 from stylex.search.subject import TrainedSubject
-from stylex.store.folder import save_hidden, save_labels
+from stylex.store.names import save_hidden, save_labels
 
 MAX_PIXELS = 40_000_000
 """A person's own picture may have as many: more than any telephone takes, and it decodes in 120 MB."""
@@ -81,7 +81,7 @@ class LiveStudio:
         self.remark = classifier_remark(identity)
         self.repeat: Mapping[str, str | bool | None] = dict(repeat)
         self._identity = dict(identity)
-        self._folder = folder
+        self._folder, self._explained = folder, explanation
         ranking = () if explanation is None else explanation.ranking.attributes
         self._knobs = [Knob(attribute=attribute, image=None, kept=folder is not None) for attribute in ranking]
         self._subject = TrainedSubject.of(snapshot, classifier)
@@ -240,7 +240,7 @@ class LiveStudio:
         with self._changing:
             old = self._knob(knob)
             if old.kept and self._folder is not None:
-                save_labels(self._folder, {knob: words})
+                save_labels(self._folder, {knob: words}, seen=self._explained)
             self._knobs[knob] = replace(old, attribute=replace(old.attribute, label=words))
 
     def hide(self, knob: int, hidden: bool) -> None:
@@ -253,7 +253,7 @@ class LiveStudio:
         with self._changing:
             old = self._knob(knob)
             if old.kept and self._folder is not None:
-                save_hidden(self._folder, {knob: hidden})
+                save_hidden(self._folder, {knob: hidden}, seen=self._explained)
             self._knobs[knob] = replace(old, attribute=replace(old.attribute, hidden=hidden))
 
     def explanation(self, turn: Turn) -> Explanation:
