@@ -7,6 +7,7 @@ torch) are imported inside the verbs, so that this module, and the command line 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -20,6 +21,7 @@ from stylex.core.errors import (
 )
 from stylex.core.lock import one_writer, sole_writer
 from stylex.core.progress import Found, Listener, silent
+from stylex.core.verdict import classifier_remark
 
 if TYPE_CHECKING:
     import numpy as np
@@ -186,7 +188,7 @@ def train(
         ClassifierError: the classifier does not fit its spec or the images.
         ConfigError: settings that cannot be meant, or not those of the run that is to go on.
     """
-    from stylex.classifiers import check_classifier, describe, fingerprint, load_classifier
+    from stylex.classifiers import answers, check_classifier, describe, fingerprint, load_classifier
     from stylex.data import open_images
     from stylex.opening import device_of, spec_of
     from stylex.training.config import preset_for, resolved
@@ -240,6 +242,7 @@ def train(
             identity=identity,
             classifier_reference=describe(classifier) if isinstance(classifier, str | Path) else None,
             classifier_fingerprint=identity["classifier"],
+            classifier_answers=answers(explained),
         ),
         out=folder,
         draw_panel=_draw_panel,
@@ -269,6 +272,7 @@ def find(
     recall: float = 0.99,
     precision: Literal["float32", "bf16"] = "float32",
     classifier_spec: ClassifierSpecLike | None = None,
+    other_classifier: bool = False,
     device: str = "auto",
     overwrite: bool = False,
     listener: Listener = silent,
@@ -302,6 +306,8 @@ def find(
         precision: ``bf16`` draws in bfloat16 where the hardware has it and effects change by 2% of the largest at
             most, measured on some moves of one image; a screen's survivors are measured in ``float32`` anyway.
         classifier_spec: a JSON file that describes the classifier, as in ``train``.
+        other_classifier: go on although the classifier is not the one that the run was trained with; every page then
+            says so.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:1``.
         overwrite: replace an explanation folder that is already there.
         listener: hears the progress.
@@ -339,7 +345,14 @@ def find(
     check_place(folder, overwrite=overwrite)
     processes = join(place)
     place = processes.device(place)
-    opened = Run.open(run, classifier=classifier, classifier_spec=classifier_spec, device=place, listener=listener)
+    opened = Run.open(
+        run,
+        classifier=classifier,
+        classifier_spec=classifier_spec,
+        other_classifier=other_classifier,
+        device=place,
+        listener=listener,
+    )
     opened, to = opened.aimed(target)
     start, archive = opened.label(source), opened.images(data)
     chosen = choose_to_search(opened.classifier, archive.split("test"), images, target=to, source=start)
@@ -353,6 +366,7 @@ def find(
         settings={
             "verb": "find",
             **record(run, data, classifier, classifier_spec),
+            **opened.identity,
             "data_fingerprint": archive.fingerprint,
             **config.to_json(),
             "searched": list(chosen.names),
@@ -360,10 +374,10 @@ def find(
         at=Workplace(folder=opened.effects_folder, processes=processes, listener=listener),
     )
     if explanation is not None:
-        write_explanation(explanation, folder, overwrite=overwrite)
+        write_explanation(explanation, folder, overwrite=overwrite, listener=listener)
     processes.wait()
     processes.leave()
-    return read_explanation(folder) if explanation is None else explanation
+    return read_explanation(folder) if explanation is None or overwrite else explanation
 
 
 @one_writer("out")
@@ -382,6 +396,7 @@ def explain(
     fit: Literal["crop", "pad"] = "crop",
     tune: bool = False,
     classifier_spec: ClassifierSpecLike | None = None,
+    other_classifier: bool = False,
     device: str = "auto",
     overwrite: bool = False,
     listener: Listener = silent,
@@ -405,6 +420,8 @@ def explain(
         tune: fit a copy of the generator to this photograph first (some seconds), so that what it redraws is nearer to
             it; knobs are held to what they did before.
         classifier_spec: a JSON file that describes the classifier, as in ``train``.
+        other_classifier: go on although the classifier is not the one that the run was trained with; every page then
+            says so.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:1``.
         overwrite: replace an explanation folder that is already there.
         listener: hears the progress.
@@ -423,14 +440,21 @@ def explain(
     from stylex.search.encoding import encode
     from stylex.search.image_search import explain_image
     from stylex.search.tuning import tune as fit_to
-    from stylex.store.folder import check_place, write_explanation
+    from stylex.store.folder import check_place, read_explanation, write_explanation
 
     config = SearchConfig(
         target=target, attributes=attributes, torgb=torgb, shift_range=shift_range, method=method, images=1
     )
     place, folder = device_of(device), Path(out)
     check_place(folder, overwrite=overwrite)
-    opened = Run.open(run, classifier=classifier, classifier_spec=classifier_spec, device=place, listener=listener)
+    opened = Run.open(
+        run,
+        classifier=classifier,
+        classifier_spec=classifier_spec,
+        other_classifier=other_classifier,
+        device=place,
+        listener=listener,
+    )
     opened, goal = opened.aimed(target)
     archive, label = None, None
     if data is None:
@@ -455,6 +479,7 @@ def explain(
         settings={
             "verb": "explain",
             **record(run, data, classifier, classifier_spec),
+            **opened.identity,
             "image": str(image),
             "fit": fit,
             "tune": tune,
@@ -462,8 +487,8 @@ def explain(
         },
         at=Workplace(listener=listener),
     )
-    write_explanation(explanation, folder, overwrite=overwrite)
-    return explanation
+    write_explanation(explanation, folder, overwrite=overwrite, listener=listener)
+    return read_explanation(folder) if overwrite else explanation
 
 
 _EXPLAIN = ("target", "attributes", "torgb", "shift_range", "method")
@@ -492,6 +517,7 @@ def evaluate(
     without: str = "",
     seed: int = 0,
     classifier_spec: ClassifierSpecLike | None = None,
+    other_classifier: bool = False,
     device: str = "auto",
     overwrite: bool = False,
     listener: Listener = silent,
@@ -525,6 +551,8 @@ def evaluate(
             photograph, preservation, own, attack, significance, sparsity, observer, stability.
         seed: of everything random.
         classifier_spec: a JSON file that describes the classifier, as in ``train``.
+        other_classifier: go on although the classifier is not the one that the run was trained with; every page then
+            says so.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:1``.
         overwrite: replace an evaluation that is already in ``out``.
         listener: hears the progress.
@@ -567,11 +595,24 @@ def evaluate(
         check_file(Path(out), overwrite=overwrite)
     place = device_of(device)
     known = None if explanation is None else read_explanation(explanation)
-    opened = Run.open(run, classifier=classifier, classifier_spec=classifier_spec, device=place, listener=listener)
+    opened = Run.open(
+        run,
+        classifier=classifier,
+        classifier_spec=classifier_spec,
+        other_classifier=other_classifier,
+        device=place,
+        listener=listener,
+    )
     archive = opened.images(data)
     other = None
     if against is not None:
-        other = Run.open(against, classifier=opened.classifier, classifier_spec=classifier_spec, device=place)
+        other = Run.open(
+            against,
+            classifier=opened.classifier,
+            classifier_spec=classifier_spec,
+            other_classifier=other_classifier,
+            device=place,
+        )
         other.images(data)
     goal = None
     if known is not None and known.snapshot.get("sha256") != opened.snapshot.sha256:
@@ -611,6 +652,7 @@ def evaluate(
             "verb": "evaluate",
             "run": str(run),
             "data": str(data),
+            **opened.identity,
             "data_fingerprint": archive.fingerprint,
             "explanation": None if explanation is None else str(explanation),
             "against": None if against is None else str(against),
@@ -627,6 +669,8 @@ def evaluate(
             "seed": seed,
         },
     )
+    if remark := classifier_remark(opened.identity):
+        evaluation = replace(evaluation, notes=(remark, *evaluation.notes))
     if out is not None:
         write_evaluation(evaluation, out)
     if explanation is not None:
@@ -682,6 +726,7 @@ def open_studio(
     classifier: ClassifierLike | None = None,
     images: int = 240,
     classifier_spec: ClassifierSpecLike | None = None,
+    other_classifier: bool = False,
     device: str = "auto",
     listener: Listener = silent,
 ) -> Studio:
@@ -695,6 +740,8 @@ def open_studio(
             (``package.module:callable``) always, since no code is imported because a run names it.
         images: how many images of ``data`` to choose from, spread over its test part.
         classifier_spec: a JSON file that describes the classifier, as in ``train``.
+        other_classifier: go on although the classifier is not the one that the run was trained with; every page then
+            says so.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:1``.
         listener: hears warnings.
 
@@ -716,7 +763,14 @@ def open_studio(
     found = None if explanation is None else read_explanation(explanation)
     place = device_of(device)
     listener(Found(message=f"loading the networks of {run}"))
-    opened = Run.open(run, classifier=classifier, classifier_spec=classifier_spec, device=place, listener=listener)
+    opened = Run.open(
+        run,
+        classifier=classifier,
+        classifier_spec=classifier_spec,
+        other_classifier=other_classifier,
+        device=place,
+        listener=listener,
+    )
     if found is not None:
         opened = opened.explaining(found, str(explanation))
     chosen = None
@@ -733,8 +787,10 @@ def open_studio(
         explanation=found,
         folder=None if explanation is None else Path(explanation),
         images=chosen,
+        identity=opened.identity,
         repeat={
             **record(run, data, classifier, classifier_spec),
+            "other_classifier": other_classifier,
             "explanation": None if explanation is None else str(explanation),
         },
     )
@@ -748,6 +804,7 @@ def explore(
     classifier: ClassifierLike | None = None,
     images: int = 48,
     classifier_spec: ClassifierSpecLike | None = None,
+    other_classifier: bool = False,
     device: str = "auto",
     listener: Listener = silent,
 ) -> Any:
@@ -763,6 +820,8 @@ def explore(
             (``package.module:callable``) always, since no code is imported because a run names it.
         images: how many images of ``data`` to choose from, spread over its test part.
         classifier_spec: a JSON file that describes the classifier, as in ``train``.
+        other_classifier: go on although the classifier is not the one that the run was trained with; every page then
+            says so.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:1``.
         listener: hears warnings.
 
@@ -782,6 +841,7 @@ def explore(
         classifier=classifier,
         images=images,
         classifier_spec=classifier_spec,
+        other_classifier=other_classifier,
         device=device,
         listener=listener,
     )
@@ -799,6 +859,7 @@ def serve(
     port: int = 8600,
     no_browser: bool = False,
     classifier_spec: ClassifierSpecLike | None = None,
+    other_classifier: bool = False,
     device: str = "auto",
     listener: Listener = silent,
 ) -> None:
@@ -818,6 +879,8 @@ def serve(
         port: the port to listen at; taken by something else: the next free one. 0: any.
         no_browser: only say the address; do not open a browser.
         classifier_spec: a JSON file that describes the classifier, as in ``train``.
+        other_classifier: go on although the classifier is not the one that the run was trained with; every page then
+            says so.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:1``.
         listener: hears the address.
 
@@ -835,6 +898,7 @@ def serve(
         classifier=classifier,
         images=images,
         classifier_spec=classifier_spec,
+        other_classifier=other_classifier,
         device=device,
         listener=listener,
     )

@@ -23,7 +23,8 @@ from stylex.core.errors import StoreError
 from stylex.core.explanation import Explanation
 from stylex.core.figures import Flips, flip_figures
 from stylex.core.stylespace import StyleSpace
-from stylex.store.folder import is_explanation_folder, read_explanation, save_labels, write_explanation
+from stylex.store.folder import is_explanation_folder, read_explanation, write_explanation
+from stylex.store.names import save_labels
 
 ROOT = Path(__file__).parents[2]
 

@@ -196,8 +196,8 @@ def _facts(evaluation: Evaluation, position: int) -> Iterator[str]:
         chance = a.random_flips_photograph
         beside = "" if chance is None else f", random changes of equal size {percent(chance)}"
         yield (
-            f"alone turns {percent(a.flips.value)} of the rebuilt pictures and {percent(a.flips_photograph.value)} of the "
-            f"photographs{beside}"
+            f"alone turns {percent(a.flips.value)} of the rebuilt pictures and "
+            f"{percent(a.flips_photograph.value)} of the photographs{beside}"
         )
     if a.picture_change is not None and math.isfinite(a.picture_change.value):
         yield f"changes a pixel by {_number(a.picture_change.value)} of 2 on average"

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from stylex.core.attribute import Attribute, AttributeRanking
 from stylex.core.explanation import Counterfactual, Explanation
-from stylex.core.verdict import Level, agreement_level
+from stylex.core.verdict import Level, agreement_level, classifier_remark
 
 _FEW_IMAGES = 30
 _SIGNIFICANT = 0.05
@@ -122,6 +122,8 @@ class Check:
 def checks(explanation: Explanation) -> list[Check]:
     """What the measurements say about trusting the explanation, the gravest first."""
     found = [*_faithful(explanation), *_sufficient(explanation), *_sound(explanation)]
+    if remark := classifier_remark(explanation.settings):
+        found.append(Check("warning", remark))
     order = ("warning", "care", "good")
     return sorted(found, key=lambda check: order.index(check.level))
 

@@ -22,6 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from stylex.classifiers.classifier import Classifier
+from stylex.classifiers.identity import Answers
 from stylex.core.errors import SnapshotError, TrainingError, first_line
 from stylex.core.progress import Alarm, Done, Listener, SnapshotWritten, Started, Tick, silent
 from stylex.core.stylespace import StyleStatistics
@@ -91,6 +92,7 @@ class TrainingTask:
         classifier: the explained classifier.
         classifier_reference: how a later command finds the classifier.
         classifier_fingerprint: identity of its weights.
+        classifier_answers: what it says of a few fixed images, to know it again where it has no weights.
         identity: JSON of options, data and classifier, kept in the state and compared when going on.
     """
 
@@ -101,6 +103,7 @@ class TrainingTask:
     classifier_reference: str | None
     classifier_fingerprint: str
     identity: Mapping[str, Any]
+    classifier_answers: Answers | None = None
 
 
 def train_networks(
@@ -331,6 +334,7 @@ def train_networks(
                         classifier=classifier.spec.to_json(),
                         classifier_reference=task.classifier_reference,
                         classifier_fingerprint=task.classifier_fingerprint,
+                        classifier_answers=task.classifier_answers,
                         nimg=nimg,
                         training=config.to_json(),
                         figures=measured,

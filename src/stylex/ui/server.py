@@ -135,6 +135,7 @@ class _Server:
                 "resolution": studio.resolution,
                 "channels": studio.channels,
                 "notes": list(studio.notes),
+                "remark": studio.remark,
                 "first": studio.first,
                 "repeat": dict(studio.repeat),
                 "knobs": _knobs(studio.knobs),
