@@ -1,5 +1,5 @@
-# make demo: explain a real classifier on real photographs. make test: what CI runs, with make check and
-# make test-browser (the explorer in Chromium).
+# make demo: explain a real classifier on real photographs. make test: the unit tests, under a minute; CI runs them with
+# make check, make test-integration (whole verbs from end to end) and make test-browser (the explorer in Chromium).
 # make docs: write the reference pages anew from the code.
 
 PYTHON ?= python3
@@ -9,13 +9,16 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet -c const
 INSTALLED := $(VENV)/.installed
 INSTALLED_DEV := $(VENV)/.installed-dev
 
-.PHONY: demo test test-browser test-slow check docs clean
+.PHONY: demo test test-integration test-browser test-slow check docs clean
 
 demo: $(INSTALLED)
 	$(BIN)/stylex demo --out stylex-demo
 
 test: $(INSTALLED_DEV)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m "not slow and not browser"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m "not integration and not slow and not browser"
+
+test-integration: $(INSTALLED_DEV)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m "integration and not slow and not browser"
 
 test-browser: $(INSTALLED_DEV)
 	$(BIN)/python -m pytest -m "browser and not slow"

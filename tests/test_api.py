@@ -7,9 +7,10 @@ import json
 import os
 import resource
 import shutil
+import time
 import zipfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,11 @@ import stylex
 from stylex.cli import main
 from stylex.cli.parser import parse
 from stylex.core.errors import StylexError
+from stylex.core.lock import sole_writer
 from stylex.store.folder import read_explanation
+from stylex.store.names import save_labels
+
+pytestmark = pytest.mark.integration
 
 # The classifiers under explanation, as a person would write them.
 JUDGES = """
@@ -47,6 +52,12 @@ def spec(labels, **more):
     return ClassifierSpec(labels=labels, **{"input_size": 16, "channels": 1} | more)
 
 def two(): return Net(2), spec(("small", "large"))
+def wrapped(): return lambda x: Net(2)(x), spec(("small", "large"))
+def nearly():
+    net = Net(2)
+    with torch.no_grad():
+        net.head.bias[0] += 0.01
+    return net, spec(("small", "large"))
 def swapped(): return lambda x: Net(2)(x).flip(1), spec(("small", "large"))
 def three(): return Net(3), spec(("small", "large", "huge"))
 def several(): return Net(2), spec(("left", "big"), output="multi-label")
@@ -64,14 +75,14 @@ def one_answer(): return lambda x: Net(2)(x)[:1], spec(("small", "large"))
 def cut_off(): return lambda x: Net(2)(x).detach(), spec(("small", "large"))
 def random(): return lambda x: Net(2)(x) + torch.rand(len(x), 2, generator=RANDOM), spec(("small", "large"))
 class Tires(Net):
-    answers = 17
+    answers = 18
 
     def forward(self, x):
         Tires.answers -= 1
         return super().forward(x) * (1.0 if Tires.answers > 0 else float("nan"))
 
 def tires():
-    Tires.answers = 17
+    Tires.answers = 18
     return Tires(2), spec(("small", "large"))
 def words(): return lambda x: "large", spec(("small", "large"))
 def sure(x): return ((x.mean(dim=(2, 3)) - 0.15) * 60).sigmoid()
@@ -110,9 +121,9 @@ class World:
         given = ["--data", self / data, "--classifier", f"judges:{judge}", "--out", self / out, "--images", "6"]
         return ["find", self / run, *given, *more]
 
-    def evaluate(self, *more: str, run: str = "run", out: str = "new.json") -> list[str]:
+    def evaluate(self, *more: str, run: str = "run", out: str = "new.json", judge: str = "two") -> list[str]:
         small = ["--images", "4", "--measured", "8", "--attributes", "2", "--without", "own,observer,attack"]
-        given = ["--data", self / "even.zip", "--classifier", "judges:two", "--out", self / out]
+        given = ["--data", self / "even.zip", "--classifier", f"judges:{judge}", "--out", self / out]
         return ["evaluate", self / run, *given, *small, *more]
 
     def explain(
@@ -283,8 +294,8 @@ def test_effects_of_one_classifier_are_not_those_of_another(world: World) -> Non
     single = ["--method", "attfind", "--target", "large", "-q"]
     assert main(world.find(*single, out="first", run="plain")) == 0
     assert list((world.root / "plain" / "effects").iterdir()), "nothing was kept that could be mistaken"
-    assert main(world.find(*single, out="second", judge="swapped", run="plain")) == 0
-    assert main(world.find(*single, out="anew", judge="swapped", run="fresh")) == 0
+    assert main(world.find(*single, "--other-classifier", out="second", judge="swapped", run="plain")) == 0
+    assert main(world.find(*single, "--other-classifier", out="anew", judge="swapped", run="fresh")) == 0
     first, second, anew = (read_explanation(world.root / name) for name in ("first", "second", "anew"))
     assert second.ranking == anew.ranking
     assert second.figures == pytest.approx(anew.figures, nan_ok=True)
@@ -561,6 +572,82 @@ BAD: dict[str, tuple[Harm, Callable[[World], list[str]], str]] = {
 }  # fmt: skip
 
 
+@pytest.mark.parametrize(("judge", "what"), [("nearly", "weights"), ("swapped", "answers")])
+def test_another_classifier_is_refused_unless_it_is_meant(
+    world: World, capsys: pytest.CaptureFixture[str], judge: str, what: str
+) -> None:
+    said = f"judges:{judge} is not the classifier that {world / 'run'} was trained with: its {what} are others"
+    for command in (world.find(judge=judge), world.explain(judge=judge), world.evaluate(judge=judge)):
+        assert said in refusal(world, command, capsys)
+    with pytest.raises(StylexError, match="is not the classifier that"):
+        stylex.open_studio(world / "run", classifier=f"judges:{judge}")
+
+    remark = "This is not the classifier that the networks were trained with"
+    allowed = ["--other-classifier", "-q"]
+    for command, out in ((world.find(*allowed, judge=judge, data="even.zip", out="found"), "found"),
+                         (world.explain(*allowed, judge=judge, out="one"), "one")):  # fmt: skip
+        assert main(command) == 0
+        assert remark in capsys.readouterr().out
+        explanation = read_explanation(world / out)
+        assert explanation.settings["other_classifier"] is True
+        assert remark in explanation._repr_html_()
+        assert main(["report", world / out]) == 0
+        assert remark in (world.root / out / "report.html").read_text()
+    capsys.readouterr()
+    assert main(world.evaluate(*allowed, "--explanation", world / "found", "--report", judge=judge)) == 0
+    assert remark in capsys.readouterr().out.replace("\n", " ")
+    evaluation = stylex.read_evaluation(world / "new.json")
+    assert remark in evaluation.notes[0]
+    assert evaluation.settings["other_classifier"] is True
+    given = {"classifier": f"judges:{judge}", "other_classifier": True}
+    studio = stylex.open_studio(world / "run", **given)
+    assert remark in (studio.remark or "")
+
+
+def test_an_explanation_is_shown_with_the_classifier_that_it_explains(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(world.find("--other-classifier", "-q", judge="nearly", data="even.zip", out="found")) == 0
+    capsys.readouterr()
+    found = ["--explanation", world / "found"]
+    said = (
+        "found explains another classifier than the one given, whose weights are others; give --classifier judges:nea"
+    )
+    assert said in refusal(world, world.evaluate(*found), capsys)
+    assert main(world.evaluate(*found, "--other-classifier", "-q")) == 0
+    assert "were found with another classifier than the one that answers here" in capsys.readouterr().out
+    studio = stylex.open_studio(
+        world / "run", explanation=world / "found", classifier="judges:two", other_classifier=True
+    )
+    assert studio.remark == "The attributes were found with another classifier than the one that answers here."
+
+
+def test_what_a_person_typed_survives_a_search_anew(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(world.explain("-q", out="one")) == 0
+    save_labels(world / "one", {0: "Heel"})
+    given = {"classifier": "judges:two", "out": world / "one", "overwrite": True}
+    assert stylex.explain(world / "run", world / "photo.png", **given).ranking[0].label == "Heel"
+    assert read_explanation(world / "one").ranking[0].label == "Heel"
+    assert main(world.train("-q", "--seed", "3", out="other")) == 0
+    capsys.readouterr()
+    assert main(world.explain("--overwrite", run="other", out="one")) == 0
+    assert f"not found again: 'Heel'; kept in {world / 'one'}/names.json" in capsys.readouterr().err
+    assert stylex.explain(world / "run", world / "photo.png", **given).ranking[0].label == "Heel"
+
+
+def test_a_classifier_without_weights_is_known_by_its_answers(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(world.explain(judge="wrapped", out="one")) == 0
+    assert "trained with" not in capsys.readouterr().err
+    assert read_explanation(world / "one").settings["other_classifier"] is False
+    # A snapshot of before keeps no answers.
+    change(f"{SNAPSHOT}/snapshot.json", with_json(classifier_answers=None))(world)
+    assert main(world.explain(judge="wrapped", out="two")) == 0
+    assert "Whether this is the classifier that the networks were trained with is not known" in capsys.readouterr().err
+    assert read_explanation(world / "two").settings["other_classifier"] is None
+    assert main(["report", world / "two"]) == 0
+    assert "is not known: it shows no weights" in (world.root / "two" / "report.html").read_text()
+
+
 def refusal(world: World, arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
     """The one line that a command is refused with."""
     before = listing(world.root)
@@ -656,6 +743,77 @@ def test_a_place_that_cannot_be_written_is_told(world: World, capsys: pytest.Cap
         capsys.readouterr()
     arguments = [*WRITING[verb](world), "--out", "/proc/stylex/new.zip"]  # nobody may make a folder there
     assert "cannot write" in refusal(world, arguments, capsys)
+
+
+@pytest.mark.parametrize("verb", WRITING)
+def test_of_two_processes_that_write_into_one_place_the_second_is_told(
+    world: World, capsys: pytest.CaptureFixture[str], verb: str
+) -> None:
+    if verb in ("report", "evaluate"):
+        assert main(world.find("-q", data="even.zip", out="explained")) == 0
+        capsys.readouterr()
+    arguments = WRITING[verb](world)
+    place = arguments[1] if verb == "report" else arguments[arguments.index("--out") + 1]
+    with written_elsewhere(place) as process:
+        assert f"{place} is being written by `stylex find` (process {process}, since 2" in refusal(
+            world, arguments, capsys
+        )
+    if verb == "evaluate":
+        assert main([*arguments, "-q"]) == 0  # the other was killed, and left its lock
+        capsys.readouterr()
+        arguments += ["--explanation", world / "explained", "--overwrite"]
+        with written_elsewhere(world / "explained"):
+            assert "explained is being written by" in refusal(world, arguments, capsys)
+    assert main([*arguments, "-q"]) == 0
+    assert list(world.root.rglob(".*")) == []
+
+
+def test_two_trainings_that_begin_together_are_one(world: World) -> None:
+    def train() -> None:
+        os._exit(main(world.train("-q")))
+
+    with in_another_process(train) as one, in_another_process(train) as other:
+        codes = sorted(os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) for process in (one, other))
+    assert codes == [0, 2]
+    rows = [json.loads(line)["nimg"] for line in (world.root / "new" / "stats.jsonl").read_text().splitlines()]
+    assert rows == [16, 16, 32, 32]  # a report of the training and one of held-out images, each once
+    assert main(world.train("-q", out="alone")) == 0
+    ours, alone = (torch.load(world.root / name / "state.pt", weights_only=True) for name in ("new", "alone"))
+    assert all(torch.equal(ours["parts"]["encoder"][key], value) for key, value in alone["parts"]["encoder"].items())
+
+
+@contextmanager
+def in_another_process(work: Callable[[], object]) -> Iterator[int]:
+    """Work in a copy of this process, which is killed in the end."""
+    process = os.fork()
+    if process == 0:
+        try:
+            work()
+        finally:
+            os._exit(9)
+    try:
+        yield process
+    finally:
+        with suppress(ProcessLookupError, ChildProcessError):
+            os.kill(process, 9)
+            os.waitpid(process, 0)
+
+
+@contextmanager
+def written_elsewhere(place: str) -> Iterator[int]:
+    """Another process writes there."""
+    came, begun = os.pipe()
+
+    def write() -> None:
+        with sole_writer(Path(place), verb="find"):
+            os.write(begun, b".")
+            time.sleep(60)
+
+    with in_another_process(write) as process:
+        os.read(came, 1)
+        yield process
+    os.close(came)
+    os.close(begun)
 
 
 @pytest.mark.parametrize("verb", ["classifier", "find", "explain", "evaluate"])

@@ -35,6 +35,43 @@ def test_no_function_takes_more_than_eight_parameters() -> None:
     assert {where: count for where, count in long.items() if where not in verbs} == {}
 
 
+DOORS = {
+    "classifiers": "test_load.py",
+    "cli": "test_main.py",
+    "core": "test_attribute.py",
+    "data": "test_prepare.py",
+    "evaluation": "test_evaluate.py",
+    "live": "test_studio.py",
+    "models": "test_snapshot.py",
+    "planted": "test_images.py",
+    "report": "test_page.py",
+    "search": "test_class_search.py",
+    "store": "test_folder.py",
+    "training": "test_loop.py",
+    "ui": "test_server.py",
+}
+"""Where the files of a room are tested that have no tests of their own name."""
+
+SCENES = {
+    "cli/test_main.py", "search/test_memory.py", "store/test_strips.py",
+    "training/test_distributed.py", "training/test_kill.py", "ui/test_browser.py", "ui/test_hosts.py",
+    "test_architecture.py", "test_demo.py", "test_docs.py", "test_face.py", "test_fuzz.py", "test_labels.py",
+}  # fmt: skip
+"""Tests of no one file: of processes, browsers, documents, and what is shipped."""
+
+
+def test_tests_are_found_by_the_name_of_the_file() -> None:
+    source, tests = ROOT / "src" / "stylex", ROOT / "tests"
+    files = {path.relative_to(source).as_posix() for path in source.rglob("*.py") if not path.name.startswith("_")}
+    for path in tests.rglob("test_*.py"):
+        name = path.relative_to(tests).as_posix()
+        assert name in SCENES or name.replace("test_", "", 1) in files, f"{name}: of which file?"
+    for room in {file.split("/")[0] for file in files if "/" in file} - {"metrics"}:
+        assert (tests / room / DOORS[room]).is_file()
+    own = {path.name.removeprefix("test_") for path in (tests / "metrics").glob("test_*.py")}
+    assert {path.name for path in (source / "metrics").glob("*.py") if not path.name.startswith("_")} <= own
+
+
 def parameters(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
     """How many a function has, ``self`` and ``cls`` not counted."""
     given = function.args

@@ -5,7 +5,11 @@ from __future__ import annotations
 from importlib.resources import as_file, files
 from pathlib import Path
 
+import pytest
+
 import stylex
+
+pytestmark = pytest.mark.integration
 
 
 def test_the_shipped_photographs_are_explained(tmp_path: Path) -> None:

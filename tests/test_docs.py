@@ -25,6 +25,7 @@ def read(path: str) -> str:
     return (ROOT / path).read_text(encoding="utf-8")
 
 
+@pytest.mark.integration
 def test_the_reference_is_what_the_code_says() -> None:
     done = subprocess.run(
         [sys.executable, "docs/generate.py", "--check"], cwd=ROOT, capture_output=True, text=True, check=False
@@ -78,6 +79,7 @@ def test_every_page_is_reached_from_the_first() -> None:
     assert [str(page.relative_to(ROOT)) for page in PAGES if "docs" in page.parts and page not in seen] == []
 
 
+@pytest.mark.integration
 def test_commands_in_the_pages_are_understood(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "shoes.yaml").write_text("{data: shoes.zip, classifier: 'm:f', out: runs/shoes}")

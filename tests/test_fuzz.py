@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.integration
+
 pytest.importorskip("hypothesis", reason="the harm is drawn by hypothesis, of the extra `dev`")
 
 FUZZ = Path(__file__).parents[1] / "benchmarks" / "fuzz.py"

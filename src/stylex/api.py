@@ -7,11 +7,21 @@ torch) are imported inside the verbs, so that this module, and the command line 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from stylex.core.errors import ConfigError, DataError, EvaluationError, SearchError
+from stylex.core.errors import (
+    ClassifierError,
+    ConfigError,
+    DataError,
+    EvaluationError,
+    SearchError,
+    TrainingError,
+)
+from stylex.core.lock import one_writer, sole_writer
 from stylex.core.progress import Found, Listener, silent
+from stylex.core.verdict import classifier_remark
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,6 +38,7 @@ else:  # names for those who read the signatures at run time, without what they 
     ClassifierLike = ClassifierSpecLike = Evaluation = Explanation = PrepareSummary = Studio = TrainConfig = Any
 
 
+@one_writer("out", error=DataError)
 def prepare(
     source: str | Path,
     out: str | Path,
@@ -73,6 +84,7 @@ def prepare(
     return write_archive(Path(source), Path(out), config, overwrite=overwrite, listener=listener)
 
 
+@one_writer("out", error=ClassifierError)
 def fit_classifier(
     data: str | Path,
     out: str | Path,
@@ -134,6 +146,7 @@ def fit_classifier(
     return folder
 
 
+@one_writer("out", unless="dry_run", error=TrainingError)
 def train(
     *,
     data: str | Path,
@@ -175,7 +188,7 @@ def train(
         ClassifierError: the classifier does not fit its spec or the images.
         ConfigError: settings that cannot be meant, or not those of the run that is to go on.
     """
-    from stylex.classifiers import check_classifier, describe, fingerprint, load_classifier
+    from stylex.classifiers import answers, check_classifier, describe, fingerprint, load_classifier
     from stylex.data import open_images
     from stylex.opening import device_of, spec_of
     from stylex.training.config import preset_for, resolved
@@ -229,6 +242,7 @@ def train(
             identity=identity,
             classifier_reference=describe(classifier) if isinstance(classifier, str | Path) else None,
             classifier_fingerprint=identity["classifier"],
+            classifier_answers=answers(explained),
         ),
         out=folder,
         draw_panel=_draw_panel,
@@ -238,6 +252,7 @@ def train(
     return folder
 
 
+@one_writer("out")
 def find(
     run: str | Path,
     *,
@@ -257,6 +272,7 @@ def find(
     recall: float = 0.99,
     precision: Literal["float32", "bf16"] = "float32",
     classifier_spec: ClassifierSpecLike | None = None,
+    other_classifier: bool = False,
     device: str = "auto",
     overwrite: bool = False,
     listener: Listener = silent,
@@ -290,6 +306,8 @@ def find(
         precision: ``bf16`` draws in bfloat16 where the hardware has it and effects change by 2% of the largest at
             most, measured on some moves of one image; a screen's survivors are measured in ``float32`` anyway.
         classifier_spec: a JSON file that describes the classifier, as in ``train``.
+        other_classifier: go on although the classifier is not the one that the run was trained with; every page then
+            says so.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:1``.
         overwrite: replace an explanation folder that is already there.
         listener: hears the progress.
@@ -327,7 +345,14 @@ def find(
     check_place(folder, overwrite=overwrite)
     processes = join(place)
     place = processes.device(place)
-    opened = Run.open(run, classifier=classifier, classifier_spec=classifier_spec, device=place, listener=listener)
+    opened = Run.open(
+        run,
+        classifier=classifier,
+        classifier_spec=classifier_spec,
+        other_classifier=other_classifier,
+        device=place,
+        listener=listener,
+    )
     opened, to = opened.aimed(target)
     start, archive = opened.label(source), opened.images(data)
     chosen = choose_to_search(opened.classifier, archive.split("test"), images, target=to, source=start)
@@ -341,6 +366,7 @@ def find(
         settings={
             "verb": "find",
             **record(run, data, classifier, classifier_spec),
+            **opened.identity,
             "data_fingerprint": archive.fingerprint,
             **config.to_json(),
             "searched": list(chosen.names),
@@ -348,12 +374,13 @@ def find(
         at=Workplace(folder=opened.effects_folder, processes=processes, listener=listener),
     )
     if explanation is not None:
-        write_explanation(explanation, folder, overwrite=overwrite)
+        write_explanation(explanation, folder, overwrite=overwrite, listener=listener)
     processes.wait()
     processes.leave()
-    return read_explanation(folder) if explanation is None else explanation
+    return read_explanation(folder) if explanation is None or overwrite else explanation
 
 
+@one_writer("out")
 def explain(
     run: str | Path,
     image: str | Path,
@@ -369,6 +396,7 @@ def explain(
     fit: Literal["crop", "pad"] = "crop",
     tune: bool = False,
     classifier_spec: ClassifierSpecLike | None = None,
+    other_classifier: bool = False,
     device: str = "auto",
     overwrite: bool = False,
     listener: Listener = silent,
@@ -392,6 +420,8 @@ def explain(
         tune: fit a copy of the generator to this photograph first (some seconds), so that what it redraws is nearer to
             it; knobs are held to what they did before.
         classifier_spec: a JSON file that describes the classifier, as in ``train``.
+        other_classifier: go on although the classifier is not the one that the run was trained with; every page then
+            says so.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:1``.
         overwrite: replace an explanation folder that is already there.
         listener: hears the progress.
@@ -410,14 +440,21 @@ def explain(
     from stylex.search.encoding import encode
     from stylex.search.image_search import explain_image
     from stylex.search.tuning import tune as fit_to
-    from stylex.store.folder import check_place, write_explanation
+    from stylex.store.folder import check_place, read_explanation, write_explanation
 
     config = SearchConfig(
         target=target, attributes=attributes, torgb=torgb, shift_range=shift_range, method=method, images=1
     )
     place, folder = device_of(device), Path(out)
     check_place(folder, overwrite=overwrite)
-    opened = Run.open(run, classifier=classifier, classifier_spec=classifier_spec, device=place, listener=listener)
+    opened = Run.open(
+        run,
+        classifier=classifier,
+        classifier_spec=classifier_spec,
+        other_classifier=other_classifier,
+        device=place,
+        listener=listener,
+    )
     opened, goal = opened.aimed(target)
     archive, label = None, None
     if data is None:
@@ -442,6 +479,7 @@ def explain(
         settings={
             "verb": "explain",
             **record(run, data, classifier, classifier_spec),
+            **opened.identity,
             "image": str(image),
             "fit": fit,
             "tune": tune,
@@ -449,14 +487,15 @@ def explain(
         },
         at=Workplace(listener=listener),
     )
-    write_explanation(explanation, folder, overwrite=overwrite)
-    return explanation
+    write_explanation(explanation, folder, overwrite=overwrite, listener=listener)
+    return read_explanation(folder) if overwrite else explanation
 
 
 _EXPLAIN = ("target", "attributes", "torgb", "shift_range", "method")
 """The settings of a search that ``explain`` takes."""
 
 
+@one_writer("out", into=("explanation",))
 def evaluate(
     run: str | Path,
     *,
@@ -478,6 +517,7 @@ def evaluate(
     without: str = "",
     seed: int = 0,
     classifier_spec: ClassifierSpecLike | None = None,
+    other_classifier: bool = False,
     device: str = "auto",
     overwrite: bool = False,
     listener: Listener = silent,
@@ -511,6 +551,8 @@ def evaluate(
             photograph, preservation, own, attack, significance, sparsity, observer, stability.
         seed: of everything random.
         classifier_spec: a JSON file that describes the classifier, as in ``train``.
+        other_classifier: go on although the classifier is not the one that the run was trained with; every page then
+            says so.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:1``.
         overwrite: replace an evaluation that is already in ``out``.
         listener: hears the progress.
@@ -553,11 +595,24 @@ def evaluate(
         check_file(Path(out), overwrite=overwrite)
     place = device_of(device)
     known = None if explanation is None else read_explanation(explanation)
-    opened = Run.open(run, classifier=classifier, classifier_spec=classifier_spec, device=place, listener=listener)
+    opened = Run.open(
+        run,
+        classifier=classifier,
+        classifier_spec=classifier_spec,
+        other_classifier=other_classifier,
+        device=place,
+        listener=listener,
+    )
     archive = opened.images(data)
     other = None
     if against is not None:
-        other = Run.open(against, classifier=opened.classifier, classifier_spec=classifier_spec, device=place)
+        other = Run.open(
+            against,
+            classifier=opened.classifier,
+            classifier_spec=classifier_spec,
+            other_classifier=other_classifier,
+            device=place,
+        )
         other.images(data)
     goal = None
     if known is not None and known.snapshot.get("sha256") != opened.snapshot.sha256:
@@ -572,21 +627,23 @@ def evaluate(
     else:
         opened, goal = opened.aimed(target)
         snapshot = opened.subject(method, archive).snapshot
-    judge = opened.classifier
-    instrument = extractor_for(extractor, judge, place)
+    explained = opened.classifier
+    instrument = extractor_for(extractor, explained, place)
     held_out = archive.split("test")
     found = None
     if known is not None:
-        found = found_in(known, searched_images(known, judge, held_out, archive.fingerprint, listener))
+        found = found_in(known, searched_images(known, explained, held_out, archive.fingerprint, listener))
         torgb = torgb or any(known.space.layer(a.coordinate.layer).kind == "torgb" for a in known.ranking)
     evaluation = evaluate_subject(
-        subject_of(snapshot, judge, torgb=torgb),
+        subject_of(snapshot, explained, torgb=torgb),
         Inputs(
             held_out=held_out,
             training=archive.part("train"),
-            targets=range(judge.k) if goal is None else [goal],
+            targets=range(explained.k) if goal is None else [goal],
             extractor=instrument,
-            against=None if other is None else subject_of(steered_alike(other.snapshot, snapshot), judge, torgb=torgb),
+            against=None
+            if other is None
+            else subject_of(steered_alike(other.snapshot, snapshot), explained, torgb=torgb),
             listener=listener,
         ),
         options,
@@ -595,6 +652,7 @@ def evaluate(
             "verb": "evaluate",
             "run": str(run),
             "data": str(data),
+            **opened.identity,
             "data_fingerprint": archive.fingerprint,
             "explanation": None if explanation is None else str(explanation),
             "against": None if against is None else str(against),
@@ -611,6 +669,8 @@ def evaluate(
             "seed": seed,
         },
     )
+    if remark := classifier_remark(opened.identity):
+        evaluation = replace(evaluation, notes=(remark, *evaluation.notes))
     if out is not None:
         write_evaluation(evaluation, out)
     if explanation is not None:
@@ -646,13 +706,15 @@ def report(
     from stylex.store.evaluation import evaluation_in
     from stylex.store.folder import read_explanation
 
-    explanation = read_explanation(explanation_folder)
-    path = Path(explanation_folder) / "report.html" if out is None else Path(out)
-    write_report(explanation, path, evaluation=evaluation_in(explanation_folder))
-    if strips:
-        write_strips(explanation, path.parent / "pictures")
-    if flicker is not None:
-        write_flickers(explanation, path.parent / "pictures", flicker)
+    folder = Path(explanation_folder)
+    path = folder / "report.html" if out is None else Path(out)
+    known = read_explanation(folder)
+    with sole_writer(folder if out is None else path, verb="report"):
+        write_report(known, path, evaluation=evaluation_in(folder))
+        if strips:
+            write_strips(known, path.parent / "pictures")
+        if flicker is not None:
+            write_flickers(known, path.parent / "pictures", flicker)
     return path
 
 
@@ -664,6 +726,7 @@ def open_studio(
     classifier: ClassifierLike | None = None,
     images: int = 240,
     classifier_spec: ClassifierSpecLike | None = None,
+    other_classifier: bool = False,
     device: str = "auto",
     listener: Listener = silent,
 ) -> Studio:
@@ -677,6 +740,8 @@ def open_studio(
             (``package.module:callable``) always, since no code is imported because a run names it.
         images: how many images of ``data`` to choose from, spread over its test part.
         classifier_spec: a JSON file that describes the classifier, as in ``train``.
+        other_classifier: go on although the classifier is not the one that the run was trained with; every page then
+            says so.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:1``.
         listener: hears warnings.
 
@@ -698,7 +763,14 @@ def open_studio(
     found = None if explanation is None else read_explanation(explanation)
     place = device_of(device)
     listener(Found(message=f"loading the networks of {run}"))
-    opened = Run.open(run, classifier=classifier, classifier_spec=classifier_spec, device=place, listener=listener)
+    opened = Run.open(
+        run,
+        classifier=classifier,
+        classifier_spec=classifier_spec,
+        other_classifier=other_classifier,
+        device=place,
+        listener=listener,
+    )
     if found is not None:
         opened = opened.explaining(found, str(explanation))
     chosen = None
@@ -715,8 +787,10 @@ def open_studio(
         explanation=found,
         folder=None if explanation is None else Path(explanation),
         images=chosen,
+        identity=opened.identity,
         repeat={
             **record(run, data, classifier, classifier_spec),
+            "other_classifier": other_classifier,
             "explanation": None if explanation is None else str(explanation),
         },
     )
@@ -730,6 +804,7 @@ def explore(
     classifier: ClassifierLike | None = None,
     images: int = 48,
     classifier_spec: ClassifierSpecLike | None = None,
+    other_classifier: bool = False,
     device: str = "auto",
     listener: Listener = silent,
 ) -> Any:
@@ -745,6 +820,8 @@ def explore(
             (``package.module:callable``) always, since no code is imported because a run names it.
         images: how many images of ``data`` to choose from, spread over its test part.
         classifier_spec: a JSON file that describes the classifier, as in ``train``.
+        other_classifier: go on although the classifier is not the one that the run was trained with; every page then
+            says so.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:1``.
         listener: hears warnings.
 
@@ -764,6 +841,7 @@ def explore(
         classifier=classifier,
         images=images,
         classifier_spec=classifier_spec,
+        other_classifier=other_classifier,
         device=device,
         listener=listener,
     )
@@ -781,6 +859,7 @@ def serve(
     port: int = 8600,
     no_browser: bool = False,
     classifier_spec: ClassifierSpecLike | None = None,
+    other_classifier: bool = False,
     device: str = "auto",
     listener: Listener = silent,
 ) -> None:
@@ -800,6 +879,8 @@ def serve(
         port: the port to listen at; taken by something else: the next free one. 0: any.
         no_browser: only say the address; do not open a browser.
         classifier_spec: a JSON file that describes the classifier, as in ``train``.
+        other_classifier: go on although the classifier is not the one that the run was trained with; every page then
+            says so.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:1``.
         listener: hears the address.
 
@@ -817,6 +898,7 @@ def serve(
         classifier=classifier,
         images=images,
         classifier_spec=classifier_spec,
+        other_classifier=other_classifier,
         device=device,
         listener=listener,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -10,12 +10,22 @@ from typing import Any
 import torch
 from torch import nn
 
-from stylex.classifiers import ClassifierSpec, check_classifier, fingerprint, load_classifier, load_recorded
+from stylex.classifiers import (
+    ClassifierSpec,
+    check_classifier,
+    describe,
+    fingerprint,
+    has_weights,
+    is_same,
+    load_classifier,
+    load_recorded,
+)
 from stylex.classifiers.classifier import Classifier, WithOpposite, opposite_name
 from stylex.classifiers.load import read_spec
 from stylex.core.errors import ClassifierError, ConfigError, DataError, SearchError
 from stylex.core.explanation import Explanation
 from stylex.core.progress import Alarm, Listener, silent
+from stylex.core.verdict import classifier_remark
 from stylex.data import ImageSet, open_images
 from stylex.models.snapshot import Snapshot, load_snapshot
 from stylex.search.encoding import latents_of
@@ -34,11 +44,16 @@ class Run:
         path: a run's folder, or one snapshot.
         snapshot: the newest one.
         classifier: that of the training, or the one given instead.
+        allowed_other: whether the one given instead may be another.
+        identity: of the classifier, for the record: ``classifier_fingerprint``, and as ``other_classifier`` whether it
+            is another than that of the training (null: not known).
     """
 
     path: Path
     snapshot: Snapshot
     classifier: Classifier
+    allowed_other: bool
+    identity: Mapping[str, Any]
 
     @classmethod
     def open(
@@ -47,6 +62,7 @@ class Run:
         *,
         classifier: ClassifierLike | None = None,
         classifier_spec: ClassifierSpecLike | None = None,
+        other_classifier: bool = False,
         device: str = "cpu",
         listener: Listener = silent,
     ) -> Run:
@@ -54,7 +70,7 @@ class Run:
 
         Raises:
             SnapshotError: no snapshot there, or a damaged one.
-            ClassifierError: the classifier is not found, or has other labels.
+            ClassifierError: the classifier is not found, has other labels, or is another and may not be.
         """
         snapshot = load_snapshot(path).to(torch.device(device))
         spec = spec_of(classifier_spec) or ClassifierSpec.from_json(dict(snapshot.classifier))
@@ -74,11 +90,30 @@ class Run:
             )
         config = snapshot.generator.config
         check_classifier(loaded, channels=config.channels, resolution=config.resolution, need_gradient=False)
-        if fingerprint(loaded) != snapshot.classifier_fingerprint:
-            listener(
-                Alarm(message="this is not the very classifier of the training: what is found may fit it less well")
+        same = is_same(
+            loaded,
+            fingerprint_then=snapshot.classifier_fingerprint,
+            answers_then=snapshot.classifier_answers,
+        )
+        if same is False and not other_classifier:
+            raise ClassifierError(
+                f"{named(classifier)} is not the classifier that {path} was trained with: its "
+                f"{'weights' if has_weights(loaded) else 'answers'} are others; give that one, or --other-classifier "
+                "to go on with this one, which every page will then say"
             )
-        return cls(path=Path(path), snapshot=snapshot, classifier=loaded)
+        identity = {
+            "classifier_fingerprint": fingerprint(loaded),
+            "other_classifier": None if same is None else not same,
+        }
+        if remark := classifier_remark(identity):
+            listener(Alarm(message=remark))
+        return cls(
+            path=Path(path),
+            snapshot=snapshot,
+            classifier=loaded,
+            allowed_other=other_classifier,
+            identity=identity,
+        )
 
     @property
     def effects_folder(self) -> Path | None:
@@ -127,6 +162,16 @@ class Run:
                 f"{folder} explains a classifier of {', '.join(explanation.labels[:5])}, this one knows "
                 f"{', '.join(run.classifier.spec.labels[:5])}; open it with the run that it was found with"
             )
+        ours = self.identity["classifier_fingerprint"]
+        if explanation.settings.get("classifier_fingerprint", ours) != ours and has_weights(self.classifier):
+            if not self.allowed_other:
+                theirs = explanation.settings.get("classifier") or "that one"
+                raise SearchError(
+                    f"{folder} explains another classifier than the one given, whose weights are others; give "
+                    f"--classifier {theirs} --other-classifier, or --other-classifier alone to go on with this one, "
+                    "which every page will then say"
+                )
+            run = replace(run, identity={**self.identity, "explains_other": True})
         if explanation.snapshot.get("sha256") != self.snapshot.sha256:
             raise SearchError(
                 f"{folder} was made with another snapshot than {self.snapshot.path}; open it with the one that it names"
@@ -163,6 +208,11 @@ class Run:
             self.snapshot, lambda: latents_of(TrainedSubject.of(self.snapshot, self.classifier), images)
         )
         return TrainedSubject.of(snapshot, self.classifier, torgb=torgb)
+
+
+def named(classifier: ClassifierLike | None) -> str:
+    """A classifier as a message calls it."""
+    return "what the run names" if classifier is None else describe(classifier)
 
 
 def spec_of(given: ClassifierSpecLike | None) -> ClassifierSpec | None:

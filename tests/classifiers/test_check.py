@@ -82,6 +82,7 @@ def test_labels_of_the_data(make_spec: Spec) -> None:
         check_classifier(classifier, channels=3, resolution=16, labels=("a", "b", "d"))
 
 
+@pytest.mark.integration
 def test_a_program_exported_for_one_image_is_told(conv: nn.Module, make_spec: Spec, tmp_path: Path) -> None:
     program = torch.export.export(conv.eval(), (torch.zeros(1, 3, 16, 16),))
     torch.export.save(program, tmp_path / "one.pt2")
@@ -89,6 +90,7 @@ def test_a_program_exported_for_one_image_is_told(conv: nn.Module, make_spec: Sp
         check_classifier(load_classifier(tmp_path / "one.pt2", make_spec()), channels=3, resolution=16)
 
 
+@pytest.mark.integration
 def test_torchscript_traced_in_training_mode_is_told(conv: nn.Module, make_spec: Spec, tmp_path: Path) -> None:
     class Batchnorm(nn.Module):
         def forward(self, x: Tensor) -> Tensor:

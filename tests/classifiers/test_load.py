@@ -153,6 +153,7 @@ def test_a_recorded_classifier_that_is_not_there_is_one_line(here: Path, referen
 
 
 @pytest.mark.parametrize("suffix", [".pt", ".ts", ".pt2"])
+@pytest.mark.integration
 def test_programs_in_files_answer_as_the_module(
     conv: nn.Module, make_spec: Spec, x: Tensor, tmp_path: Path, suffix: str
 ) -> None:
@@ -185,6 +186,7 @@ def test_an_exported_program_gives_the_same_maps(conv: nn.Module, make_spec: Spe
     assert x.grad is not None
 
 
+@pytest.mark.integration
 def test_torchscript_gives_no_maps(conv: nn.Module, make_spec: Spec, x: Tensor, tmp_path: Path) -> None:
     script(conv, tmp_path / "model.pt")
     assert load_classifier(tmp_path / "model.pt", make_spec()).features(x) == []
@@ -210,6 +212,7 @@ def test_torchscript_gives_no_maps(conv: nn.Module, make_spec: Spec, x: Tensor, 
         ("nojson.pt2", "cannot be read"),
     ],
 )
+@pytest.mark.integration
 def test_a_bad_file_is_one_line(conv: nn.Module, make_spec: Spec, tmp_path: Path, name: str, says: str) -> None:
     torch.save(conv.state_dict(), tmp_path / "state.pt")
     torch.save(conv.state_dict(), tmp_path / "state.pth")
@@ -235,6 +238,7 @@ def test_a_bad_file_is_one_line(conv: nn.Module, make_spec: Spec, tmp_path: Path
 
 
 @pytest.mark.parametrize("suffix", [".pt", ".pt2"])
+@pytest.mark.integration
 def test_a_program_that_is_damaged_inside_is_one_line_and_kills_nothing(
     conv: nn.Module, make_spec: Spec, tmp_path: Path, suffix: str
 ) -> None:
@@ -300,6 +304,7 @@ def rewrite(path: Path, change: Callable[[str, bytes], bytes]) -> None:
 
 
 @pytest.mark.parametrize("where", ["weights", "sample_inputs", "expression", "target", "guard", "name"])
+@pytest.mark.integration
 def test_nothing_hidden_in_an_exported_program_runs(
     conv: nn.Module, make_spec: Spec, tmp_path: Path, where: str
 ) -> None:
@@ -370,6 +375,7 @@ def test_sizes_are_plain_arithmetic(text: str, plain: bool) -> None:
     assert _is_plain_expression(text) is plain
 
 
+@pytest.mark.integration
 def test_a_pickle_named_pt_is_not_opened(make_spec: Spec, tmp_path: Path) -> None:
     boom = tmp_path / "boom"
     (tmp_path / "model.pt").write_bytes(pickle.dumps(Bomb(boom)))

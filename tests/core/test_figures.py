@@ -18,15 +18,15 @@ def test_flips_are_gathered_by_label_and_compared_with_the_better_chance() -> No
             "flips_top2_to_none": float("nan"),
         }
     )
-    assert [(f.target_label, f.count, f.random, f.images) for f in found] == [
-        ("cat", 10, 0.3, 50),
-        ("a_to_b", 2, None, None),
+    assert [(f.target_label, f.count, f.random, f.random_std, f.images) for f in found] == [
+        ("cat", 10, 0.3, None, 50),
+        ("a_to_b", 2, None, None, None),
     ]
 
 
 def test_flips_are_read_as_they_are_written() -> None:
-    flips = Flips(target_label="a_to_b", top={1: 0.25, 10: 0.75}, random=0.1, images=40)
-    figures = flip_figures(flips, random_std=0.05)
+    flips = Flips(target_label="a_to_b", top={1: 0.25, 10: 0.75}, random=0.1, random_std=0.05, images=40)
+    figures = flip_figures(flips)
     assert flips_in(figures) == (flips,)
     assert figures == {
         "flips_top1_to_a_to_b": 0.25,

@@ -310,6 +310,7 @@ def test_warnings_are_quiet_inside_and_back_afterwards_whichever_thread_leaves_l
 
 
 @pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "CMYK"])
+@pytest.mark.integration
 def test_a_large_picture_needs_little_more_memory_than_itself(mode: str) -> None:
     data = encoded(Image.new(mode, (5000, 5000), 77 if mode == "L" else (77, 50, 20, 9)[: len(mode)]), "TIFF")
 

@@ -32,6 +32,8 @@ from stylex.search.encoding import encode_set
 from stylex.search.shifts import apply_attributes, statistics_of
 from stylex.search.subject import TrainedSubject
 
+pytestmark = pytest.mark.integration
+
 SINGLE = SearchConfig(method="attfind", shift_range=2.0)
 OPTIONS = Options(searched=8, measured=16, attributes=3, own=1, observer_steps=20, search=SINGLE)
 Judge = Callable[..., Classifier]

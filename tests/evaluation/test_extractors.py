@@ -68,6 +68,7 @@ def test_pictures_are_as_unlike_as_they_are_changed(halves: Judge, program: str)
     assert (seen.distance(x, little) < seen.distance(x, much)).all()
 
 
+@pytest.mark.integration
 def test_a_program_is_given_what_it_takes_and_asked_for_features(halves: Judge, program: str) -> None:
     x = torch.full((2, 1, 16, 16), -1.0)
     x[1, 0, :8] = 1
@@ -78,6 +79,7 @@ def test_a_program_is_given_what_it_takes_and_asked_for_features(halves: Judge, 
     assert extractor_for(program, halves()).features(x).values[1] == pytest.approx([-1, 1, 0], abs=1e-6)
 
 
+@pytest.mark.integration
 def test_what_is_no_extractor_is_told(halves: Judge, program: str, tmp_path: Path) -> None:
     (tmp_path / "broken.pt").write_text("x")
     Path(program + ".json").write_text('{"colour": 3}')

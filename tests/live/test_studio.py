@@ -23,6 +23,8 @@ from stylex.search.editor import StyleEditor
 from stylex.search.render import InBfloat16
 from stylex.store.folder import read_explanation, write_explanation
 
+pytestmark = pytest.mark.integration
+
 
 @pytest.fixture(scope="module")
 def opened() -> LiveStudio:
@@ -127,6 +129,16 @@ def test_names_and_hidden_knobs_are_kept_in_the_folder(searched, tmp_path: Path)
     kept = read_explanation(folder).ranking
     assert (kept[1].label, kept[0].hidden, kept[1].hidden) == ("shaft height", True, False)
     assert second.knobs[1].attribute.name == "shaft height"
+    # The folder is written anew: what is open here shows another explanation.
+    other = replace(written, ranking=replace(written.ranking, attributes=written.ranking.attributes[::-1]))
+    write_explanation(replace(other, counterfactuals=(), strips=()), folder, overwrite=True)
+    for change in (lambda: second.rename(1, "heel"), lambda: second.hide(1, True)):
+        with pytest.raises(StylexError, match="written anew since it was opened, and its attribute 2 is another now"):
+            change()
+    again = read_explanation(folder).ranking
+    assert [(a.label, a.hidden) for a in again] == [("shaft height", False), (None, True)]
+    assert second.knobs[1].attribute.name == "shaft height"
+    write_explanation(written, folder, overwrite=True)
     second.rename(1, " ")
     assert read_explanation(folder).ranking[1].label is None
     for wrong, words in ((9, "no knob 9"), (-1, "no knob -1")):

@@ -19,6 +19,7 @@ def drawn(family: str, kind: str) -> Planted:
 
 @pytest.mark.parametrize("family", sorted(FAMILIES))
 @pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.integration
 def test_factors_lie_in_0_to_1_and_have_the_moments_told(family: str, kind: str) -> None:
     planted = drawn(family, kind)
     mean, covariance = moments(kind, planted.family.factors)

@@ -48,6 +48,7 @@ def test_a_hash_answers_the_picture_alone_and_any_change_of_it_anew(planted: Pla
     assert abs(np.corrcoef(log_odds(hash_classifier(channels=3, resolution=16, seed=1), x), odds)[0, 1]) < 0.3
 
 
+@pytest.mark.integration
 def test_coin_flips_are_learnt_by_heart_with_confidence_and_no_factor_in_them() -> None:
     planted = Planted.sample("cells", range(400), seed=0, bias=0)
     x = to_tensor(planted.pictures(16))

@@ -65,7 +65,7 @@ def test_the_box_is_the_smallest_square_that_holds_the_share() -> None:
     for _ in range(5):
         after = (255 * rng.random((24, 24, 1)) ** 6).astype(np.uint8)
         energy = (after[:, :, 0] / 255.0) ** 2
-        side = changed_box(before, after, share=0.3, pad=0).side
+        side = changed_box(before, after, fraction=0.3, pad=0).side
         best = {
             n: max(energy[i : i + n, j : j + n].sum() for i in range(25 - n) for j in range(25 - n))
             for n in (side - 1, side)

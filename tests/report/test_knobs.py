@@ -60,6 +60,7 @@ def test_without_strips_nothing_of_it_is_there(explanation: Explanation) -> None
     assert strip_data(explanation) is None
 
 
+@pytest.mark.integration
 def test_frames_shrink_and_go_before_the_page_grows_too_large(explanation: Explanation) -> None:
     many = turned(explanation, side=96, noise=True)
     full = render_report(many)

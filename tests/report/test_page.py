@@ -17,6 +17,7 @@ import pytest
 
 from stylex.core.errors import StoreError
 from stylex.core.explanation import Explanation
+from stylex.core.figures import Flips
 from stylex.report import write_report
 from stylex.report.page import MAX_BYTES, render_report
 from stylex.store.folder import read_explanation
@@ -183,7 +184,8 @@ def test_texts_of_people_cannot_become_code(explanation: Explanation) -> None:
         settings={evil: [evil, {"a": evil}]},
         snapshot={"sha256": evil},
         notes=(evil,),
-        figures={**explanation.figures, f"flips_top2_to_{evil}": 0.5, evil: 1.0},
+        figures={**explanation.figures, evil: 1.0},
+        flips=(Flips(target_label=evil, top={2: 0.5}),),
         images=tuple(dataclasses.replace(i, label=evil) for i in explanation.images),
     )
     for scope in ("class", "image"):

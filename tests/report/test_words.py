@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 
 from stylex.core.explanation import Explanation
+from stylex.core.figures import flips_in
 from stylex.report import words
 
 
 def with_figures(explanation: Explanation, **figures: float) -> Explanation:
-    return dataclasses.replace(explanation, figures=figures)
+    return dataclasses.replace(explanation, figures=figures, flips=flips_in(figures))
 
 
 @pytest.mark.parametrize(
@@ -20,9 +21,9 @@ def with_figures(explanation: Explanation, **figures: float) -> Explanation:
     [(0, "0%"), (1, "100%"), (0.5, "50%"), (0.994, "99%"), (0.996, "99.6%"), (0.9996, "99.96%"), (0.004, "0.4%")],
 )
 def test_a_share_is_complete_only_when_it_is(value: float, text: str) -> None:
-    assert words.share(value) == text
-    assert words.share(1e-9) == "under 0.01%"
-    assert words.share(1 - 1e-9) == "over 99.99%"
+    assert words.percent(value) == text
+    assert words.percent(1e-9) == "under 0.01%"
+    assert words.percent(1 - 1e-9) == "over 99.99%"
 
 
 def test_the_sentence_counts_what_is_shown(explanation: Explanation) -> None:
@@ -49,15 +50,6 @@ def test_an_attribute_turned_back_is_recognised(explanation: Explanation) -> Non
     back = dataclasses.replace(cf, logits=explanation.image(cf.image).reconstruction_logits - np.float32([0, 1]))
     assert not words.turned_back(cf, explanation)
     assert words.turned_back(back, explanation)
-
-
-def test_coordinates_in_sentences_become_names(explanation: Explanation) -> None:
-    text = "b4.conv1:3+ most, then b8.conv0:2-; not b4.conv1:31+ nor xb4.conv1:3+."
-    assert words.renamed(text, explanation.ranking) == (
-        "Shaft height most, then Attribute 2; not b4.conv1:31+ nor xb4.conv1:3+."
-    )
-    none = dataclasses.replace(explanation.ranking, attributes=())
-    assert words.renamed(text, none) == text
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.resources import as_file, files
 from typing import NamedTuple
 
 import numpy as np
@@ -11,11 +12,26 @@ import pytest
 import torch
 from torch import Tensor
 
+from stylex.classifiers.load import load_classifier
 from stylex.core.stylespace import StyleLayer, StyleSpace, StyleStatistics
+from stylex.data.archive import open_images
+from stylex.models.snapshot import load_snapshot
+from stylex.search.directions import independent
 from stylex.search.effects import Effects
-from stylex.search.subject import Subject
+from stylex.search.encoding import Encoded, encode
+from stylex.search.subject import Subject, TrainedSubject
 
 SIDE = 4
+
+
+@pytest.fixture(scope="session")
+def shipped() -> tuple[TrainedSubject, Encoded]:
+    """The package's own snapshot along ICA directions, and some photographs."""
+    with as_file(files("stylex") / "demo_data") as folder:
+        snapshot, images = load_snapshot(folder / "snapshot"), open_images(folder / "shoes.zip")
+        subject = TrainedSubject.of(independent(snapshot), load_classifier(folder / "classifier"))
+        rows = np.concatenate([np.arange(12), np.arange(len(images) - 12, len(images))])
+        return subject, encode(subject, images.batch(rows), [images.names[i] for i in rows])
 
 
 class State(NamedTuple):

@@ -2,24 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
-from importlib.resources import as_file, files
 
 import numpy as np
 import pytest
-import torch
 
-from stylex.classifiers.load import load_classifier
 from stylex.core.errors import SearchError
-from stylex.data.archive import open_images
-from stylex.models.snapshot import load_snapshot
-from stylex.search import encoding
-from stylex.search.class_search import explain_class
-from stylex.search.config import SearchConfig
 from stylex.search.directions import independent, independent_directions, random_directions
-from stylex.search.encoding import Encoded, encode, encode_stream
-from stylex.search.image_search import explain_image
+from stylex.search.encoding import Encoded
 from stylex.search.subject import TrainedSubject
 
 
@@ -102,67 +92,6 @@ def test_most_of_what_varies_is_kept_however_little_is_found_again() -> None:
 def test_too_few_latents_are_refused() -> None:
     with pytest.raises(SearchError, match=r"12 latents are too few .* expected 20 or more"):
         independent_directions(np.zeros((12, 7)))
-
-
-@pytest.fixture(scope="module")
-def shipped() -> Iterator[tuple[TrainedSubject, Encoded]]:
-    """The package's own snapshot and some photographs."""
-    with as_file(files("stylex") / "demo_data") as folder:
-        snapshot = independent(load_snapshot(folder / "snapshot"))
-        judge = load_classifier(folder / "classifier")
-        images = open_images(folder / "shoes.zip")
-        rows = np.concatenate([np.arange(12), np.arange(len(images) - 12, len(images))])
-        x = images.batch(rows)
-        subject = TrainedSubject.of(snapshot, judge)
-        yield subject, encode(subject, x, [images.names[i] for i in rows])
-
-
-def test_a_class_is_explained_along_directions(shipped: tuple[TrainedSubject, Encoded]) -> None:
-    subject, encoded = shipped
-    explanation = explain_class(subject, encoded, SearchConfig(), target=None, settings={})
-    assert explanation is not None
-    assert {attribute.coordinate.layer for attribute in explanation.ranking} <= {"independent"}
-    assert len(explanation.ranking) > 0
-    assert all(attribute.significance is not None for attribute in explanation.ranking)
-    assert explanation.space is not None
-    assert explanation.space.layers[-2].name == "independent"
-
-
-def test_images_that_stay_in_their_archive_are_explained_alike(
-    shipped: tuple[TrainedSubject, Encoded], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    subject, encoded = shipped
-    with as_file(files("stylex") / "demo_data") as folder:
-        images = open_images(folder / "shoes.zip")
-        images = images.subset(np.concatenate([np.arange(12), np.arange(len(images) - 12, len(images))]))
-        held: list[int] = []
-        monkeypatch.setattr(encoding, "AT_ONCE", 10)
-        batch = type(images).batch
-        monkeypatch.setattr(type(images), "batch", lambda self, rows: held.append(len(rows)) or batch(self, rows))
-        streamed = encode_stream(subject, images, encoded.labels)
-        assert held == [10, 10, 4]
-        assert streamed.ids == encoded.ids
-        for name in ("s", "logits", "logits_rec"):
-            torch.testing.assert_close(getattr(streamed, name), getattr(encoded, name), atol=1e-4, rtol=1e-4)
-        assert streamed.pixel_l1() == pytest.approx(encoded.pixel_l1(), abs=1e-6)
-        for one, other in zip(streamed.pair(3), encoded.pair(3), strict=True):
-            torch.testing.assert_close(one, other, atol=1e-5, rtol=1e-5)
-        found = [explain_class(subject, e, SearchConfig(), target=None, settings={}) for e in (streamed, encoded)]
-    assert found[0] is not None
-    assert found[1] is not None
-    assert [a.name for a in found[0].ranking] == [a.name for a in found[1].ranking]
-    assert [image.id for image in found[0].images] == [image.id for image in found[1].images]
-
-
-def test_an_image_is_explained_along_directions(shipped: tuple[TrainedSubject, Encoded]) -> None:
-    subject, encoded = shipped
-    one = Encoded(
-        ids=encoded.ids[:1],
-        labels=encoded.labels[:1],
-        **{name: getattr(encoded, name)[:1] for name in ("x", "x_rec", "logits", "logits_rec", "s")},
-    )
-    explanation = explain_image(subject, one, SearchConfig(attributes=5), target=None, settings={})
-    assert {attribute.coordinate.layer for attribute in explanation.ranking} == {"independent"}
 
 
 def test_a_snapshot_without_latents_says_so(shipped: tuple[TrainedSubject, Encoded]) -> None:

@@ -15,7 +15,6 @@ from stylex.models.discriminator import Discriminator
 from stylex.models.encoder import Encoder
 from stylex.models.generator import Generator
 from stylex.models.snapshot import Snapshot
-from stylex.search.choosing import few
 from stylex.search.effects import measure_effects
 from stylex.search.eigenfind import (
     affine_weights,
@@ -29,6 +28,8 @@ from stylex.search.subject import Subject
 from stylex.search.task import Task
 
 N = 40
+
+
 TOLD = torch.full((N, 2), 0.5)
 
 
@@ -134,17 +135,6 @@ def test_directions_are_ranked_and_cover_whom_they_turn(make_effects, flat_space
     assert "Nothing moves" in nothing.finding
     with pytest.raises(SearchError, match="class 2 does not exist"):
         eigenfind(Task(effects=effects, target=2, space=space, labels=["a", "b"]))
-
-
-def test_a_few_images_are_some_of_each_targets() -> None:
-    base = np.repeat([[1.0, 0.0], [0.0, 1.0], [1.0, 0.0]], [400, 100, 300], axis=0)
-    rows = few(base, (0, 1), "softmax")
-    towards_1 = base[rows].argmax(axis=1) == 0
-    assert (towards_1.sum(), (~towards_1).sum()) == (700 // 8, 32)
-    assert len(np.unique(rows)) == len(rows)
-    assert few(base[:20], (1,), "softmax").tolist() == list(range(20))
-    assert few(base[:20], (0,), "softmax").tolist() == [0]
-    assert len(few(base, (0,), "softmax", source=1)) == 32
 
 
 def test_effects_of_directions_are_measured_like_those_of_coordinates(snapshot) -> None:

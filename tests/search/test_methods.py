@@ -20,6 +20,8 @@ from stylex.search.encoding import encode_set, latents_of
 from stylex.search.methods import METHODS, method, method_of, prepared_as
 from stylex.search.subject import TrainedSubject
 
+pytestmark = pytest.mark.integration
+
 
 @pytest.fixture(scope="module")
 def shoes() -> Iterator[tuple[Snapshot, TrainedSubject]]:

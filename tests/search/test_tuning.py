@@ -2,29 +2,22 @@
 
 from __future__ import annotations
 
-from importlib.resources import as_file, files
-
 import numpy as np
 import pytest
 import torch
 
-from stylex.classifiers.load import load_classifier
 from stylex.core.progress import Event, Step
-from stylex.data.archive import open_images
-from stylex.models.snapshot import load_snapshot
-from stylex.search.directions import independent
 from stylex.search.encoding import Encoded, encode
 from stylex.search.subject import TrainedSubject
 from stylex.search.tuning import TuneConfig, tune
 
+pytestmark = pytest.mark.integration
+
 
 @pytest.fixture(scope="module")
-def shoe() -> tuple[TrainedSubject, Encoded]:
-    with as_file(files("stylex") / "demo_data") as folder:
-        snapshot, judge = independent(load_snapshot(folder / "snapshot")), load_classifier(folder / "classifier")
-        images = open_images(folder / "shoes.zip")
-        subject = TrainedSubject.of(snapshot, judge)
-        return subject, encode(subject, images.batch([3]), [images.names[3]])
+def shoe(shipped: tuple[TrainedSubject, Encoded]) -> tuple[TrainedSubject, Encoded]:
+    subject, encoded = shipped
+    return subject, encode(subject, encoded.x[3:4], encoded.ids[3:4])
 
 
 def l1(encoded: Encoded) -> float:

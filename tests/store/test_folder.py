@@ -21,8 +21,10 @@ from PIL import Image
 
 from stylex.core.errors import StoreError
 from stylex.core.explanation import Explanation
+from stylex.core.figures import Flips, flip_figures
 from stylex.core.stylespace import StyleSpace
-from stylex.store.folder import is_explanation_folder, read_explanation, save_labels, write_explanation
+from stylex.store.folder import is_explanation_folder, read_explanation, write_explanation
+from stylex.store.names import save_labels
 
 ROOT = Path(__file__).parents[2]
 
@@ -68,6 +70,23 @@ def test_what_is_written_is_read_back(explanation: Explanation, tmp_path: Path) 
         images=tuple(dataclasses.replace(i, reconstruction=i.reconstruction[:, :, :1]) for i in explanation.images),
     )
     assert same(read_explanation(write_explanation(grey, tmp_path / "d")), grey)
+
+
+def test_flips_and_notes_on_attributes_are_read_back_and_older_folders_have_flips_among_their_figures(
+    explanation: Explanation, tmp_path: Path
+) -> None:
+    flips = Flips(target_label="a_to_b", top={1: 0.25, 10: 0.75}, random=0.1, random_std=0.05, images=40)
+    first = dataclasses.replace(explanation.ranking[0], note="Only 1 of 6 images shows it.")
+    e = dataclasses.replace(
+        explanation,
+        ranking=dataclasses.replace(explanation.ranking, attributes=(first, *explanation.ranking.attributes[1:])),
+        flips=(flips,),
+        figures={**explanation.figures, **flip_figures(flips)},
+    )
+    folder = write_explanation(e, tmp_path / "a")
+    assert same(read_explanation(folder), e)
+    edit(folder, lambda manifest: manifest.pop("flips"))
+    assert flips in read_explanation(folder).flips
 
 
 def test_a_folder_of_version_1_stays_readable(explanation: Explanation) -> None:
@@ -309,6 +328,7 @@ def npy(shape: str, kind: str = "<f4", data: bytes = b"") -> bytes:
     ],
     ids=range(8),
 )
+@pytest.mark.integration
 def test_statistics_that_declare_something_else_are_refused_unread(folder: Path, member: bytes) -> None:
     with zipfile.ZipFile(folder / "statistics.npz", "w", zipfile.ZIP_DEFLATED) as archive:
         for name in ("minimum", "maximum", "mean", "std"):

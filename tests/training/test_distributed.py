@@ -26,7 +26,7 @@ from stylex.training.loop import Networks
 def test_groups_of_the_minibatch_deviation_stay_whole(batch: int, group: int, size: int) -> None:
     x = torch.randn(batch, 2, 3, 3, generator=torch.Generator().manual_seed(0))
     whole = minibatch_std(x, group)
-    shares = [Processes(rank, size).share(batch, group) for rank in range(size)]
+    shares = [Processes(rank, size).shard(batch, group) for rank in range(size)]
     assert sorted(torch.cat(shares).tolist()) == list(range(batch))
     for share in shares:
         assert torch.equal(minibatch_std(x[share], group), whole[share])
@@ -34,7 +34,7 @@ def test_groups_of_the_minibatch_deviation_stay_whole(batch: int, group: int, si
 
 def test_a_batch_that_does_not_divide_is_refused() -> None:
     with pytest.raises(ConfigError, match="give a batch that is a multiple of 12"):
-        Processes(0, 3).share(8, 4)
+        Processes(0, 3).shard(8, 4)
 
 
 # Few enough steps for differences to stay differences of rounding; all losses at once.

@@ -17,9 +17,9 @@ MANY: dict[str, Any] = {"schedule__batch": 400, "schedule__kimg": 10}
 SYNTHESIS = Networks.build(tiny(), 1, 2).generator.synthesis
 
 
-def drawn(data: ImageSet, nimg: int = 0, share: torch.Tensor | None = None, **changes: Any) -> Batch:
+def drawn(data: ImageSet, nimg: int = 0, shard: torch.Tensor | None = None, **changes: Any) -> Batch:
     config = tiny(**MANY | changes)
-    return draw(config, data, SYNTHESIS, nimg, torch.arange(400) if share is None else share, CPU, paths=True)
+    return draw(config, data, SYNTHESIS, nimg, torch.arange(400) if shard is None else shard, CPU, paths=True)
 
 
 def test_nothing_is_dropped_or_mixed_unless_asked(data: ImageSet) -> None:
@@ -99,9 +99,9 @@ def test_mixed_styles_leave_the_maps(data: ImageSet) -> None:
 
 def test_processes_share_what_one_would_draw(data: ImageSet) -> None:
     besides = {"schedule__class_dropout": 0.3, "schedule__style_mixing": 0.5, "schedule__map_dropout": 0.2, **MAPS}
-    share = Processes(1, 2).share(400, 4)
-    whole, part = drawn(data, **besides), drawn(data, share=share, **besides)
+    shard = Processes(1, 2).shard(400, 4)
+    whole, part = drawn(data, **besides), drawn(data, shard=shard, **besides)
     for name in ("x", "z", "conditioned", "path_noise", "z_mixed", "mixed", "mapless"):
-        assert torch.equal(getattr(whole, name)[share], getattr(part, name)), name
-    assert torch.equal(whole.others[share], share[part.others])
-    assert torch.equal(share[: part.swaps], share[share < whole.swaps])
+        assert torch.equal(getattr(whole, name)[shard], getattr(part, name)), name
+    assert torch.equal(whole.others[shard], shard[part.others])
+    assert torch.equal(shard[: part.swaps], shard[shard < whole.swaps])

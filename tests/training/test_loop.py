@@ -29,6 +29,8 @@ from stylex.training.config import TrainConfig
 from stylex.training.held_out import HeldOut, Seen, measure
 from stylex.training.loop import Networks, _set_rates
 
+pytestmark = pytest.mark.integration
+
 # Everything that depends on the image counter happens within eight steps: the discriminator joins after three, lazy
 # penalties, path lengths on every second noise step, the latent term on every second step.
 LAZY: dict[str, Any] = {

@@ -3,7 +3,8 @@
 from stylex.classifiers.check import check_classifier
 from stylex.classifiers.classifier import Classifier
 from stylex.classifiers.features import perceptual_distance
-from stylex.classifiers.load import describe, fingerprint, load_classifier, load_recorded
+from stylex.classifiers.identity import answers, fingerprint, has_weights, is_same
+from stylex.classifiers.load import describe, load_classifier, load_recorded
 from stylex.classifiers.small import FitConfig, LabelledRows, SmallCNN, fit_small_classifier, save_small_classifier
 from stylex.classifiers.spec import ClassifierSpec
 
@@ -13,10 +14,13 @@ __all__ = [
     "FitConfig",
     "LabelledRows",
     "SmallCNN",
+    "answers",
     "check_classifier",
     "describe",
     "fingerprint",
     "fit_small_classifier",
+    "has_weights",
+    "is_same",
     "load_classifier",
     "load_recorded",
     "perceptual_distance",

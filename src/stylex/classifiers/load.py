@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib
 import json
 import os
@@ -11,7 +10,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import nn
 
 from stylex.classifiers.classifier import Classifier
@@ -100,29 +98,6 @@ def describe(reference: Reference) -> str:
     thing: Any = reference.model if isinstance(reference, Classifier) else reference
     named = thing if hasattr(thing, "__qualname__") else type(thing)
     return f"{named.__module__}.{named.__qualname__}"
-
-
-@torch.no_grad()
-def fingerprint(classifier: Classifier) -> str:
-    """SHA-256 that tells one classifier from another: over the weights, or, where there are none, over answers.
-
-    Answers of a plain callable are rounded to 3 digits, so that another thread count does not matter.
-    """
-    digest = hashlib.sha256()
-    tensors = [] if not isinstance(classifier.model, nn.Module) else sorted(classifier.model.state_dict().items())
-    digest.update(json.dumps(classifier.spec.to_json(), sort_keys=True).encode())
-    for name, tensor in tensors:
-        if isinstance(tensor, torch.Tensor):
-            value = tensor.detach().cpu().contiguous()
-            digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
-            digest.update(value.flatten().view(torch.uint8).numpy().tobytes())
-    if not tensors:
-        size = classifier.spec.input_size
-        rng = torch.Generator().manual_seed(0)
-        x = torch.rand(4, classifier.spec.channels, size, size, generator=rng) * 2 - 1
-        logits = classifier.logits(x.to(next(classifier.buffers()).device))
-        digest.update(json.dumps([[f"{v:.3g}" for v in row] for row in logits.tolist()]).encode())
-    return digest.hexdigest()
 
 
 def _wrapped(given: Any, spec: ClassifierSpec | None, name: str) -> Classifier:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stylex import api
-from stylex.core.verdict import agreement_verdict
+from stylex.core.verdict import agreement_verdict, classifier_remark
 
 if TYPE_CHECKING:
     from stylex.core.evaluation import Evaluation
@@ -44,7 +44,9 @@ def _explained(options: Mapping[str, Any], explanation: Explanation) -> list[str
         for place, attribute in enumerate(explanation.ranking, start=1)
     ]
     agreement = explanation.figures.get("agreement") if explanation.scope == "class" else None
+    remark = classifier_remark(explanation.settings)
     return [
+        *([] if remark is None else [remark]),
         *([] if agreement is None else [agreement_verdict(agreement)]),
         explanation.ranking.finding,
         *rows,

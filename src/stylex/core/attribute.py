@@ -29,6 +29,7 @@ class Attribute:
         tested: which of the two: ``p`` of this attribute alone, ``q`` (false discovery rate) over all that were tested.
         label: a person's name for what changes in the picture.
         hidden: whether a person found it not worth showing.
+        note: what to know of the images that show it, where there is something.
     """
 
     coordinate: StyleCoordinate
@@ -42,6 +43,7 @@ class Attribute:
     tested: Tested | None = None
     label: str | None = None
     hidden: bool = False
+    note: str | None = None
 
     @property
     def name(self) -> str:

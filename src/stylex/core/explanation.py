@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stylex.core.attribute import AttributeRanking
-from stylex.core.figures import Flips, flips_in
+from stylex.core.figures import Flips
 from stylex.core.presenting import present
 from stylex.core.stylespace import StyleSpace
 
@@ -96,6 +96,7 @@ class Explanation:
         images: the images shown.
         counterfactuals: what the attributes do to them.
         figures: named measurements (agreement, flips of the top attributes, of random ones, ...).
+        flips: how many images the attributes turn together, one entry for each class that it was measured of.
         settings: everything needed to repeat the run, JSON-able.
         snapshot: ``{"path": ..., "sha256": ...}``.
         space: layout of StyleSpace.
@@ -115,12 +116,8 @@ class Explanation:
     snapshot: Mapping[str, str]
     space: StyleSpace
     notes: tuple[str, ...] = field(default=())
+    flips: tuple[Flips, ...] = field(default=())
     strips: tuple[Strip, ...] = field(default=())
-
-    @property
-    def flips(self) -> tuple[Flips, ...]:
-        """How many images the attributes turn together, one entry for each class that it was measured of."""
-        return flips_in(self.figures)
 
     def image(self, image_id: str) -> ExplainedImage:
         """The image of that id; KeyError if it is not shown."""

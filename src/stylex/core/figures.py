@@ -1,4 +1,4 @@
-"""Figures of an explanation as data: how their names in the folder are made of it, and read."""
+"""How many images attributes turn together: as data, and as named figures."""
 
 from __future__ import annotations
 
@@ -15,13 +15,15 @@ class Flips:
     Attributes:
         target_label: name of the class.
         top: number of attributes moved together -> fraction of the images that turn, ascending.
-        random: the same fraction of the most attributes' random controls; None: not measured.
+        random: mean of the same fraction over the most attributes' random controls; None: not measured.
+        random_std: its standard deviation over them; None: not measured, or not known.
         images: how many images were turned; None: not known.
     """
 
     target_label: str
     top: Mapping[int, float]
     random: float | None = None
+    random_std: float | None = None
     images: int | None = None
 
     @property
@@ -30,20 +32,21 @@ class Flips:
         return max(self.top)
 
 
-def flip_figures(flips: Flips, *, random_std: float) -> dict[str, float]:
-    """Names and values for the folder, with the standard deviation of the random controls."""
+def flip_figures(flips: Flips) -> dict[str, float]:
+    """The same as named figures, for a reader who looks numbers up by name."""
     label = flips.target_label
     figures = {f"flips_top{count}_to_{label}": fraction for count, fraction in flips.top.items()}
     if flips.images is not None:
         figures[f"flip_images_to_{label}"] = float(flips.images)
     if flips.random is not None:
         figures[f"random_flips_equal_length_to_{label}"] = flips.random
-        figures[f"random_flips_equal_length_std_to_{label}"] = random_std
+    if flips.random_std is not None:
+        figures[f"random_flips_equal_length_std_to_{label}"] = flips.random_std
     return figures
 
 
 def flips_in(figures: Mapping[str, float]) -> tuple[Flips, ...]:
-    """The flips among a folder's figures, one entry a class.
+    """The flips among the figures of a folder that was written before it held them as data, one entry a class.
 
     Of two random controls (older folders have one of equal range, too) the one that does better: the harder comparison.
     """
@@ -54,13 +57,15 @@ def flips_in(figures: Mapping[str, float]) -> tuple[Flips, ...]:
             top.setdefault(match[2], {})[int(match[1])] = value
     found = []
     for label, counts in top.items():
-        controls = [figures.get(f"random_flips_equal_{way}_to_{label}", math.nan) for way in ("range", "length")]
+        controls = {way: figures.get(f"random_flips_equal_{way}_to_{label}", math.nan) for way in ("range", "length")}
+        way = max((way for way in controls if math.isfinite(controls[way])), key=controls.__getitem__, default=None)
         images = figures.get(f"flip_images_to_{label}", math.nan)
         found.append(
             Flips(
                 target_label=label,
                 top=dict(sorted(counts.items())),
-                random=max((value for value in controls if math.isfinite(value)), default=None),
+                random=None if way is None else controls[way],
+                random_std=figures.get(f"random_flips_equal_{way}_std_to_{label}"),
                 images=int(images) if math.isfinite(images) else None,
             )
         )

@@ -1,4 +1,4 @@
-"""Files and folders that appear whole or not at all. The one module of core that touches the disk: every floor writes.
+"""Files and folders that appear whole or not at all. Of core, this and ``lock.py`` touch the disk: every floor writes.
 
 Each room names the error that its users know (``error``). Whatever ends the writing, a refusal of the system, a
 mistake or Ctrl-C, nothing half-written is left, and what was there before is there again. What a killed process
@@ -45,10 +45,10 @@ def new_file(path: Path, *, error: type[StylexError] = StoreError) -> Iterator[P
     Raises:
         StylexError: of type ``error``: the system refused a write.
     """
-    path = _sayable(path, error)
+    path = sayable(path, error)
     temporary = _beside(path)
     try:
-        with _parents_of(path):
+        with parents_of(path):
             _clear_leftovers(path)
             try:
                 yield temporary
@@ -83,7 +83,7 @@ def new_folder(
     Raises:
         StylexError: of type ``error``: the system refused a write, or ``path`` holds something and may not be replaced.
     """
-    path = _sayable(path, error)
+    path = sayable(path, error)
     try:
         path = path.resolve()  # a link stays, and what it leads to is replaced
     except (OSError, RuntimeError) as refusal:  # links in a circle
@@ -91,7 +91,7 @@ def new_folder(
     temporary = _beside(path)
     old = temporary.with_name(temporary.name + _OLD)
     try:
-        with _parents_of(path):
+        with parents_of(path):
             _clear_leftovers(path)
             if not replace and path.is_dir() and any(path.iterdir()):
                 raise error(f"{path} exists already; remove it, or choose another place")
@@ -123,12 +123,12 @@ def check_writable(path: Path, *, error: type[StylexError] = StoreError) -> None
     Raises:
         StylexError: of type ``error``: the system refuses.
     """
-    path = _sayable(path, error).absolute()
+    path = sayable(path, error).absolute()
     probe = _beside(path)
     try:
         with suppress(FileNotFoundError):
             path.lstat()  # a name that is too long
-        with _parents_of(path, keep=False):
+        with parents_of(path, keep=False):
             probe.mkdir()
             probe.rmdir()
     except OSError as refusal:
@@ -171,14 +171,19 @@ def cannot_write(path: Path, refusal: OSError, error: type[StylexError] = StoreE
     return error(f"cannot write {path}: {reason}; free some space, or choose a place you may write to")
 
 
-def _sayable(path: Path, error: type[StylexError]) -> Path:
+def sayable(path: Path, error: type[StylexError]) -> Path:
+    """The path, if a file can be called so.
+
+    Raises:
+        StylexError: of type ``error``: it holds null characters.
+    """
     if "\0" in str(path):
         raise error(f"cannot write {str(path)!r}: a name holds no null characters; choose another")
     return path
 
 
 @contextmanager
-def _parents_of(path: Path, *, keep: bool = True) -> Iterator[None]:
+def parents_of(path: Path, *, keep: bool = True) -> Iterator[None]:
     """The folders above a path, made where they are missing; gone again if the block fails."""
     missing = [folder for folder in path.absolute().parents if not folder.exists()]
     kept = False
@@ -216,7 +221,7 @@ def _clear_leftovers(path: Path) -> None:
     with suppress(OSError):
         for name in os.listdir(path.parent):
             found = ours.fullmatch(name)
-            if not found or _is_alive(int(found[1])):
+            if not found or is_alive(int(found[1])):
                 continue
             left = path.parent / name
             if found[2] and not path.exists():
@@ -227,7 +232,8 @@ def _clear_leftovers(path: Path) -> None:
                 left.unlink()
 
 
-def _is_alive(process: int) -> bool:
+def is_alive(process: int) -> bool:
+    """Whether there is a process of that number on this machine."""
     try:
         os.kill(process, 0)
     except (ProcessLookupError, OverflowError):

@@ -123,9 +123,11 @@ class Studio(Protocol):
     resolution: int
     channels: Literal[1, 3]
     notes: tuple[str, ...]
+    remark: str | None
+    """What must be known of the classifier before anything else."""
     first: str | None
     """The image to begin with."""
-    repeat: Mapping[str, str | None]
+    repeat: Mapping[str, str | bool | None]
     """How this studio was opened: the arguments of ``stylex.open_studio`` that matter."""
 
     @property

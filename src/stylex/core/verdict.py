@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
 from stylex.core.evaluation import Interval
 
@@ -46,3 +47,26 @@ def lost_level(turned: Interval, other: Interval) -> Level:
     if turned.value < MUCH_LOST:
         return "good"
     return "warning" if turned.low >= MUCH_LOST and turned.low > other.high else "care"
+
+
+def classifier_remark(settings: Mapping[str, Any]) -> str | None:
+    """What every page says where the networks were trained with another classifier than the one explained.
+
+    Args:
+        settings: of an explanation or an evaluation; ``other_classifier`` is true, false, or null where a classifier
+            without weights cannot be told from another; ``explains_other`` is true where an explanation is shown, or
+            measured, with another classifier than it was found with.
+    """
+    if settings.get("explains_other") is True:
+        return "The attributes were found with another classifier than the one that answers here."
+    if settings.get("other_classifier", False) is None:
+        return (
+            "Whether this is the classifier that the networks were trained with is not known: it shows no weights, and "
+            "the snapshot keeps no answers of the other."
+        )
+    if settings.get("other_classifier", False) is not True:
+        return None
+    return (
+        "This is not the classifier that the networks were trained with: what drives it may be missing from the "
+        "reconstructions, and nothing here is about that other one."
+    )

@@ -46,7 +46,7 @@ def measure(sheet: Sheet) -> None:
     match = results[""]
     by = f"{len(theirs)} attributes of {against.snapshot.path.name}"
     images = len(sheet.measured.ids)
-    sheet.add("stability.matched", match.share, images=images, by=by, note=f"similarity {match.threshold:g} or more")
+    sheet.add("stability.matched", match.fraction, images=images, by=by, note=f"similarity {match.threshold:g} or more")
     sheet.add("stability.similarity", float(match.similarity.mean()), images=images, by=by)
     sheet.add(
         "stability.matched_shuffled",
@@ -58,7 +58,7 @@ def measure(sheet: Sheet) -> None:
     if controls:
         sheet.add(
             "stability.matched_random",
-            results["random_"].share,
+            results["random_"].fraction,
             images=images,
             note="with as many random coordinates of the second training instead",
         )

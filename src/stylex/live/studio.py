@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -20,6 +20,7 @@ from stylex.core.explanation import Explanation
 from stylex.core.progress import Listener, silent
 from stylex.core.studio import Flip, Frame, Knob, OwnKnobs, StudioImage, Turn
 from stylex.core.stylespace import StyleSpace
+from stylex.core.verdict import classifier_remark
 from stylex.data.archive import ImageSet
 from stylex.data.images import read_picture, to_pictures, to_tensor
 from stylex.live.by_hand import turned_by_hand
@@ -32,7 +33,7 @@ from stylex.search.encoding import encode
 from stylex.search.greedy import greedy
 from stylex.search.render import InBfloat16, Synthesizer
 from stylex.search.subject import TrainedSubject
-from stylex.store.folder import save_hidden, save_labels
+from stylex.store.names import save_hidden, save_labels
 
 MAX_PIXELS = 40_000_000
 """A person's own picture may have as many: more than any telephone takes, and it decodes in 120 MB."""
@@ -54,6 +55,7 @@ class LiveStudio:
             images.
         folder: where the explanation lies, to keep names in.
         images: further images, in the order in which they are to be read.
+        identity: of the classifier, for the record, as in ``Run``.
         repeat: how the studio was opened.
     """
 
@@ -65,7 +67,8 @@ class LiveStudio:
         explanation: Explanation | None = None,
         folder: Path | None = None,
         images: ImageSet | None = None,
-        repeat: Mapping[str, str | None] = MappingProxyType({}),
+        identity: Mapping[str, Any] = MappingProxyType({}),
+        repeat: Mapping[str, str | bool | None] = MappingProxyType({}),
     ) -> None:
         self.snapshot, self.classifier = snapshot, classifier
         self.labels, self.output = classifier.spec.labels, classifier.activation
@@ -75,8 +78,10 @@ class LiveStudio:
         self.title = "What does this classifier look at?" if explanation is None else explanation.title
         self.notes = () if explanation is None else explanation.notes
         self.first = None if explanation is None else _first(explanation)
-        self.repeat: Mapping[str, str | None] = dict(repeat)
-        self._folder = folder
+        self.remark = classifier_remark(identity)
+        self.repeat: Mapping[str, str | bool | None] = dict(repeat)
+        self._identity = dict(identity)
+        self._folder, self._explained = folder, explanation
         ranking = () if explanation is None else explanation.ranking.attributes
         self._knobs = [Knob(attribute=attribute, image=None, kept=folder is not None) for attribute in ranking]
         self._subject = TrainedSubject.of(snapshot, classifier)
@@ -235,7 +240,7 @@ class LiveStudio:
         with self._changing:
             old = self._knob(knob)
             if old.kept and self._folder is not None:
-                save_labels(self._folder, {knob: words})
+                save_labels(self._folder, {knob: words}, seen=self._explained)
             self._knobs[knob] = replace(old, attribute=replace(old.attribute, label=words))
 
     def hide(self, knob: int, hidden: bool) -> None:
@@ -248,7 +253,7 @@ class LiveStudio:
         with self._changing:
             old = self._knob(knob)
             if old.kept and self._folder is not None:
-                save_hidden(self._folder, {knob: hidden})
+                save_hidden(self._folder, {knob: hidden}, seen=self._explained)
             self._knobs[knob] = replace(old, attribute=replace(old.attribute, hidden=hidden))
 
     def explanation(self, turn: Turn) -> Explanation:
@@ -272,7 +277,12 @@ class LiveStudio:
             image,
             [(self._knob(knob).attribute, knobs[knob]) for knob in order],
             (pictures, logits),
-            settings={**self.repeat, "image": image.id, "knobs": {str(k): v for k, v in knobs.items()}},
+            settings={
+                **self.repeat,
+                **self._identity,
+                "image": image.id,
+                "knobs": {str(k): v for k, v in knobs.items()},
+            },
         )
 
     # What the others are made of.

@@ -37,7 +37,7 @@ def mean_interval(values: Float[ndarray, " n"], *, draws: int = DRAWS, seed: int
     """``bootstrap`` of the mean of a number for each image; images of which it is nan do not count.
 
     Where all images say yes (1), or all say no (0), all samples are alike, and would claim to be sure: the end of the
-    interval is then the exact one for a share.
+    interval is then the exact one for a fraction.
 
     Source: Clopper & Pearson 1934 (the exact end).
     """

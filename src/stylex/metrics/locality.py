@@ -11,7 +11,7 @@ SHARE = 0.9
 
 
 def area(
-    before: Float[ndarray, "n c h w"], after: Float[ndarray, "n c h w"], *, share: float = SHARE
+    before: Float[ndarray, "n c h w"], after: Float[ndarray, "n c h w"], *, fraction: float = SHARE
 ) -> Float[ndarray, " n"]:
     """The smallest fraction of each image's pixels that holds 90% of the squared difference; nan where nothing changed.
 
@@ -20,7 +20,7 @@ def area(
     energy = _energy(before, after)
     total = energy.sum(axis=1)
     running = np.cumsum(np.sort(energy, axis=1)[:, ::-1], axis=1)
-    needed = (running < share * total[:, None]).sum(axis=1) + 1
+    needed = (running < fraction * total[:, None]).sum(axis=1) + 1
     return np.where(total > 0, needed / energy.shape[1], np.nan)
 
 

@@ -20,15 +20,15 @@ class Stability:
     Attributes:
         pairs: positions in the first and in the second ranking, the best match of all; as many as the shorter one has.
         similarity: of each pair, 0 to 1.
-        share: of the pairs, how many are at least as similar as ``threshold``.
-        null: the same share for each shuffle of which attribute did what, image by image.
+        fraction: of the pairs, how many are at least as similar as ``threshold``.
+        null: the same fraction for each shuffle of which attribute did what, image by image.
         p: how often a shuffle gives pairs as similar, on average, as the real ones.
         threshold: similarity that counts as the same.
     """
 
     pairs: tuple[tuple[int, int], ...]
     similarity: Float[ndarray, " pairs"]
-    share: float
+    fraction: float
     null: Float[ndarray, " shuffles"]
     p: float
     threshold: float
@@ -69,7 +69,7 @@ def stability(
     real = _similarity(effects_a, square_a, effects_b, square_b, together)
     first, second = linear_sum_assignment(-real)
     random = np.random.default_rng(seed)
-    shares, means = [], []
+    fractions, means = [], []
     images = np.arange(n)
     for _ in range(shuffles):
         who = random.permuted(np.tile(np.arange(other)[:, None], (1, n)), axis=0)
@@ -77,15 +77,15 @@ def stability(
             effects_a, square_a, effects_b[who, images], square_b[who, images], together[:, who, images]
         )
         one, two = linear_sum_assignment(-shuffled)
-        shares.append(float((shuffled[one, two] >= threshold).mean()))
+        fractions.append(float((shuffled[one, two] >= threshold).mean()))
         means.append(float(shuffled[one, two].mean()))
     matched = real[first, second]
     better = sum(mean >= matched.mean() - 1e-12 for mean in means)
     return Stability(
         pairs=tuple((int(i), int(j)) for i, j in zip(first, second, strict=True)),
         similarity=matched,
-        share=float((matched >= threshold).mean()) if k and other else float("nan"),
-        null=np.array(shares),
+        fraction=float((matched >= threshold).mean()) if k and other else float("nan"),
+        null=np.array(fractions),
         p=(better + 1) / (shuffles + 1),
         threshold=threshold,
     )

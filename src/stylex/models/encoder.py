@@ -36,7 +36,8 @@ class Encoder(nn.Module):
         self.conv = Conv(width, width, 3)
         self.fc = Linear(width * 16, hidden, activate=True)
         self.out = Linear(hidden, config.w_dim)
-        self.told = _Told(config, hidden) if config.c_dim else None
+        # Named as in the snapshots that hold its weights.
+        self.told = _Conditioning(config, hidden) if config.c_dim else None
         self.where = MapEncoder(config) if config.map_resolutions else None
         channels_last(self)
 
@@ -62,7 +63,7 @@ class Encoder(nn.Module):
         return w.float(), h
 
 
-class _Told(nn.Module):
+class _Conditioning(nn.Module):
     """What is added to w for the classifier's answer; nothing, in the beginning."""
 
     def __init__(self, config: EncoderConfig, hidden: int) -> None:
@@ -74,6 +75,6 @@ class _Told(nn.Module):
 
     def forward(self, h: Float[Tensor, "n hidden"], c: Float[Tensor, "n c_dim"]) -> Float[Tensor, "n w_dim"]:
         odds = c.float().logit(_LEAST) / _ODDS
-        told = self.fc(torch.cat([c, odds], dim=1))
-        out: Tensor = self.out(self.both(torch.cat([h, told], dim=1)))
+        answer = self.fc(torch.cat([c, odds], dim=1))
+        out: Tensor = self.out(self.both(torch.cat([h, answer], dim=1)))
         return out

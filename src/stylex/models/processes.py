@@ -25,7 +25,7 @@ class Processes:
         """Whether this process writes files and reports."""
         return self.rank == 0
 
-    def share(self, batch: int, group: int) -> Tensor:
+    def shard(self, batch: int, group: int) -> Tensor:
         """Positions of the global batch that this process computes.
 
         Groups of the minibatch standard deviation stay whole, and in their order, so that any number of

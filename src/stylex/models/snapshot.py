@@ -66,6 +66,8 @@ class Snapshot:
         classifier_reference: how the classifier was given at training (``pkg.module:callable`` or a path), if it can be
             given by text.
         classifier_fingerprint: identity of its weights or behaviour.
+        classifier_answers: its logits on a few fixed images, by which a classifier without weights is known again;
+            None in a snapshot that keeps none.
         nimg: images trained on.
         training: JSON of the training's configuration.
         figures: held-out measurements made when it was written.
@@ -82,6 +84,7 @@ class Snapshot:
     classifier: Mapping[str, Any]
     classifier_reference: str | None
     classifier_fingerprint: str
+    classifier_answers: Sequence[Sequence[float]] | None
     nimg: int
     training: Mapping[str, Any]
     figures: Mapping[str, float]
@@ -147,6 +150,7 @@ class SnapshotRecord:
     nimg: int
     training: Mapping[str, Any]
     figures: Mapping[str, float]
+    classifier_answers: Sequence[Sequence[float]] | None = None
 
 
 def save_snapshot(
@@ -184,6 +188,7 @@ def save_snapshot(
         "classifier": dict(record.classifier),
         "classifier_reference": record.classifier_reference,
         "classifier_fingerprint": record.classifier_fingerprint,
+        "classifier_answers": record.classifier_answers,
         "training": dict(record.training),
         "figures": dict(record.figures),
     }
@@ -266,6 +271,7 @@ def load_snapshot(path: str | Path) -> Snapshot:
             classifier=description["classifier"],
             classifier_reference=description["classifier_reference"],
             classifier_fingerprint=description["classifier_fingerprint"],
+            classifier_answers=_answers(description),
             nimg=description["nimg"],
             training=description["training"],
             figures=description["figures"],
@@ -290,6 +296,18 @@ def _description(path: Path) -> dict[str, Any]:
             f"{path} has version {description.get('version')}, this stylex reads {VERSION}; use a matching stylex"
         )
     return description
+
+
+def _answers(description: Mapping[str, Any]) -> list[list[float]] | None:
+    rows = description.get("classifier_answers")
+    if rows is None:
+        return None
+    whole = isinstance(rows, list) and len(rows) <= 64 and all(isinstance(row, list) and row for row in rows)
+    if not whole or not all(type(v) in (int, float) and abs(v) < 1e30 for row in rows for v in row):
+        raise SnapshotError("its classifier_answers are not rows of finite numbers")
+    if len({len(row) for row in rows}) > 1:
+        raise SnapshotError("its classifier_answers are of different lengths")
+    return rows
 
 
 def _check_fields(description: Mapping[str, Any]) -> None:

@@ -87,13 +87,13 @@ def _column(values: Float[ndarray, " n"]) -> Float[ndarray, "n 1 1"]:
     return values[:, None, None]
 
 
-def _between(low: float, high: float, share: Float[ndarray, " n"]) -> Float[ndarray, "n 1 1"]:
-    return _column(low + (high - low) * share)
+def _between(low: float, high: float, fraction: Float[ndarray, " n"]) -> Float[ndarray, "n 1 1"]:
+    return _column(low + (high - low) * fraction)
 
 
-def _mix(a: ndarray, b: ndarray, share: ndarray) -> ndarray:
+def _mix(a: ndarray, b: ndarray, fraction: ndarray) -> ndarray:
     # Colours n h w 3 (or 3 numbers), one over the other.
-    mixed: ndarray = a + (b - a) * share[..., None]
+    mixed: ndarray = a + (b - a) * fraction[..., None]
     return mixed
 
 

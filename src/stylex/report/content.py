@@ -54,7 +54,7 @@ class Card:
     target: str
     sentence: str
     measured: str
-    notes: list[str]
+    note: str | None
     bar: float
     towards: bool
     effect: str

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from stylex.core.attribute import AttributeRanking
 from stylex.core.evaluation import Evaluation, Interval, Measure
 from stylex.core.verdict import agreement_level, lost_level
-from stylex.report.words import Check, name_of, share, technical
+from stylex.report.words import Check, name_of, percent, technical
 
 _TOLD_APART = 0.8
 _HALF = 0.5
@@ -87,13 +87,13 @@ def _checks(evaluation: Evaluation) -> Iterator[Check]:
         yield Check(
             lost_level(_interval(turned), _interval(other)),
             f"When only the most decisive tenth of a photograph is drawn anew, {_about(turned)} of {turned.images} get "
-            f"another answer, {share(other.value)} by chance: what is beyond chance decides and is not drawn.",
+            f"another answer, {percent(other.value)} by chance: what is beyond chance decides and is not drawn.",
         )
     if (own := known.get("follows.w")) and (chance := known.get("follows.w_chance")):
         yield Check(
             "good" if own.value >= _FOLLOWS else "care" if (own.low or 0) > (chance.high or 0) else "warning",
             f"With another image's fine structure, {_about(own)} of the rebuilt pictures keep their answer; "
-            f"{share(chance.value)} would by chance.",
+            f"{percent(chance.value)} would by chance.",
         )
     for label in evaluation.labels:
         yield from _turned(known, label)
@@ -124,7 +124,7 @@ def _checks(evaluation: Evaluation) -> Iterator[Check]:
         lucky = beyond is not None and beyond.value > 0.05
         yield Check(
             "warning" if lucky else "good" if matched.value >= _HALF else "care",
-            f"A second training found {share(matched.value)} of the attributes again"
+            f"A second training found {percent(matched.value)} of the attributes again"
             + (", which chance alone explains." if lucky else "."),
         )
 
@@ -137,7 +137,7 @@ def _turned(known: dict[str, Measure], label: str) -> Iterator[Check]:
     count = most.top
     chance = max((m.value for m in of_it if m.kind == "random"), default=None)
     many = "the best attribute turns" if count == 1 else f"the best {count} attributes together turn"
-    beside = "" if chance is None else f"; as many random changes of the same size turn {share(chance)}"
+    beside = "" if chance is None else f"; as many random changes of the same size turn {percent(chance)}"
     hardly = chance is not None and chance >= _HALF * most.value
     yield Check(
         "warning" if hardly else "good" if most.value >= _HALF else "care",
@@ -157,8 +157,8 @@ def _photographs(known: dict[str, Measure], label: str) -> Iterator[Check]:
     yield Check(
         "warning" if hardly else "good" if carried else "care",
         f"Towards {label}, the same change laid on the photographs themselves turns {_about(laid)} of {laid.images}, "
-        f"where it turns {share(rebuilt.value)} of their rebuilt pictures; random changes of the same size turn "
-        f"{share(chance)} of the photographs.",
+        f"where it turns {percent(rebuilt.value)} of their rebuilt pictures; random changes of the same size turn "
+        f"{percent(chance)} of the photographs.",
     )
 
 
@@ -169,8 +169,8 @@ def _interval(measure: Measure) -> Interval:
 
 def _about(measure: Measure) -> str:
     if measure.low is None or measure.high is None or not math.isfinite(measure.low + measure.high):
-        return share(measure.value)
-    return f"{share(measure.value)} ({share(measure.low)} to {share(measure.high)})"
+        return percent(measure.value)
+    return f"{percent(measure.value)} ({percent(measure.low)} to {percent(measure.high)})"
 
 
 def _row(measure: Measure) -> Row:
@@ -194,17 +194,17 @@ def _facts(evaluation: Evaluation, position: int) -> Iterator[str]:
         yield ("claimed" if a.claimed else "not claimed") + f" (q = {a.q:.2g})"
     if a.flips is not None and a.flips_photograph is not None and math.isfinite(a.flips.value):
         chance = a.random_flips_photograph
-        beside = "" if chance is None else f", random changes of equal size {share(chance)}"
+        beside = "" if chance is None else f", random changes of equal size {percent(chance)}"
         yield (
-            f"alone turns {share(a.flips.value)} of the rebuilt pictures and {share(a.flips_photograph.value)} of the "
-            f"photographs{beside}"
+            f"alone turns {percent(a.flips.value)} of the rebuilt pictures and "
+            f"{percent(a.flips_photograph.value)} of the photographs{beside}"
         )
     if a.picture_change is not None and math.isfinite(a.picture_change.value):
         yield f"changes a pixel by {_number(a.picture_change.value)} of 2 on average"
     if a.area is not None and math.isfinite(a.area.value):
-        yield f"changes {share(a.area.value)} of the pixels"
+        yield f"changes {percent(a.area.value)} of the pixels"
     if a.recognised is not None:
-        yield f"recognised in {share(a.recognised)} of the cases"
+        yield f"recognised in {percent(a.recognised)} of the cases"
     if a.counterpart is not None and a.similarity is not None:
         yield f"most like {a.counterpart} of the second training ({a.similarity:.2f})"
 

@@ -60,8 +60,8 @@ class Box:
         return picture[self.top : self.top + self.side, self.left : self.left + self.side]
 
 
-def changed_box(before: Picture, after: Picture, *, share: float = 0.8, pad: float = 0.15) -> Box:
-    """The smallest square that holds ``share`` of the squared change, widened by ``pad`` of its side on each side.
+def changed_box(before: Picture, after: Picture, *, fraction: float = 0.8, pad: float = 0.15) -> Box:
+    """The smallest square that holds ``fraction`` of the squared change, widened by ``pad`` of its side on each side.
 
     It lies inside the picture and is at least 3/8 of it wide, so that it can be recognised, and at most 5/8, so that
     it magnifies: of a change all over, the square that holds the most. The middle of the picture if nothing changed.
@@ -83,7 +83,7 @@ def changed_box(before: Picture, after: Picture, *, share: float = 0.8, pad: flo
     low, high = 1, largest
     while low < high:
         middle = (low + high) // 2
-        if sums(middle).max() >= share * energy.sum():
+        if sums(middle).max() >= fraction * energy.sum():
             high = middle
         else:
             low = middle + 1

@@ -7,6 +7,7 @@ from html import escape
 
 from stylex.core.attribute import Attribute, AttributeRanking
 from stylex.core.explanation import Counterfactual, Explanation, Picture
+from stylex.core.verdict import classifier_remark
 from stylex.report.figures import encode, enlarge
 from stylex.report.words import how_it_was_measured, name_of, signed, technical, turned_back
 
@@ -21,8 +22,10 @@ def html(noun: Attribute | AttributeRanking | Explanation) -> str:
     if isinstance(noun, AttributeRanking):
         return f"<div><p>{escape(noun.finding)}</p>{_table(noun)}</div>"
     rows = "".join(_row(noun, place) for place, attribute in enumerate(noun.ranking) if not attribute.hidden)
+    remark = classifier_remark(noun.settings)
+    said = "" if remark is None else f"<p><b>{escape(remark)}</b></p>"
     return (
-        f"<div><h3>{escape(noun.title)}</h3><p>{escape(noun.ranking.finding)}</p>"
+        f"<div><h3>{escape(noun.title)}</h3>{said}<p>{escape(noun.ranking.finding)}</p>"
         f"<table>{_HEAD}<tbody>{rows}</tbody></table></div>"
     )
 

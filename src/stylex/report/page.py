@@ -124,8 +124,6 @@ class _Drawing:
     def page(self, evaluation: Evaluation | None = None) -> Page:
         e = self.e
         cards = list(self.cards())
-        on_cards = {note for card in cards for note in card.notes}
-        notes = [words.renamed(note, e.ranking) for note in e.notes]
         record = {
             "strategy": e.ranking.strategy,
             "explained": e.ranking.explained,
@@ -138,7 +136,7 @@ class _Drawing:
             settings = settings[:_LONGEST_SETTINGS] + "\n… the explanation folder has the rest"
         return Page(
             explanation=e,
-            finding=words.renamed(e.ranking.finding, e.ranking),
+            finding=e.ranking.finding,
             labels=list(e.labels[:6]),
             more_labels=max(0, len(e.labels) - 6),
             snapshot=e.snapshot.get("sha256", "")[:10],
@@ -148,7 +146,7 @@ class _Drawing:
             paths=list(self.paths()),
             flips=e.flips,
             checks=words.checks(e),
-            notes=[note for note in notes if note not in on_cards],
+            notes=list(e.notes),
             settings=settings,
             in_colour=any(image.reconstruction.shape[2] == 3 for image in e.images),
             evaluated=None if evaluation is None else evaluated(evaluation, e.ranking),
@@ -182,14 +180,14 @@ class _Drawing:
                 target=attribute.target_label,
                 sentence=words.what_it_does(attribute, forth, e),
                 measured=words.how_it_was_measured(attribute, e),
-                notes=[words.renamed(n, e.ranking) for n in e.notes if n.startswith((f"{code}:", f"{name}:"))],
+                note=attribute.note,
                 bar=100 * abs(attribute.effect) / strongest,
                 towards=attribute.effect >= 0,
                 effect=words.signed(attribute.effect),
                 tiles=tiles,
                 turned=turned,
                 left_out=len(all_shown) - len(tiles) - len(turned),
-                scale=words.share(round(scale, 2)),
+                scale=words.percent(round(scale, 2)),
             )
 
     def tile(self, cf: Counterfactual, scale: float, change: str) -> Tile:
@@ -335,7 +333,7 @@ def _render(page: Page) -> str:
         )
         knobs = json.dumps(page.knobs, ensure_ascii=False, separators=(",", ":"))
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters["share"] = words.share
+    environment.filters["percent"] = words.percent
     policy = (
         f"default-src 'none'; img-src data:; style-src '{_hash(css)}'; script-src '{_hash(js)}'; "
         "base-uri 'none'; form-action 'none'"

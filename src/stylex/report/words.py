@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -12,7 +11,7 @@ from numpy.typing import NDArray
 
 from stylex.core.attribute import Attribute, AttributeRanking
 from stylex.core.explanation import Counterfactual, Explanation
-from stylex.core.verdict import Level, agreement_level
+from stylex.core.verdict import Level, agreement_level, classifier_remark
 
 _FEW_IMAGES = 30
 _SIGNIFICANT = 0.05
@@ -28,18 +27,8 @@ def technical(attribute: Attribute) -> str:
     return f"{attribute.coordinate}{'+' if attribute.sign > 0 else '-'}"
 
 
-def renamed(text: str, ranking: AttributeRanking) -> str:
-    """A sentence of the search with each coordinate replaced by the attribute's name."""
-    names = {technical(a): name_of(ranking, i) for i, a in reversed(list(enumerate(ranking)))}
-    if not names:
-        return text
-    # Longest first, and never inside a longer coordinate.
-    pattern = "|".join(re.escape(name) for name in sorted(names, key=len, reverse=True))
-    return re.sub(rf"(?<![\w.])(?:{pattern})(?!\d)", lambda match: names[match[0]], text)
-
-
-def share(value: float) -> str:
-    """A share as a percentage that says 0% and 100% only when it is so."""
+def percent(value: float) -> str:
+    """A fraction as a percentage that says 0% and 100% only when it is so."""
     for digits in (0, 1, 2):
         text = f"{100 * value:.{digits}f}"
         if float(text) not in (0, 100) or value in (0, 1):
@@ -116,7 +105,7 @@ def _distance(shift_range: float) -> str:
         return f"moved {shift_range:g} times the way to the most extreme value observed"
     if shift_range == 1:
         return "moved to the most extreme value observed"
-    return f"moved {share(shift_range)} of the way to the most extreme value observed"
+    return f"moved {percent(shift_range)} of the way to the most extreme value observed"
 
 
 # Measurements.
@@ -133,6 +122,8 @@ class Check:
 def checks(explanation: Explanation) -> list[Check]:
     """What the measurements say about trusting the explanation, the gravest first."""
     found = [*_faithful(explanation), *_sufficient(explanation), *_sound(explanation)]
+    if remark := classifier_remark(explanation.settings):
+        found.append(Check("warning", remark))
     order = ("warning", "care", "good")
     return sorted(found, key=lambda check: order.index(check.level))
 
@@ -162,7 +153,7 @@ def _faithful(e: Explanation) -> list[Check]:
     else:
         images = e.figures.get("images", math.nan)
         of = f"{int(images)} photographs" if math.isfinite(images) else "the photographs"
-        text = f"The reconstruction gets the same answer as the photograph for {share(agreement)} of {of}."
+        text = f"The reconstruction gets the same answer as the photograph for {percent(agreement)} of {of}."
         if agreement_level(agreement) == "good":
             out.append(Check("good", text))
         else:
@@ -197,15 +188,15 @@ def _sufficient(e: Explanation) -> list[Check]:
             out.append(
                 Check(
                     "warning",
-                    f"Towards {flip.target_label}, random changes of the same size flip {share(flip.random)} of the "
-                    f"images, {together} {share(top)}: hardly more than chance.",
+                    f"Towards {flip.target_label}, random changes of the same size flip {percent(flip.random)} of the "
+                    f"images, {together} {percent(top)}: hardly more than chance.",
                 )
             )
         elif top < 0.5:
             out.append(
                 Check(
                     "care",
-                    f"Towards {flip.target_label}, {together} flip only {share(top)} of the images: "
+                    f"Towards {flip.target_label}, {together} flip only {percent(top)} of the images: "
                     "the classifier also uses something that is not shown here.",
                 )
             )
@@ -213,8 +204,8 @@ def _sufficient(e: Explanation) -> list[Check]:
             out.append(
                 Check(
                     "good",
-                    f"Towards {flip.target_label}, {together} flip {share(top)} of the images; "
-                    f"as many random changes of the same size flip {share(flip.random)}.",
+                    f"Towards {flip.target_label}, {together} flip {percent(top)} of the images; "
+                    f"as many random changes of the same size flip {percent(flip.random)}.",
                 )
             )
     return out

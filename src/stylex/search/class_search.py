@@ -189,11 +189,13 @@ def explain_class(
             for task, ranking in zip(found.tasks, rankings, strict=True)
         ]
     figures = quality(subject, encoded)
-    for task, each in zip(found.tasks, rankings, strict=True):
-        figures |= _sufficiency(subject, encoded, each, task)
+    measured = [_sufficiency(subject, encoded, each, task) for task, each in zip(found.tasks, rankings, strict=True)]
+    flips = tuple(each for each in measured if each is not None)
+    for each in flips:
+        figures |= flip_figures(each)
     ranking = _joined(rankings, config.attributes)
     at.listener(Found(message=ranking.finding))
-    images, counterfactuals, notes = show_class(
+    ranking, images, counterfactuals = show_class(
         subject, encoded, found.tasks[0], found.rows, ranking, shown=SHOWN, listener=at.listener
     )
     undrawn = not_drawn(subject, encoded, targets)
@@ -210,6 +212,7 @@ def explain_class(
         images=images,
         counterfactuals=counterfactuals,
         figures=figures,
+        flips=flips,
         settings=dict(settings),
         snapshot={"path": str(subject.snapshot.path), "sha256": subject.snapshot.sha256},
         space=subject.space,
@@ -218,7 +221,6 @@ def explain_class(
             *undrawn,
             *helpers,
             *([] if found.screened is None else [f"{found.screened.note}."]),
-            *notes,
         ),
         strips=strips_of(subject, encoded, ranking, counterfactuals, at.listener),
     )
@@ -276,7 +278,7 @@ def _joined(rankings: Sequence[AttributeRanking], num: int) -> AttributeRanking:
     )
 
 
-def _sufficiency(subject: TrainedSubject, encoded: Searched, ranking: AttributeRanking, task: Task) -> dict[str, float]:
+def _sufficiency(subject: TrainedSubject, encoded: Searched, ranking: AttributeRanking, task: Task) -> Flips | None:
     """Fraction of images whose decision turns to the target when attributes move together, beside random ones."""
     s = encoded.s
     if task.source is not None:
@@ -284,14 +286,19 @@ def _sufficiency(subject: TrainedSubject, encoded: Searched, ranking: AttributeR
         s = s[torch.from_numpy(starts).to(s.device)]
     top = ranking.attributes[:TOGETHER]
     if not top or len(s) == 0:
-        return {}
+        return None
     fractions: dict[int, float] = {}
     for count in sorted({1, 3, len(top)}):
         if count <= len(top):
             flips = flip_rate(subject, s, top[:count], task.target)
             if flips.images == 0:
-                return {}
+                return None
             fractions[count] = flips.fraction
     control = random_control(subject, s, top, task.target, indices=subject.indices)
-    turned = Flips(target_label=task.name, top=fractions, random=float(control.fractions.mean()), images=control.images)
-    return flip_figures(turned, random_std=float(control.fractions.std()))
+    return Flips(
+        target_label=task.name,
+        top=fractions,
+        random=float(control.fractions.mean()),
+        random_std=float(control.fractions.std()),
+        images=control.images,
+    )

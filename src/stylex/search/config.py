@@ -16,7 +16,7 @@ Selection = Literal["attfind", "together", "notebook"]
 Search = Literal["auto", "exact", "screened"]
 """Whether every coordinate is measured on every image, or those that a screen keeps."""
 Precision = Literal["float32", "bf16"]
-"""How pictures are drawn and judged."""
+"""How pictures are drawn and classified."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -63,7 +63,7 @@ def random_moves(
     """Move every image along random directions of its own, among the coordinates that were searched.
 
     Args:
-        subject: what draws and judges.
+        subject: what draws and classifies.
         s: style vectors.
         indices: flat indices of the coordinates to mix: those of the search.
         draws: directions for each image.

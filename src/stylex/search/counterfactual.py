@@ -46,7 +46,7 @@ def independent(task: Task, row: int, *, num: int = 5, floor: float = NOISE_FLOO
         )
     elif attributes:
         finding = (
-            f"{attributes[0].name} alone raises the logit of {name!r} by {attributes[0].effect:.2f} on {image!r}; "
+            f"The strongest alone raises the logit of {name!r} by {attributes[0].effect:.2f} on {image!r}; "
             f"{sum(flips)} of {len(flips)} attributes turn the decision alone."
         )
     else:

@@ -43,7 +43,7 @@ class StyleEditor:
     setting touches are kept from an earlier one (an anchor for each image; those used least recently are dropped).
 
     Args:
-        subject: what draws, what judges, and the layout of ``s``.
+        subject: what draws, what classifies, and the layout of ``s``.
         s, image_ids: style vectors, and what they are called.
         attributes: what can be turned.
         drafts: the same network, faster and less exact, to draw drafts.

@@ -1,4 +1,4 @@
-"""Moves: pictures in which one style coordinate is replaced, drawn and judged as cheaply as the network allows."""
+"""Moves: pictures in which one style coordinate is replaced, drawn and classified as cheaply as the network allows."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _SAMPLE = 256
 
 
 class Evaluator:
-    """Draws and judges pictures that differ from a reconstruction in one style coordinate.
+    """Draws and classifies pictures that differ from a reconstruction in one style coordinate.
 
     A coordinate changes nothing before its own layer, so synthesis starts there, from features that are computed once
     for each image. Where the network offers it (``Mover``), the layer itself is not repeated either. Moves of one
@@ -56,9 +56,9 @@ class Evaluator:
         """Prepare.
 
         Args:
-            subject: what draws and judges, frozen and in eval mode.
+            subject: what draws and classifies, frozen and in eval mode.
             chunk: pictures drawn at once (default: from the measured size of one picture's features).
-            precision: ``bf16`` draws and judges under autocast.
+            precision: ``bf16`` draws and classifies under autocast.
         """
         self.synthesis, self.classifier, self.space = subject.synthesis, subject.classifier, subject.space
         self.chunk, self.precision = chunk, precision

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -58,16 +58,21 @@ def show_class(
     *,
     shown: int = SHOWN,
     listener: Listener,
-) -> tuple[tuple[ExplainedImage, ...], tuple[Counterfactual, ...], list[str]]:
-    """The images (of those measured) that show each attribute best, both ways, and what they become."""
+) -> tuple[AttributeRanking, tuple[ExplainedImage, ...], tuple[Counterfactual, ...]]:
+    """The images (of those measured) that show each attribute best, both ways, and what they become.
+
+    Returns:
+        The ranking, with a note on each attribute that few images show; the images; the images changed.
+    """
     changes: list[Change] = []
-    notes: list[str] = []
+    noted: list[Attribute] = []
     listener(Started(task="pictures", total=len(ranking), unit="attributes"))
     for position, attribute in enumerate(ranking):
+        note = None
         for turned, wanted in ((False, shown), (True, shown // 2)):
             showing = choose_images(task, attribute, images=wanted, turned=turned)
             if showing.note and not turned:
-                notes.append(f"{attribute.name}: {showing.note}.")
+                note = f"{showing.note[0].upper()}{showing.note[1:]}."
             changes += [
                 Change(
                     role="shows",
@@ -78,14 +83,16 @@ def show_class(
                 )
                 for row in measured[showing.rows]
             ]
+        noted.append(replace(attribute, note=note))
         listener(Step(task="pictures", done=position + 1))
     listener(Done(task="pictures"))
     rows = sorted({change.row for change in changes})
-    return images_of(subject, encoded, rows), render(subject, encoded, changes), notes
+    ranking = replace(ranking, attributes=tuple(noted))
+    return ranking, images_of(subject, encoded, rows), render(subject, encoded, changes)
 
 
 def render(subject: TrainedSubject, encoded: Searched, changes: Sequence[Change]) -> tuple[Counterfactual, ...]:
-    """Draw and judge changed images."""
+    """Draw and classify changed images."""
     out: list[Counterfactual] = []
     for change in changes:
         x = subject.draw(subject.moved(encoded.s[change.row : change.row + 1], change.attributes))

@@ -57,7 +57,7 @@ class Screened:
         recall: estimated fraction of each class's strongest moves that is among them.
         top: how many strongest moves of each class that is about.
         sample: images that were measured first, on which the errors of first-order effects were learnt.
-        pictures: drawn and judged on the way, without the images' own passes for gradients.
+        pictures: drawn and classified on the way, without the images' own passes for gradients.
         rounds: of every round of every target: moves, and images that they were measured on.
     """
 

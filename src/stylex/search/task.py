@@ -145,7 +145,7 @@ class Task:
         if attributes:
             top = max(attributes, key=lambda a: a.effect)
             knobs = "1 attribute raises" if len(attributes) == 1 else f"{len(attributes)} attributes raise"
-            finding = f"{knobs} the logit of {self.name!r} on {where}; {top.name} most, by {top.effect:.2f} on average"
+            finding = f"{knobs} the logit of {self.name!r} on {where}, the best by {top.effect:.2f} on average"
             if top.effect < NOISE_FLOOR:
                 finding += f", which is next to nothing (below {NOISE_FLOOR})"
             finding += f"; {explained:.0%} of the images count as explained."

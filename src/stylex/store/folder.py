@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 import os
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,8 +19,10 @@ from numpy.typing import NDArray
 from stylex.core.attribute import Attribute, AttributeRanking, Tested
 from stylex.core.errors import StoreError
 from stylex.core.explanation import Counterfactual, ExplainedImage, Explanation, Picture, Strip
-from stylex.core.files import check_writable, new_folder, read_whole, write_whole
-from stylex.core.stylespace import StyleCoordinate, StyleKind, StyleSpace
+from stylex.core.figures import Flips, flips_in
+from stylex.core.files import check_writable, new_folder, read_whole
+from stylex.core.progress import Alarm, Listener, silent
+from stylex.core.stylespace import StyleCoordinate
 from stylex.store.manifest import (
     LARGEST_MANIFEST,
     MANIFEST,
@@ -29,80 +33,49 @@ from stylex.store.manifest import (
     load_manifest,
     schema,
 )
-from stylex.store.members import Pictures, load_statistics, png, statistics_file
+from stylex.store.members import Pictures, load_space, png, statistics_file
+from stylex.store.names import NAMES, Mark, carried_over, naming, packed, said_of, waiting_in
 
 REPORT = "report.html"
 EVALUATION = "evaluation.json"
 
 # What this package puts at the top of a folder. Everything else there belongs to a person and outlives a replacement.
-_OURS = frozenset({MANIFEST, "images", "statistics.npz", REPORT, EVALUATION})
-_LONGEST_LABEL = 120
+_OURS = frozenset({MANIFEST, "images", "statistics.npz", REPORT, EVALUATION, NAMES})
 
 
 # Writing.
 
 
-def write_explanation(explanation: Explanation, path: str | Path, *, overwrite: bool = False) -> Path:
+def write_explanation(
+    explanation: Explanation, path: str | Path, *, overwrite: bool = False, listener: Listener = silent
+) -> Path:
     """Write the folder, whole or not at all, and return its path.
 
     The folder is built beside its place and renamed. With ``overwrite`` an older explanation folder is replaced;
-    what a person added to it (files this package does not write) is kept. A folder of any other kind is never touched.
+    what a person added to it (files this package does not write) is kept, and what was typed for its attributes goes on
+    with them, or waits in ``names.json``. A folder of any other kind is never touched.
 
     Raises:
         StoreError: the place is taken, the disk refuses, or the explanation holds numbers that JSON cannot say.
     """
     target = Path(path).absolute()
     check_place(target, overwrite=overwrite)
-    files, manifest = _pack(explanation)
-    files[MANIFEST] = dump_manifest(manifest)
-    with new_folder(target, replace=overwrite, keep=lambda name: name not in _OURS) as building:
-        for name, data in files.items():
-            (building / name).parent.mkdir(parents=True, exist_ok=True)
-            (building / name).write_bytes(data)
+    with ExitStack() as stack:
+        waiting: list[Mark] = []
+        if overwrite and is_explanation_folder(target):
+            stack.enter_context(naming(target))
+            explanation, waiting, new = carried_over(explanation, target)
+            if new:
+                listener(Alarm(message=said_of(new, target)))
+        files, manifest = _pack(explanation)
+        files[MANIFEST] = dump_manifest(manifest)
+        if waiting:
+            files[NAMES] = packed(waiting)
+        with new_folder(target, replace=overwrite, keep=lambda name: name not in _OURS) as building:
+            for name, data in files.items():
+                (building / name).parent.mkdir(parents=True, exist_ok=True)
+                (building / name).write_bytes(data)
     return target
-
-
-def save_labels(path: str | Path, labels: Mapping[int, str | None]) -> None:
-    """Name attributes in a written folder: position in the ranking -> a person's name (None or blank: no name).
-
-    Raises:
-        StoreError: no such folder or attribute, or a name longer than 120 characters.
-    """
-    folder = Path(path)
-    manifest = load_manifest(folder)
-    attributes = manifest["ranking"]["attributes"]
-    for position, label in labels.items():
-        _check_position(folder, attributes, position)
-        words = " ".join((label or "").split())
-        if len(words) > _LONGEST_LABEL:
-            raise StoreError(
-                f"the name of attribute {position} has {len(words)} characters; use at most {_LONGEST_LABEL}"
-            )
-        attributes[position]["label"] = words or None
-    write_whole(folder / MANIFEST, dump_manifest(manifest))
-
-
-def save_hidden(path: str | Path, hidden: Mapping[int, bool]) -> None:
-    """Mark attributes in a written folder as not worth showing, or as worth it again: position -> whether hidden.
-
-    Raises:
-        StoreError: no such folder or attribute.
-    """
-    folder = Path(path)
-    manifest = load_manifest(folder)
-    attributes = manifest["ranking"]["attributes"]
-    for position, value in hidden.items():
-        _check_position(folder, attributes, position)
-        attributes[position]["hidden"] = value
-    write_whole(folder / MANIFEST, dump_manifest(manifest))
-
-
-def _check_position(folder: Path, attributes: Sequence[Any], position: int) -> None:
-    if not 0 <= position < len(attributes):
-        raise StoreError(
-            f"{folder} has {len(attributes)} attributes, numbered from 0, and none at {position}; "
-            "give a position that exists"
-        )
 
 
 def is_explanation_folder(path: str | Path) -> bool:
@@ -133,6 +106,7 @@ def check_place(target: Path, *, overwrite: bool) -> None:
         raise StoreError(
             f"{target} already holds an explanation; choose another folder, or give --overwrite to replace it"
         )
+    waiting_in(target)
 
 
 def _pack(explanation: Explanation) -> tuple[dict[str, bytes], dict[str, Any]]:
@@ -206,6 +180,7 @@ def _pack(explanation: Explanation) -> tuple[dict[str, bytes], dict[str, Any]]:
         "strips": strips,
         # A figure that could not be measured is NaN in Python and null in JSON.
         "figures": {name: None if math.isnan(value) else float(value) for name, value in e.figures.items()},
+        "flips": [_pack_flips(flips) for flips in e.flips],
         "settings": dict(e.settings),
         "snapshot": dict(e.snapshot),
         "space": {"layers": e.space.to_json(), "statistics": None if statistics is None else "statistics.npz"},
@@ -229,7 +204,22 @@ def _pack_attribute(a: Attribute) -> dict[str, Any]:
         "tested": a.tested,
         "label": a.label,
         "hidden": a.hidden,
+        "note": a.note,
     }
+
+
+def _pack_flips(flips: Flips) -> dict[str, Any]:
+    return dataclasses.asdict(flips) | {"top": {str(count): fraction for count, fraction in flips.top.items()}}
+
+
+def _unpack_flips(row: Mapping[str, Any]) -> Flips:
+    return Flips(
+        target_label=row["target_label"],
+        top={int(count): float(fraction) for count, fraction in row["top"].items()},
+        random=row["random"],
+        random_std=row["random_std"],
+        images=row["images"],
+    )
 
 
 def _check_ids(ids: list[str]) -> None:
@@ -271,6 +261,7 @@ def read_explanation(path: str | Path) -> Explanation:
     manifest = load_manifest(folder)
     ranking = manifest["ranking"]
     pictures = Pictures(folder)
+    figures = {name: math.nan if value is None else float(value) for name, value in manifest["figures"].items()}
     return Explanation(
         scope=manifest["scope"],
         title=manifest["title"],
@@ -309,10 +300,12 @@ def read_explanation(path: str | Path) -> Explanation:
             for row in manifest["counterfactuals"]
         ),
         strips=tuple(_load_strip(pictures, row) for row in manifest.get("strips", ())),
-        figures={name: math.nan if value is None else float(value) for name, value in manifest["figures"].items()},
+        figures=figures,
+        # Older folders have them among the figures only.
+        flips=tuple(map(_unpack_flips, manifest["flips"])) if "flips" in manifest else flips_in(figures),
         settings=manifest["settings"],
         snapshot=manifest["snapshot"],
-        space=_load_space(folder, manifest["space"]),
+        space=load_space(folder, manifest["space"]),
         notes=tuple(manifest["notes"]),
     )
 
@@ -330,6 +323,7 @@ def _unpack_attribute(row: Mapping[str, Any], strategy: str) -> Attribute:
         tested=row["tested"] if "tested" in row else _tested(row, strategy),
         label=row["label"],
         hidden=row.get("hidden", False),
+        note=row.get("note"),
     )
 
 
@@ -352,19 +346,3 @@ def _load_strip(pictures: Pictures, row: Mapping[str, Any]) -> Strip:
         frames=pictures.frames(row["picture"], len(row["shares"])),
         probabilities=np.asarray(row["probabilities"], dtype=np.float32),
     )
-
-
-def _load_space(folder: Path, row: Mapping[str, Any]) -> StyleSpace:
-    file = folder / MANIFEST
-    kinds = [layer["kind"] for layer in row["layers"]]
-    if kinds != sorted(kinds, key=get_args(StyleKind).index):
-        raise StoreError(
-            f"{file} contradicts itself: convolution layers come before ToRGB layers, and these before directions"
-        )
-    space = StyleSpace.from_json(
-        [{k: layer[k] for k in ("name", "kind", "resolution", "channels")} for layer in row["layers"]]
-    )
-    if row["statistics"] is None:
-        return space
-
-    return space.observed(load_statistics(folder, row["statistics"], space.s_dim))

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import io
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, get_args
 from zipfile import BadZipFile, ZipFile
 
 import numpy as np
@@ -16,7 +16,7 @@ from PIL import Image
 from stylex.core.errors import StoreError
 from stylex.core.explanation import Picture
 from stylex.core.files import is_inside
-from stylex.core.stylespace import StyleStatistics
+from stylex.core.stylespace import StyleKind, StyleSpace, StyleStatistics
 from stylex.store.manifest import MANIFEST
 
 _STATISTICS = ("minimum", "maximum", "mean", "std")
@@ -151,3 +151,24 @@ def load_statistics(folder: Path, name: str, s_dim: int) -> StyleStatistics:
 
     statistics: StyleStatistics = _load(_inside(folder, name), load, "arrays " + ", ".join(_STATISTICS))
     return statistics
+
+
+def load_space(folder: Path, row: Mapping[str, Any]) -> StyleSpace:
+    """The layout of StyleSpace that a manifest describes, with what was observed where that was kept.
+
+    Raises:
+        StoreError: its layers are in another order than they come in, or its statistics are damaged.
+    """
+    file = folder / MANIFEST
+    kinds = [layer["kind"] for layer in row["layers"]]
+    if kinds != sorted(kinds, key=get_args(StyleKind).index):
+        raise StoreError(
+            f"{file} contradicts itself: convolution layers come before ToRGB layers, and these before directions"
+        )
+    space = StyleSpace.from_json(
+        [{k: layer[k] for k in ("name", "kind", "resolution", "channels")} for layer in row["layers"]]
+    )
+    if row["statistics"] is None:
+        return space
+
+    return space.observed(load_statistics(folder, row["statistics"], space.s_dim))

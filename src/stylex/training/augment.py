@@ -1,4 +1,4 @@
-"""Random changes of the images that the discriminator judges, as often as keeps it from learning few images by heart.
+"""Random changes of the images that the discriminator sees, as often as keeps it from learning few images by heart.
 
 Source: Karras et al., "Training Generative Adversarial Networks with Limited Data", NeurIPS 2020. Each change is made
 with probability p, so that it can be told from the images as long as p stays well below 1: the generator does not

@@ -180,7 +180,7 @@ class LossConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class AugmentConfig:
-    """Random changes of the images that the discriminator judges, for small sets.
+    """Random changes of the images that the discriminator sees, for small sets.
 
     Attributes:
         mode: ``none``; ``ada``: as often as keeps the discriminator from learning the images by heart; or ``fixed``.
@@ -258,7 +258,7 @@ class Step(NamedTuple):
 
     Attributes:
         number: how many steps went before.
-        adversarial: the discriminator judges, and learns.
+        adversarial: the discriminator takes part, and learns.
         from_noise: images are sampled from noise, not reconstructed; the encoder does not learn.
         encoder_alone: nothing else learns; images are drawn by the generator's moving average.
         consistent: the classifier's answers on image and reconstruction are compared.
@@ -318,11 +318,11 @@ class ScheduleConfig:
     def __post_init__(self) -> None:
         _require(0 < self.kimg < math.inf, f"schedule.kimg is {self.kimg}, but must be positive")
         _require(self.batch >= 1, f"schedule.batch is {self.batch}, but must be 1 or more")
-        shares = (
+        fractions = (
             "reconstruct_first", "classifier_from", "encoder_after", "class_dropout", "swap_share", "map_dropout",
             "style_mixing",
         )  # fmt: skip
-        for name in shares:
+        for name in fractions:
             value = getattr(self, name)
             _require(0 <= value <= 1, f"schedule.{name} is {value}, but must lie in 0..1")
         _require(

@@ -25,12 +25,12 @@ class Batch:
         z: what to sample from.
         noise: noise maps of the synthesis.
         conditioned: whether the generator is conditioned on the image's c.
-        numbers: how the images that the discriminator judges are changed: the real ones, the generated ones when it
+        numbers: how the images that the discriminator sees are changed: the real ones, the generated ones when it
             learns, and when the generator does.
         path_noise: random images along which path lengths are taken, when they are.
         z_mixed: what to sample the second latent from, when styles are mixed.
         mixed: coordinates of s that come from the second latent, when styles are mixed.
-        others: for each image another one of this share, whose maps it is drawn with when maps are exchanged.
+        others: for each image another one of this shard, whose maps it is drawn with when maps are exchanged.
         swaps: how many images, the first ones, are also drawn with the maps of others.
         mapless: images whose maps are replaced by noise, when some are.
     """
@@ -76,12 +76,12 @@ def draw(
     images: ImageSet,
     synthesis: Synthesis,
     nimg: int,
-    share: Tensor,
+    shard: Tensor,
     place: torch.device,
     *,
     paths: bool = False,
 ) -> Batch:
-    """Draw for the whole batch by (seed, nimg), then keep this process's share.
+    """Draw for the whole batch by (seed, nimg), then keep this process's shard.
 
     Numbers that only some settings need are drawn last, so that the others are the same with and without them.
 
@@ -90,7 +90,7 @@ def draw(
         images: training images.
         synthesis: gives the sizes of the noise maps and the order of the layers.
         nimg: images seen.
-        share: positions of the batch that this process computes.
+        shard: positions of the batch that this process computes.
         place: where the batch goes.
         paths: draw noise for the path lengths.
     """
@@ -99,27 +99,27 @@ def draw(
     mirror = torch.rand(size, generator=random) < 0.5 if config.mirror else torch.zeros(size, dtype=torch.bool)
     z = torch.randn(size, config.model.z_dim, generator=random)
     noise = synthesis.draw_noise(size, random)
-    indices = sample_order(len(images), nimg, size, config.seed)[share.numpy()]
-    x = images.batch(indices, mirror=mirror[share].numpy())
-    path_noise = torch.randn(size, *x.shape[1:], generator=random)[share].to(place) if paths else None
+    indices = sample_order(len(images), nimg, size, config.seed)[shard.numpy()]
+    x = images.batch(indices, mirror=mirror[shard].numpy())
+    path_noise = torch.randn(size, *x.shape[1:], generator=random)[shard].to(place) if paths else None
     conditioned = torch.full((size,), config.model.class_input != "none")
     if schedule.class_dropout > 0:
         conditioned &= torch.rand(size, generator=random) >= schedule.class_dropout
     z_mixed = mixed = None
     if schedule.style_mixing > 0:
-        z_mixed = torch.randn(size, config.model.z_dim, generator=random)[share].to(place)
-        mixed = _mixed(synthesis, size, schedule.style_mixing, random)[share].to(place)
-    real, fake, judged = (draw_numbers(size, random)[share].to(place) for _ in range(3))
-    others, swaps = _exchange(config, len(share), random)
+        z_mixed = torch.randn(size, config.model.z_dim, generator=random)[shard].to(place)
+        mixed = _mixed(synthesis, size, schedule.style_mixing, random)[shard].to(place)
+    real, fake, scored = (draw_numbers(size, random)[shard].to(place) for _ in range(3))
+    others, swaps = _exchange(config, len(shard), random)
     mapless = None
     if schedule.map_dropout > 0:
-        mapless = (torch.rand(size, generator=random) < schedule.map_dropout)[share].to(place)
+        mapless = (torch.rand(size, generator=random) < schedule.map_dropout)[shard].to(place)
     return Batch(
         x=x.to(place),
-        z=z[share].to(place),
-        noise=[maps[share].to(place) for maps in noise],
-        conditioned=conditioned[share].to(place),
-        numbers=(real, fake, judged),
+        z=z[shard].to(place),
+        noise=[maps[shard].to(place) for maps in noise],
+        conditioned=conditioned[shard].to(place),
+        numbers=(real, fake, scored),
         path_noise=path_noise,
         z_mixed=z_mixed,
         mixed=mixed,
@@ -130,10 +130,10 @@ def draw(
 
 
 def _exchange(config: TrainConfig, own: int, random: torch.Generator) -> tuple[Tensor, int]:
-    """For each image of a share another one, and how many images are to be drawn with the maps of others.
+    """For each image of a shard another one, and how many images are to be drawn with the maps of others.
 
-    Images that make a group of the minibatch deviation are in one share, however many processes there are
-    (``Processes.share``): a share lists the groups' first images, then their second ones. Maps are exchanged within
+    Images that make a group of the minibatch deviation are in one shard, however many processes there are
+    (``Processes.shard``): a shard lists the groups' first images, then their second ones. Maps are exchanged within
     groups, so that any number of processes computes the same.
     """
     batch, group = config.schedule.batch, config.model.discriminator(1, 1).group_size
@@ -144,7 +144,7 @@ def _exchange(config: TrainConfig, own: int, random: torch.Generator) -> tuple[T
     return others, max(1, round(config.schedule.swap_share * size)) * groups if config.swaps else 0
 
 
-def _mixed(synthesis: Synthesis, n: int, share: float, random: torch.Generator) -> Bool[Tensor, "n s_dim"]:
+def _mixed(synthesis: Synthesis, n: int, fraction: float, random: torch.Generator) -> Bool[Tensor, "n s_dim"]:
     """For each image the coordinates from a random layer on, in the order of synthesis; none for the other images.
 
     Source: Karras et al., CVPR 2019.
@@ -154,5 +154,5 @@ def _mixed(synthesis: Synthesis, n: int, share: float, random: torch.Generator) 
     places = {name: place for place, name in enumerate(steps)}
     position = torch.cat([torch.full((layer.channels,), places.get(layer.name, -1)) for layer in space.layers])
     first = torch.randint(1, len(steps), (n,), generator=random)
-    first[torch.rand(n, generator=random) >= share] = len(steps)
+    first[torch.rand(n, generator=random) >= fraction] = len(steps)
     return position >= first[:, None]

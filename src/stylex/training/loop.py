@@ -22,6 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from stylex.classifiers.classifier import Classifier
+from stylex.classifiers.identity import Answers
 from stylex.core.errors import SnapshotError, TrainingError, first_line
 from stylex.core.progress import Alarm, Done, Listener, SnapshotWritten, Started, Tick, silent
 from stylex.core.stylespace import StyleStatistics
@@ -91,6 +92,7 @@ class TrainingTask:
         classifier: the explained classifier.
         classifier_reference: how a later command finds the classifier.
         classifier_fingerprint: identity of its weights.
+        classifier_answers: what it says of a few fixed images, to know it again where it has no weights.
         identity: JSON of options, data and classifier, kept in the state and compared when going on.
     """
 
@@ -101,6 +103,7 @@ class TrainingTask:
     classifier_reference: str | None
     classifier_fingerprint: str
     identity: Mapping[str, Any]
+    classifier_answers: Answers | None = None
 
 
 def train_networks(
@@ -131,7 +134,7 @@ def train_networks(
     images, held_out = task.images, task.held_out
     processes = join(device)
     schedule, loss_weights = config.schedule, config.loss
-    share = processes.share(schedule.batch, config.model.discriminator(images.channels, classifier.k).group_size)
+    shard = processes.shard(schedule.batch, config.model.discriminator(images.channels, classifier.k).group_size)
     torch.set_flush_denormal(True)
     place = torch.device(device)
     if place.type == "cuda":
@@ -186,7 +189,7 @@ def train_networks(
         step = schedule.step(nimg)
         _set_rates(optimizers, config, nimg, adversarial=step.adversarial)
         penalize_paths = step.from_noise and loss_weights.path_length > 0 and _nth_noise_step(step.number, config)
-        batch = draw(config, images, generator.synthesis, nimg, share, place, paths=penalize_paths)
+        batch = draw(config, images, generator.synthesis, nimg, shard, place, paths=penalize_paths)
         decoder = nets.generator_ema if step.encoder_alone else generator
         encode = encoder if step.encoder_alone or config.model.class_encoder == "always" else _unconditional(encoder)
         figures: dict[str, Tensor] = {}
@@ -213,7 +216,7 @@ def train_networks(
                 noise=[torch.cat([one, one[:swaps]]) for one in batch.noise],
             )
             fake, swapped = drawn[: len(s)], drawn[len(s) :]
-            judged = torch.cat([swapped, fake[swaps:]])
+            scored = torch.cat([swapped, fake[swaps:]])
             c_fake = c
             if step.from_noise and some_unconditional and config.model.conditional_discriminator:
                 with torch.no_grad():
@@ -224,7 +227,7 @@ def train_networks(
         if step.adversarial:
             with autocast():
                 real_logits = discriminator(augment(batch.x, batch.numbers[0]), c)
-                fake_logits = discriminator(augment(judged.detach(), batch.numbers[1]), c_fake)
+                fake_logits = discriminator(augment(scored.detach(), batch.numbers[1]), c_fake)
                 loss = losses.discriminator_logistic(real_logits, fake_logits)
             figures |= {"discriminator": loss, "real_signs": real_logits.sign().mean(), **augment.figures()}
             if step.number % loss_weights.r1_every == 0 and loss_weights.r1_gamma > 0:
@@ -240,7 +243,7 @@ def train_networks(
         total = torch.zeros((), device=place)
         with autocast(), _frozen(discriminator):
             if step.adversarial:
-                loss = losses.generator_logistic(discriminator(augment(judged, batch.numbers[2]), c_fake))
+                loss = losses.generator_logistic(discriminator(augment(scored, batch.numbers[2]), c_fake))
                 figures["generator_noise" if step.from_noise else "generator_encoder"] = loss
                 total = total + loss * loss_weights.adversarial
             if step.from_noise:
@@ -331,6 +334,7 @@ def train_networks(
                         classifier=classifier.spec.to_json(),
                         classifier_reference=task.classifier_reference,
                         classifier_fingerprint=task.classifier_fingerprint,
+                        classifier_answers=task.classifier_answers,
                         nimg=nimg,
                         training=config.to_json(),
                         figures=measured,

@@ -35,8 +35,12 @@ def seconds_needed(config: TrainConfig, images: ImageSet, classifier: Classifier
     schedule = config.schedule
     seconds = 0.0
     first, last = schedule.reconstruct_first, schedule.encoder_after
-    for share, reconstruct_first, encoder_after in ((first, 1.0, 0.0), (1 - first - last, 0.0, 0.0), (last, 0.0, 1.0)):
-        if share < 1e-9:
+    for fraction, reconstruct_first, encoder_after in (
+        (first, 1.0, 0.0),
+        (1 - first - last, 0.0, 0.0),
+        (last, 0.0, 1.0),
+    ):
+        if fraction < 1e-9:
             continue
         speeds: list[float] = []
 
@@ -70,7 +74,7 @@ def seconds_needed(config: TrainConfig, images: ImageSet, classifier: Classifier
                 device=device,
                 listener=hear,
             )
-        seconds += share * schedule.total_nimg * sum(1 / speed for speed in speeds[1:]) / (_STEPS - 1)
+        seconds += fraction * schedule.total_nimg * sum(1 / speed for speed in speeds[1:]) / (_STEPS - 1)
     return seconds
 
 

@@ -58,9 +58,9 @@ def export(studio: Studio, kind: Kind, turn: Turn) -> bytes:
         raise ConfigError("no knob is turned, so nothing would move; turn one, then export")
     if kind == "mp4" and find_spec("av") is None:
         raise ConfigError("an MP4 needs PyAV; install it: pip install 'stylex[video]'")
-    shares = [step / _STEPS for step in range(_STEPS + 1)]
+    fractions = [step / _STEPS for step in range(_STEPS + 1)]
     frames = studio.render(
-        [Turn(image=turn.image, knobs={knob: share * s for knob, share in turn.knobs.items()}) for s in shares]
+        [Turn(image=turn.image, knobs={knob: fraction * s for knob, fraction in turn.knobs.items()}) for s in fractions]
     )
     return _moving(studio, frames, kind, title)
 
@@ -110,8 +110,8 @@ def _said(studio: Studio, p: NDArray[np.float32]) -> str:
 
 def _title(knobs: Sequence[Knob], turn: Turn) -> str:
     turned = [
-        f"{knobs[k].attribute.label or f'attribute {k + 1}'} {100 * share * knobs[k].attribute.shift_range:+.0f}%"
-        for k, share in sorted(turn.knobs.items())
-        if share and k < len(knobs)
+        f"{knobs[k].attribute.label or f'attribute {k + 1}'} {100 * fraction * knobs[k].attribute.shift_range:+.0f}%"
+        for k, fraction in sorted(turn.knobs.items())
+        if fraction and k < len(knobs)
     ]
     return ", ".join(turned[:3]) + (" and more" if len(turned) > 3 else "")

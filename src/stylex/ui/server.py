@@ -135,6 +135,7 @@ class _Server:
                 "resolution": studio.resolution,
                 "channels": studio.channels,
                 "notes": list(studio.notes),
+                "remark": studio.remark,
                 "first": studio.first,
                 "repeat": dict(studio.repeat),
                 "knobs": _knobs(studio.knobs),
@@ -300,11 +301,11 @@ def _turn(row: Any) -> Turn:
     if len(knobs) > _MAX_KNOBS:
         raise HTTPException(400, f"at most {_MAX_KNOBS} knobs can be turned at once")
     turned: dict[int, float] = {}
-    for name, share in knobs.items():
-        number = isinstance(share, int | float) and not isinstance(share, bool) and abs(share) <= 100
+    for name, fraction in knobs.items():
+        number = isinstance(fraction, int | float) and not isinstance(fraction, bool) and abs(fraction) <= 100
         if not (name.isascii() and name.isdecimal() and len(name) < 6 and number):
-            raise HTTPException(400, "knobs must be whole numbers with shares between -100 and 100")
-        turned[int(name)] = float(share)
+            raise HTTPException(400, "knobs must be whole numbers with fractions between -100 and 100")
+        turned[int(name)] = float(fraction)
     return Turn(image=_text(row, "image"), knobs=turned)
 
 
@@ -335,7 +336,7 @@ def _knobs(knobs: tuple[Knob, ...]) -> list[dict[str, Any]]:
 
 def _flip(flip: Flip) -> dict[str, Any]:
     return {
-        "knobs": {str(knob): share for knob, share in flip.knobs.items()},
+        "knobs": {str(knob): fraction for knob, fraction in flip.knobs.items()},
         "target": flip.target,
         "flipped": flip.flipped,
         "sentence": flip.sentence,

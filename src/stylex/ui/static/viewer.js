@@ -12,8 +12,8 @@
  *
  * A source is an object of (mostly asynchronous) functions; sizes are pixels, p are probabilities, k of them:
  *
- *   describe()                   {title, labels: [k names], output: "softmax" | "sigmoid", resolution, channels, notes: [text],
- *                                first: id | null, knobs: [Knob], repeat: {run, data, explanation, classifier} | null, features}
+ *   describe()                   {title, labels: [k names], output: "softmax" | "sigmoid", resolution, channels, notes: [text], remark: text | null,
+ *                                first: id | null, knobs: [Knob], repeat: {run, data, explanation, classifier, other_classifier} | null, features}
  *   images(after)                {images: [Image], next, coming, trouble}: those from position `after` on; asked again
  *                                after a while as long as `coming` > 0
  *   image(id)                    Image and {probabilities: [k] | null, rebuilt_probabilities: [k], notes: [text]}
@@ -279,6 +279,7 @@ class Viewer {
           svg("circle", { cx: 20, cy: 11, r: 4, class: "m3" }), svg("circle", { cx: 11, cy: 21, r: 4, class: "m4" }))),
         this.options.embedded ? null : h("div.heading", {}, h("h1", {}, about.title), h("p", {}, "Each knob is something the classifier looks at. Turn one: the picture changes, and so does the answer.")),
         tools),
+      ...(about.remark ? [h("p.finding.remark", { role: "note" }, about.remark)] : []),
       h("div.layout", {},
         this.options.gallery === false ? null : this.buildGallery(),
         h("main.work", {}, this.buildStage(), this.buildStrip(), this.buildOthers()),
@@ -1219,8 +1220,8 @@ class Viewer {
   }
 
   python() {
-    const { run, data, explanation, classifier } = this.about.repeat, text = JSON.stringify;
-    const given = [text(run), data && `data=${text(data)}`, explanation && `explanation=${text(explanation)}`, classifier && `classifier=${text(classifier)}`].filter(Boolean);
+    const { run, data, explanation, classifier, other_classifier: other } = this.about.repeat, text = JSON.stringify;
+    const given = [text(run), data && `data=${text(data)}`, explanation && `explanation=${text(explanation)}`, classifier && `classifier=${text(classifier)}`, other && "other_classifier=True"].filter(Boolean);
     const image = this.images.get(this.image), turned = Object.entries(plain(this.turned));
     const lines = ["import stylex", "", `studio = stylex.open_studio(${given.join(", ")})`];
     let id = text(this.image);
