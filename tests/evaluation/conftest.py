@@ -114,6 +114,7 @@ def make_snapshot(images: ImageSet, map_resolutions: tuple[int, ...] = ()) -> Sn
         classifier=classifier.spec.to_json(),
         classifier_reference=None,
         classifier_fingerprint="halves",
+        classifier_answers=None,
         nimg=0,
         training={},
         figures={},

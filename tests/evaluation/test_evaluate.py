@@ -22,6 +22,7 @@ from stylex.evaluation.evaluate import MEASURES, evaluate_subject
 from stylex.evaluation.extractors import extractor_for
 from stylex.evaluation.found import Found, find
 from stylex.evaluation.options import PARTS, Inputs, Options
+from stylex.evaluation.realism import paired
 from stylex.evaluation.sheet import Sheet
 from stylex.evaluation.subject import comparable, random_coordinates, steered_alike, subject_of
 from stylex.models.snapshot import Snapshot
@@ -239,6 +240,16 @@ def test_the_other_classes_are_measured_where_there_are_enough(
     change = three.attributes[0].picture_change
     assert change is not None
     assert change.value == pytest.approx(known["pixels"].value, rel=1e-4)
+
+
+def test_changed_pictures_are_set_beside_others_of_the_same_answer() -> None:
+    random = np.random.default_rng(0)
+    own, others = random.integers(3, size=40), random.integers(1, 4, size=30)
+    pairs = paired(own, others, random)
+    assert (own[pairs[:, 0]] == others[pairs[:, 1]]).all()
+    assert all(len(np.unique(side)) == len(pairs) for side in pairs.T), "none twice"
+    assert len(pairs) == sum(min((own == k).sum(), (others == k).sum()) for k in range(4))
+    assert paired(own, others + 9, random).shape == (0, 2)
 
 
 @pytest.mark.parametrize(

@@ -50,6 +50,7 @@ def snapshot() -> Snapshot:
         classifier={},
         classifier_reference=None,
         classifier_fingerprint="",
+        classifier_answers=None,
         nimg=0,
         training={},
         figures={},

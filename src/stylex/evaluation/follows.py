@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 import torch
 from jaxtyping import Float, Int
 from numpy import ndarray
@@ -23,16 +22,19 @@ def measure(sheet: Sheet) -> None:
     others = torch.from_numpy(sheet.others()).to(e.s.device)
     swapped = e.s.clone()
     swapped[:, maps] = e.s[others][:, maps]
+    labels = slice(None) if sheet.output == "softmax" else sheet.targets
     drawn, beside = torch.from_numpy(sheet.subject.logits(swapped)).to(e.logits), e.logits[others]
 
     def share(logits: Float[Tensor, "n k"], what: str) -> Interval:
         def of(rows: Int[ndarray, " m"]) -> float:
-            told = follows(e.logits[rows], beside[rows], logits[rows], sheet.output)[what]
+            of_them, of_others, of_drawn = (said[rows][:, labels] for said in (e.logits, beside, logits))
+            told = follows(of_them, of_others, of_drawn, sheet.output)[what]
             return told if apart[rows].any() or what == "follows_w" else float("nan")
 
         return bootstrap(of, len(e.ids), seed=sheet.options.seed)
 
-    apart = _decided(e.logits, sheet.output) != _decided(beside, sheet.output)
+    own = e.logits.cpu().numpy()
+    apart = sheet.decided(own) != sheet.decided(own[sheet.others()])
     for kind, logits, what, note in (
         ("w", drawn, "follows_w", "the answer is that on the image whose w is drawn"),
         ("w_own_maps", e.logits_rec, "follows_w", "the same without a swap"),
@@ -41,10 +43,3 @@ def measure(sheet: Sheet) -> None:
         ("maps_own_maps", e.logits_rec, "follows_maps", "the same without a swap"),
     ):
         sheet.add(f"follows.{kind}", share(logits, what), images=len(e.ids), note=note)
-
-
-def _decided(logits: Float[Tensor, "n k"], output: str) -> Int[ndarray, " n"]:
-    """Each image's decisions as one number."""
-    if output == "softmax":
-        return np.asarray(logits.argmax(dim=1).cpu().numpy())
-    return np.unique((logits >= 0).cpu().numpy(), axis=0, return_inverse=True)[1].reshape(-1)

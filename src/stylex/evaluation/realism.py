@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from jaxtyping import Int64
+from numpy import ndarray
 
 from stylex.data.archive import ImageSet
 from stylex.evaluation.options import FEWEST_IMAGES
@@ -75,8 +77,9 @@ def measure(sheet: Sheet) -> None:
 def _changed(sheet: Sheet, e: Encoded, others: ImageSet) -> None:
     """Pictures turned by one attribute each, to which another class belongs, beside random directions moved as far.
 
-    The reference are other images than those turned, so that no picture is beside its own original; what looks at them
-    is not the explained classifier, which the attributes were chosen to move.
+    Each is set beside another photograph that gets the same answer: turned pictures are of other classes than their
+    originals, and a set of other classes is far from any. What looks at them is not the explained classifier, which the
+    attributes were chosen to move.
     """
     s, base, random = e.s.clone(), e.logits_rec.cpu().numpy(), np.random.default_rng([sheet.options.seed, 7])
     attributes = [a for ranking in sheet.found.rankings.values() for a in ranking]
@@ -86,20 +89,41 @@ def _changed(sheet: Sheet, e: Encoded, others: ImageSet) -> None:
         if own:
             s[i : i + 1] = apply_attributes(s[i : i + 1], [own[i % len(own)]], sheet.subject.space)
             turned[i] = True
-    if turned.sum() < FEWEST_IMAGES:
+    if not turned.any():
         return
     rows = torch.from_numpy(np.flatnonzero(turned)).to(s.device)
-    instrument = sheet.outside
-    reference = instrument.features(others.batch(np.arange(len(others))).to(e.x))
-    beside = random_moves_alike(sheet.subject, e.s[rows], s[rows], random)
-    for name, x, note in (
-        ("changed", sheet.subject.draw(s[rows]), "each rebuilt picture turned by one attribute"),
-        ("unchanged", e.x_rec[rows], "the same pictures, not turned"),
-        ("changed_random", sheet.subject.draw(beside), "moved as far along random directions"),
+    x, instrument = others.batch(np.arange(len(others))).to(e.x), sheet.outside
+    sets = {
+        "changed": sheet.subject.draw(s[rows]),
+        "unchanged": e.x_rec[rows],
+        "changed_random": sheet.subject.draw(random_moves_alike(sheet.subject, e.s[rows], s[rows], random)),
+    }
+    answers = sheet.decided(sheet.said(x))
+    pairs = {name: paired(sheet.decided(sheet.said(those)), answers, random) for name, those in sets.items()}
+    count = min(map(len, pairs.values()))
+    if count < FEWEST_IMAGES:
+        sheet.notes.append("No realism of changed pictures: too few other photographs get the same answers.")
+        return
+    for name, note in (
+        ("changed", "each turned by one attribute"),
+        ("unchanged", "the same rebuilt pictures, not turned"),
+        ("changed_random", "moved as far along random directions"),
     ):
-        features = instrument.features(x)
+        own, beside = torch.from_numpy(pairs[name][:count].T).to(s.device)
+        features, reference = instrument.features(sets[name][own]), instrument.features(x[beside])
         for what, value in (
             ("frechet", frechet_distance(reference, features).value),
             ("kid", kernel_distance(reference, features).interval),
         ):
-            sheet.add(f"realism.{what}_{name}", value, images=len(x), by=instrument.name, note=note)
+            sheet.add(f"realism.{what}_{name}", value, images=count, by=instrument.name, note=note)
+
+
+def paired(
+    own: Int64[ndarray, " n"], others: Int64[ndarray, " m"], random: np.random.Generator
+) -> Int64[ndarray, "pairs 2"]:
+    """Positions of pictures, each with one of another picture of the same answer, none twice, in random order."""
+    found = []
+    for answer in np.unique(own):
+        a, b = (random.permutation(np.flatnonzero(answers == answer)) for answers in (own, others))
+        found += list(zip(a.tolist(), b.tolist(), strict=False))
+    return random.permutation(np.array(found, dtype=np.int64).reshape(-1, 2))

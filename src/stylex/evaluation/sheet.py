@@ -98,6 +98,12 @@ class Sheet:
         chosen = self.inputs.extractor
         return random_extractor(self.subject.device) if chosen.explained else chosen
 
+    def decided(self, logits: Float[ndarray, "n k"]) -> Int64[ndarray, " n"]:
+        """What the classifier decides, as a number: the class; of several labels, which of the targets are there."""
+        if self.output == "softmax":
+            return np.asarray(logits.argmax(axis=1))
+        return (logits[:, self.targets] >= 0) @ (2 ** np.arange(len(self.targets)))
+
     def tops(self, count: int) -> list[int]:
         """How many attributes are moved together, where there are so many."""
         return sorted({top for top in TOPS if top <= count} | ({count} if count else set()))

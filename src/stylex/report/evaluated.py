@@ -87,7 +87,7 @@ def _checks(evaluation: Evaluation) -> Iterator[Check]:
         yield Check(
             lost_level(_interval(turned), _interval(other)),
             f"When only the most decisive tenth of a photograph is drawn anew, {_about(turned)} of {turned.images} get "
-            f"another answer, {percent(other.value)} by chance: so often what decides is not drawn.",
+            f"another answer, {percent(other.value)} by chance: what is beyond chance decides and is not drawn.",
         )
     if (own := known.get("follows.w")) and (chance := known.get("follows.w_chance")):
         yield Check(
@@ -196,8 +196,8 @@ def _facts(evaluation: Evaluation, position: int) -> Iterator[str]:
         chance = a.random_flips_photograph
         beside = "" if chance is None else f", random changes of equal size {percent(chance)}"
         yield (
-            f"alone turns {percent(a.flips.value)} of the rebuilt pictures and {percent(a.flips_photograph.value)} of the "
-            f"photographs{beside}"
+            f"alone turns {percent(a.flips.value)} of the rebuilt pictures and "
+            f"{percent(a.flips_photograph.value)} of the photographs{beside}"
         )
     if a.picture_change is not None and math.isfinite(a.picture_change.value):
         yield f"changes a pixel by {_number(a.picture_change.value)} of 2 on average"

@@ -25,7 +25,7 @@ _MOST = 32
 _PER_COMPONENT = 10
 """Latents needed for each component."""
 _FEWEST = 20
-_HELD = 2 / 3
+_HELD = 0.9
 """Principal directions that are looked at together hold at least so much of the latents' variance."""
 _BEYOND = 6
 """Principal directions that are tried in vain before the search for their number ends."""
