@@ -60,7 +60,7 @@ COMMANDS: Mapping[str, str] = {
 }
 SIGNALS = {signal.SIGKILL: -9, signal.SIGTERM: 143, signal.SIGINT: 130}
 TROUBLES = ("large file", "full disk", "no permission", "removed", "handles", "memory")
-SECONDS = 60.0
+SECONDS = 240.0
 """A command that needs longer hangs."""
 
 
