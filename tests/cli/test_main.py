@@ -97,6 +97,22 @@ def test_a_signal_while_the_command_line_is_read_is_one_line(
     assert capsys.readouterr() == ("", f"stylex: {said}; nothing was begun\n")
 
 
+@pytest.mark.parametrize(("number", "code", "said"), [(15, 143, "told to end"), (2, 130, "interrupted")])
+def test_a_signal_that_a_library_makes_an_error_of_is_still_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], number: int, code: int, said: str
+) -> None:
+    def half_imported() -> NoReturn:
+        try:
+            os.kill(os.getpid(), number)
+            raise AssertionError("it went on")
+        except BaseException:
+            raise RecursionError("maximum recursion depth exceeded") from None
+
+    replace_report(monkeypatch, half_imported)
+    assert main(REPORT) == code
+    assert capsys.readouterr() == ("", f"stylex: {said}; nothing was written\n")
+
+
 def test_an_unknown_option_is_one_line_and_exit_code_2(capsys: pytest.CaptureFixture[str]) -> None:
     assert main([*REPORT, "--nonsense"]) == 2
     out, err = capsys.readouterr()
