@@ -58,6 +58,22 @@ def test_styles_are_each_layers_affine_of_w_and_c(generator: Generator) -> None:
         torch.testing.assert_close(s[:, synthesis.space.slice(layer.name)], affine(torch.cat([w, c], dim=1)))
 
 
+def test_each_layer_may_read_a_latent_of_its_own(generator: Generator) -> None:
+    synthesis = generator.synthesis
+    w, c = torch.randn(3, 7), torch.rand(3, 2)
+    each = w[:, None].repeat(1, synthesis.w_layers, 1)
+    torch.testing.assert_close(synthesis.layer_styles(each, c), synthesis.styles(w, c))
+    convs = [layer.name for layer in synthesis.space.layers if layer.kind == "conv"]
+    assert synthesis.w_layers == len(convs) + 1
+    for i in range(synthesis.w_layers):
+        other = each.clone()
+        other[:, i] += 1
+        changed = synthesis.layer_styles(other, c) != synthesis.layer_styles(each, c)
+        read = {layer.name for layer in synthesis.space.layers if changed[:, synthesis.space.slice(layer.name)].any()}
+        # A resolution's ToRGB layer reads what the next resolution's first convolution reads.
+        assert read == {*convs[i : i + 1], *([f"b{4 << i // 2}.torgb"] if i % 2 else [])}
+
+
 @pytest.mark.parametrize(
     ("layers", "told"), [("all", (4, 8, 16)), ("coarse", (4, 8)), ("fine", (16,))], ids=lambda value: str(value)
 )

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from stylex.classifiers import Classifier, ClassifierSpec
 from stylex.core.errors import ConfigError, SnapshotError, TrainingError
-from stylex.core.progress import Alarm, Done, Event, SnapshotWritten, Started, Tick
+from stylex.core.progress import Alarm, Done, Event, Found, SnapshotWritten, Started, Tick
 from stylex.core.stylespace import StyleStatistics
 from stylex.data.archive import ImageSet, open_images
 from stylex.models.snapshot import find_snapshot, load_snapshot
@@ -29,6 +29,7 @@ from stylex.search.subject import TrainedSubject
 from stylex.training.config import TrainConfig
 from stylex.training.held_out import HeldOut, Seen, measure
 from stylex.training.loop import Networks, _set_rates
+from stylex.training.perceptual import losses_with
 
 pytestmark = pytest.mark.integration
 
@@ -346,6 +347,22 @@ def test_other_classifiers_train(tmp_path: Path, k: int, channels: int, output: 
     assert snapshot.generator.config.c_dim == snapshot.discriminator.config.c_dim == k
     assert snapshot.generator.config.channels == channels
     assert all(row["kl"] >= 0 for row in rows(tmp_path / "run") if "kl" in row)
+
+
+def test_a_classifier_without_features_is_compared_at_all_sizes_and_by_its_answers(
+    data: ImageSet, tmp_path: Path
+) -> None:
+    heard: list[Event] = []
+    model, spec = judge().model, judge().spec
+    closed = Classifier(lambda x: model(x), spec)
+    config = tiny(loss__classifier=0.0, loss__perceptual=0.5)
+    run(config, data, tmp_path / "run", classifier=closed, listener=heard.append)
+    assert any(isinstance(event, Found) and "no feature maps" in event.message for event in heard)
+    assert all(row["perceptual"] > 0 for row in rows(tmp_path / "run") if "perceptual" in row)
+    x = data.batch(range(2))
+    used = losses_with(config.loss, closed, x)
+    assert (used.perceptual_net, used.perceptual, used.classifier) == ("multiscale", 0.5, 1.0)
+    assert losses_with(config.loss, judge(), x) is config.loss
 
 
 def test_a_training_with_maps_keeps_what_pictures_are_drawn_from(data: ImageSet, trained: Callable[..., Path]) -> None:

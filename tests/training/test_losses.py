@@ -37,10 +37,13 @@ def test_r1_of_a_linear_discriminator_is_half_its_squared_weight(rng: torch.Gene
 
 
 def test_path_lengths_of_a_linear_map(rng: torch.Generator) -> None:
-    s, noise = torch.randn(4, 6, generator=rng).requires_grad_(True), torch.randn(4, 1, 3, 3, generator=rng)
-    linear = torch.randn(9, 6, generator=rng)
-    lengths = losses.path_lengths((s @ linear.T).view(4, 1, 3, 3), s, noise)
-    assert torch.allclose(lengths, (noise.flatten(1) @ linear / 3).square().mean(dim=1).sqrt())
+    # Two layers of six dimensions: summed over dimensions, averaged over layers.
+    w, noise = torch.randn(4, 2, 6, generator=rng).requires_grad_(True), torch.randn(4, 1, 3, 3, generator=rng)
+    linear = torch.randn(2, 9, 6, generator=rng)
+    image = sum(w[:, i] @ linear[i].T for i in range(2))
+    lengths = losses.path_lengths(image.view(4, 1, 3, 3), w, noise)
+    squares = [(noise.flatten(1) @ linear[i] / 3).square().sum(dim=1) for i in range(2)]
+    assert torch.allclose(lengths, (sum(squares) / 2).sqrt())
 
 
 def test_pixel_l1() -> None:

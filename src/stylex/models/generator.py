@@ -233,6 +233,7 @@ class Synthesis(nn.Module):
     Attributes:
         space: layout of s.
         steps: names of the style layers in the order in which they are applied.
+        w_layers: how many latents an image has where each layer reads its own.
     """
 
     def __init__(self, config: GeneratorConfig) -> None:
@@ -267,6 +268,10 @@ class Synthesis(nn.Module):
         self.steps = tuple(steps)
         self._maps = {name: (self.space.slice(layer.name), layer.resolution) for name, layer in maps.items()}
         self._styled = tuple(layer.name for layer in (*conv_layers, *torgb_layers))
+        convs = [layer.name for layer in conv_layers]
+        after = {layer.resolution: i + 1 for i, layer in enumerate(conv_layers)}
+        self._reads = {name: i for i, name in enumerate(convs)} | {t.name: after[t.resolution] for t in torgb_layers}
+        self.w_layers = len(convs) + 1
         self._conv_position = {layer.name: i for i, layer in enumerate(conv_layers)}
 
     def styles(
@@ -277,7 +282,28 @@ class Synthesis(nn.Module):
     ) -> Float[Tensor, "n s_dim"]:
         """The style vector of latents w and of c, and of an image's maps (None: flat ones, which show no place)."""
         assert (c is not None) == bool(self.c_dim), f"this synthesis is conditioned on {self.c_dim} values of c"
-        styles = self._styles(w if c is None else torch.cat([w, c], dim=1))
+        return self._with_maps(self._styles(w if c is None else torch.cat([w, c], dim=1)), maps)
+
+    def layer_styles(
+        self,
+        w: Float[Tensor, "n layers w_dim"],
+        c: Float[Tensor, "n c_dim"] | None = None,
+        maps: Float[Tensor, "n m_dim"] | None = None,
+    ) -> Float[Tensor, "n s_dim"]:
+        """The style vector where each layer has a latent of its own, ``w_layers`` of them.
+
+        Convolution i reads latent i, a ToRGB layer the one after its resolution's last convolution, as the next
+        resolution's first one does. Source: Karras et al. 2020, whose path lengths are taken along these.
+        """
+        styles = []
+        for name, i in self._reads.items():
+            affine = self._layer(name).affine
+            given = w[:, i] if c is None or affine.weight.shape[1] == w.shape[2] else torch.cat([w[:, i], c], dim=1)
+            with torch.autocast(w.device.type, enabled=False):
+                styles.append(affine(given.float()))
+        return self._with_maps(torch.cat(styles, dim=1), maps)
+
+    def _with_maps(self, styles: Tensor, maps: Tensor | None) -> Tensor:
         if not self._maps:
             return styles
         if maps is None:

@@ -128,8 +128,9 @@ class LossConfig:
         adversarial: non-saturating logistic loss.
         pixel: mean absolute error on [-1, 1].
         perceptual: distance of the perceptual features.
-        perceptual_net: what is compared: features of the explained ``classifier``, of ``lpips`` (an extra),
-            ``multiscale``: the image at all sizes down to 4 px, without a network; or ``none``.
+        perceptual_net: what is compared: features of the explained ``classifier`` (of one that shows none, the same as
+            multiscale, and ``classifier`` counts, with 1 if it is 0), of ``lpips`` (an extra), ``multiscale``: the
+            image at all sizes down to 4 px, without a network; or ``none``.
         latent: mean absolute error of E(x_rec) against E(x).
         latent_moments: pulls the encoder's latents to zero mean, unit variance and no correlation.
         latent_every: steps between evaluations of the latent term (its weight is multiplied by this).
@@ -536,7 +537,7 @@ _PAPER = TrainConfig(
         mapping_layers=8,
         discriminator_mapping_layers=8,
     ),
-    loss=LossConfig(r1_gamma=10.0, path_length=2.0),
+    loss=LossConfig(perceptual_net="lpips", latent_moments=0.0, r1_gamma=10.0, path_length=2.0),
     optimizer=OptimizerConfig(encoder_warmup_nimg=10_000, beta1_reconstruction=0.0, decay=0.0),
     schedule=ScheduleConfig(kimg=4_000, reconstruct_first=0.0, snapshot_nimg=200_000),
 )

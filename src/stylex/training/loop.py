@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from stylex.classifiers.classifier import Classifier
 from stylex.classifiers.identity import Answers
 from stylex.core.errors import SnapshotError, TrainingError, first_line
-from stylex.core.progress import Alarm, Done, Listener, SnapshotWritten, Started, Tick, silent
+from stylex.core.progress import Alarm, Done, Found, Listener, SnapshotWritten, Started, Tick, silent
 from stylex.core.stylespace import StyleStatistics
 from stylex.data.archive import ImageSet
 from stylex.models.discriminator import Discriminator
@@ -38,7 +38,7 @@ from stylex.training.augment import Augmentation
 from stylex.training.config import TrainConfig
 from stylex.training.draw import draw
 from stylex.training.held_out import HeldOut, Panel, Seen, measure
-from stylex.training.perceptual import perceptual_for
+from stylex.training.perceptual import losses_with, perceptual_for
 from stylex.training.state import append_row, load_state, save_state, tidy
 from stylex.training.tensorboard import scalars_in
 
@@ -133,7 +133,7 @@ def train_networks(
     config, classifier, identity = task.config, task.classifier, task.identity
     images, held_out = task.images, task.held_out
     processes = join(device)
-    schedule, loss_weights = config.schedule, config.loss
+    schedule = config.schedule
     shard = processes.shard(schedule.batch, config.model.discriminator(images.channels, classifier.k).group_size)
     torch.set_flush_denormal(True)
     place = torch.device(device)
@@ -148,6 +148,7 @@ def train_networks(
     for network in nets.by_name().values():
         network.to(place)
     classifier = classifier.to(place)
+    loss_weights = losses_with(config.loss, classifier, images.batch([0]).to(place))
     perceptual = perceptual_for(loss_weights, classifier)
     generator, encoder, discriminator = nets.generator, nets.encoder, nets.discriminator
     optimizers = {
@@ -179,6 +180,13 @@ def train_networks(
         tidy(out, nimg=nimg, training=config.to_json(), classifier_fingerprint=task.classifier_fingerprint)
         listener = scalars_in(out / "tensorboard", listener, nimg=nimg)
     processes.wait()
+    if loss_weights is not config.loss:
+        listener(
+            Found(
+                message="the classifier shows no feature maps to compare: images are compared at all sizes "
+                f"(multiscale), and its answers with weight {loss_weights.classifier:g}"
+            )
+        )
     listener(Started(task="train", total=schedule.total_nimg, unit="images", done=nimg))
 
     sums: dict[str, list[Tensor]] = {}
@@ -278,9 +286,9 @@ def train_networks(
                     total = total + figures["latent"] * loss_weights.latent * loss_weights.latent_every
         if penalize_paths:
             assert batch.path_noise is not None
-            w = generator.mapping(batch.z).detach()
-            s = generator.synthesis.styles(w, generator.condition(c), None if maps is None else maps.detach())
-            lengths = losses.path_lengths(generator.synthesis(s, noise=batch.noise), s, batch.path_noise)
+            w = generator.mapping(batch.z)[:, None].repeat(1, generator.synthesis.w_layers, 1)
+            s = generator.synthesis.layer_styles(w, given, None if maps is None else maps.detach())
+            lengths = losses.path_lengths(generator.synthesis(s, noise=batch.noise), w, batch.path_noise)
             path_mean.lerp_(processes.mean(lengths.detach().mean()), 0.01)
             figures["path_length"] = (lengths - path_mean).square().mean()
             total = total + figures["path_length"] * loss_weights.path_length * loss_weights.path_length_every

@@ -29,12 +29,16 @@ def r1_penalty(real_logits: Float[Tensor, "n 1"], x: Float[Tensor, "n c h w"]) -
 
 
 def path_lengths(
-    image: Float[Tensor, "n c h w"], s: Float[Tensor, "n d"], noise: Float[Tensor, "n c h w"]
+    image: Float[Tensor, "n c h w"], w: Float[Tensor, "n layers w_dim"], noise: Float[Tensor, "n c h w"]
 ) -> Float[Tensor, " n"]:
-    """Length of the image's change per unit step of ``s``, along one random image. Source: Karras et al. 2020."""
+    """Length of the image's change per unit step of w, along one random image.
+
+    ``w`` holds a latent for each layer; lengths are root mean squares over the layers of each one's gradient. Source:
+    Karras et al. 2020, appendix B.
+    """
     side = image.shape[-1]
-    (gradient,) = torch.autograd.grad((image * noise).sum() / side, s, create_graph=True)
-    return gradient.square().mean(dim=1).sqrt()
+    (gradient,) = torch.autograd.grad((image * noise).sum() / side, w, create_graph=True)
+    return gradient.square().sum(dim=2).mean(dim=1).sqrt()
 
 
 def pixel_l1(x_rec: Float[Tensor, "n c h w"], x: Float[Tensor, "n c h w"]) -> Scalar:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Protocol, runtime_checkable
 
 import torch
@@ -47,9 +48,7 @@ class ClassifierPerceptual:
         return self.classifier.logits_and_features(x)
 
     def distance(self, x_rec: Tensor, x: Tensor, features_rec: list[Tensor], features: list[Tensor]) -> Tensor:
-        """Mean distance over the batch; zero when the classifier shows no features."""
-        if not features:
-            return torch.zeros((), device=x.device)
+        """Mean distance over the batch."""
         return perceptual_distance(features_rec, features).mean()
 
 
@@ -61,6 +60,10 @@ class NoPerceptual(ClassifierPerceptual):
         return self.classifier.logits(x), []
 
     of_fake = of_real
+
+    def distance(self, x_rec: Tensor, x: Tensor, features_rec: list[Tensor], features: list[Tensor]) -> Tensor:
+        """Nothing."""
+        return torch.zeros((), device=x.device)
 
 
 class MultiscalePerceptual(NoPerceptual):
@@ -90,6 +93,22 @@ class LpipsPerceptual(NoPerceptual):
         self.net.to(x.device)
         out: Tensor = self.net(x_rec.expand(-1, 3, -1, -1), x.expand(-1, 3, -1, -1)).mean()
         return out
+
+
+def losses_with(config: LossConfig, classifier: Classifier, x: Float[Tensor, "n c h w"]) -> LossConfig:
+    """The losses that this classifier allows, judged by images ``x``.
+
+    One that shows no feature maps (a TorchScript program, a function) gives no perceptual distance: then images are
+    compared at all sizes, and its answers as well.
+    """
+    if config.perceptual_net != "classifier" or not (config.perceptual or config.swap_features):
+        return config
+    with torch.no_grad():
+        if classifier.features(x):
+            return config
+    return replace(
+        config, perceptual_net="multiscale", classifier=config.classifier or LossConfig().classifier, swap_features=0.0
+    )
 
 
 def perceptual_for(config: LossConfig, classifier: Classifier) -> Perceptual:
