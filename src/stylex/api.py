@@ -866,6 +866,7 @@ def serve(
     host: str = "127.0.0.1",
     port: int = 8600,
     no_browser: bool = False,
+    root_path: str = "",
     classifier_spec: ClassifierSpecLike | None = None,
     other_classifier: bool = False,
     device: str = "auto",
@@ -886,6 +887,8 @@ def serve(
         host: the address to listen at; another than this machine's own asks everybody for a token.
         port: the port to listen at; taken by something else: the next free one. 0: any.
         no_browser: only say the address; do not open a browser.
+        root_path: the path at which a proxy (Jupyter's, VS Code's, a web server) shows the page, such as
+            ``/user/me/proxy/8600``; the page then asks for a token.
         classifier_spec: a JSON file that describes the classifier, as in ``train``.
         other_classifier: go on although the classifier is not the one that the run was trained with; every page then
             says so.
@@ -910,7 +913,7 @@ def serve(
         device=device,
         listener=listener,
     )
-    serve_studio(studio, host=host, port=port, open_browser=not no_browser, listener=listener)
+    serve_studio(studio, host=host, port=port, open_browser=not no_browser, root_path=root_path, listener=listener)
 
 
 def demo(out: str | Path, *, images: int = 80, listener: Listener = silent) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 import os
 import signal
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import pytest
+import torch
 
 import stylex
 from stylex import api
@@ -52,6 +54,63 @@ def test_a_mistake_is_one_line_and_exit_code_2(
     replace_report(monkeypatch, raising(DataError("no pictures in x;\n give some")))
     assert main(REPORT) == 2
     assert capsys.readouterr() == ("", "stylex: error: no pictures in x; give some\n")
+
+
+@pytest.mark.parametrize(
+    ("error", "says"),
+    [
+        (MemoryError(), "there is not enough memory (MemoryError)"),
+        (RuntimeError("[enforce fail at alloc_cpu.cpp:116] . DefaultCPUAllocator: can't allocate memory: you tried to "
+                      "allocate 400 bytes"), "there is not enough memory ([enforce fail"),
+        (RuntimeError("could not create a primitive"), "there is not enough memory (could not"),
+        (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"), "there is not enough memory (CUDA"),
+        (OSError(errno.EMFILE, "Too many open files", "x.png"), "too many files are open at once ("),
+        (OSError(errno.ENOSPC, "No space left on device"), "the disk refuses ("),
+    ],
+)  # fmt: skip
+def test_a_machine_that_has_no_more_to_give_is_one_line_and_exit_code_2(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], error: Exception, says: str
+) -> None:
+    replace_report(monkeypatch, raising(error))
+    assert main(REPORT) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith(f"stylex: error: {says}")
+    assert err.count("\n") == 1
+    with pytest.raises(type(error)):
+        main([*REPORT, "-v"])
+
+
+@pytest.mark.parametrize("end", [KeyboardInterrupt(), "term"])
+def test_a_signal_while_the_command_line_is_read_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], end: object
+) -> None:
+    import stylex.cli.parser
+
+    def parse(arguments: object) -> NoReturn:
+        os.kill(os.getpid(), signal.SIGTERM if end == "term" else signal.SIGINT)
+        raise AssertionError("it went on")
+
+    monkeypatch.setattr(stylex.cli.parser, "parse", parse)
+    assert main(REPORT) == (143 if end == "term" else 130)
+    said = "told to end" if end == "term" else "interrupted"
+    assert capsys.readouterr() == ("", f"stylex: {said}; nothing was begun\n")
+
+
+@pytest.mark.parametrize(("number", "code", "said"), [(15, 143, "told to end"), (2, 130, "interrupted")])
+def test_a_signal_that_a_library_makes_an_error_of_is_still_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], number: int, code: int, said: str
+) -> None:
+    def half_imported() -> NoReturn:
+        try:
+            os.kill(os.getpid(), number)
+            raise AssertionError("it went on")
+        except BaseException:
+            raise RecursionError("maximum recursion depth exceeded") from None
+
+    replace_report(monkeypatch, half_imported)
+    assert main(REPORT) == code
+    assert capsys.readouterr() == ("", f"stylex: {said}; nothing was written\n")
 
 
 def test_an_unknown_option_is_one_line_and_exit_code_2(capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,6 +8,7 @@ import shutil
 import sys
 import types
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -177,7 +178,7 @@ def test_a_snapshot_ahead_of_the_state_is_written_again(data: ImageSet, tmp_path
     ("changes", "said"),
     [
         ({"optimizer__encoder_lr": 0.5}, "options.optimizer.encoder_lr was 0.002, now 0.5"),
-        ({"schedule__kimg": 1.0}, "options.schedule.kimg was 0.064, now 1.0"),
+        ({"schedule__kimg": 0.032}, "options.schedule.kimg was 0.064, now 0.032"),
         ({"seed": 4}, "options.seed was 0, now 4"),
     ],
 )
@@ -193,6 +194,35 @@ def test_a_training_of_other_options_is_not_continued(
         run(tiny(**changes), data, out)
     (out / "elsewhere.pt").rename(out / "state.pt")
     assert sorted((path, path.stat().st_mtime_ns) for path in out.rglob("*") if path != out)[1:] == before[1:]
+
+
+def test_a_finished_training_goes_on_as_a_longer_one(data: ImageSet, tmp_path: Path) -> None:
+    first = tiny(schedule__kimg=0.032)
+    run(first, data, tmp_path / "run")
+    shutil.copytree(tmp_path / "run", tmp_path / "other")
+    longer = replace(first, schedule=replace(first.schedule, kimg=0.064))
+    heard: list[Event] = []
+    run(longer, data, tmp_path / "run", listener=heard.append)
+    started = next(event for event in heard if isinstance(event, Started))
+    assert (started.done, started.total) == (32, 64)
+    rows = [json.loads(line)["nimg"] for line in (tmp_path / "run" / "stats.jsonl").read_text().splitlines()]
+    assert rows == sorted(rows)
+    assert {16, 32, 48, 64} == set(rows)
+    # Cut off and called again, it is the same to the last bit.
+    with pytest.raises(Stop):
+        run(longer, data, tmp_path / "other", listener=cut(after=0))
+    run(longer, data, tmp_path / "other")
+    assert different(tmp_path / "run", tmp_path / "other") == []
+    for wrong in (first, replace(longer, seed=1), replace(longer, mirror=True)):
+        with pytest.raises(ConfigError, match="holds a training with other options"):
+            run(wrong, data, tmp_path / "run")
+
+
+def test_an_unfinished_training_does_not_become_longer(data: ImageSet, tmp_path: Path) -> None:
+    with pytest.raises(Stop):
+        run(tiny(), data, tmp_path / "run", listener=cut(after=1))
+    with pytest.raises(ConfigError, match=r"schedule.kimg was 0.064, now 0.128"):
+        run(tiny(schedule__kimg=0.128), data, tmp_path / "run")
 
 
 def test_a_training_from_before_there_were_so_many_options_goes_on(
@@ -264,6 +294,8 @@ def test_losses_that_are_not_finite_stop_at_the_last_good_state(data: ImageSet, 
     assert all(value.isfinite().all() for value in state["parts"]["generator"].values())
     assert [path.name for path in (out / "snapshots").iterdir()] == ["000000032"]
     run(tiny(), data, out)  # the state is good: with a classifier that answers it goes on
+    with pytest.raises(TrainingError, match=r"near image 16; no state was kept before it: train anew into another"):
+        run(tiny(), data, tmp_path / "early", classifier=Classifier(TurnsNaN(3), spec))
 
 
 def test_weights_that_fly_apart_stop_the_training(data: ImageSet, tmp_path: Path) -> None:

@@ -206,14 +206,19 @@ def read_studio() -> DrawnStudio:
 
 
 @contextlib.contextmanager
-def listening(studio: Any) -> Iterator[str]:
+def listening(studio: Any, **options: Any) -> Iterator[str]:
     """The real server, on a free port of this machine; gives its address."""
     import uvicorn
 
     from stylex.ui.server import build_app
 
     config = uvicorn.Config(
-        build_app(studio), port=0, log_level="warning", access_log=False, ws="none", timeout_graceful_shutdown=1
+        build_app(studio, **options),
+        port=0,
+        log_level="warning",
+        access_log=False,
+        ws="none",
+        timeout_graceful_shutdown=1,
     )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)
@@ -251,6 +256,6 @@ def axe() -> str:
 
 
 @pytest.fixture
-def serve() -> Iterator[Callable[[Any], str]]:
+def serve() -> Iterator[Callable[..., str]]:
     with contextlib.ExitStack() as stack:
-        yield lambda studio: stack.enter_context(listening(studio))
+        yield lambda studio, **options: stack.enter_context(listening(studio, **options))

@@ -385,3 +385,17 @@ def test_axe_finds_nothing_serious(axe, visit, scheme, width) -> None:
             if rule["impact"] in ("serious", "critical")
         ]
         assert grave == []
+
+
+def test_at_a_path_of_its_own_behind_a_proxy(browser, serve, read_studio) -> None:
+    read_studio.remark = "This is not the classifier of the training."
+    page = browser.new_page()
+    page.goto(serve(read_studio, token="sesame", root_path="/lab/explorer") + "/lab/explorer/?token=sesame")
+    expect(page.locator(".answer .word")).to_have_text("boot")
+    assert page.url.split("#")[0].endswith("/lab/explorer/")
+    expect(page.get_by_role("note")).to_have_text("This is not the classifier of the training.")
+    page.get_by_role("button", name="Name Attribute 2").click()
+    page.get_by_label("Name of Attribute 2").fill("shaft height")
+    page.keyboard.press("Enter")
+    expect(page.locator("[data-knob='1'] .name")).to_have_text("shaft height")
+    page.close()

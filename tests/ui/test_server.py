@@ -53,7 +53,7 @@ def unpacked(data: bytes) -> tuple[dict[str, Any], np.ndarray]:
 def test_what_the_page_needs_is_there(client, read_studio) -> None:
     page = client.get("/")
     assert page.status_code == 200
-    assert "/explore.js" in page.text
+    assert '"explore.js"' in page.text
     for name, kind in (("viewer.js", "javascript"), ("http_source.js", "javascript"), ("viewer.css", "css")):
         answer = client.get(f"/{name}")
         assert answer.status_code == 200
@@ -296,7 +296,7 @@ def test_the_token_where_others_can_reach_the_server(read_studio) -> None:
         for path in ("/", "/viewer.js", "/api/describe", "/?token=wrong", "/api/describe?token=sesame-123"):
             assert client.get(path).status_code == 401, path
         opened = client.get("/?token=sesame-123", follow_redirects=False)
-        assert (opened.status_code, opened.headers["location"]) == (303, "/")
+        assert (opened.status_code, opened.headers["location"]) == (303, "./")
         cookie = opened.headers["set-cookie"].lower()
         assert "httponly" in cookie
         assert "samesite=strict" in cookie
@@ -309,6 +309,31 @@ def test_the_token_where_others_can_reach_the_server(read_studio) -> None:
     ]
     assert address("0.0.0.0", 80, "a b") == "http://127.0.0.1:80/?token=a+b"
     assert address("::1", 80, None) == "http://[::1]:80/"
+
+
+@pytest.mark.parametrize("sent", ["/lab/explorer", ""])  # a proxy sends the path along, or leaves it out
+def test_behind_a_proxy(read_studio, sent: str) -> None:
+    app = build_app(read_studio, token="sesame-123", root_path="/lab/explorer")
+    with TestClient(app, base_url="http://127.0.0.1:8600") as client:
+        assert client.get(f"{sent}/").status_code == 401
+        opened = client.get(f"{sent}/?token=sesame-123", follow_redirects=False)
+        assert (opened.status_code, opened.headers["location"]) == (303, "./")
+        page = client.get(f"{sent}/")
+        assert page.status_code == 200
+        assert 'src="/' not in page.text
+        assert 'href="/' not in page.text
+        for path in ("/explore.js", "/viewer.css", "/api/describe", "/api/images/shoe-1/original.png"):
+            assert client.get(sent + path).status_code == 200, path
+        # The browser knows the proxy's origin, the server another host.
+        body = {"image": "shoe-1", "target": None, "knobs": [0]}
+        for site, status in (("same-origin", 200), ("same-site", 403), ("cross-site", 403), (None, 403)):
+            headers = {"origin": "https://hub.example"} | ({} if site is None else {"sec-fetch-site": site})
+            assert client.post(f"{sent}/api/flip", headers=headers, json=body).status_code == status, site
+        kind = {"content-type": "application/octet-stream"}
+        assert client.post(f"{sent}/api/images", content=b"0" * 2**17, headers=kind).status_code == 422  # and not 413
+    with TestClient(app) as client:
+        assert client.get("/lab/explorer", follow_redirects=False).headers["location"] == "/lab/explorer/"
+    assert address("127.0.0.1", 80, "a", "/lab") == "http://127.0.0.1:80/lab/?token=a"
 
 
 def upload(client: Any, data: bytes, name: str = "mine.png") -> httpx2.Response:

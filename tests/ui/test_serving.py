@@ -48,6 +48,14 @@ def test_a_token_is_asked_for_where_others_can_reach_it(served) -> None:
     assert served(host="0.0.0.0", port=0)[0].split("token=")[1] != message.split("token=")[1]
 
 
+def test_behind_a_proxy_a_token_is_asked_for(served) -> None:
+    message, port = served(host="127.0.0.1", port=0, root_path="/user/me/proxy/8600/")
+    assert f"http://127.0.0.1:{port}/user/me/proxy/8600/?token=" in message
+    for wrong in ("lab", "/a//b", "/a?b", "/a\n", "//evil.example", "/é"):
+        with pytest.raises(ConfigError, match="expected a path like /lab/explorer"):
+            served(host="127.0.0.1", port=0, root_path=wrong)
+
+
 @pytest.mark.parametrize(
     ("host", "port", "words"),
     [("127.0.0.1", 70000, "no port 70000"), ("127.0.0.1", -1, "no port"), ("203.0.113.7", 8600, "give another --host")],

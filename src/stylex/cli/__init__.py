@@ -6,6 +6,7 @@ end by SIGTERM; 1 a fault of stylex itself, with its traceback. Results go to st
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sys
@@ -15,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
 
-from stylex.core.errors import StylexError
+from stylex.core.errors import StylexError, first_line
 from stylex.core.progress import Event, Found
 
 
@@ -30,8 +31,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         warnings.simplefilter("ignore")
     try:
         try:
-            with _told_to_end():
-                return _run(arguments, debug=debug)
+            with _told_to_end() as came:
+                return _run(arguments, came, debug=debug)
         finally:
             sys.stdout.flush()
     except BrokenPipeError:
@@ -45,37 +46,41 @@ class _Terminated(BaseException):
 
 
 @contextmanager
-def _told_to_end() -> Iterator[None]:
-    """SIGTERM ends a command as Ctrl-C does; Ctrl-C does so too where the shell began with it ignored (``nohup``)."""
+def _told_to_end() -> Iterator[list[int]]:
+    """SIGTERM ends a command as Ctrl-C does; Ctrl-C does so too where the shell began with it ignored (``nohup``).
+
+    Gives the signals that came: a library that was just being imported may make something else of the exception.
+    """
+    came: list[int] = []
     if threading.current_thread() is not threading.main_thread():
-        yield
+        yield came
         return
     own = os.getpid()
 
     def end(number: int, frame: FrameType | None) -> None:
         if os.getpid() == own:
-            raise _Terminated
+            came.append(number)
+            raise _Terminated if number == signal.SIGTERM else KeyboardInterrupt
         signal.signal(number, signal.SIG_DFL)  # a child process ends at once
         signal.raise_signal(number)
 
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
-    signal.signal(signal.SIGTERM, end)
-    if before[signal.SIGINT] is signal.SIG_IGN:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+    for number in before:
+        signal.signal(number, end)
     try:
-        yield
+        yield came
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
 
 
-def _run(arguments: list[str], *, debug: bool) -> int:
-    from stylex.cli.parser import parse
-    from stylex.cli.progress import listener_for
-
+def _run(arguments: list[str], came: list[int], *, debug: bool) -> int:
     command = None
     first = os.environ.get("RANK", "0") == "0"  # of several processes under torchrun, one speaks
     try:
+        from stylex.cli.parser import parse
+        from stylex.cli.progress import listener_for
+
         command = parse(arguments)
         if command.dry_run and first:
             print(command.settings, end="")
@@ -91,17 +96,51 @@ def _run(arguments: list[str], *, debug: bool) -> int:
         for line in said if first else ():
             if not (line in heard and sys.stdout.isatty() and sys.stderr.isatty()):  # a person has just read it
                 print(line)
-    except StylexError as error:
-        if debug:
-            import traceback
-
-            traceback.print_exc()
-        print(f"stylex: error: {error}", file=sys.stderr)
-        return 2
-    except (KeyboardInterrupt, _Terminated) as end:
+    except (Exception, KeyboardInterrupt, _Terminated) as error:
+        told = isinstance(error, _Terminated) or signal.SIGTERM in came
+        if not told and not isinstance(error, KeyboardInterrupt) and signal.SIGINT not in came:
+            return _mistake(error, debug=debug)
         then = command.verb.interrupted if command else "nothing was begun"
-        how, code = ("told to end", 143) if isinstance(end, _Terminated) else ("interrupted", 130)
+        how, code = ("told to end", 143) if told else ("interrupted", 130)
         if first:
             print(f"stylex: {how}; {then}", file=sys.stderr)
         return code
     return 0
+
+
+def _mistake(error: BaseException, *, debug: bool) -> int:
+    """Say what a person can mend in a line; a fault of stylex itself goes on."""
+    said = str(error) if isinstance(error, StylexError) else _refused_by_the_system(error)
+    if said is None or (debug and not isinstance(error, StylexError)):
+        raise error
+    if debug:
+        import traceback
+
+        traceback.print_exc()
+    print(f"stylex: error: {said}", file=sys.stderr)
+    return 2
+
+
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
+_NO_HANDLES = (errno.EMFILE, errno.ENFILE)
+_NO_MEMORY = (
+    "out of memory",
+    "can't allocate memory",
+    "could not create a primitive",
+    "bad_alloc",
+    "can't start new thread",
+)
+"""What errors say whose types do not tell: torch's, oneDNN's, C++'s, Python's own."""
+
+
+def _refused_by_the_system(error: BaseException) -> str | None:
+    """What a person can do where the machine has no more to give; None: it is something else."""
+    said = first_line(error)[:200]
+    code = error.errno if isinstance(error, OSError) else None
+    if isinstance(error, MemoryError) or code == errno.ENOMEM or any(words in str(error) for words in _NO_MEMORY):
+        return f"there is not enough memory ({said}); end other programs, or give smaller images, or fewer at once"
+    if code in _NO_HANDLES:
+        return f"too many files are open at once ({said}); end other programs, or raise the limit (ulimit -n)"
+    if code in _NO_ROOM:
+        return f"the disk refuses ({said}); free some space, or choose a place you may write to"
+    return None

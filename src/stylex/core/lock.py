@@ -126,7 +126,7 @@ def _take(path: Path, file: Path, error: type[StylexError], *, until: float) -> 
     """A descriptor of the lock file, locked."""
     signed = time.monotonic() + 0.5
     while True:
-        descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        descriptor = os.open(file, os.O_RDWR | os.O_CREAT, 0o666)  # no other program inherits it
         _held.add(descriptor)
         answer: Answer = "unknown"
         try:
@@ -204,12 +204,14 @@ def _began(process: int) -> str | None:
 def _write(descriptor: int, holder: Mapping[str, Any]) -> None:
     with suppress(OSError):  # the lock holds without words, and a full disk is told by what is written next
         os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, json.dumps(holder).encode(), 0)
+        os.lseek(descriptor, 0, os.SEEK_SET)
+        os.write(descriptor, json.dumps(holder).encode())
 
 
 def _read(descriptor: int) -> Mapping[str, Any]:
     try:
-        holder = json.loads(os.pread(descriptor, 4096, 0))
+        os.lseek(descriptor, 0, os.SEEK_SET)
+        holder = json.loads(os.read(descriptor, 4096))
     except (OSError, ValueError, RecursionError):
         return {}
     return holder if isinstance(holder, dict) else {}

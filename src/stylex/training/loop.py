@@ -464,7 +464,8 @@ def _stop_unless_finite(means: Mapping[str, float], nets: Networks, out: Path, n
         if not all(p.isfinite().all() for p in network.parameters())
     ]
     if wrong:
+        kept = f"the last good state is kept in {out}" if (out / "state.pt").exists() else "no state was kept before it"
         raise TrainingError(
-            f"{', '.join(wrong)} no longer finite near image {nimg}; the last good state is kept in {out}: train anew "
+            f"{', '.join(wrong)} no longer finite near image {nimg}; {kept}: train anew "
             "into another folder with lower learning rates (the encoder's first), a larger r1_gamma, or precision fp32"
         )

@@ -42,6 +42,8 @@ def save_state(path: Path, *, nimg: int, identity: Mapping[str, Any], parts: Map
 def load_state(path: Path, *, identity: Mapping[str, Any]) -> tuple[int, dict[str, Any]]:
     """Read a state (never unpickling anything but tensors and plain values).
 
+    A finished training may go on as a longer one: ``schedule.kimg`` alone may then be larger than it was.
+
     Raises:
         SnapshotError: it is foreign or damaged.
         ConfigError: it belongs to a training with other options.
@@ -61,7 +63,7 @@ def load_state(path: Path, *, identity: Mapping[str, Any]) -> tuple[int, dict[st
         )
     theirs = dict(state["identity"])
     if isinstance(theirs.get("options"), Mapping):
-        theirs["options"] = _as_now(theirs["options"])
+        theirs["options"] = _lengthened(_as_now(theirs["options"]), identity.get("options"), nimg=int(state["nimg"]))
     differing = [f"{name} was {then}, now {now}" for name, then, now in _differences(theirs, dict(identity), "")]
     if differing:
         raise ConfigError(
@@ -143,6 +145,17 @@ def _as_now(options: Mapping[str, Any]) -> Mapping[str, Any]:
         return TrainConfig.from_json(options).to_json()
     except ConfigError:
         return options
+
+
+def _lengthened(theirs: Mapping[str, Any], ours: Any, *, nimg: int) -> Mapping[str, Any]:
+    """A finished training's options with the length that is asked for now, if that is more; else as they are."""
+    try:
+        then, now = TrainConfig.from_json(theirs).schedule, TrainConfig.from_json(ours).schedule
+    except (ConfigError, TypeError, AttributeError):
+        return theirs
+    if nimg < then.total_nimg or now.total_nimg <= then.total_nimg:
+        return theirs
+    return {**theirs, "schedule": {**theirs["schedule"], "kimg": now.kimg}}
 
 
 def _differences(theirs: Any, ours: Any, where: str) -> list[tuple[str, Any, Any]]:

@@ -45,10 +45,13 @@ class Guard:
         token: what a request must know (in a cookie, set by opening ``/?token=...``); None: nothing, but its Host
             must then be this machine, so that no foreign name can be pointed at it (DNS rebinding).
         upload: the one path whose body may be larger, and how many bytes.
+        root_path: the path at which a proxy shows the server, as ``/lab/explorer``; it may send it along or leave it
+            out. A proxy has an origin of its own, so that the browser's word (Sec-Fetch-Site) stands for it.
     """
 
-    def __init__(self, app: ASGIApp, *, token: str | None, upload: tuple[str, int]) -> None:
-        self.app, self.token, self.upload = app, token, upload
+    def __init__(self, app: ASGIApp, *, token: str | None, upload: tuple[str, int], root_path: str = "") -> None:
+        assert token is not None or not root_path, "behind a proxy, anybody may come"
+        self.app, self.token, self.upload, self.root_path = app, token, upload, root_path
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -59,6 +62,11 @@ class Guard:
                 await self.app(scope, receive, send)
             return
 
+        if self.root_path and scope["path"] == self.root_path:
+            await RedirectResponse(f"{self.root_path}/")(scope, receive, send)
+            return
+        if self.root_path and scope["path"].startswith(f"{self.root_path}/"):
+            scope = {**scope, "path": scope["path"].removeprefix(self.root_path)}
         started = False
 
         async def send_safely(message: Message) -> None:
@@ -108,9 +116,10 @@ class Guard:
         if self.token is None and not is_loopback(name):
             return _refused(f"this server answers to this machine's own name only, not to {host[:80]!r}", 403)
         origin = headers.get("origin")
-        if origin is not None and urlsplit_or_none(origin) != host.lower():
-            return _refused("a page of another site may not use this server", 403)
         site = headers.get("sec-fetch-site", "none")
+        own = site == "same-origin" if self.root_path else origin and urlsplit_or_none(origin) == host.lower()
+        if origin is not None and not own:
+            return _refused("a page of another site may not use this server", 403)
         opened = scope["path"] == "/" and headers.get("sec-fetch-mode") == "navigate" and scope["method"] == "GET"
         if site not in ("none", "same-origin") and not opened:
             return _refused("a page of another site may not use this server", 403)
@@ -118,7 +127,7 @@ class Guard:
             return None
         given = parse_qs(scope.get("query_string", b"").decode("latin-1")).get("token", [""])[0]
         if scope["path"] == "/" and given and _equal(given, self.token):
-            answer = RedirectResponse("/", status_code=303)
+            answer = RedirectResponse("./", status_code=303)
             answer.set_cookie(COOKIE, self.token, httponly=True, samesite="strict")
             return answer
         if not _equal(_cookie(headers), self.token):
@@ -126,10 +135,10 @@ class Guard:
         return None
 
 
-def address(host: str, port: int, token: str | None) -> str:
+def address(host: str, port: int, token: str | None, root_path: str = "") -> str:
     """Where to go with a browser."""
     shown = "127.0.0.1" if host in ("0.0.0.0", "::", "") else f"[{host}]" if ":" in host else host
-    return f"http://{shown}:{port}/" + (f"?{urlencode({'token': token})}" if token else "")
+    return f"http://{shown}:{port}{root_path}/" + (f"?{urlencode({'token': token})}" if token else "")
 
 
 def urlsplit_or_none(origin: str) -> str | None:

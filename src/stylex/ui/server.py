@@ -50,9 +50,9 @@ _FILES = {
 }
 
 
-def build_app(studio: Studio, *, token: str | None = None) -> Starlette:
+def build_app(studio: Studio, *, token: str | None = None, root_path: str = "") -> Starlette:
     """The application: give it to any ASGI server. It reads the studio's images in the background."""
-    return _Server(studio).app(token)
+    return _Server(studio).app(token, root_path)
 
 
 class _Server:
@@ -66,7 +66,7 @@ class _Server:
         static = resources.files("stylex.ui") / "static"
         self.files = {name: (static / name).read_bytes() for name in _FILES}
 
-    def app(self, token: str | None) -> Starlette:
+    def app(self, token: str | None, root_path: str) -> Starlette:
         routes = [
             Route("/", self.page),
             Route("/{name}", self.file),
@@ -85,7 +85,7 @@ class _Server:
         ]
         return Starlette(
             routes=routes,
-            middleware=[Middleware(Guard, token=token, upload=("/api/images", MAX_UPLOAD))],
+            middleware=[Middleware(Guard, token=token, upload=("/api/images", MAX_UPLOAD), root_path=root_path)],
             exception_handlers={
                 HTTPException: _http_error,
                 StylexError: _user_error,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 import socket
 import threading
@@ -26,22 +27,28 @@ def check_installed() -> None:
         raise ConfigError(f"the explorer needs {' and '.join(missing)}; install them: pip install {' '.join(missing)}")
 
 
-def serve_studio(studio: Studio, *, host: str, port: int, open_browser: bool, listener: Listener = silent) -> None:
+def serve_studio(
+    studio: Studio, *, host: str, port: int, open_browser: bool, root_path: str = "", listener: Listener = silent
+) -> None:
     """Serve a studio until Ctrl-C.
 
     Raises:
-        ConfigError: the address cannot be listened at.
+        ConfigError: the address cannot be listened at, or the root path is none.
     """
     import uvicorn
 
     from stylex.ui.guard import address, is_loopback
     from stylex.ui.server import build_app
 
-    token = None if is_loopback(host) else secrets.token_urlsafe(24)
+    root_path = root_path.rstrip("/")
+    if re.fullmatch(r"(/[\w.~@%+=:-]+)*", root_path, re.ASCII) is None:
+        raise ConfigError(f"the root path is {root_path[:80]!r}; expected a path like /lab/explorer")
+    token = None if is_loopback(host) and not root_path else secrets.token_urlsafe(24)
     listening = _listen(host, port)
-    where = address(host, listening.getsockname()[1], token)
+    where = address(host, listening.getsockname()[1], token, root_path)
+    app = build_app(studio, token=token, root_path=root_path)
     config = uvicorn.Config(
-        build_app(studio, token=token), log_level="warning", access_log=False, server_header=False, ws="none",
+        app, log_level="warning", access_log=False, server_header=False, ws="none",
         timeout_graceful_shutdown=2, timeout_keep_alive=60, limit_concurrency=600, h11_max_incomplete_event_size=16384,
     )  # fmt: skip
     listener(Found(message=f"explorer: {where}  (Ctrl-C ends it)"))

@@ -2,4 +2,6 @@
 import { mount } from "./viewer.js";
 import { httpSource } from "./http_source.js";
 
-mount(document.getElementById("viewer"), httpSource(""), { address: true, theme: true });
+// Behind a proxy the page is not at the top of its address, and what it asks for is beside it.
+const here = new URL(".", location.href).pathname.replace(/\/$/, "");
+mount(document.getElementById("viewer"), httpSource(here), { address: true, theme: true });
