@@ -23,9 +23,9 @@ from stylex.classifiers.load import load_classifier
 from stylex.core.errors import DataError
 from stylex.core.files import write_whole
 from stylex.data.archive import ImageSet, open_images
-from stylex.metrics.linear import linear_r2
 from stylex.models.snapshot import Snapshot, load_snapshot
 from stylex.planted.images import Planted
+from stylex.planted.probe import linear_r2
 
 CELLS = 4
 

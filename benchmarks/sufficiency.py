@@ -59,7 +59,10 @@ def main() -> None:
             flips = flip_rate(subject, tested.s, ranking.attributes, target)
             control = random_control(subject, tested.s, ranking.attributes, target, indices=subject.indices)
             row = {"attributes": float(len(ranking)), "flips": flips.fraction, "images": float(flips.images)}
-            result[f"{name}_to_{label}"] = row | control.figures()
+            result[f"{name}_to_{label}"] = row | {
+                "random_flips_equal_length": float(control.fractions.mean()),
+                "random_flips_equal_length_std": float(control.fractions.std()),
+            }
             print(
                 f"{label}, {name}: {len(ranking)} attributes turn {flips.fraction:.1%} of {flips.images} other images, "
                 f"random directions as long {control.fractions.mean():.1%} (standard deviation "

@@ -285,6 +285,38 @@ def test_an_explanation_is_evaluated_on_other_images(world: World, capsys: pytes
     assert json.loads((world.root / "new.json").read_text())["searched"] == 4
 
 
+def test_an_evaluation_is_repeated_from_its_own_record(world: World) -> None:
+    assert main(world.find("--method", "attfind", "--shift-range", "0.5", "--target", "large", "-q", out="made")) == 0
+    fast = "realism,own,attack,significance,sparsity,observer,stability,lost,preservation"
+    of_its_own = ["--method", "attfind", "--target", "large", "--attributes", "2", "--without", fast, "--measured", "8"]
+    given = ["--explanation", world / "made", "--without", fast, "--measured", "8"]
+    for arguments in (of_its_own, given):
+        assert main([*world.evaluate(*arguments, "--overwrite"), "-q"]) == 0
+        made = json.loads((world.root / "new.json").read_text())
+        assert (made["settings"]["method"], made["settings"]["target"]) == ("attfind", "large")
+        assert made["settings"]["shift_range"] == (0.5 if arguments is given else 1)
+        parameters = inspect.signature(stylex.evaluate).parameters
+        recorded = {key: value for key, value in made["settings"].items() if key in parameters}
+        assert set(parameters) - set(recorded) == {"out", "report", "device", "overwrite", "listener"}
+        again = stylex.evaluate(**recorded, out=world.root / "again.json", overwrite=True)
+        same, before = (
+            [row for row in measures if "seconds" not in row["name"]]
+            for measures in (json.loads((world.root / "again.json").read_text())["measures"], made["measures"])
+        )
+        assert same == before
+        assert again.settings == made["settings"]
+
+
+def test_images_that_were_searched_are_known_by_name_in_an_archive_prepared_anew(world: World) -> None:
+    assert main([*world.find("--overwrite", data="even.zip", out="explained"), "-q"]) == 0
+    folder = world.root / "explained" / "manifest.json"
+    manifest = json.loads(folder.read_text())
+    manifest["settings"]["data_fingerprint"] = "of an archive with one photograph less"
+    folder.write_text(json.dumps(manifest))
+    assert main([*world.evaluate("--explanation", world / "explained", "--without", "own,attack,observer"), "-q"]) == 0
+    assert json.loads((world.root / "new.json").read_text())["searched"] == 6
+
+
 def test_effects_of_one_classifier_are_not_those_of_another(world: World) -> None:
     """The same run, asked with a classifier and then with its answers swapped, is measured anew."""
     # Networks that do not see the classifier's answer: the images' style vectors are the same with both.

@@ -22,6 +22,7 @@ from stylex.core.errors import (
 from stylex.core.lock import one_writer, sole_writer
 from stylex.core.progress import Found, Listener, silent
 from stylex.core.verdict import classifier_remark
+from stylex.search.config import MethodName, Precision, Search, SearchConfig, Selection
 
 if TYPE_CHECKING:
     import numpy as np
@@ -123,7 +124,7 @@ def fit_classifier(
     from stylex.data import open_images
     from stylex.opening import device_of
 
-    folder, place = Path(out), device_of(device)
+    folder, on = Path(out), device_of(device)
     check_place(folder, overwrite=overwrite)
     images = open_images(data)
     if images.labels is None or images.numbered_names is None:
@@ -137,7 +138,7 @@ def fit_classifier(
         tested,
         images.numbered_names,
         FitConfig(epochs=epochs, mirror=mirror, seed=seed),
-        device=place,
+        device=on,
         listener=listener,
     )
     save_small_classifier(classifier, folder, figures=figures)
@@ -196,7 +197,7 @@ def train(
     from stylex.training.rehearsal import plan
     from stylex.training.state import images_seen
 
-    place, folder = device_of(device), Path(out)
+    on, folder = device_of(device), Path(out)
     images = open_images(data)
     start = preset if preset is not None or config is not None else preset_for(images.resolution)
     options = resolved(start, config, kimg=kimg, seed=seed)
@@ -205,7 +206,7 @@ def train(
             f"{data} holds images of {images.resolution} px, but the settings are for {options.model.resolution} px; "
             f"choose a preset for {images.resolution} px, or prepare with --resolution {options.model.resolution}"
         )
-    explained = load_classifier(classifier, spec_of(classifier_spec)).to(place)
+    explained = load_classifier(classifier, spec_of(classifier_spec)).to(on)
     some = images.batch(range(0, len(images), -(-len(images) // 64)))
     size, channels = images.resolution, images.channels
     check_classifier(explained, channels=channels, resolution=size, labels=images.label_names, images=some)
@@ -227,7 +228,7 @@ def train(
                     training,
                     len(held_out),
                     explained,
-                    place,
+                    on,
                     done=images_seen(folder / "state.pt", identity=identity),
                 )
             )
@@ -246,7 +247,7 @@ def train(
         ),
         out=folder,
         draw_panel=_draw_panel,
-        device=place,
+        device=on,
         listener=listener,
     )
     return folder
@@ -263,14 +264,14 @@ def find(
     classifier: ClassifierLike | None = None,
     images: int = 200,
     attributes: int = 8,
-    selection: Literal["attfind", "together", "notebook"] = "attfind",
+    selection: Selection = "attfind",
     torgb: bool = False,
     shift_range: float = 1.0,
     realism: float | None = None,
-    method: Literal["directions", "attfind", "eigenfind"] = "directions",
-    search: Literal["auto", "exact", "screened"] = "auto",
+    method: MethodName = "directions",
+    search: Search = "auto",
     recall: float = 0.99,
-    precision: Literal["float32", "bf16"] = "float32",
+    precision: Precision = "float32",
     classifier_spec: ClassifierSpecLike | None = None,
     other_classifier: bool = False,
     device: str = "auto",
@@ -291,14 +292,16 @@ def find(
         images: how many images to search on.
         attributes: how many attributes to look for.
         selection: how attributes are chosen from the effects: ``attfind`` each for what it does alone (single
-            coordinates by the paper's Algorithm 1, directions if they can be claimed), ``together`` each for what it
+            coordinates by the paper's Algorithm 1, directions by a test of their effect), ``together`` each for what it
             adds to those already chosen, ``notebook`` (single coordinates) as in the authors' notebook.
         torgb: search the styles of the ToRGB layers too.
         shift_range: how far each coordinate is moved: 1 is to the observed extreme.
         realism: reject attributes that move the discriminator's logit by more than this (not given: reject none).
-        method: ``directions`` tries ICA directions in w, and tells only those whose effect is
+        method: ``directions`` tries ICA directions in w, and lists only those whose effect is
             significant and large enough to matter; ``attfind`` searches single style coordinates, as published;
-            ``eigenfind`` tries the 20 directions that change the generator's styles most, and ranks them by itself.
+            ``eigenfind`` tries the 20 directions that change the generator's styles most, and ranks them by itself;
+            two baselines: ``stylespace`` ranks coordinates in which the class's images stand out, without asking the
+            classifier, ``random`` puts random directions to the test of ``directions``.
         search: ``exact`` moves every coordinate on every image; ``screened`` only those that a screen by gradients
             keeps, and says how many of the strongest it holds (``eigenfind``: ranks on some of the images); ``auto``
             is exact where that takes minutes.
@@ -323,11 +326,11 @@ def find(
     from stylex.opening import Run, device_of, record
     from stylex.search.choosing import choose_to_search
     from stylex.search.class_search import Workplace, explain_class
-    from stylex.search.config import SearchConfig
     from stylex.search.encoding import encode_stream
+    from stylex.search.methods import method_for
     from stylex.store.folder import check_place, read_explanation, write_explanation
 
-    place, folder = device_of(device), Path(out)
+    on, folder = device_of(device), Path(out)
     config = SearchConfig(
         target=target,
         source=source,
@@ -342,15 +345,16 @@ def find(
         recall=recall,
         precision=precision,
     )
+    method_for(config)
     check_place(folder, overwrite=overwrite)
-    processes = join(place)
-    place = processes.device(place)
+    processes = join(on)
+    on = processes.device(on)
     opened = Run.open(
         run,
         classifier=classifier,
         classifier_spec=classifier_spec,
         other_classifier=other_classifier,
-        device=place,
+        device=on,
         listener=listener,
     )
     opened, to = opened.aimed(target)
@@ -436,23 +440,24 @@ def explain(
     from stylex.data.images import load_image
     from stylex.opening import Run, device_of, record
     from stylex.search.class_search import Workplace
-    from stylex.search.config import SearchConfig
     from stylex.search.encoding import encode
     from stylex.search.image_search import explain_image
+    from stylex.search.methods import method_for
     from stylex.search.tuning import tune as fit_to
     from stylex.store.folder import check_place, read_explanation, write_explanation
 
     config = SearchConfig(
         target=target, attributes=attributes, torgb=torgb, shift_range=shift_range, method=method, images=1
     )
-    place, folder = device_of(device), Path(out)
+    method_for(config)
+    on, folder = device_of(device), Path(out)
     check_place(folder, overwrite=overwrite)
     opened = Run.open(
         run,
         classifier=classifier,
         classifier_spec=classifier_spec,
         other_classifier=other_classifier,
-        device=place,
+        device=on,
         listener=listener,
     )
     opened, goal = opened.aimed(target)
@@ -468,7 +473,7 @@ def explain(
         one = archive.subset([archive.names.index(name)])
         x, label = one.batch([0]), one.label_texts()[0]
     subject = opened.subject(method, archive, torgb=torgb)
-    encoded = encode(subject, x.to(place), [name], [label])
+    encoded = encode(subject, x.to(on), [name], [label])
     if tune:
         subject, encoded = fit_to(subject, encoded, listener=listener)
     explanation = explain_image(
@@ -509,7 +514,7 @@ def evaluate(
     images: int = 100,
     measured: int = 200,
     attributes: int = 10,
-    method: Literal["directions", "attfind"] = "directions",
+    method: MethodName = "directions",
     selection: Literal["attfind", "together"] = "attfind",
     torgb: bool = False,
     shift_range: float = 1.0,
@@ -569,18 +574,28 @@ def evaluate(
     from stylex.evaluation.found import found_in, searched_images
     from stylex.evaluation.options import Inputs, Options
     from stylex.evaluation.subject import steered_alike, subject_of
-    from stylex.opening import Run, device_of
+    from stylex.opening import Run, device_of, record
     from stylex.report import write_report
-    from stylex.search.config import SearchConfig
+    from stylex.search.methods import method_for
     from stylex.store.evaluation import check_file, write_evaluation
     from stylex.store.folder import EVALUATION, read_explanation
 
+    known = None if explanation is None else read_explanation(explanation)
     # An explanation was searched for already, by settings of its own.
     search = (
-        SearchConfig()
-        if explanation is not None
-        else SearchConfig(method=method, selection=selection, torgb=torgb, shift_range=shift_range)
+        SearchConfig(
+            target=target,
+            images=images,
+            attributes=attributes,
+            method=method,
+            selection=selection,
+            torgb=torgb,
+            shift_range=shift_range,
+        )
+        if known is None
+        else SearchConfig.from_json(known.settings)
     )
+    method_for(search)
     options = Options(
         searched=images,
         measured=measured,
@@ -593,14 +608,13 @@ def evaluate(
         raise ConfigError("--report writes an explanation's report anew; give that explanation with --explanation")
     if out is not None:
         check_file(Path(out), overwrite=overwrite)
-    place = device_of(device)
-    known = None if explanation is None else read_explanation(explanation)
+    on = device_of(device)
     opened = Run.open(
         run,
         classifier=classifier,
         classifier_spec=classifier_spec,
         other_classifier=other_classifier,
-        device=place,
+        device=on,
         listener=listener,
     )
     archive = opened.images(data)
@@ -611,7 +625,7 @@ def evaluate(
             classifier=opened.classifier,
             classifier_spec=classifier_spec,
             other_classifier=other_classifier,
-            device=place,
+            device=on,
         )
         other.images(data)
     goal = None
@@ -628,7 +642,7 @@ def evaluate(
         opened, goal = opened.aimed(target)
         snapshot = opened.subject(method, archive).snapshot
     explained = opened.classifier
-    instrument = extractor_for(extractor, explained, place)
+    instrument = extractor_for(extractor, explained, on)
     held_out = archive.split("test")
     found = None
     if known is not None:
@@ -650,20 +664,13 @@ def evaluate(
         found=found,
         settings={
             "verb": "evaluate",
-            "run": str(run),
-            "data": str(data),
+            **record(run, data, classifier, classifier_spec),
+            **search.to_json(),
             **opened.identity,
             "data_fingerprint": archive.fingerprint,
             "explanation": None if explanation is None else str(explanation),
             "against": None if against is None else str(against),
-            "target": target,
-            "images": images,
             "measured": measured,
-            "attributes": attributes,
-            "method": method,
-            "selection": selection,
-            "torgb": torgb,
-            "shift_range": shift_range,
             "extractor": extractor,
             "without": without,
             "seed": seed,
@@ -756,19 +763,20 @@ def open_studio(
     from stylex.opening import Run, device_of, record
     from stylex.store.folder import read_explanation
 
-    if str(run) == "demo" and not Path(run).exists():
+    # A folder of that name may be what ``stylex demo --out demo`` wrote.
+    if str(run) == "demo" and not any((Path(run) / own).exists() for own in ("snapshots", "snapshot.json")):
         shipped = Path(__file__).parent / "demo_data"
         run, data = shipped / "snapshot", data or shipped / "shoes.zip"
         classifier = classifier or shipped / "classifier"
     found = None if explanation is None else read_explanation(explanation)
-    place = device_of(device)
+    on = device_of(device)
     listener(Found(message=f"loading the networks of {run}"))
     opened = Run.open(
         run,
         classifier=classifier,
         classifier_spec=classifier_spec,
         other_classifier=other_classifier,
-        device=place,
+        device=on,
         listener=listener,
     )
     if found is not None:

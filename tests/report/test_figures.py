@@ -20,7 +20,6 @@ from stylex.report.figures import (
     flicker,
     panel,
     save_picture,
-    with_probability,
 )
 from stylex.report.media import write_flickers, write_strips
 
@@ -102,15 +101,6 @@ def test_a_panel_shows_every_picture(tmp_path: Path) -> None:
     margin, gap = 8, 2
     assert np.array_equal(plain[margin + 64 + gap : margin + 2 * 64 + gap, margin : margin + 64], drawn)
     assert np.asarray(Image.open(save_picture(sheet, tmp_path / "deep" / "panel.png"))).tolist() == sheet.tolist()
-
-
-def test_the_probability_stands_at_the_top_left() -> None:
-    picture = np.full((96, 96, 1), 250, np.uint8)
-    marked = with_probability(picture, 0.5)
-    assert marked.shape == (96, 96, 3)
-    assert marked[:8, :8].min() < 60
-    assert (marked[48:, 48:] == 250).all()
-    assert (with_probability(picture, 0.123) != marked).any()
 
 
 @pytest.mark.parametrize("kind", ["gif", "webp"])

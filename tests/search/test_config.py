@@ -11,9 +11,6 @@ from stylex.search.config import SearchConfig
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
-        ({"selection": "notebook"}, "--selection notebook is for a search of single coordinates"),
-        ({"torgb": True, "method": "eigenfind"}, "--torgb is for a search of single coordinates"),
-        ({"method": "stylespace", "selection": "together"}, "which has its own ranking"),
         ({"recall": 1.0}, "--recall is 1, but must be between 0 and 1"),
         ({"shift_range": 0.0}, "--shift-range is 0, but must be a number above 0"),
         ({"shift_range": float("inf")}, "--shift-range is inf"),

@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from importlib.resources import as_file, files
-from typing import get_args
+from typing import Any, get_args
 
 import numpy as np
 import pytest
 
 from stylex.classifiers.load import load_classifier
-from stylex.core.errors import SearchError
+from stylex.core.errors import ConfigError, SearchError
 from stylex.data.archive import open_images
 from stylex.models.snapshot import Snapshot, load_snapshot
 from stylex.search.class_search import search_classes
 from stylex.search.config import MethodName, SearchConfig, Selection
 from stylex.search.encoding import encode_set, latents_of
-from stylex.search.methods import METHODS, method, method_of, prepared_as
+from stylex.search.methods import METHODS, method, method_for, method_of, prepared_as
 from stylex.search.subject import TrainedSubject
 
 pytestmark = pytest.mark.integration
@@ -39,6 +39,19 @@ def test_the_table_holds_what_can_be_asked_for() -> None:
         assert set(row.rankings) <= set(get_args(Selection))
     with pytest.raises(SearchError, match="no method 'gradients'; the methods are directions, attfind"):
         method("gradients")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"selection": "notebook"}, "--selection notebook is not for --method directions: .* --method attfind"),
+        ({"torgb": True, "method": "eigenfind"}, "--torgb is not for --method eigenfind: .* attfind or stylespace"),
+        ({"method": "stylespace", "selection": "together"}, "--selection together is not for --method stylespace"),
+    ],
+)
+def test_a_method_says_what_it_does_not_take(wrong: dict[str, Any], said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        method_for(SearchConfig(**wrong))
 
 
 @pytest.mark.parametrize("name", [name for name in METHODS if METHODS[name].layer])

@@ -40,8 +40,8 @@ def _prepared(options: Mapping[str, Any], summary: PrepareSummary) -> list[str]:
 
 def _explained(options: Mapping[str, Any], explanation: Explanation) -> list[str]:
     rows = [
-        f"{place:>3}. {attribute.name:<24} {attribute.target_label}: effect {attribute.effect:+.2f} logits"
-        for place, attribute in enumerate(explanation.ranking, start=1)
+        f"{rank:>3}. {attribute.name:<24} {attribute.target_label}: effect {attribute.effect:+.2f} logits"
+        for rank, attribute in enumerate(explanation.ranking, start=1)
     ]
     agreement = explanation.figures.get("agreement") if explanation.scope == "class" else None
     remark = classifier_remark(explanation.settings)

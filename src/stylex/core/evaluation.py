@@ -127,7 +127,7 @@ class MeasuredAttribute:
         p: of doing no more than a random coordinate moved equally far does.
         q: the same with the false discovery rate controlled over all attributes tested.
         claimed: whether it is said to drive the classifier: q small enough, and a change worth a word.
-        flips: share of the images of another class that it alone turns, rebuilt.
+        flips: fraction of the images of another class that it alone turns, rebuilt.
         flips_photograph: the same when its change of the rebuilt picture is laid on the photograph.
         random_flips_photograph: the same of random directions moved equally far.
         picture_change: mean absolute change of the pixels of those rebuilt pictures, in the unit of [-1, 1].

@@ -17,7 +17,7 @@ LOW_AGREEMENT = 0.9
 
 
 MUCH_LOST = 0.1
-"""From this share of photographs on, what decides them and is not drawn is told."""
+"""From this fraction of photographs on, what decides them and is not drawn is reported."""
 
 
 def agreement_level(agreement: float) -> Level:
@@ -41,8 +41,8 @@ def lost_level(turned: Interval, other: Interval) -> Level:
     """What it says that photographs get another answer when only their most decisive tenth is drawn anew.
 
     Args:
-        turned: the share that does.
-        other: the share that does by chance, when another part or another image's change is taken.
+        turned: the fraction that does.
+        other: the fraction that does by chance, when another part or another image's change is taken.
     """
     if turned.value < MUCH_LOST:
         return "good"

@@ -25,11 +25,11 @@ def measure(sheet: Sheet) -> None:
     labels = slice(None) if sheet.output == "softmax" else sheet.targets
     drawn, beside = torch.from_numpy(sheet.subject.logits(swapped)).to(e.logits), e.logits[others]
 
-    def share(logits: Float[Tensor, "n k"], what: str) -> Interval:
+    def fraction(logits: Float[Tensor, "n k"], what: str) -> Interval:
         def of(rows: Int[ndarray, " m"]) -> float:
             of_them, of_others, of_drawn = (said[rows][:, labels] for said in (e.logits, beside, logits))
-            told = follows(of_them, of_others, of_drawn, sheet.output)[what]
-            return told if apart[rows].any() or what == "follows_w" else float("nan")
+            found = follows(of_them, of_others, of_drawn, sheet.output)[what]
+            return found if apart[rows].any() or what == "follows_w" else float("nan")
 
         return bootstrap(of, len(e.ids), seed=sheet.options.seed)
 
@@ -42,4 +42,4 @@ def measure(sheet: Sheet) -> None:
         ("maps", drawn, "follows_maps", "of pairs answered differently: the answer goes with the maps; small is good"),
         ("maps_own_maps", e.logits_rec, "follows_maps", "the same without a swap"),
     ):
-        sheet.add(f"follows.{kind}", share(logits, what), images=len(e.ids), note=note)
+        sheet.add(f"follows.{kind}", fraction(logits, what), images=len(e.ids), note=note)

@@ -73,7 +73,7 @@ def searched_images(
     They are recorded; for an explanation older than that, the choice is repeated from its settings.
     """
     settings = explanation.settings
-    if settings.get("data_fingerprint") == fingerprint and isinstance(settings.get("searched"), list):
+    if isinstance(settings.get("searched"), list):
         return frozenset(str(name) for name in settings["searched"])
     if settings.get("verb") != "find" or not isinstance(settings.get("images"), int):
         listener(
@@ -121,8 +121,8 @@ def find(
 def in_turn(rankings: Mapping[int, tuple[Attribute, ...]]) -> tuple[Attribute, ...]:
     """The best of each target, then the second best, ...; no coordinate twice."""
     shown: list[Attribute] = []
-    for place in range(max((len(ranking) for ranking in rankings.values()), default=0)):
+    for rank in range(max((len(ranking) for ranking in rankings.values()), default=0)):
         for ranking in rankings.values():
-            if place < len(ranking) and all(ranking[place].coordinate != a.coordinate for a in shown):
-                shown.append(ranking[place])
+            if rank < len(ranking) and all(ranking[rank].coordinate != a.coordinate for a in shown):
+                shown.append(ranking[rank])
     return tuple(shown)

@@ -22,10 +22,10 @@ def measure(sheet: Sheet) -> None:
         sheet.notes.append("No lost causes: the classifier gives no gradient to the image.")
         return
     seed, classifier = sheet.options.seed, sheet.subject.classifier
-    told = [lost_causes(classifier, decision, pairs, seed=seed) for decision, pairs in sheet.pairs]
+    found = [lost_causes(classifier, decision, pairs, seed=seed) for decision, pairs in sheet.pairs]
 
     def of_all(name: str) -> Float[ndarray, " n"]:
-        return np.concatenate([getattr(lost, name) for lost in told]).astype(np.float64)
+        return np.concatenate([getattr(lost, name) for lost in found]).astype(np.float64)
 
     margin, turned, kept, estimated = of_all("margin"), of_all("turned"), of_all("kept"), of_all("estimated")
     for end, note in (
@@ -34,8 +34,8 @@ def measure(sheet: Sheet) -> None:
         ("_mixed", "that tenth changed as another image is there"),
     ):
         sheet.add(f"lost.turned{end}", sheet.mean(of_all(f"turned{end}")), images=len(margin), note=note)
-        share = sheet.ratio(of_all(f"fall{end}"), margin)
-        sheet.add(f"lost.not_drawn{end}", share, images=len(margin), note="of the margin: what goes with it")
+        fraction = sheet.ratio(of_all(f"fall{end}"), margin)
+        sheet.add(f"lost.not_drawn{end}", fraction, images=len(margin), note="of the margin: what goes with it")
     for name, rows, numbers, note in (
         ("kept", turned == 1, kept, "of those turned: rebuilt as a whole they get the photograph's answer"),
         ("restored", kept == 0, of_all("restored"), "of those rebuilt with another answer: right with that tenth"),
@@ -47,7 +47,7 @@ def measure(sheet: Sheet) -> None:
         together = bootstrap(partial(_correlation, numbers, of_all("true")), len(margin), seed=seed)
         note = "correlation of the margin's difference with what the gradient tells of it"
         sheet.add(f"lost.estimate{end}", together, images=len(margin), note=note)
-    sheet.alarms += [sentence for lost in told for sentence in lost.sentences()]
+    sheet.alarms += [sentence for lost in found for sentence in lost.sentences()]
 
 
 def _correlation(a: Float[ndarray, " n"], b: Float[ndarray, " n"], rows: Int[ndarray, " m"]) -> float:

@@ -42,15 +42,15 @@ def measure(sheet: Sheet) -> None:
     for i, attribute in enumerate(sheet.found.shown):
         _, rows = _others(sheet, attribute.target)
         if len(rows):
-            shares = {
+            fractions = {
                 kind: sheet.mean(of_it.mean(axis=0))
                 for kind, of_it in _turned(sheet, rows, [attribute], attribute.target, random).items()
             }
             sheet.attributes[i] = replace(
                 sheet.attributes[i],
-                flips=shares["rebuilt"],
-                flips_photograph=shares["photograph"],
-                random_flips_photograph=shares["random_photograph"].value,
+                flips=fractions["rebuilt"],
+                flips_photograph=fractions["photograph"],
+                random_flips_photograph=fractions["random_photograph"].value,
             )
 
 

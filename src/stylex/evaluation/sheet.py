@@ -94,7 +94,7 @@ class Sheet:
 
     @cached_property
     def outside(self) -> Extractor:
-        """What judges pictures without being the explained classifier: the extractor chosen, or random weights."""
+        """What compares pictures without being the explained classifier: the extractor chosen, or random weights."""
         chosen = self.inputs.extractor
         return random_extractor(self.subject.device) if chosen.explained else chosen
 

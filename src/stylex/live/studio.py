@@ -334,15 +334,15 @@ class LiveStudio:
         return self._knobs[knob]
 
     def _knob_for(self, attribute: Attribute, image: str) -> int:
-        """The place of an image's own attribute among the knobs; a new one if it is not there."""
-        for place, knob in enumerate(self._knobs):
+        """The position of an image's own attribute among the knobs; a new one if it is not there."""
+        for position, knob in enumerate(self._knobs):
             known = knob.attribute
             if knob.image == image and (known.coordinate, known.sign, known.target) == (
                 attribute.coordinate,
                 attribute.sign,
                 attribute.target,
             ):
-                return place
+                return position
         with self._drawing:
             self._editor.attributes.append(attribute)
         self._knobs.append(Knob(attribute=attribute, image=image, kept=False))
@@ -376,10 +376,10 @@ class LiveStudio:
         )
 
 
-def _drafts(synthesis: Synthesizer, place: torch.device) -> Synthesizer | None:
+def _drafts(synthesis: Synthesizer, device: torch.device) -> Synthesizer | None:
     """The network in bfloat16, where it is worth it: by a rule and no measurement, so always the same."""
     heavy = isinstance(synthesis, torch.nn.Module) and multiplications(synthesis) >= HEAVY
-    return InBfloat16(synthesis, place) if heavy and place.type == "cpu" and has_fast_bf16(place) else None
+    return InBfloat16(synthesis, device) if heavy and device.type == "cpu" and has_fast_bf16(device) else None
 
 
 def _first(explanation: Explanation) -> str | None:

@@ -72,11 +72,6 @@ def at_equal_change(
     return np.array([[np.interp(change[i], x[i, j], y[i, j]) for j in range(r)] for i in range(n)]).reshape(n, r)
 
 
-def both_ways(up: Float[ndarray, " n"], down: Float[ndarray, " n"]) -> float:
-    """Fraction of the images on which a move raises something and its opposite lowers it; nan of no images."""
-    return float(((up > 0) & (down < 0)).mean()) if len(up) else float("nan")
-
-
 def on_most(up: Float[ndarray, " n"], down: Float[ndarray, " n"]) -> float:
     """P-value of a move working both ways on more than half of all images; 1 of no images.
 

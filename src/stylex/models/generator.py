@@ -427,8 +427,8 @@ class Synthesis(nn.Module):
 
     def _noise(self, name: str, layer: StyledConv, s: Tensor, noise: Noise) -> Tensor | None:
         if name in self._maps:
-            place, side = self._maps[name]
-            return s[:, place].view(-1, 1, side, side)
+            part, side = self._maps[name]
+            return s[:, part].view(-1, 1, side, side)
         if noise == "const":
             return layer.noise_const[None, None]
         return None if noise == "none" else noise[self._conv_position[name]]

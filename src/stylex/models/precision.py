@@ -8,9 +8,9 @@ from torch import nn
 from stylex.models.generator import StyledConv
 
 
-def has_fast_bf16(place: torch.device) -> bool:
+def has_fast_bf16(device: torch.device) -> bool:
     """Whether the processor multiplies bfloat16 in hardware."""
-    if place.type == "cuda":
+    if device.type == "cuda":
         return torch.cuda.is_bf16_supported()
     return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
 

@@ -107,8 +107,8 @@ class Snapshot:
         """Maps of training images for ``n`` pictures that are of no image, each in its turn; None without maps."""
         if self.maps is None:
             return None
-        place = next(self.generator.parameters()).device
-        return self.maps[torch.arange(n) % len(self.maps)].to(place)
+        device = next(self.generator.parameters()).device
+        return self.maps[torch.arange(n) % len(self.maps)].to(device)
 
     def steered(self, directions: Sequence[Directions]) -> Snapshot:
         """The same networks, with directions in w as further style values, which are then what is searched."""

@@ -67,8 +67,8 @@ class FactorReader(nn.Module):
     @torch.inference_mode()
     def read(self, x: Float[Tensor, "n c h w"]) -> Float[ndarray, "n f"]:
         """The factors of pictures in [-1, 1], in standard deviations: differences of two readings are changes."""
-        place = self.mean.device
-        parts = [self(part.to(place)).cpu() for part in x.split(256)]
+        device = self.mean.device
+        parts = [self(part.to(device)).cpu() for part in x.split(256)]
         return np.asarray(torch.cat(parts).numpy(), dtype=np.float64)
 
 

@@ -60,7 +60,7 @@ class Truth:
             changes. Opposite changes on different images do not cancel in the latter, so they are impure.
         order: rank correlation over the causes of the strength that the attributes show with the rule's true one.
         silence: fraction of the ignored factors on which nothing is claimed.
-        recall_x_purity: their product, 0 where nothing was found: what a whole explanation is judged by.
+        recall_x_purity: their product, 0 where nothing was found: what a whole explanation is scored by.
         false_claims: how many claimed attributes have an ignored factor as their main one.
         main: each attribute's main factor, -1 where it changes none.
         found: the causes that were found.
@@ -153,24 +153,24 @@ def _scores(
     changing = np.flatnonzero(counted >= 0)
     is_cause = np.isin(counted, list(causes))
     total = np.maximum(_without_noise(np.abs(measured.changes).mean(axis=1), measured.noise), size)
-    share = [size[i, counted[i]] / total[i].sum() for i in changing]
+    fraction = [size[i, counted[i]] / total[i].sum() for i in changing]
     shown = np.zeros(len(causes))
     effect = np.abs(measured.effects.mean(axis=1, dtype=np.float64))
     for i in changing:
         if is_cause[i]:
-            place = list(causes).index(int(counted[i]))
-            shown[place] = max(shown[place], effect[i])
+            row = list(causes).index(int(counted[i]))
+            shown[row] = max(shown[row], effect[i])
     ignored = [factor for factor in range(measured.changes.shape[2]) if factor not in causes]
-    talked_of = set(main[measured.claimed].tolist())
+    named = set(main[measured.claimed].tolist())
     recall = float(np.mean([cause in counted for cause in causes])) if causes else float("nan")
-    purity = float(np.mean(share)) if share else float("nan")
+    purity = float(np.mean(fraction)) if fraction else float("nan")
     return {
         "recall": recall,
         "precision": float(is_cause.mean()) if len(counted) else float("nan"),
         "purity": purity,
-        "recall_x_purity": recall * purity if share else 0.0 * recall,
+        "recall_x_purity": recall * purity if fraction else 0.0 * recall,
         "order": _rank_correlation(shown, np.abs(strengths[list(causes)])),
-        "silence": float(np.mean([factor not in talked_of for factor in ignored])) if ignored else float("nan"),
+        "silence": float(np.mean([factor not in named for factor in ignored])) if ignored else float("nan"),
     }
 
 

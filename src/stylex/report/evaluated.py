@@ -102,7 +102,7 @@ def _checks(evaluation: Evaluation) -> Iterator[Check]:
         yield Check(
             "care" if (changed.low or changed.value) > chance.value else "good",
             f"An attribute changes the look of the picture by {_number(changed.value)}, a random change of the same "
-            f"size by {_number(chance.value)}; the judge is {changed.by}.",
+            f"size by {_number(chance.value)}; compared by {changed.by}.",
         )
     claims = [a.claimed for a in evaluation.attributes if a.claimed is not None]
     if claims:
@@ -121,11 +121,11 @@ def _checks(evaluation: Evaluation) -> Iterator[Check]:
         )
     if matched := known.get("stability.matched"):
         beyond = known.get("stability.p")
-        lucky = beyond is not None and beyond.value > 0.05
+        by_chance = beyond is not None and beyond.value > 0.05
         yield Check(
-            "warning" if lucky else "good" if matched.value >= _HALF else "care",
+            "warning" if by_chance else "good" if matched.value >= _HALF else "care",
             f"A second training found {percent(matched.value)} of the attributes again"
-            + (", which chance alone explains." if lucky else "."),
+            + (", which chance alone explains." if by_chance else "."),
         )
 
 
@@ -148,10 +148,10 @@ def _turned(known: dict[str, Measure], label: str) -> Iterator[Check]:
 def _photographs(known: dict[str, Measure], label: str) -> Iterator[Check]:
     of_it = [m for m in known.values() if m.part == "photograph" and m.target == label]
     most = max((m.top or 0 for m in of_it), default=0)
-    told = {m.kind: m for m in of_it if m.top == most}
-    if {"rebuilt", "photograph", "random_photograph"} - told.keys():
+    measured = {m.kind: m for m in of_it if m.top == most}
+    if {"rebuilt", "photograph", "random_photograph"} - measured.keys():
         return
-    rebuilt, laid, chance = told["rebuilt"], told["photograph"], told["random_photograph"].value
+    rebuilt, laid, chance = measured["rebuilt"], measured["photograph"], measured["random_photograph"].value
     carried = laid.value >= _CARRIED * rebuilt.value and laid.value >= _HALF
     hardly = chance >= _HALF * laid.value
     yield Check(

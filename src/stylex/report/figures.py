@@ -140,16 +140,6 @@ def _magnitude(change: NDArray[np.float32]) -> NDArray[np.float32]:
 # Words in pictures.
 
 
-def with_probability(picture: Picture, probability: float, *, note: str = "") -> Picture:
-    """The picture (at its size) with the probability at the top left, three decimals, and a note at the bottom left."""
-    channels = 3
-    image = _image(picture).convert("RGB")
-    _chip(image, f"{probability:.3f}", at="top")
-    if note:
-        _chip(image, note, at="bottom")
-    return _pixels(image, channels)
-
-
 def panel(
     rows: Sequence[Sequence[Picture]],
     captions: Sequence[str] = (),

@@ -21,7 +21,7 @@ def html(noun: Attribute | AttributeRanking | Explanation) -> str:
         return f"<p>{_line(noun)}</p>"
     if isinstance(noun, AttributeRanking):
         return f"<div><p>{escape(noun.finding)}</p>{_table(noun)}</div>"
-    rows = "".join(_row(noun, place) for place, attribute in enumerate(noun.ranking) if not attribute.hidden)
+    rows = "".join(_row(noun, position) for position, attribute in enumerate(noun.ranking) if not attribute.hidden)
     remark = classifier_remark(noun.settings)
     said = "" if remark is None else f"<p><b>{escape(remark)}</b></p>"
     return (
@@ -43,22 +43,24 @@ def _line(attribute: Attribute) -> str:
 def _table(ranking: AttributeRanking) -> str:
     head = "".join(f'<th scope="col">{word}</th>' for word in ("", "attribute", "coordinate", "target", "effect"))
     rows = "".join(
-        f"<tr><td>{place + 1}</td><td>{escape(name_of(ranking, place))}</td>"
+        f"<tr><td>{position + 1}</td><td>{escape(name_of(ranking, position))}</td>"
         f"<td><code>{escape(technical(attribute))}</code></td><td>{escape(attribute.target_label)}</td>"
         f"<td>{signed(attribute.effect)}</td></tr>"
-        for place, attribute in enumerate(ranking)
+        for position, attribute in enumerate(ranking)
     )
     return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
 
 
-def _row(e: Explanation, place: int) -> str:
-    attribute = e.ranking[place]
+def _row(e: Explanation, position: int) -> str:
+    attribute = e.ranking[position]
     shown = [
-        cf for cf in e.counterfactuals if cf.attributes == (place,) and cf.role != "subset" and not turned_back(cf, e)
+        cf
+        for cf in e.counterfactuals
+        if cf.attributes == (position,) and cf.role != "subset" and not turned_back(cf, e)
     ]
-    pictures = " ".join(_pair(cf, e, name_of(e.ranking, place)) for cf in shown[:_SHOWN])
+    pictures = " ".join(_pair(cf, e, name_of(e.ranking, position)) for cf in shown[:_SHOWN])
     return (
-        f"<tr><td><b>{escape(name_of(e.ranking, place))}</b><br>{escape(how_it_was_measured(attribute, e))}</td>"
+        f"<tr><td><b>{escape(name_of(e.ranking, position))}</b><br>{escape(how_it_was_measured(attribute, e))}</td>"
         f"<td>{pictures}</td></tr>"
     )
 

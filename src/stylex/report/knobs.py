@@ -73,7 +73,7 @@ def strip_data(explanation: Explanation, size: StripSize = FULL) -> dict[str, An
         "channels": int(strips[0].frames.shape[3]),
         "notes": [],
         "first": max(strips, key=lambda strip: (-strip.attribute, _reach(strip, e))).image,
-        "knobs": [_knob(e, place, attribute, strips, classes) for place, attribute in enumerate(e.ranking)],
+        "knobs": [_knob(e, position, attribute, strips, classes) for position, attribute in enumerate(e.ranking)],
         "images": [_image(image, classes, size) for image in rows.values()],
         "strips": [
             {
@@ -91,11 +91,11 @@ def strip_data(explanation: Explanation, size: StripSize = FULL) -> dict[str, An
 # What the viewer is told, by this source as by the explorer; the head of viewer.js says what it means.
 
 
-def knob_row(place: int, knob: Knob) -> dict[str, Any]:
-    """A knob, by its place among all."""
+def knob_row(position: int, knob: Knob) -> dict[str, Any]:
+    """A knob, by its position among all."""
     attribute = knob.attribute
     return {
-        "id": place,
+        "id": position,
         "label": attribute.label,
         "technical": technical(attribute),
         "target": attribute.target,
@@ -158,11 +158,11 @@ def _classes(e: Explanation, strips: Sequence[Strip]) -> list[int]:
 
 
 def _knob(
-    e: Explanation, place: int, attribute: Attribute, strips: Sequence[Strip], classes: Sequence[int]
+    e: Explanation, position: int, attribute: Attribute, strips: Sequence[Strip], classes: Sequence[int]
 ) -> dict[str, Any]:
-    own = [strip for strip in strips if strip.attribute == place]
-    return knob_row(place, Knob(attribute=attribute, image=None, kept=False)) | {
-        "label": None if attribute.hidden else name_of(e.ranking, place),
+    own = [strip for strip in strips if strip.attribute == position]
+    return knob_row(position, Knob(attribute=attribute, image=None, kept=False)) | {
+        "label": None if attribute.hidden else name_of(e.ranking, position),
         "target": classes.index(attribute.target) if own else 0,
         "stops": list(own[0].shares) if own else [0],
         "images": [strip.image for strip in own],

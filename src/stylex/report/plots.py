@@ -40,28 +40,28 @@ def plot(explanation: Explanation, *, images: int = 3) -> Figure:
             return buffer.getvalue()
 
     e = explanation
-    places = [place for place, attribute in enumerate(e.ranking) if not attribute.hidden]
-    if not places:
+    positions = [position for position, attribute in enumerate(e.ranking) if not attribute.hidden]
+    if not positions:
         raise SearchError("the explanation has no attribute to draw; find some first")
-    shown = {place: _shown(e, place)[:images] for place in places}
+    shown = {position: _shown(e, position)[:images] for position in positions}
     columns = 2 * max(1, *(len(pairs) for pairs in shown.values())) if any(shown.values()) else 2
-    figure = CellFigure(figsize=(3.4 + 1.1 * columns, 1.5 * len(places) + 0.5), layout="constrained")
-    grid = figure.add_gridspec(len(places), columns + 3)
+    figure = CellFigure(figsize=(3.4 + 1.1 * columns, 1.5 * len(positions) + 0.5), layout="constrained")
+    grid = figure.add_gridspec(len(positions), columns + 3)
     figure.suptitle(e.title, wrap=True)
-    for row, place in enumerate(places):
-        attribute = e.ranking[place]
+    for row, position in enumerate(positions):
+        attribute = e.ranking[position]
         curve = figure.add_subplot(grid[row, :3])
-        curve.set_title(f"{name_of(e.ranking, place)}  ({signed(attribute.effect)})", loc="left", fontsize=9)
+        curve.set_title(f"{name_of(e.ranking, position)}  ({signed(attribute.effect)})", loc="left", fontsize=9)
         curve.set_ylim(0, 1)
         curve.set_ylabel(f"P({attribute.target_label})", fontsize=7)
         curve.tick_params(labelsize=7)
         curve.axvspan(-1, 1, alpha=0.12, color="gray", lw=0)  # what was observed
-        for strip in (strip for strip in e.strips if strip.attribute == place):
+        for strip in (strip for strip in e.strips if strip.attribute == position):
             way = np.array(strip.shares) * attribute.shift_range
             curve.plot(way, strip.probabilities[:, attribute.target], marker=".", lw=1)
-        if row == len(places) - 1:
+        if row == len(positions) - 1:
             curve.set_xlabel("fraction of the way to the observed extreme", fontsize=7)
-        for column, (before, after, words) in enumerate(shown[place]):
+        for column, (before, after, words) in enumerate(shown[position]):
             for offset, picture in enumerate((before, after)):
                 axes = figure.add_subplot(grid[row, 3 + 2 * column + offset])
                 axes.axis("off")
@@ -70,7 +70,7 @@ def plot(explanation: Explanation, *, images: int = 3) -> Figure:
     return figure
 
 
-def _shown(e: Explanation, place: int) -> list[tuple[Picture, Picture, tuple[str, str]]]:
+def _shown(e: Explanation, position: int) -> list[tuple[Picture, Picture, tuple[str, str]]]:
     """Images as rebuilt and changed by one attribute, with the target's probabilities."""
     return [
         (
@@ -79,7 +79,7 @@ def _shown(e: Explanation, place: int) -> list[tuple[Picture, Picture, tuple[str
             (f"{e.image(cf.image).reconstruction_probabilities[cf.target]:.3f}", f"{cf.probabilities[cf.target]:.3f}"),
         )
         for cf in e.counterfactuals
-        if cf.attributes == (place,) and cf.role != "subset" and not turned_back(cf, e)
+        if cf.attributes == (position,) and cf.role != "subset" and not turned_back(cf, e)
     ]
 
 

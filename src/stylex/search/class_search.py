@@ -28,7 +28,7 @@ from stylex.search.decision import predicted
 from stylex.search.effects import Measuring, stream_effects
 from stylex.search.encoding import Searched
 from stylex.search.lost import not_drawn
-from stylex.search.methods import METHODS
+from stylex.search.methods import method_for
 from stylex.search.pictures import SHOWN, show_class, strips_of
 from stylex.search.realism import keep_realistic
 from stylex.search.render import Critic
@@ -102,8 +102,9 @@ def search_classes(
 
     Raises:
         SearchError: a class that cannot be searched for.
+        ConfigError: the method does not take one of the settings.
     """
-    at, method = at or Workplace(), METHODS[config.method]
+    at, method = at or Workplace(), method_for(config)
     num = num or config.attributes
     indices, screened, rows = subject.indices, None, np.arange(len(encoded.s))
     large = 2 * len(indices) * len(encoded.s) > _EXACT_PICTURES

@@ -41,11 +41,6 @@ class SearchConfig:
     precision: Precision = "float32"
 
     def __post_init__(self) -> None:
-        given = f"--selection {self.selection}" if self.selection == "notebook" else "--torgb" if self.torgb else None
-        if self.method not in ("attfind", "stylespace") and given is not None:
-            raise ConfigError(f"{given} is for a search of single coordinates: leave it out, or add --method attfind")
-        if self.method == "stylespace" and self.selection != "attfind":
-            raise ConfigError(f"--selection {self.selection} is not for --method stylespace, which has its own ranking")
         if not 0 < self.shift_range < math.inf:
             raise ConfigError(f"--shift-range is {self.shift_range:g}, but must be a number above 0, such as 1")
         if not 0 < self.recall < 1:

@@ -76,8 +76,8 @@ def random_moves(
     effect = np.zeros((*change.shape, base.shape[1]), dtype=np.float32)
     for draw in range(draws):
         steps = torch.from_numpy(random_direction(subject.space, indices, random, len(s))).to(s)
-        for place, length in enumerate(lengths):
+        for row, length in enumerate(lengths):
             pictures, logits = subject.show(s + length * steps)
-            change[:, draw, place] = np.abs(pictures - before).mean(axis=(1, 2, 3))
-            effect[:, draw, place] = logits - base
+            change[:, draw, row] = np.abs(pictures - before).mean(axis=(1, 2, 3))
+            effect[:, draw, row] = logits - base
     return RandomMoves(before=before, change=change, logits=effect)

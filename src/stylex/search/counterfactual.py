@@ -136,7 +136,7 @@ def subset(task: Task, row: int, *, budget: int = 10, candidates: int = 64, min_
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Flips:
+class FlipRate:
     """How often moving attributes together makes the classifier predict the target.
 
     Attributes:
@@ -150,7 +150,7 @@ class Flips:
     effect: float
 
 
-def flip_rate(subject: Subject, s: Float[Tensor, "n s_dim"], attributes: Sequence[Attribute], target: int) -> Flips:
+def flip_rate(subject: Subject, s: Float[Tensor, "n s_dim"], attributes: Sequence[Attribute], target: int) -> FlipRate:
     """Move all the attributes together, on every image not predicted the target, and count who flips.
 
     Source: Lang et al., ICCV 2021 ("sufficiency": the top 10 attributes together).
@@ -170,13 +170,6 @@ class RandomControl:
 
     fractions: Float[ndarray, " draws"]
     images: int
-
-    def figures(self) -> dict[str, float]:
-        """Mean and standard deviation over the directions, by name."""
-        return {
-            "random_flips_equal_length": float(self.fractions.mean()),
-            "random_flips_equal_length_std": float(self.fractions.std()),
-        }
 
 
 def random_control(
@@ -220,11 +213,11 @@ def _not_yet(subject: Subject, s: Tensor, target: int) -> tuple[Tensor, ndarray]
     return s[torch.from_numpy(rows).to(s.device)], logits[rows]
 
 
-def _flips(subject: Subject, before: ndarray, moved: Tensor, target: int) -> Flips:
+def _flips(subject: Subject, before: ndarray, moved: Tensor, target: int) -> FlipRate:
     if len(moved) == 0:
-        return Flips(fraction=float("nan"), images=0, effect=float("nan"))
+        return FlipRate(fraction=float("nan"), images=0, effect=float("nan"))
     after = subject.logits(moved)
-    return Flips(
+    return FlipRate(
         fraction=float(predicted(after, target, subject.output).mean()),
         images=len(moved),
         effect=float((after - before)[:, target].mean()),

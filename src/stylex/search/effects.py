@@ -317,7 +317,7 @@ def stream_effects(
     if how.folder is not None:
         shards = Shards(how.folder, settings, [indices, statistics.minimum, statistics.maximum])
     names = [shards.key(vector) if shards else str(row) for row, vector in enumerate(vectors)]
-    kept_in = dict(shards.places) if shards else {}
+    kept_in = dict(shards.slots) if shards else {}
     size = max(1, min(_BLOCK_IMAGES, _BLOCK_PICTURES // max(1, 2 * m)))
     blocks = [range(start, min(start + size, n)) for start in range(0, n, size)]
     pending = [left for block in blocks if (left := [row for row in block if names[row] not in kept_in])]
@@ -345,13 +345,13 @@ def stream_effects(
     processes.wait()
     if shards:
         shards.look()
-        kept_in = shards.places
+        kept_in = shards.slots
     if missing := sum(name not in kept_in for name in names):
         raise SearchError(f"effects of {missing} images are missing, as another process was lost; search again")
     listener(Done(task=TASK, path=how.folder))
     found = [kept_in[name] for name in names]
     sharded = ShardedEffects(
-        places=tuple(found),
+        slots=tuple(found),
         base_logits=np.stack([block.base_logits[position] for block, position in found]),
         indices=indices,
         image_ids=tuple(image_ids),
@@ -382,8 +382,8 @@ def _block(values: ndarray, base: ndarray, kept: int, classes: Sequence[int], dt
 def _in_memory(sharded: ShardedEffects) -> Effects:
     n, k = sharded.base_logits.shape
     values = np.empty((n, 2, len(sharded.indices), k), dtype=np.float32)
-    for row, (block, place) in enumerate(sharded.places):
-        values[row] = np.moveaxis(block.values[:, place], 0, -1)
+    for row, (block, slot) in enumerate(sharded.slots):
+        values[row] = np.moveaxis(block.values[:, slot], 0, -1)
     return Effects(
         values=values,
         base_logits=sharded.base_logits,

@@ -131,7 +131,7 @@ class Lost:
     Attributes:
         ids: names of the photographs.
         answer: what is decided of each.
-        place: where in the picture its most decisive tenth lies.
+        where: where in the picture its most decisive tenth lies.
         estimated: how much more the margin is on the photograph than on the rebuilt picture, to first order.
         true: how much more it is.
         margin: of the decision on the photograph.
@@ -143,7 +143,7 @@ class Lost:
 
     ids: tuple[str, ...]
     answer: tuple[str, ...]
-    place: tuple[str, ...]
+    where: tuple[str, ...]
     estimated: Float64[ndarray, " n"]
     true: Float64[ndarray, " n"]
     margin: Float64[ndarray, " n"]
@@ -162,15 +162,15 @@ class Lost:
         for answer in dict.fromkeys(self.answer):
             of_it = np.array([own == answer for own in self.answer])
             turned, *controls = (
-                mean_interval(shares[of_it].astype(np.float64))
-                for shares in (self.turned, self.turned_other, self.turned_mixed)
+                mean_interval(changes[of_it].astype(np.float64))
+                for changes in (self.turned, self.turned_other, self.turned_mixed)
             )
             other = max(controls, key=lambda control: control.value)
             if lost_level(turned, other) != "warning":
                 continue
             rows = np.flatnonzero(of_it & self.turned)
-            places = Counter(self.place[row] for row in rows).most_common(_GROUPS)
-            examples = "; ".join(f"{place}: {self._named(rows, place)}" for place, _ in places)
+            places = Counter(self.where[row] for row in rows).most_common(_GROUPS)
+            examples = "; ".join(f"{where}: {self._named(rows, where)}" for where, _ in places)
             kept = self.kept[rows].mean()
             whole = f"keep the answer by other means for {kept:.0%} of these" if kept > 0 else "lose the answer too"
             out.append(
@@ -181,8 +181,8 @@ class Lost:
             )
         return out
 
-    def _named(self, rows: Int64[ndarray, " m"], place: str) -> str:
-        there = sorted((row for row in rows if self.place[row] == place), key=lambda row: -self.fall[row])
+    def _named(self, rows: Int64[ndarray, " m"], where: str) -> str:
+        there = sorted((row for row in rows if self.where[row] == where), key=lambda row: -self.fall[row])
         more = f" and {len(there) - _EXAMPLES} others" if len(there) > _EXAMPLES else ""
         return ", ".join(self.ids[row] for row in there[:_EXAMPLES]) + more
 
@@ -195,13 +195,13 @@ def not_drawn(subject: TrainedSubject, encoded: Searched, targets: Sequence[int]
     rows = spread(len(encoded.ids), min(len(encoded.ids), _LOOKED_AT))
     drawn = [encoded.pair(int(row)) for row in rows]
     x, x_rec = (torch.cat(pictures) for pictures in zip(*drawn, strict=True))
-    told: list[str] = []
+    said: list[str] = []
     for decision in decisions(subject.classifier, targets):
         pairs = Pairs.of(subject.classifier, decision, [encoded.ids[row] for row in rows], x, x_rec)
         if pairs is None:
             break
-        told += lost_causes(subject.classifier, decision, pairs).sentences()
-    return tuple(told)
+        said += lost_causes(subject.classifier, decision, pairs).sentences()
+    return tuple(said)
 
 
 def lost_causes(classifier: Classifier, decision: Decision, pairs: Pairs, *, seed: int = 0) -> Lost:
@@ -231,7 +231,7 @@ def lost_causes(classifier: Classifier, decision: Decision, pairs: Pairs, *, see
     return Lost(
         ids=tuple(pairs.ids),
         answer=tuple(decision.answers[i] for i in own.tolist()),
-        place=tuple(_places(mask)),
+        where=tuple(_places(mask)),
         estimated=_numbers(contributed.sum(dim=(1, 2))),
         true=_numbers(margin - decisiveness(pairs.said_rec, pairs.said)),
         margin=_numbers(margin),

@@ -12,14 +12,14 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from stylex.core.attribute import AttributeRanking
-from stylex.core.errors import SearchError
+from stylex.core.errors import ConfigError, SearchError
 from stylex.core.progress import Listener
 from stylex.core.stylespace import StyleSpace
 from stylex.models.snapshot import Snapshot
 from stylex.search import directions, eigenfind
 from stylex.search.attfind import attfind
 from stylex.search.claims import claim
-from stylex.search.config import MethodName
+from stylex.search.config import MethodName, SearchConfig
 from stylex.search.notebook import binary_combined, notebook_ranking
 from stylex.search.stylespace_ranking import standing_out, stylespace_ranking
 from stylex.search.task import Task
@@ -39,7 +39,7 @@ class Method:
         about: a sentence for a person.
         prepare: gives a snapshot what is moved (directions as further style values), or leaves it as it is.
         layer: the StyleSpace layer of what is moved then; None: single style coordinates.
-        rankings: by what ``--selection`` names.
+        rankings: by what ``--selection`` names; ``attfind``, its default, is each method's own.
         few: a quick search measures its moves on some images, instead of some moves.
     """
 
@@ -67,7 +67,7 @@ _TOGETHER: Mapping[str, Ranking] = {"together": lambda task, num, listener: toge
 
 METHODS: Mapping[MethodName, Method] = {
     "directions": Method(
-        about="ICA directions in w, along which images vary independently; only what can be claimed is told",
+        about="ICA directions in w, along which images vary independently; only those with a significant effect",
         prepare=lambda snapshot, _: directions.independent(snapshot),
         layer=directions.INDEPENDENT,
         rankings={"attfind": lambda task, num, _: claim(task, num=num), **_TOGETHER},
@@ -110,6 +110,27 @@ def method(name: str) -> Method:
         if known == name:
             return row
     raise SearchError(f"there is no method {name!r}; the methods are {', '.join(METHODS)}")
+
+
+def method_for(config: SearchConfig) -> Method:
+    """The row that a search's settings ask for.
+
+    Raises:
+        SearchError: there is none.
+        ConfigError: it does not take one of the settings.
+    """
+    row = method(config.method)
+    given = None
+    if config.selection not in row.rankings:
+        given = f"--selection {config.selection}"
+        others = [name for name, other in METHODS.items() if config.selection in other.rankings]
+    elif config.torgb and row.layer is not None:
+        given, others = "--torgb", [name for name, other in METHODS.items() if other.layer is None]
+    if given is not None:
+        raise ConfigError(
+            f"{given} is not for --method {config.method}: leave it out, or add --method {' or '.join(others)}"
+        )
+    return row
 
 
 def method_of(space: StyleSpace) -> MethodName:

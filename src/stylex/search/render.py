@@ -37,20 +37,20 @@ class Synthesizer(Protocol):
 class InBfloat16:
     """The same network drawing in bfloat16: a ``Synthesizer`` for previews; what it misses is in how-to/explore.md."""
 
-    def __init__(self, synthesis: Synthesizer, place: torch.device) -> None:
+    def __init__(self, synthesis: Synthesizer, device: torch.device) -> None:
         self.space, self.steps = synthesis.space, synthesis.steps
-        self._synthesis, self._place = synthesis, place.type
+        self._synthesis, self._device = synthesis, device.type
 
     def __call__(
         self, s: Tensor, *, noise: Literal["const"] = "const", start: int = 0, state: Any | None = None
     ) -> Tensor:
         """As in ``Synthesizer``."""
-        with torch.autocast(self._place, torch.bfloat16):
+        with torch.autocast(self._device, torch.bfloat16):
             return self._synthesis(s, noise=noise, start=start, state=state)
 
     def prefix(self, s: Tensor, *, noise: Literal["const"] = "const") -> list[Any]:
         """As in ``Synthesizer``."""
-        with torch.autocast(self._place, torch.bfloat16):
+        with torch.autocast(self._device, torch.bfloat16):
             return self._synthesis.prefix(s, noise=noise)
 
 

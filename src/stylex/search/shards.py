@@ -64,7 +64,7 @@ class Shards:
             digest.update(np.ascontiguousarray(array).tobytes())
         self.settings = digest.hexdigest()
         self.folder = folder / self.settings[:16]
-        self.places: dict[str, tuple[Block, int]] = {}
+        self.slots: dict[str, tuple[Block, int]] = {}
         """Of each image, by its key: the block that holds it, and where."""
         self._read: set[str] = set()
         self.look()
@@ -83,7 +83,7 @@ class Shards:
                     continue
                 self._read.add(path.name)
                 for row, key in enumerate(keys):
-                    self.places.setdefault(key, (block, row))
+                    self.slots.setdefault(key, (block, row))
 
     def write(self, keys: Sequence[str], block: Block) -> None:
         """Keep a block.
@@ -132,11 +132,11 @@ class ShardedEffects:
     """``Effects`` that stay on disk; what is asked of them is read then.
 
     Attributes:
-        places: of each image, its block and its row there.
+        slots: of each image, its block and its row there.
         base_logits, indices, image_ids, shift_range: as in ``Effects``.
     """
 
-    places: tuple[tuple[Block, int], ...]
+    slots: tuple[tuple[Block, int], ...]
     base_logits: Float32[ndarray, "n k"]
     indices: Int64[ndarray, " m"]
     image_ids: tuple[str, ...]
@@ -149,7 +149,7 @@ class ShardedEffects:
         """The effects on some of the images (positions, or a mask)."""
         kept = np.arange(len(self))[rows].tolist()
         return ShardedEffects(
-            places=tuple(self.places[i] for i in kept),
+            slots=tuple(self.slots[i] for i in kept),
             base_logits=self.base_logits[kept],
             indices=self.indices,
             image_ids=tuple(self.image_ids[i] for i in kept),
@@ -166,22 +166,22 @@ class ShardedEffects:
         Raises:
             SearchError: that class was not among those kept.
         """
-        dtype = self.places[0][0].values.dtype if self.places else np.float32
+        dtype = self.slots[0][0].values.dtype if self.slots else np.float32
         out = np.empty((len(self), 2, len(self.indices)), dtype=dtype)
-        for row, (block, place) in enumerate(self.places):
-            out[row] = block.values[_kept(block, place, target), place]
+        for row, (block, slot) in enumerate(self.slots):
+            out[row] = block.values[_kept(block, slot, target), slot]
         return out
 
     def change(self, sign: int, column: int) -> Float32[ndarray, "n k"]:
         """What one move does to all logits of every image; zero for classes that were not kept."""
         out = np.zeros(self.base_logits.shape, dtype=np.float32)
-        for row, (block, place) in enumerate(self.places):
-            out[row, block.classes[place]] = block.values[:, place, sign, column]
+        for row, (block, slot) in enumerate(self.slots):
+            out[row, block.classes[slot]] = block.values[:, slot, sign, column]
         return out
 
 
-def _kept(block: Block, place: int, target: int) -> int:
-    found = np.flatnonzero(block.classes[place] == target)
+def _kept(block: Block, slot: int, target: int) -> int:
+    found = np.flatnonzero(block.classes[slot] == target)
     if len(found) == 0:
         raise SearchError(
             f"effects on class {target} were not kept, only those on the classes asked for and each image's likeliest "

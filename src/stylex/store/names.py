@@ -50,7 +50,7 @@ class Mark:
     observed: tuple[float, ...] | None
 
     @property
-    def place(self) -> tuple[object, ...]:
+    def key(self) -> tuple[object, ...]:
         """What the attribute is known by."""
         return self.snapshot, self.layer, self.observed or self.channel, self.sign, self.target_label
 
@@ -145,15 +145,15 @@ def carried_over(explanation: Explanation, folder: Path) -> tuple[Explanation, l
         StoreError: the names that wait there cannot be read.
     """
     typed, waiting = _typed_in(folder), waiting_in(folder)
-    known = {mark.place: mark for mark in [*waiting, *typed]}
+    known = {mark.key: mark for mark in [*waiting, *typed]}
     attributes = []
     for attribute in explanation.ranking:
-        mark = known.pop(_mark(attribute, explanation.space, explanation.snapshot).place, None)
+        mark = known.pop(_mark(attribute, explanation.space, explanation.snapshot).key, None)
         if mark is not None:
             attribute = replace(attribute, label=attribute.label or mark.label, hidden=attribute.hidden or mark.hidden)
         attributes.append(attribute)
     named = replace(explanation, ranking=replace(explanation.ranking, attributes=tuple(attributes)))
-    return named, list(known.values()), [mark for mark in typed if mark.place in known]
+    return named, list(known.values()), [mark for mark in typed if mark.key in known]
 
 
 def waiting_in(folder: Path) -> list[Mark]:

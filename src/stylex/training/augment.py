@@ -137,19 +137,19 @@ def _on_the_grid(x: Tensor, changes: _Changes, config: AugmentConfig) -> Tensor:
         for name in ("shift_down", "shift_right")
     ]
     # From where each pixel is taken: the changes undone one after the other, in coordinates -(side-1) ... side-1.
-    place = torch.arange(side, device=x.device)
-    down, right = (_reflected(place - shift[:, None], side) * 2 - (side - 1) for shift in shifts)
+    at = torch.arange(side, device=x.device)
+    down, right = (_reflected(at - shift[:, None], side) * 2 - (side - 1) for shift in shifts)
     down, right = down[:, :, None], right[:, None, :]
-    cosine, sine = (place.new_tensor(row)[quarters][:, None, None] for row in ((1, 0, -1, 0), (0, 1, 0, -1)))
+    cosine, sine = (at.new_tensor(row)[quarters][:, None, None] for row in ((1, 0, -1, 0), (0, 1, 0, -1)))
     down, right = cosine * down - sine * right, cosine * right + sine * down
     right = torch.where(flip[:, None, None], -right, right)
     source = (down + side - 1) // 2 * side + (right + side - 1) // 2
     return x.flatten(2).gather(2, source.flatten(1)[:, None].expand(-1, x.shape[1], -1)).view(x.shape)
 
 
-def _reflected(place: Tensor, side: int) -> Tensor:
-    place = place % (2 * side)
-    return torch.minimum(place, 2 * side - 1 - place)
+def _reflected(at: Tensor, side: int) -> Tensor:
+    at = at % (2 * side)
+    return torch.minimum(at, 2 * side - 1 - at)
 
 
 def _warped(x: Tensor, changes: _Changes, config: AugmentConfig) -> Tensor:

@@ -77,7 +77,7 @@ def draw(
     synthesis: Synthesis,
     nimg: int,
     shard: Tensor,
-    place: torch.device,
+    device: torch.device,
     *,
     paths: bool = False,
 ) -> Batch:
@@ -91,7 +91,7 @@ def draw(
         synthesis: gives the sizes of the noise maps and the order of the layers.
         nimg: images seen.
         shard: positions of the batch that this process computes.
-        place: where the batch goes.
+        device: where the batch goes.
         paths: draw noise for the path lengths.
     """
     size, schedule = config.schedule.batch, config.schedule
@@ -101,29 +101,29 @@ def draw(
     noise = synthesis.draw_noise(size, random)
     indices = sample_order(len(images), nimg, size, config.seed)[shard.numpy()]
     x = images.batch(indices, mirror=mirror[shard].numpy())
-    path_noise = torch.randn(size, *x.shape[1:], generator=random)[shard].to(place) if paths else None
+    path_noise = torch.randn(size, *x.shape[1:], generator=random)[shard].to(device) if paths else None
     conditioned = torch.full((size,), config.model.class_input != "none")
     if schedule.class_dropout > 0:
         conditioned &= torch.rand(size, generator=random) >= schedule.class_dropout
     z_mixed = mixed = None
     if schedule.style_mixing > 0:
-        z_mixed = torch.randn(size, config.model.z_dim, generator=random)[shard].to(place)
-        mixed = _mixed(synthesis, size, schedule.style_mixing, random)[shard].to(place)
-    real, fake, scored = (draw_numbers(size, random)[shard].to(place) for _ in range(3))
+        z_mixed = torch.randn(size, config.model.z_dim, generator=random)[shard].to(device)
+        mixed = _mixed(synthesis, size, schedule.style_mixing, random)[shard].to(device)
+    real, fake, scored = (draw_numbers(size, random)[shard].to(device) for _ in range(3))
     others, swaps = _exchange(config, len(shard), random)
     mapless = None
     if schedule.map_dropout > 0:
-        mapless = (torch.rand(size, generator=random) < schedule.map_dropout)[shard].to(place)
+        mapless = (torch.rand(size, generator=random) < schedule.map_dropout)[shard].to(device)
     return Batch(
-        x=x.to(place),
-        z=z[shard].to(place),
-        noise=[maps[shard].to(place) for maps in noise],
-        conditioned=conditioned[shard].to(place),
+        x=x.to(device),
+        z=z[shard].to(device),
+        noise=[maps[shard].to(device) for maps in noise],
+        conditioned=conditioned[shard].to(device),
         numbers=(real, fake, scored),
         path_noise=path_noise,
         z_mixed=z_mixed,
         mixed=mixed,
-        others=others.to(place),
+        others=others.to(device),
         swaps=swaps,
         mapless=mapless,
     )
@@ -151,7 +151,7 @@ def _mixed(synthesis: Synthesis, n: int, fraction: float, random: torch.Generato
     """
     space, steps = synthesis.space, synthesis.steps
     # Maps are nobody's styles, and stay.
-    places = {name: place for place, name in enumerate(steps)}
+    places = {name: i for i, name in enumerate(steps)}
     position = torch.cat([torch.full((layer.channels,), places.get(layer.name, -1)) for layer in space.layers])
     first = torch.randint(1, len(steps), (n,), generator=random)
     first[torch.rand(n, generator=random) >= fraction] = len(steps)

@@ -38,10 +38,10 @@ class HeldOut:
     logits: Float[Tensor, "n k"]
 
     @classmethod
-    def choose(cls, images: ImageSet, classifier: Classifier, place: torch.device) -> HeldOut:
+    def choose(cls, images: ImageSet, classifier: Classifier, device: torch.device) -> HeldOut:
         """Up to a thousand images spread evenly over the set."""
         chosen = torch.linspace(0, len(images) - 1, min(len(images), _MEASURED)).round().long()
-        x = images.batch(chosen.numpy()).to(place)
+        x = images.batch(chosen.numpy()).to(device)
         with torch.no_grad():
             return cls(x, torch.cat([classifier.logits(part) for part in x.split(64)]))
 

@@ -136,19 +136,19 @@ def train_networks(
     schedule = config.schedule
     shard = processes.shard(schedule.batch, config.model.discriminator(images.channels, classifier.k).group_size)
     torch.set_flush_denormal(True)
-    place = torch.device(device)
-    if place.type == "cuda":
-        local = os.environ.get("LOCAL_RANK", "0") if processes.size > 1 or place.index is None else place.index
-        place = torch.device(f"cuda:{local}")
-        torch.cuda.set_device(place)
-    autocast = _autocast(config.precision, place)
+    on = torch.device(device)
+    if on.type == "cuda":
+        local = os.environ.get("LOCAL_RANK", "0") if processes.size > 1 or on.index is None else on.index
+        on = torch.device(f"cuda:{local}")
+        torch.cuda.set_device(on)
+    autocast = _autocast(config.precision, on)
 
     # Build.
     nets = Networks.build(config, images.channels, classifier.k)
     for network in nets.by_name().values():
-        network.to(place)
-    classifier = classifier.to(place)
-    loss_weights = losses_with(config.loss, classifier, images.batch([0]).to(place))
+        network.to(on)
+    classifier = classifier.to(on)
+    loss_weights = losses_with(config.loss, classifier, images.batch([0]).to(on))
     perceptual = perceptual_for(loss_weights, classifier)
     generator, encoder, discriminator = nets.generator, nets.encoder, nets.discriminator
     optimizers = {
@@ -156,8 +156,8 @@ def train_networks(
         "encoder": _adam(encoder, config),
         "discriminator": _adam(discriminator, config),
     }
-    augment = Augmentation(config.augment).to(place)
-    path_mean = torch.zeros((), device=place)
+    augment = Augmentation(config.augment).to(on)
+    path_mean = torch.zeros((), device=on)
     some_unconditional = config.model.class_input == "none" or schedule.class_dropout > 0
 
     # Resume.
@@ -191,13 +191,13 @@ def train_networks(
 
     sums: dict[str, list[Tensor]] = {}
     tick_start, tick_nimg = time.perf_counter(), nimg
-    watch = HeldOut.choose(held_out, classifier, place) if processes.first else None
+    watch = HeldOut.choose(held_out, classifier, on) if processes.first else None
 
     while nimg < schedule.total_nimg:
         step = schedule.step(nimg)
         _set_rates(optimizers, config, nimg, adversarial=step.adversarial)
         penalize_paths = step.from_noise and loss_weights.path_length > 0 and _nth_noise_step(step.number, config)
-        batch = draw(config, images, generator.synthesis, nimg, shard, place, paths=penalize_paths)
+        batch = draw(config, images, generator.synthesis, nimg, shard, on, paths=penalize_paths)
         decoder = nets.generator_ema if step.encoder_alone else generator
         encode = encoder if step.encoder_alone or config.model.class_encoder == "always" else _unconditional(encoder)
         figures: dict[str, Tensor] = {}
@@ -248,7 +248,7 @@ def train_networks(
             augment.adapt(processes.mean(figures["real_signs"].detach()), schedule.batch)
 
         # Encoder and generator.
-        total = torch.zeros((), device=place)
+        total = torch.zeros((), device=on)
         with autocast(), _frozen(discriminator):
             if step.adversarial:
                 loss = losses.generator_logistic(discriminator(augment(scored, batch.numbers[2]), c_fake))
@@ -326,7 +326,7 @@ def train_networks(
             if watch is not None and (last or nimg // schedule.snapshot_nimg > tick_nimg // schedule.snapshot_nimg):
                 newest = out / "snapshots" / f"{nimg:09d}"
                 with torch.no_grad():
-                    seen = _observe(nets, images, classifier, place)
+                    seen = _observe(nets, images, classifier, on)
                     measured, panel, alarms = measure(watch, nets.generator_ema, nets.encoder_ema, classifier, seen)
                 save_snapshot(
                     newest,
@@ -431,24 +431,24 @@ def _average(ema: nn.Module, network: nn.Module, keep: float) -> None:
             own.copy_(new)
 
 
-def _autocast(precision: str, place: torch.device) -> Callable[[], torch.autocast]:
-    enabled = precision == "bf16" or (precision == "auto" and has_fast_bf16(place))
-    return lambda: torch.autocast(place.type, dtype=torch.bfloat16, enabled=enabled)
+def _autocast(precision: str, on: torch.device) -> Callable[[], torch.autocast]:
+    enabled = precision == "bf16" or (precision == "auto" and has_fast_bf16(on))
+    return lambda: torch.autocast(on.type, dtype=torch.bfloat16, enabled=enabled)
 
 
-def _observe(nets: Networks, images: ImageSet, classifier: Classifier, place: torch.device) -> Seen:
+def _observe(nets: Networks, images: ImageSet, classifier: Classifier, on: torch.device) -> Seen:
     """Statistics of the style vectors of training images, spread evenly over the set; some latents and maps."""
     chosen = np.linspace(0, len(images) - 1, min(len(images), _STATISTICS_IMAGES)).round().astype(int)
     rows, latents, synthesis = [], [], nets.generator_ema.synthesis
     for part in np.array_split(chosen, math.ceil(len(chosen) / 64)):
-        x = images.batch(part).to(place)
+        x = images.batch(part).to(on)
         c = classifier.probabilities(classifier.logits(x))
         w = nets.encoder_ema(x, c)
         rows.append(synthesis.styles(w, nets.generator_ema.condition(c))[:, : synthesis.space.style_dim].cpu())
         latents.append(w.cpu())
     kept = np.linspace(0, len(chosen) - 1, min(len(chosen), _LATENTS)).round().astype(int)
     few = np.linspace(0, len(images) - 1, min(len(images), _MAPS)).round().astype(int)
-    maps = nets.encoder_ema.maps(images.batch(few).to(place))
+    maps = nets.encoder_ema.maps(images.batch(few).to(on))
     return Seen(
         statistics=StyleStatistics.observe(torch.cat(rows).numpy(), *([] if maps is None else [maps.cpu().numpy()])),
         latents=torch.cat(latents).numpy()[kept],

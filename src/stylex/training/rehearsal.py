@@ -79,16 +79,16 @@ def seconds_needed(config: TrainConfig, images: ImageSet, classifier: Classifier
 
 
 def plan(
-    options: TrainConfig, training: ImageSet, held_out: int, classifier: Classifier, place: str, *, done: int
+    options: TrainConfig, training: ImageSet, held_out: int, classifier: Classifier, device: str, *, done: int
 ) -> str:
     """What a training would do, in a line."""
     total = options.schedule.total_nimg
     weights = parameters(options, training.channels, classifier.k)
-    left = seconds_needed(options, training, classifier, place) * (total - done) / total
+    left = seconds_needed(options, training, classifier, device) * (total - done) / total
     time = f"{left / 60:.0f} minutes" if left >= 120 else f"{left:.0f} seconds"
     return (
         (f"would go on from image {done} of" if done else "would train for")
-        + f" {total} images in {total // options.schedule.batch} steps, about {time} on {place}; on "
+        + f" {total} images in {total // options.schedule.batch} steps, about {time} on {device}; on "
         f"{len(training)} images ({held_out} held out) of {options.model.resolution} px, for a classifier of "
         f"{', '.join(classifier.spec.labels[:5])}; "
         + ", ".join(f"{name} {number:,}" for name, number in weights.items())

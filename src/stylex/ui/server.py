@@ -331,7 +331,7 @@ def _is_whole(value: Any) -> bool:
 
 
 def _knobs(knobs: tuple[Knob, ...]) -> list[dict[str, Any]]:
-    return [knob_row(place, knob) for place, knob in enumerate(knobs)]
+    return [knob_row(position, knob) for position, knob in enumerate(knobs)]
 
 
 def _flip(flip: Flip) -> dict[str, Any]:
