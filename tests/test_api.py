@@ -240,7 +240,7 @@ def test_a_search_may_be_screened_or_go_along_eigenvectors(world: World, capsys:
     for wrong, says in (
         (
             ["--method", "eigenfind", "--selection", "notebook"],
-            "--selection notebook is for a search of single coordinates",
+            "--selection notebook is not for --method eigenfind",
         ),
         (["--search", "screened", "--recall", "1"], "--recall is 1"),
     ):

@@ -255,7 +255,7 @@ def test_effects_left_on_disk_say_the_same(make_world, tmp_path) -> None:
     whole = measure(world)
     effects = stream(world, folder=tmp_path, key="a", in_memory=0)
     assert isinstance(effects, ShardedEffects)
-    assert effects.places[0][0].values.dtype == np.float16
+    assert effects.slots[0][0].values.dtype == np.float16
     scale = np.abs(whole.values).max()
     np.testing.assert_array_equal(effects.base_logits, whole.base_logits)
     for target in range(3):
@@ -280,9 +280,9 @@ def test_of_many_classes_the_likeliest_are_kept(make_world, tmp_path, monkeypatc
     np.testing.assert_allclose(effects.table(5), whole.table(5), atol=1e-6)
     after = whole.base_logits[:, None, None] + whole.values
     highest = after.max(axis=(1, 2))
-    for row, (block, place) in enumerate(effects.places):
+    for row, (block, slot) in enumerate(effects.slots):
         others = [c for c in np.argsort(-highest[row]) if c != 5][:2]
-        assert block.classes[place].tolist() == [5, *others]
+        assert block.classes[slot].tolist() == [5, *others]
     change = effects.change(0, 1)
     assert ((change != 0).sum(axis=1) <= 3).all()
     with pytest.raises(SearchError, match="were not kept"):

@@ -111,7 +111,7 @@ def test_a_cause_that_is_not_drawn_is_told_although_the_answer_is_kept_by_other_
     assert "by other means for 100%" in sentence
     named = {f"i{i}" for i in np.flatnonzero(WEARS)}
     assert sum(f"{name}," in sentence for name in named) >= 3
-    assert set(np.array(found.place)[WEARS]) <= {"middle", "upper middle"}
+    assert set(np.array(found.where)[WEARS]) <= {"middle", "upper middle"}
 
 
 def test_a_cause_that_takes_the_answer_with_it_is_told_and_put_back() -> None:
