@@ -506,8 +506,8 @@ _MEDIUM = replace(
         w_dim=96,
         map_resolutions=(16, 32),
     ),
-    loss=replace(_SMALL.loss, r1_gamma=0.3, swap=1.0),
-    schedule=replace(_SMALL.schedule, kimg=120, reconstruct_first=0.9, noise_every=2, map_dropout=0.3),
+    loss=replace(_SMALL.loss, r1_gamma=0.3, classifier=1.0, swap=1.0),  # maps keep the picture, w the answer
+    schedule=replace(_SMALL.schedule, kimg=50, reconstruct_first=0.9, noise_every=2, map_dropout=0.3),
 )
 
 _LARGE = replace(
@@ -523,6 +523,7 @@ _LARGE = replace(
         map_resolutions=(32, 64),
     ),
     loss=replace(_MEDIUM.loss, r1_gamma=1.0),
+    schedule=replace(_MEDIUM.schedule, kimg=120),
 )
 
 _PAPER_WIDTHS = (512, 512, 512, 512, 512, 256, 128)
