@@ -1,4 +1,4 @@
-"""What every test shares: shapes checked at run time, one thread, tiny networks."""
+"""What every test shares: shapes checked at run time, one thread, tiny networks, no network."""
 
 from __future__ import annotations
 
@@ -7,7 +7,36 @@ import os
 # Before anything imports torch. The networks are tiny: two threads only wait for each other on a busy machine.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import ipaddress
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
 from jaxtyping import install_import_hook
 
 # From here on, every function of stylex checks the shapes and types of its signature; an int may stand for a float.
 install_import_hook("stylex", "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def no_network() -> Iterator[None]:
+    """No verb calls anybody: connections to other machines fail the test that makes them."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("connect", "connect_ex"):
+            allowed = getattr(socket.socket, name)
+
+            def connect(self: socket.socket, address: Any, allowed: Any = allowed) -> Any:
+                if self.family in (socket.AF_INET, socket.AF_INET6) and not _is_here(address[0]):
+                    raise AssertionError(f"a connection to {address} was asked for")
+                return allowed(self, address)
+
+            patch.setattr(socket.socket, name, connect)
+        yield
+
+
+def _is_here(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -50,7 +50,7 @@ DOORS = {
     "training": "test_loop.py",
     "ui": "test_server.py",
 }
-"""Where the files of a room are tested that have no tests of their own name."""
+"""Where the files of a room are tested that have no tests of their own name; those at the top in ``test_api.py``."""
 
 SCENES = {
     "cli/test_main.py", "search/test_memory.py", "store/test_strips.py",

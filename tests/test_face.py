@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -59,3 +60,8 @@ def test_the_verb_report_outlives_the_folder_of_that_name() -> None:
 def test_an_unknown_name_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
         _ = stylex.nonsense
+
+
+def test_the_tests_reach_no_other_machine() -> None:
+    with socket.socket() as other, pytest.raises(AssertionError, match="a connection to"):
+        other.connect(("192.0.2.1", 80))

@@ -90,10 +90,9 @@ def independent_directions(w: Float[ndarray, "n w_dim"], *, seed: int = 0) -> Di
     few latents little can be found again, and the least number would win. Fourth moments choose that number and give a
     start; entropies, which outliers and bent factors mislead less, decide the rest.
 
-    Components are at first uncorrelated by construction; then each is turned by itself to where its own entropy is
-    least, since causes may well go together (a background with a disease). Moving along one leaves the places along
-    all clear others, those of a distribution far from normal, as they are. The unclear ones are not held: their places
-    are known badly, and holding a badly known place adds its errors to what moves.
+    Components are uncorrelated at first. Then each is turned to where its own entropy is least, since causes may go
+    together (a background with a disease). Moving along one leaves the others as they are where these are clearly not
+    normal; nearly normal ones are estimated badly, and holding them fixed would add their errors to the move.
 
     Args:
         w: latents of images.
