@@ -285,6 +285,14 @@ def test_an_explanation_is_evaluated_on_other_images(world: World, capsys: pytes
     assert json.loads((world.root / "new.json").read_text())["searched"] == 4
 
 
+def test_directions_in_a_generator_that_is_given_the_answer_are_said_to_miss_causes(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for method, said in (("directions", True), ("attfind", False)):
+        main(world.find("--method", method, data="even.zip", out=method))
+        assert ("--method attfind is the published search" in capsys.readouterr().err) == said
+
+
 def test_an_evaluation_is_repeated_from_its_own_record(world: World) -> None:
     assert main(world.find("--method", "attfind", "--shift-range", "0.5", "--target", "large", "-q", out="made")) == 0
     fast = "realism,own,attack,significance,sparsity,observer,stability,lost,preservation"

@@ -360,6 +360,13 @@ def find(
     opened, to = opened.aimed(target)
     start, archive = opened.label(source), opened.images(data)
     chosen = choose_to_search(opened.classifier, archive.split("test"), images, target=to, source=start)
+    if method == "directions" and opened.snapshot.generator.synthesis.c_dim:
+        listener(
+            Found(
+                message="this generator is given the classifier's answer, which may draw causes that w does not hold: "
+                "directions in w can miss them; --method attfind is the published search"
+            )
+        )
     subject = opened.subject(method, archive, torgb=torgb)
     explanation = explain_class(
         subject,
