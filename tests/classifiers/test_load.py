@@ -173,6 +173,7 @@ def test_programs_in_files_answer_as_the_module(
         torch.testing.assert_close(classifier.logits(x), expected.logits(x), rtol=0.05, atol=0.05)
 
 
+@pytest.mark.integration
 def test_an_exported_program_gives_the_same_maps(conv: nn.Module, make_spec: Spec, x: Tensor, tmp_path: Path) -> None:
     export(conv, tmp_path / "model.pt2")
     classifier = load_classifier(tmp_path / "model.pt2", make_spec())

@@ -55,6 +55,7 @@ def test_random_weights_are_always_the_same_and_no_classifier(halves: Judge) -> 
     assert one.name != classifier.name
 
 
+@pytest.mark.integration
 def test_pictures_are_as_unlike_as_they_are_changed(halves: Judge, program: str) -> None:
     x = torch.rand(6, 1, 16, 16, generator=torch.Generator().manual_seed(0)) - 0.5
     little, much = x.clone(), x.clone()

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from importlib.resources import as_file, files
 
 import numpy as np
 import pytest
 
 from stylex.core.errors import SearchError
+from stylex.models.snapshot import load_snapshot
 from stylex.search.directions import independent, independent_directions, random_directions
-from stylex.search.encoding import Encoded
-from stylex.search.subject import TrainedSubject
 
 
 def mixed(n: int = 3000, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -94,9 +94,11 @@ def test_too_few_latents_are_refused() -> None:
         independent_directions(np.zeros((12, 7)))
 
 
-def test_a_snapshot_without_latents_says_so(shipped: tuple[TrainedSubject, Encoded]) -> None:
+def test_a_snapshot_without_latents_says_so() -> None:
+    with as_file(files("stylex") / "demo_data") as folder:
+        snapshot = replace(load_snapshot(folder / "snapshot"), latents=None)
     with pytest.raises(SearchError, match=r"keeps no latents .*--method attfind"):
-        independent(replace(shipped[0].snapshot, latents=None))
+        independent(snapshot)
 
 
 def test_what_has_no_shape_of_its_own_does_not_disturb() -> None:
