@@ -9,6 +9,8 @@ from stylex.planted.factors import CORRELATION, KINDS, LESION, moments
 from stylex.planted.families import FAMILIES
 from stylex.planted.images import Planted
 
+pytestmark = pytest.mark.integration
+
 N = 3000
 
 
@@ -19,7 +21,6 @@ def drawn(family: str, kind: str) -> Planted:
 
 @pytest.mark.parametrize("family", sorted(FAMILIES))
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.integration
 def test_factors_lie_in_0_to_1_and_have_the_moments_told(family: str, kind: str) -> None:
     planted = drawn(family, kind)
     mean, covariance = moments(kind, planted.family.factors)

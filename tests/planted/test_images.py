@@ -11,6 +11,8 @@ from stylex.planted.factors import KINDS, LESION
 from stylex.planted.families import FAMILIES, planted_family
 from stylex.planted.images import Planted, write_planted
 
+pytestmark = pytest.mark.integration
+
 EACH = pytest.mark.parametrize("family", sorted(FAMILIES))
 EACH_KIND = pytest.mark.parametrize("kind", KINDS)
 
@@ -24,7 +26,6 @@ def test_an_image_depends_on_its_number_alone(family: str) -> None:
 
 
 @EACH
-@pytest.mark.integration
 def test_factors_are_uniform_and_independent_without_bias(family: str) -> None:
     factors = Planted.sample(family, range(3000), seed=0, bias=0).factors
     assert len(planted_family(family).factors) >= 8
@@ -36,7 +37,6 @@ def test_factors_are_uniform_and_independent_without_bias(family: str) -> None:
 
 @EACH
 @EACH_KIND
-@pytest.mark.integration
 def test_labels_follow_the_rule_and_the_spurious_factor_follows_the_labels(family: str, kind: str) -> None:
     drawn = planted_family(family, kind)
     planted = Planted.sample(family, range(800), seed=0, bias=0.8, kind=kind)

@@ -11,6 +11,8 @@ import torch
 from stylex.core.errors import EvaluationError
 from stylex.planted.readers import FactorReader, ReaderConfig, fit_reader, load_reader, save_reader
 
+pytestmark = pytest.mark.integration
+
 N = 300
 
 
