@@ -22,6 +22,8 @@ from stylex.report import write_report
 from stylex.report.page import MAX_BYTES, render_report
 from stylex.store.folder import read_explanation
 
+pytestmark = pytest.mark.integration
+
 FOLDER = Path(__file__).parents[1] / "data_files" / "explanation"
 VOID = {"meta", "img", "br", "input", "link", "hr"}
 

@@ -10,6 +10,8 @@ from stylex.core.progress import Event, Found, Step, silent
 from stylex.search.effects import measure_effects
 from stylex.search.screen import Screened, Screening, first_order, screen
 
+pytestmark = pytest.mark.integration
+
 
 class Bent:
     """A classifier whose logits saturate, so that gradients tell only a part."""

@@ -19,6 +19,8 @@ from stylex.core.stylespace import StyleCoordinate, StyleLayer, StyleSpace, Styl
 from stylex.store.folder import check_place, read_explanation, write_explanation
 from stylex.store.names import NAMES, save_hidden, save_labels
 
+pytestmark = pytest.mark.integration
+
 AHEAD = ("layer", "channel", "sign", "target_label")
 
 
