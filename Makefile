@@ -1,4 +1,4 @@
-# make demo: explain a real classifier on real photographs. make test: the unit tests, a good minute on two cores; CI runs them with
+# make demo: explain a real classifier on real photographs. make test: the unit tests, about a minute on two cores; CI runs them with
 # make check, make test-integration (whole verbs from end to end) and make test-browser (the explorer in Chromium).
 # make docs: write the reference pages anew from the code.
 
