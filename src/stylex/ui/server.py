@@ -27,6 +27,7 @@ from starlette.routing import Route
 from stylex.core.errors import StylexError
 from stylex.core.explanation import Picture
 from stylex.core.studio import Flip, Frame, Knob, Studio, StudioImage, Turn
+from stylex.core.untrusted import parse_json
 from stylex.report.figures import encode
 from stylex.report.knobs import image_detail, image_row, knob_row, numbers
 from stylex.ui.drawing import Busy, Drawing, Lane
@@ -286,8 +287,8 @@ async def _json(request: Request) -> Mapping[str, Any]:
     if request.headers.get("content-type", "").split(";")[0].strip() != "application/json":
         raise HTTPException(415, "send JSON, as application/json")
     try:
-        body = json.loads(await request.body())
-    except (ValueError, RecursionError):
+        body = parse_json(await request.body())
+    except ValueError:
         raise HTTPException(400, "this is not JSON") from None
     if not isinstance(body, dict):
         raise HTTPException(400, "expected a JSON object")
