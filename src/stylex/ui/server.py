@@ -37,6 +37,8 @@ from stylex.ui.searching import Job, Searching
 
 MAX_UPLOAD = 20 * 2**20
 """Bytes of a person's own picture."""
+MOST_ARRIVING = 8 * MAX_UPLOAD
+"""Bytes of pictures that are on their way, or wait to be read, at once."""
 MAX_TURNS = 16
 """Pictures asked for at once."""
 _MAX_KNOBS = 64
@@ -63,7 +65,8 @@ class _Server:
         self.searching = Searching(studio)
         self.closing = threading.Event()
         self.trouble: str | None = None
-        self.uploading = asyncio.Semaphore(2)
+        self.arriving = 0
+        self.reading = asyncio.Semaphore(2)
         static = resources.files("stylex.ui") / "static"
         self.files = {name: (static / name).read_bytes() for name in _FILES}
 
@@ -194,7 +197,14 @@ class _Server:
         if not isinstance(rows, list) or not 1 <= len(rows) <= MAX_TURNS:
             raise HTTPException(400, f"turns must be a list of 1 to {MAX_TURNS}")
         turns = [_turn(row) for row in rows]
-        frames = await asyncio.wrap_future(self.drawing.ask(viewer, lane, turns, draft=draft))
+        drawn = asyncio.wrap_future(self.drawing.ask(viewer, lane, turns, draft=draft))
+        gone = asyncio.ensure_future(request.receive())  # there is nothing else that may still come
+        await asyncio.wait((drawn, gone), return_when=asyncio.FIRST_COMPLETED)
+        if not drawn.done():
+            drawn.cancel()
+            raise ClientDisconnect
+        gone.cancel()
+        frames = drawn.result()
         if frames is None:
             return Response(status_code=204)  # a newer request made this one pointless
         return Response(_packed(frames), media_type="application/octet-stream")
@@ -203,9 +213,18 @@ class _Server:
         if request.headers.get("content-type", "").split(";")[0].strip() != "application/octet-stream":
             raise HTTPException(415, "send the picture's bytes as application/octet-stream")
         name = request.query_params.get("name", "own picture")
-        async with self.uploading:
-            data = await request.body()
-            image = await run_in_threadpool(self.studio.add, name, data)
+        data = bytearray()
+        try:
+            # A slow one keeps nobody waiting; only what has come takes room.
+            async for piece in request.stream():
+                data += piece
+                self.arriving += len(piece)
+                if self.arriving > MOST_ARRIVING:
+                    raise Busy
+            async with self.reading:
+                image = await run_in_threadpool(self.studio.add, name, bytes(data))
+        finally:
+            self.arriving -= len(data)
         return JSONResponse(image_row(image) | {"notes": list(image.notes)}, status_code=201)
 
     async def flip(self, request: Request) -> Response:
