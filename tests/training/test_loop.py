@@ -139,6 +139,28 @@ def test_reports_are_told_and_kept_once(data: ImageSet, tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
+def test_a_first_snapshot_comes_early_and_changes_nothing(data: ImageSet, tmp_path: Path) -> None:
+    heard: list[Event] = []
+    config = tiny(**BESIDES)
+    run(config, data, tmp_path / "late")
+    run(config, data, tmp_path / "early", first_snapshot_s=0.0, listener=heard.append)
+    early = tmp_path / "early" / "snapshots" / "000000008"
+    assert [type(event) for event in heard if not isinstance(event, Alarm)][:3] == [Started, SnapshotWritten, Tick]
+    assert (early / "panel.png").read_bytes() == b"a panel"
+    assert load_snapshot(early).figures.keys() >= {"pixel_l1", "agreement"}
+    assert different(tmp_path / "late", tmp_path / "early") == []
+    names = sorted(path.name for path in (tmp_path / "early" / "snapshots").iterdir())
+    assert names == ["000000008", "000000032", "000000064"]
+
+    # Cut off behind it, before any state: the training begins again, and shows nothing twice.
+    with pytest.raises(Stop):
+        run(config, data, tmp_path / "cut", first_snapshot_s=0.0, listener=cut(after=0))
+    assert not (tmp_path / "cut" / "state.pt").exists()
+    run(config, data, tmp_path / "cut", first_snapshot_s=0.0, listener=heard.append)
+    assert different(tmp_path / "late", tmp_path / "cut") == []
+    assert len([event for event in heard if isinstance(event, SnapshotWritten)]) == 3 + 2
+
+
 def test_what_a_killed_training_was_writing_is_removed(data: ImageSet, trained: Callable[..., Path]) -> None:
     out = trained()
     leftovers = [
