@@ -22,6 +22,7 @@ from stylex.core.errors import (
 from stylex.core.lock import one_writer, sole_writer
 from stylex.core.progress import Alarm, Found, Listener, silent
 from stylex.core.verdict import classifier_remark
+from stylex.core.wording import option
 from stylex.search.config import MethodName, Precision, Search, SearchConfig, Selection
 
 if TYPE_CHECKING:
@@ -208,7 +209,8 @@ def train(
     if images.resolution != options.model.resolution:
         raise ConfigError(
             f"{data} holds images of {images.resolution} px, but the settings are for {options.model.resolution} px; "
-            f"choose a preset for {images.resolution} px, or prepare with --resolution {options.model.resolution}"
+            f"choose a preset for {images.resolution} px, or prepare with "
+            f"{option('resolution', options.model.resolution)}"
         )
     explained = load_classifier(classifier, spec_of(classifier_spec)).to(on)
     some = images.batch(range(0, len(images), -(-len(images) // 64)))
@@ -369,7 +371,7 @@ def find(
         listener(
             Found(
                 message="this generator is given the classifier's answer, which may draw causes that w does not hold: "
-                "directions in w can miss them; --method attfind is the published search"
+                f"directions in w can miss them; {option('method', 'attfind')} is the published search"
             )
         )
     subject = opened.subject(method, archive, torgb=torgb)
@@ -617,7 +619,10 @@ def evaluate(
         seed=seed,
     )
     if report and explanation is None:
-        raise ConfigError("--report writes an explanation's report anew; give that explanation with --explanation")
+        raise ConfigError(
+            f"{option('report', True)} writes an explanation's report anew; give that explanation with "
+            f"{option('explanation')}"
+        )
     if out is not None:
         check_file(Path(out), overwrite=overwrite)
     on = device_of(device)

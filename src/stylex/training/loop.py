@@ -26,6 +26,7 @@ from stylex.classifiers.identity import Answers
 from stylex.core.errors import SnapshotError, TrainingError, first_line
 from stylex.core.progress import Alarm, Done, Found, Listener, SnapshotWritten, Started, Tick, silent
 from stylex.core.stylespace import StyleStatistics
+from stylex.core.wording import option
 from stylex.data.archive import ImageSet
 from stylex.models.discriminator import Discriminator
 from stylex.models.encoder import Encoder
@@ -181,7 +182,7 @@ def train_networks(
         except (KeyError, RuntimeError, ValueError, TypeError) as error:
             raise SnapshotError(
                 f"the training state {state_path} does not fit its own options ({first_line(error)[:120]}); "
-                "remove it to train from the beginning, or choose another --out"
+                f"remove it to train from the beginning, or choose another {option('out')}"
             ) from None
     if processes.first:
         tidy(out, nimg=nimg, training=config.to_json(), classifier_fingerprint=task.classifier_fingerprint)
@@ -341,7 +342,9 @@ def train_networks(
             newest = out / "snapshots" / f"{nimg:09d}"
             with torch.no_grad():
                 seen = _observe(nets, images, classifier, on, _EARLY_IMAGES if early else _STATISTICS_IMAGES)
-                measured, panel, alarms = measure(watch, nets.generator_ema, nets.encoder_ema, classifier, seen)
+                measured, panel, alarms = measure(
+                    watch, nets.generator_ema, nets.encoder_ema, classifier, seen, samples=schedule.sampled_by(nimg)
+                )
             save_snapshot(
                 newest,
                 SnapshotNetworks(
