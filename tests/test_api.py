@@ -75,15 +75,20 @@ def one_answer(): return lambda x: Net(2)(x)[:1], spec(("small", "large"))
 def cut_off(): return lambda x: Net(2)(x).detach(), spec(("small", "large"))
 def random(): return lambda x: Net(2)(x) + torch.rand(len(x), 2, generator=RANDOM), spec(("small", "large"))
 class Tires(Net):
-    answers = 18
+    answers = 26
 
     def forward(self, x):
         Tires.answers -= 1
         return super().forward(x) * (1.0 if Tires.answers > 0 else float("nan"))
 
 def tires():
-    Tires.answers = 18
+    Tires.answers = 26
     return Tires(2), spec(("small", "large"))
+def size(x):
+    bright = (x > 0.5).float().mean(dim=(2, 3))
+    return torch.cat([bright - 0.12, 0.12 - bright], 1).neg() * 99 + Net(2)(x) * 0.001
+def knows(): return size, spec(("small", "large"))
+def mistakes(): return size, spec(("large", "small"))
 def words(): return lambda x: "large", spec(("small", "large"))
 def sure(x): return ((x.mean(dim=(2, 3)) - 0.15) * 60).sigmoid()
 def one_sigmoid(): return sure, spec(("small", "large"), output="single-logit")
@@ -265,6 +270,18 @@ def test_a_training_is_rehearsed_without_a_trace(world: World, capsys: pytest.Ca
     assert main(world.train("--dry-run", out="run")) == 0
     assert "go on" in capsys.readouterr().err
     assert listing(world.root) == before
+
+
+@pytest.mark.parametrize("more", [["--dry-run"], []])
+def test_whether_the_classifier_knows_the_labels_is_told_before_the_training(
+    world: World, capsys: pytest.CaptureFixture[str], more: list[str]
+) -> None:
+    for judge, right, warned in (("knows", "100.0%", False), ("mistakes", "0.0%", True)):
+        assert main(world.train(*more, judge=judge, out=judge)) == 0
+        told = capsys.readouterr().err
+        assert f"the classifier is right on {right} of 60 of the archive's labelled images" in told
+        assert ("warning: the classifier's labels look exchanged" in told) is warned
+        assert more or told.index("is right on") < told.index("train: 32 images")
 
 
 def test_an_explanation_is_evaluated_on_other_images(world: World, capsys: pytest.CaptureFixture[str]) -> None:

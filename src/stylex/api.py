@@ -20,23 +20,28 @@ from stylex.core.errors import (
     TrainingError,
 )
 from stylex.core.lock import one_writer, sole_writer
-from stylex.core.progress import Found, Listener, silent
+from stylex.core.progress import Alarm, Found, Listener, silent
 from stylex.core.verdict import classifier_remark
+from stylex.core.wording import option
 from stylex.search.config import MethodName, Precision, Search, SearchConfig, Selection
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from stylex.classifiers import Classifier
     from stylex.core.evaluation import Evaluation
     from stylex.core.explanation import Explanation
     from stylex.core.studio import Studio
+    from stylex.data import ImageSet
     from stylex.data.prepare import PrepareSummary
     from stylex.opening import ClassifierLike, ClassifierSpecLike
     from stylex.training.config import TrainConfig
     from stylex.training.held_out import Panel
 else:  # names for those who read the signatures at run time, without what they would import
-    ClassifierLike = ClassifierSpecLike = Evaluation = Explanation = PrepareSummary = Studio = TrainConfig = Any
+    Classifier = ClassifierLike = ClassifierSpecLike = Evaluation = Explanation = ImageSet = PrepareSummary = Studio = (
+        TrainConfig
+    ) = Any
 
 
 @one_writer("out", error=DataError)
@@ -204,7 +209,8 @@ def train(
     if images.resolution != options.model.resolution:
         raise ConfigError(
             f"{data} holds images of {images.resolution} px, but the settings are for {options.model.resolution} px; "
-            f"choose a preset for {images.resolution} px, or prepare with --resolution {options.model.resolution}"
+            f"choose a preset for {images.resolution} px, or prepare with "
+            f"{option('resolution', options.model.resolution)}"
         )
     explained = load_classifier(classifier, spec_of(classifier_spec)).to(on)
     some = images.batch(range(0, len(images), -(-len(images) // 64)))
@@ -215,6 +221,7 @@ def train(
         raise DataError(
             f"{data} has {len(training)} training and {len(held_out)} test images; a training needs at least 2 of each"
         )
+    _compare_labels(explained, images, held_out, listener)
     identity: dict[str, Any] = {
         "options": options.to_json(),
         "data": images.fingerprint,
@@ -364,7 +371,7 @@ def find(
         listener(
             Found(
                 message="this generator is given the classifier's answer, which may draw causes that w does not hold: "
-                "directions in w can miss them; --method attfind is the published search"
+                f"directions in w can miss them; {option('method', 'attfind')} is the published search"
             )
         )
     subject = opened.subject(method, archive, torgb=torgb)
@@ -612,7 +619,10 @@ def evaluate(
         seed=seed,
     )
     if report and explanation is None:
-        raise ConfigError("--report writes an explanation's report anew; give that explanation with --explanation")
+        raise ConfigError(
+            f"{option('report', True)} writes an explanation's report anew; give that explanation with "
+            f"{option('explanation')}"
+        )
     if out is not None:
         check_file(Path(out), overwrite=overwrite)
     on = device_of(device)
@@ -954,6 +964,26 @@ def demo(out: str | Path, *, images: int = 80, listener: Listener = silent) -> P
             listener=listener,
         )
     return report(folder / "explanation", out=folder / "report.html")
+
+
+def _compare_labels(classifier: Classifier, images: ImageSet, held_out: ImageSet, listener: Listener) -> None:
+    """Tell how often the classifier is right on the archive's labels, and warn of what its spec seems to have wrong."""
+    import numpy as np
+
+    from stylex.classifiers import LabelledRows, check_labels
+
+    some = held_out if len(held_out) >= _ENOUGH_TO_JUDGE else images
+    if some.labels is None:
+        return
+    rows = LabelledRows(indices=np.arange(len(some)), labels=some.labels)
+    checked = check_labels(classifier, some.batch, rows, some.label_names)
+    listener(Found(message=checked.said))
+    for warning in checked.warnings:
+        listener(Alarm(message=warning))
+
+
+_ENOUGH_TO_JUDGE = 100
+"""Held-out images by which alone a classifier is judged; where there are fewer, by all images."""
 
 
 def _draw_panel(panel: Panel) -> bytes:

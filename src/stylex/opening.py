@@ -26,6 +26,7 @@ from stylex.core.errors import ClassifierError, ConfigError, DataError, SearchEr
 from stylex.core.explanation import Explanation
 from stylex.core.progress import Alarm, Listener, silent
 from stylex.core.verdict import classifier_remark
+from stylex.core.wording import option
 from stylex.data import ImageSet, open_images
 from stylex.models.snapshot import Snapshot, load_snapshot
 from stylex.search.encoding import latents_of
@@ -98,8 +99,8 @@ class Run:
         if same is False and not other_classifier:
             raise ClassifierError(
                 f"{named(classifier)} is not the classifier that {path} was trained with: its "
-                f"{'weights' if has_weights(loaded) else 'answers'} are others; give that one, or --other-classifier "
-                "to go on with this one, which every page will then say"
+                f"{'weights' if has_weights(loaded) else 'answers'} are others; give that one, or "
+                f"{option('other_classifier', True)} to go on with this one, which every page will then say"
             )
         identity = {
             "classifier_fingerprint": fingerprint(loaded),
@@ -168,8 +169,8 @@ class Run:
                 theirs = explanation.settings.get("classifier") or "that one"
                 raise SearchError(
                     f"{folder} explains another classifier than the one given, whose weights are others; give "
-                    f"--classifier {theirs} --other-classifier, or --other-classifier alone to go on with this one, "
-                    "which every page will then say"
+                    f"{option('classifier', theirs)} with {option('other_classifier', True)}, or that alone to go on "
+                    "with this one, which every page will then say"
                 )
             run = replace(run, identity={**self.identity, "explains_other": True})
         if explanation.snapshot.get("sha256") != self.snapshot.sha256:
@@ -189,7 +190,7 @@ class Run:
             raise DataError(
                 f"{data} holds images of {images.resolution} px with {images.channels} channel(s), the snapshot was "
                 f"trained on {config.resolution} px with {config.channels}; prepare the data with "
-                f"--resolution {config.resolution} --channels {config.channels}"
+                f"{option('resolution', config.resolution)} and {option('channels', config.channels)}"
             )
         return images
 

@@ -140,7 +140,7 @@ def export(model: nn.Module, path: Path, *, dynamic: bool = True, size: int = 16
 
 def test_no_code_is_imported_because_a_run_names_it(here: Path) -> None:
     (here / "mine_named.py").write_text("raise AssertionError('imported')\n")
-    with pytest.raises(ClassifierError, match="give it again, --classifier mine_named:load, if you trust it"):
+    with pytest.raises(ClassifierError, match="give it again, classifier='mine_named:load', if you trust it"):
         load_recorded("mine_named:load")
     assert "mine_named" not in sys.modules
 

@@ -89,7 +89,7 @@ def test_a_report_replaces_a_report_and_nothing_else(explanation: Explanation, t
         with pytest.raises(StoreError, match="holds something else and stays as it is"):
             write_report(explanation, tmp_path / name)
         assert (tmp_path / name).read_text() == text
-    with pytest.raises(StoreError, match="is a folder; give --out a file"):
+    with pytest.raises(StoreError, match="is a folder; give out a file"):
         write_report(explanation, tmp_path)
 
 

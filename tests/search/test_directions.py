@@ -97,7 +97,7 @@ def test_too_few_latents_are_refused() -> None:
 def test_a_snapshot_without_latents_says_so() -> None:
     with as_file(files("stylex") / "demo_data") as folder:
         snapshot = replace(load_snapshot(folder / "snapshot"), latents=None)
-    with pytest.raises(SearchError, match=r"keeps no latents .*--method attfind"):
+    with pytest.raises(SearchError, match=r"keeps no latents .*method='attfind'"):
         independent(snapshot)
 
 

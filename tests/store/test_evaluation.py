@@ -93,7 +93,7 @@ def test_a_place_is_checked_before_any_work(evaluation: Evaluation, tmp_path: Pa
     check_file(tmp_path / "new.json", overwrite=False)
     path = write_evaluation(evaluation, tmp_path / "e.json")
     check_file(path, overwrite=True)
-    with pytest.raises(StoreError, match="--overwrite"):
+    with pytest.raises(StoreError, match="overwrite=True"):
         check_file(path, overwrite=False)
     with pytest.raises(StoreError, match="not a file"):
         check_file(tmp_path, overwrite=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -98,7 +99,13 @@ def cut(*, after: int) -> Listener:
 
 
 def run(
-    config: TrainConfig, data: ImageSet, out: Path, *, classifier: Classifier | None = None, listener: Listener = silent
+    config: TrainConfig,
+    data: ImageSet,
+    out: Path,
+    *,
+    classifier: Classifier | None = None,
+    first_snapshot_s: float = math.inf,
+    listener: Listener = silent,
 ) -> Path:
     """Train in ``out``."""
     return train_networks(
@@ -113,6 +120,7 @@ def run(
         ),
         out=out,
         draw_panel=lambda panel: b"a panel",
+        first_snapshot_s=first_snapshot_s,
         listener=listener,
     )
 

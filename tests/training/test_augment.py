@@ -191,5 +191,5 @@ def test_a_torch_without_second_derivatives_is_told(monkeypatch: pytest.MonkeyPa
         raise RuntimeError("derivative for aten::grid_sampler_2d_backward is not implemented")
 
     monkeypatch.setattr(torch.autograd, "grad", once)
-    with pytest.raises(ConfigError, match=r"install a newer torch, or use --augment.mode none"):
+    with pytest.raises(ConfigError, match=r"install a newer torch, or use augment.mode='none'"):
         Augmentation(FIXED)

@@ -139,6 +139,28 @@ def test_reports_are_told_and_kept_once(data: ImageSet, tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
+def test_a_first_snapshot_comes_early_and_changes_nothing(data: ImageSet, tmp_path: Path) -> None:
+    heard: list[Event] = []
+    config = tiny(**BESIDES)
+    run(config, data, tmp_path / "late")
+    run(config, data, tmp_path / "early", first_snapshot_s=0.0, listener=heard.append)
+    early = tmp_path / "early" / "snapshots" / "000000008"
+    assert [type(event) for event in heard if not isinstance(event, Alarm)][:3] == [Started, SnapshotWritten, Tick]
+    assert (early / "panel.png").read_bytes() == b"a panel"
+    assert load_snapshot(early).figures.keys() >= {"pixel_l1", "agreement"}
+    assert different(tmp_path / "late", tmp_path / "early") == []
+    names = sorted(path.name for path in (tmp_path / "early" / "snapshots").iterdir())
+    assert names == ["000000008", "000000032", "000000064"]
+
+    # Cut off behind it, before any state: the training begins again, and shows nothing twice.
+    with pytest.raises(Stop):
+        run(config, data, tmp_path / "cut", first_snapshot_s=0.0, listener=cut(after=0))
+    assert not (tmp_path / "cut" / "state.pt").exists()
+    run(config, data, tmp_path / "cut", first_snapshot_s=0.0, listener=heard.append)
+    assert different(tmp_path / "late", tmp_path / "cut") == []
+    assert len([event for event in heard if isinstance(event, SnapshotWritten)]) == 3 + 2
+
+
 def test_what_a_killed_training_was_writing_is_removed(data: ImageSet, trained: Callable[..., Path]) -> None:
     out = trained()
     leftovers = [
@@ -268,7 +290,7 @@ def test_a_damaged_or_foreign_state_is_told(
 ) -> None:
     out = trained(schedule__kimg=0.016)
     damage(out / "state.pt")
-    with pytest.raises(SnapshotError, match=r"state\.pt .*; remove it .*or choose another --out"):
+    with pytest.raises(SnapshotError, match=r"state\.pt .*; remove it .*or choose another out"):
         run(tiny(schedule__kimg=0.016), data, out)
 
 
@@ -506,7 +528,7 @@ def test_learning_rates_warm_up_stay_and_fall_to_a_tenth() -> None:
 
 def test_lpips_that_is_not_there_is_told_with_its_remedy(data: ImageSet, tmp_path: Path, monkeypatch: Any) -> None:
     monkeypatch.setitem(sys.modules, "lpips", None)
-    with pytest.raises(ConfigError, match=r"install stylex\[lpips\], or use --loss.perceptual_net classifier"):
+    with pytest.raises(ConfigError, match=r"install stylex\[lpips\], or use loss.perceptual_net='classifier'"):
         run(tiny(loss__perceptual_net="lpips"), data, tmp_path / "run")
     assert not (tmp_path / "run").exists()
 

@@ -4,6 +4,7 @@ from stylex.classifiers.check import check_classifier
 from stylex.classifiers.classifier import Classifier
 from stylex.classifiers.features import perceptual_distance
 from stylex.classifiers.identity import answers, fingerprint, has_weights, is_same
+from stylex.classifiers.labels import LabelCheck, check_labels
 from stylex.classifiers.load import describe, load_classifier, load_recorded
 from stylex.classifiers.small import FitConfig, LabelledRows, SmallCNN, fit_small_classifier, save_small_classifier
 from stylex.classifiers.spec import ClassifierSpec
@@ -12,10 +13,12 @@ __all__ = [
     "Classifier",
     "ClassifierSpec",
     "FitConfig",
+    "LabelCheck",
     "LabelledRows",
     "SmallCNN",
     "answers",
     "check_classifier",
+    "check_labels",
     "describe",
     "fingerprint",
     "fit_small_classifier",

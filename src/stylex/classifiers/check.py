@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from stylex.classifiers.classifier import Classifier, unwrap
 from stylex.core.errors import ClassifierError
+from stylex.core.wording import option
 
 _TOLERANCE = 1e-2
 _FEWEST_IMAGES = 8
@@ -43,7 +44,7 @@ def check_classifier(
     if channels != spec.channels:
         raise ClassifierError(
             f"the classifier takes {spec.channels} channel(s), the images have {channels}; "
-            f"prepare the data with --channels {spec.channels}, or correct the spec"
+            f"prepare the data with {option('channels', spec.channels)}, or correct the spec"
         )
     unknown = [label for label in labels or () if label not in spec.labels]
     if unknown and len(unknown) < len(labels or ()):

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from stylex.classifiers.features import Tap, tap_for
 from stylex.classifiers.spec import ClassifierSpec
 from stylex.core.errors import ClassifierError
+from stylex.core.wording import option
 
 _SMALLEST_PROBABILITY = 1e-7
 
@@ -80,7 +81,7 @@ class Classifier(nn.Module):
         if x.shape[1] != spec.channels:
             raise ClassifierError(
                 f"the classifier takes {spec.channels} channel(s), the images have {x.shape[1]}; "
-                f"prepare the data with --channels {spec.channels}"
+                f"prepare the data with {option('channels', spec.channels)}"
             )
         x = x.float()
         if x.shape[2:] != (spec.input_size, spec.input_size):

@@ -18,6 +18,7 @@ from stylex.classifiers.spec import ClassifierSpec
 from stylex.core.errors import ClassifierError
 from stylex.core.files import read_whole
 from stylex.core.untrusted import parse_json
+from stylex.core.wording import option
 
 Reference = str | os.PathLike[str] | nn.Module | Callable[..., Any]
 
@@ -76,12 +77,12 @@ def load_recorded(reference: str, spec: ClassifierSpec | None = None) -> Classif
     if is_import(reference):
         raise ClassifierError(
             f"the run was trained with the classifier {reference!r}, which is Python code, and no code is imported "
-            f"because a run names it: give it again, --classifier {reference}, if you trust it"
+            f"because a run names it: give it again, {option('classifier', reference)}, if you trust it"
         )
     where = "" if os.path.isabs(reference) else f", seen from {os.getcwd()},"
     raise ClassifierError(
         f"the run was trained with the classifier {reference!r}, which{where} is not there: say where it is now, "
-        "with --classifier"
+        f"with {option('classifier')}"
     )
 
 

@@ -27,6 +27,7 @@ from stylex.core.errors import ClassifierError
 from stylex.core.files import check_writable, new_folder, read_whole
 from stylex.core.progress import Done, Listener, Started, Step, silent
 from stylex.core.untrusted import parse_json
+from stylex.core.wording import option
 
 FORMAT = "stylex-small-classifier"
 VERSION = 1
@@ -338,7 +339,9 @@ def check_place(folder: Path, *, overwrite: bool) -> None:
         if any(folder.iterdir()) and not known:
             raise ClassifierError(f"{folder} holds something else and stays as it is; choose an empty or a new folder")
         if known and not overwrite:
-            raise ClassifierError(f"{folder} exists already: give --overwrite to replace it, or another name")
+            raise ClassifierError(
+                f"{folder} exists already: give {option('overwrite', True)} to replace it, or another name"
+            )
     check_writable(folder, error=ClassifierError)
 
 

@@ -18,6 +18,7 @@ from types import FrameType
 
 from stylex.core.errors import StylexError, first_line
 from stylex.core.progress import Event, Found
+from stylex.core.wording import on_the_command_line
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -31,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         warnings.simplefilter("ignore")
     try:
         try:
-            with _told_to_end() as came:
+            with on_the_command_line(), _told_to_end() as came:
                 return _run(arguments, came, debug=debug)
         finally:
             sys.stdout.flush()

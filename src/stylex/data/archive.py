@@ -149,7 +149,7 @@ def open_images(path: str | Path) -> ImageSet:
     """
     path = Path(path)
     if path.is_dir():
-        raise DataError(f"{path} is a folder: make an archive of it first, with `stylex prepare {path} --out ...`")
+        raise DataError(f"{path} is a folder: make an archive of it first, with `stylex prepare`")
     if not path.is_file():
         raise DataError(f"there is no archive {path}")
     pictures = _Pictures(path)

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from stylex.core.errors import DataError
 from stylex.core.files import cannot_write
 from stylex.core.progress import Done, Listener, Started, Step, silent
+from stylex.core.wording import option
 from stylex.data.archive import ArchiveIndex, write_archive
 from stylex.data.images import (
     Channels,
@@ -185,7 +186,7 @@ def _check_out(source: Path, out: Path, overwrite: bool) -> None:
     if out.exists() and source.exists() and out.samefile(source):
         raise DataError(f"cannot write {out}: it is the source; give another name")
     if out.exists() and not overwrite:
-        raise DataError(f"{out} exists already: give --overwrite to replace it, or another name")
+        raise DataError(f"{out} exists already: give {option('overwrite', True)} to replace it, or another name")
 
 
 def _nothing(source: Path, skipped: Sequence[tuple[str, str]]) -> DataError:

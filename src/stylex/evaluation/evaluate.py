@@ -11,6 +11,7 @@ import numpy as np
 from stylex.core.errors import EvaluationError
 from stylex.core.evaluation import Evaluation
 from stylex.core.progress import Alarm, Done, Started, Step
+from stylex.core.wording import option
 from stylex.data.archive import ImageSet
 from stylex.evaluation import (
     attack,
@@ -131,7 +132,7 @@ def _divided(subject: TrainedSubject, inputs: Inputs, options: Options, found: F
     if len(targets) > _MOST_TARGETS:
         raise EvaluationError(
             f"the classifier has {len(targets)} labels, and each takes a search of its own; say which one to "
-            f"evaluate with --target, one of {', '.join(subject.classifier.spec.labels[:5])}, ..."
+            f"evaluate with {option('target')}, one of {', '.join(subject.classifier.spec.labels[:5])}, ..."
         )
     pool, rest = (held_out.subset(np.arange(start, len(held_out), 2)) for start in (0, 1))
     _enough(len(rest), len(pool))

@@ -29,6 +29,7 @@ from stylex.classifiers import Classifier, ClassifierSpec, fingerprint, load_cla
 from stylex.classifiers.classifier import unwrap
 from stylex.classifiers.programs import load_exported, load_torchscript
 from stylex.core.errors import ClassifierError, EvaluationError, first_line
+from stylex.core.wording import option
 from stylex.metrics.features import Features
 
 _BATCH = 64
@@ -158,14 +159,14 @@ def _timm(name: str) -> Classifier:
     except ImportError as error:
         raise EvaluationError(
             f"the extractor timm:{name} needs the package timm, which cannot be imported ({first_line(error)}); "
-            "install it, or use --extractor classifier"
+            f"install it, or use {option('extractor', 'classifier')}"
         ) from None
     try:
         model = create(name, pretrained=True)
     except Exception as error:  # whatever a package that downloads makes of a missing name, file or network
         raise EvaluationError(
             f"timm has no network {name!r} with weights here ({first_line(error)[:120]}); "
-            "put its weights into timm's cache, or use --extractor classifier"
+            f"put its weights into timm's cache, or use {option('extractor', 'classifier')}"
         ) from error
     about = getattr(model, "pretrained_cfg", None) or {}
     size = int(about.get("input_size", (3, 224, 224))[-1])

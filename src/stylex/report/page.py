@@ -19,6 +19,7 @@ from stylex.core.errors import StoreError
 from stylex.core.evaluation import Evaluation
 from stylex.core.explanation import Counterfactual, ExplainedImage, Explanation, Picture
 from stylex.core.files import cannot_write, write_whole
+from stylex.core.wording import option
 from stylex.report import words
 from stylex.report.content import Bar, Card, Page, PathStep, Shot, StepPath, Subject, Tile
 from stylex.report.evaluated import evaluated
@@ -91,7 +92,7 @@ def write_report(
 def _check_place(path: Path) -> None:
     """A report replaces a report, and nothing else that a person may have there."""
     if path.is_dir():
-        raise StoreError(f"{path} is a folder; give --out a file for the report, such as {path / REPORT}")
+        raise StoreError(f"{path} is a folder; give {option('out')} a file for the report, such as {path / REPORT}")
     if path.exists():
         try:
             with path.open("rb") as file:

@@ -19,6 +19,7 @@ from stylex.core.explanation import Explanation
 from stylex.core.figures import Flips, flip_figures
 from stylex.core.progress import Alarm, Found, Listener, silent
 from stylex.core.verdict import agreement_level, agreement_verdict
+from stylex.core.wording import option
 from stylex.metrics.agreement import agreement
 from stylex.models.processes import Processes
 from stylex.search.choosing import few
@@ -176,7 +177,7 @@ def explain_class(
     if target is None and (len(labels) != 2 or subject.output != "softmax"):
         known = ", ".join(labels[:5]) + (", ..." if len(labels) > 5 else "")
         raise SearchError(
-            f"the classifier has {len(labels)} labels; say which one to explain with --target, one of {known}"
+            f"the classifier has {len(labels)} labels; say which one to explain with {option('target')}, one of {known}"
         )
     found = search_classes(
         subject, encoded, config, targets, source=source, num=max(config.attributes, TOGETHER), at=at

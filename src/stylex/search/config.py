@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from stylex.core.errors import ConfigError
+from stylex.core.wording import option
 
 MethodName = Literal["directions", "attfind", "eigenfind", "stylespace", "random"]
 """What is moved, and how it is ranked: rows of ``methods.METHODS``."""
@@ -42,9 +43,11 @@ class SearchConfig:
 
     def __post_init__(self) -> None:
         if not 0 < self.shift_range < math.inf:
-            raise ConfigError(f"--shift-range is {self.shift_range:g}, but must be a number above 0, such as 1")
+            raise ConfigError(
+                f"{option('shift_range')} is {self.shift_range:g}, but must be a number above 0, such as 1"
+            )
         if not 0 < self.recall < 1:
-            raise ConfigError(f"--recall is {self.recall:g}, but must be between 0 and 1, like 0.99")
+            raise ConfigError(f"{option('recall')} is {self.recall:g}, but must be between 0 and 1, like 0.99")
 
     def to_json(self) -> dict[str, Any]:
         """As plain JSON."""

@@ -14,6 +14,7 @@ from jaxtyping import Bool, Float
 from numpy import ndarray
 
 from stylex.core.errors import SearchError
+from stylex.core.wording import option
 from stylex.models.snapshot import Snapshot
 from stylex.models.steered import Directions
 
@@ -75,7 +76,7 @@ def _kept(snapshot: Snapshot) -> Float[ndarray, "n w_dim"]:
     if snapshot.latents is None:
         raise SearchError(
             f"{snapshot.path} keeps no latents to find directions in (an older or imported snapshot); search single "
-            "coordinates (--method attfind), or train to a new snapshot"
+            f"coordinates ({option('method', 'attfind')}), or train to a new snapshot"
         )
     return snapshot.latents
 
@@ -112,7 +113,7 @@ def independent_directions(w: Float[ndarray, "n w_dim"], *, seed: int = 0) -> Di
     if n < _FEWEST:
         raise SearchError(
             f"{n} latents are too few to find ICA directions in; expected {_FEWEST} or more: train on more "
-            "images, or search single coordinates (--method attfind)"
+            f"images, or search single coordinates ({option('method', 'attfind')})"
         )
     white, projection, basis = _whitened(w.astype(np.float64), min(_MOST, n // _PER_COMPONENT))
     random = np.random.default_rng(seed)

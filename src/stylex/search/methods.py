@@ -15,6 +15,7 @@ from stylex.core.attribute import AttributeRanking
 from stylex.core.errors import ConfigError, SearchError
 from stylex.core.progress import Listener
 from stylex.core.stylespace import StyleSpace
+from stylex.core.wording import option
 from stylex.models.snapshot import Snapshot
 from stylex.search import directions, eigenfind
 from stylex.search.attfind import attfind
@@ -122,13 +123,14 @@ def method_for(config: SearchConfig) -> Method:
     row = method(config.method)
     given = None
     if config.selection not in row.rankings:
-        given = f"--selection {config.selection}"
+        given = option("selection", config.selection)
         others = [name for name, other in METHODS.items() if config.selection in other.rankings]
     elif config.torgb and row.layer is not None:
-        given, others = "--torgb", [name for name, other in METHODS.items() if other.layer is None]
+        given, others = option("torgb", True), [name for name, other in METHODS.items() if other.layer is None]
     if given is not None:
         raise ConfigError(
-            f"{given} is not for --method {config.method}: leave it out, or add --method {' or '.join(others)}"
+            f"{given} is not for {option('method', config.method)}: leave it out, or add "
+            f"{' or '.join(option('method', other) for other in others)}"
         )
     return row
 

@@ -10,6 +10,7 @@ from stylex.core.errors import StoreError, first_line
 from stylex.core.evaluation import Evaluation
 from stylex.core.files import check_writable, read_whole, write_whole
 from stylex.core.untrusted import parse_json
+from stylex.core.wording import option
 from stylex.store.folder import EVALUATION
 
 _LARGEST = 2**26
@@ -68,10 +69,15 @@ def check_file(path: Path, *, overwrite: bool) -> None:
     if not os.path.lexists(path):
         return
     if not path.is_file():
-        raise StoreError(f"{path} is not a file; give --out a name for the evaluation, such as evaluation.json")
+        raise StoreError(
+            f"{path} is not a file; give {option('out')} a name for the evaluation, such as evaluation.json"
+        )
     try:
         read_evaluation(path)
     except StoreError:
         raise StoreError(f"{path} holds something else and stays as it is; choose another name") from None
     if not overwrite:
-        raise StoreError(f"{path} already holds an evaluation; choose another name, or give --overwrite to replace it")
+        raise StoreError(
+            f"{path} already holds an evaluation; choose another name, or give {option('overwrite', True)} to replace "
+            "it"
+        )

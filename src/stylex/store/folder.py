@@ -23,6 +23,7 @@ from stylex.core.files import check_writable, new_folder, read_whole
 from stylex.core.progress import Alarm, Listener, silent
 from stylex.core.stylespace import StyleCoordinate
 from stylex.core.untrusted import parse_json
+from stylex.core.wording import option
 from stylex.store.manifest import (
     LARGEST_MANIFEST,
     MANIFEST,
@@ -104,7 +105,8 @@ def check_place(target: Path, *, overwrite: bool) -> None:
         raise StoreError(f"{target} holds something else and stays as it is; choose an empty or a new folder")
     if not overwrite:
         raise StoreError(
-            f"{target} already holds an explanation; choose another folder, or give --overwrite to replace it"
+            f"{target} already holds an explanation; choose another folder, or give "
+            f"{option('overwrite', True)} to replace it"
         )
     waiting_in(target)
 

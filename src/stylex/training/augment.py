@@ -15,6 +15,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from stylex.core.errors import ConfigError
+from stylex.core.wording import option
 from stylex.training.config import AugmentConfig
 
 LARGEST_P = 0.8
@@ -103,8 +104,8 @@ class Augmentation(nn.Module):
             return []
         return [
             f"augmentation is at its strongest, and the discriminator still knows the training images (mean sign "
-            f"{self.signs.item():.2f}, target {self.config.target}); give more images, raise --loss.r1_gamma, or stop "
-            "at an earlier snapshot"
+            f"{self.signs.item():.2f}, target {self.config.target}); give more images, raise "
+            f"{option('loss.r1_gamma')}, or stop at an earlier snapshot"
         ]
 
 
@@ -223,5 +224,5 @@ def _require_second_derivatives() -> None:
     except RuntimeError as error:
         raise ConfigError(
             f"augment.mode needs second derivatives of grid_sample, which torch {torch.__version__} has not; install "
-            "a newer torch, or use --augment.mode none"
+            f"a newer torch, or use {option('augment.mode', 'none')}"
         ) from error

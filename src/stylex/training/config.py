@@ -350,6 +350,11 @@ class ScheduleConfig:
         """From which image on the encoder learns."""
         return 0 if self.reconstruct_first > 0 or self.noise_every != 1 else self.encoder_alone_nimg
 
+    def sampled_by(self, nimg: int) -> bool:
+        """Whether images have been sampled from noise before image ``nimg``."""
+        begins = self.total_nimg * self.reconstruct_first
+        return self.noise_every > 0 and nimg > begins and self.reconstruct_first + self.encoder_after < 1
+
     def step(self, nimg: int) -> Step:
         """What the step after ``nimg`` images does."""
         number = nimg // self.batch

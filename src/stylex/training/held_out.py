@@ -14,6 +14,7 @@ from torch import Tensor
 
 from stylex.classifiers.classifier import Classifier
 from stylex.core.stylespace import StyleStatistics
+from stylex.core.wording import option
 from stylex.data.archive import ImageSet
 from stylex.data.images import to_pictures
 from stylex.metrics.agreement import agreement
@@ -71,7 +72,8 @@ class Panel:
 
     Attributes:
         rows: pictures ``n h w c``, uint8, by what they are: real, reconstructed, swapped (reconstructed with the maps
-            of another image, where there are maps), sampled from noise by the mapping network, and drawn from latents
+            of another image, where there are maps), sampled from noise by the mapping network (once it has learnt to),
+            and drawn from latents
             like the encoder's (both conditioned on the c of the real image above).
         probabilities: ``[n, k]``, likewise.
         labels: class names.
@@ -88,6 +90,8 @@ def measure(
     encoder: Encoder,
     classifier: Classifier,
     seen: Seen,
+    *,
+    samples: bool = True,
 ) -> tuple[dict[str, float], Panel, list[str]]:
     """Reconstruct the watched images with fixed noise, and sample as many.
 
@@ -95,6 +99,7 @@ def measure(
         watch: the images.
         generator, encoder, classifier: the networks.
         seen: of training images, to draw others like them.
+        samples: whether the mapping network has learnt to sample; else samples are neither shown nor judged.
 
     Returns:
         figures (``pixel_l1`` on [-1, 1]; ``agreement``, ``probability_error``, ``kl`` of the classifier;
@@ -129,7 +134,8 @@ def measure(
     drawn = generator(latents, given, seen.some_maps(len(shown))).clamp(-1, 1)
     rows = {"real": watch.x[shown], "reconstructed": x_rec[shown]}
     rows |= {"swapped": torch.cat(swapped)[shown]} if swapped else {}
-    rows |= {"sampled": x_new[shown], "drawn": drawn}
+    rows |= {"sampled": x_new[shown]} if samples else {}
+    rows |= {"drawn": drawn}
     panel = Panel(
         rows={name: to_pictures(x.cpu()) for name, x in rows.items()},
         probabilities={name: classifier.probabilities(classifier.logits(x)).cpu().numpy() for name, x in rows.items()},
@@ -138,13 +144,14 @@ def measure(
     alarms = []
     if figures["variety_reconstructed"] < _COLLAPSED:
         alarms.append(
-            "the encoder has collapsed: reconstructions hardly differ from each other; lower --optimizer.encoder_lr, "
-            "raise --schedule.reconstruct_first, or check that the classifier and images are meant for each other"
+            "the encoder has collapsed: reconstructions hardly differ from each other; "
+            f"lower {option('optimizer.encoder_lr')}, raise {option('schedule.reconstruct_first')}, "
+            "or check that the classifier and images are meant for each other"
         )
-    if figures["variety_sampled"] < _COLLAPSED:
+    if samples and figures["variety_sampled"] < _COLLAPSED:
         alarms.append(
-            "images sampled from noise hardly differ from each other; this is expected before noise steps begin, "
-            "later raise --loss.r1_gamma or give more images"
+            "images sampled from noise hardly differ from each other; soon after noise steps began this is expected, "
+            f"later raise {option('loss.r1_gamma')} or give more images"
         )
     return figures, panel, alarms
 

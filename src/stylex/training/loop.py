@@ -26,6 +26,7 @@ from stylex.classifiers.identity import Answers
 from stylex.core.errors import SnapshotError, TrainingError, first_line
 from stylex.core.progress import Alarm, Done, Found, Listener, SnapshotWritten, Started, Tick, silent
 from stylex.core.stylespace import StyleStatistics
+from stylex.core.wording import option
 from stylex.data.archive import ImageSet
 from stylex.models.discriminator import Discriminator
 from stylex.models.encoder import Encoder
@@ -44,6 +45,10 @@ from stylex.training.tensorboard import scalars_in
 
 _STATISTICS_IMAGES = 20_000
 """Training images over which the StyleSpace's minimum and maximum are taken."""
+_EARLY_IMAGES = 2_000
+"""The same of the first snapshot, which is there to be looked at soon."""
+_FIRST_SNAPSHOT_S = 120.0
+"""Seconds after which a training shows its first snapshot and panel."""
 _LATENTS = 8_192
 """Latents of training images that a snapshot keeps, to find directions in."""
 _MAPS = 64
@@ -112,6 +117,7 @@ def train_networks(
     out: Path,
     draw_panel: Callable[[Panel], bytes],
     device: str = "cpu",
+    first_snapshot_s: float = _FIRST_SNAPSHOT_S,
     listener: Listener = silent,
 ) -> Path:
     """Train, or go on with the training in ``out``, and return the newest snapshot's folder.
@@ -124,6 +130,8 @@ def train_networks(
         out: folder of the training: ``state.pt``, ``stats.jsonl``, ``snapshots/``.
         draw_panel: draws real, reconstructed and sampled images into a PNG.
         device: ``cpu``, ``cuda`` (under torchrun each process its own) or ``cuda:1``.
+        first_snapshot_s: seconds after which a training that has no snapshot yet writes one, between the others. It
+            changes nothing that is trained.
         listener: hears Started, Tick, SnapshotWritten, Alarm and Done.
 
     Raises:
@@ -174,7 +182,7 @@ def train_networks(
         except (KeyError, RuntimeError, ValueError, TypeError) as error:
             raise SnapshotError(
                 f"the training state {state_path} does not fit its own options ({first_line(error)[:120]}); "
-                "remove it to train from the beginning, or choose another --out"
+                f"remove it to train from the beginning, or choose another {option('out')}"
             ) from None
     if processes.first:
         tidy(out, nimg=nimg, training=config.to_json(), classifier_fingerprint=task.classifier_fingerprint)
@@ -192,6 +200,7 @@ def train_networks(
     sums: dict[str, list[Tensor]] = {}
     tick_start, tick_nimg = time.perf_counter(), nimg
     watch = HeldOut.choose(held_out, classifier, on) if processes.first else None
+    began, shown = tick_start, any((out / "snapshots").glob("[0-9]*/snapshot.json"))
 
     while nimg < schedule.total_nimg:
         step = schedule.step(nimg)
@@ -310,7 +319,8 @@ def train_networks(
 
         # Report.
         last = nimg >= schedule.total_nimg
-        if last or nimg // schedule.tick_nimg > tick_nimg // schedule.tick_nimg:
+        ticks = last or nimg // schedule.tick_nimg > tick_nimg // schedule.tick_nimg
+        if ticks:
             means = {name: processes.mean(torch.stack(v).mean()).item() for name, v in sums.items()}
             _stop_unless_finite(means, nets, out, nimg)
             seconds = time.perf_counter() - tick_start
@@ -322,40 +332,50 @@ def train_networks(
                 Tick(nimg=nimg, total_nimg=schedule.total_nimg, seconds=seconds, images_per_s=speed, figures=means)
             )
 
-            # Snapshot.
-            if watch is not None and (last or nimg // schedule.snapshot_nimg > tick_nimg // schedule.snapshot_nimg):
-                newest = out / "snapshots" / f"{nimg:09d}"
-                with torch.no_grad():
-                    seen = _observe(nets, images, classifier, on)
-                    measured, panel, alarms = measure(watch, nets.generator_ema, nets.encoder_ema, classifier, seen)
-                save_snapshot(
-                    newest,
-                    SnapshotNetworks(
-                        generator=nets.generator_ema,
-                        encoder=nets.encoder_ema,
-                        discriminator=discriminator,
-                        statistics=seen.statistics,
-                        latents=seen.latents,
-                        maps=seen.maps,
-                    ),
-                    SnapshotRecord(
-                        classifier=classifier.spec.to_json(),
-                        classifier_reference=task.classifier_reference,
-                        classifier_fingerprint=task.classifier_fingerprint,
-                        classifier_answers=task.classifier_answers,
-                        nimg=nimg,
-                        training=config.to_json(),
-                        figures=measured,
-                    ),
-                    files={"panel.png": draw_panel(panel)},
+        # Snapshot.
+        early = not shown and not ticks and time.perf_counter() - began >= first_snapshot_s
+        due = ticks and (last or nimg // schedule.snapshot_nimg > tick_nimg // schedule.snapshot_nimg)
+        if watch is not None and (due or early):
+            shown, since = True, time.perf_counter()
+            if early:
+                _stop_unless_finite({n: torch.stack(v).mean().item() for n, v in sums.items()}, nets, out, nimg)
+            newest = out / "snapshots" / f"{nimg:09d}"
+            with torch.no_grad():
+                seen = _observe(nets, images, classifier, on, _EARLY_IMAGES if early else _STATISTICS_IMAGES)
+                measured, panel, alarms = measure(
+                    watch, nets.generator_ema, nets.encoder_ema, classifier, seen, samples=schedule.sampled_by(nimg)
                 )
-                append_row(out / "stats.jsonl", {"nimg": nimg, "held_out": measured})
-                for message in [*alarms, *augment.alarms()]:
-                    listener(Alarm(message=message))
-                listener(SnapshotWritten(nimg=nimg, path=newest, figures=measured))
+            save_snapshot(
+                newest,
+                SnapshotNetworks(
+                    generator=nets.generator_ema,
+                    encoder=nets.encoder_ema,
+                    discriminator=discriminator,
+                    statistics=seen.statistics,
+                    latents=seen.latents,
+                    maps=seen.maps,
+                ),
+                SnapshotRecord(
+                    classifier=classifier.spec.to_json(),
+                    classifier_reference=task.classifier_reference,
+                    classifier_fingerprint=task.classifier_fingerprint,
+                    classifier_answers=task.classifier_answers,
+                    nimg=nimg,
+                    training=config.to_json(),
+                    figures=measured,
+                ),
+                files={"panel.png": draw_panel(panel)},
+            )
+            append_row(out / "stats.jsonl", {"nimg": nimg, "held_out": measured})
+            for message in [*alarms, *augment.alarms()]:
+                listener(Alarm(message=message))
+            listener(SnapshotWritten(nimg=nimg, path=newest, figures=measured))
+            if early:
+                tick_start += time.perf_counter() - since
 
-            # State: last, so that no snapshot and no report is missing behind a state. What is ahead of the state is
-            # written again after a kill.
+        # State: last, so that no snapshot and no report is missing behind a state. What is ahead of the state is
+        # written again after a kill.
+        if ticks:
             if processes.first:
                 parts = {name: network.state_dict() for name, network in nets.by_name().items()}
                 parts |= {f"{name}_optimizer": o.state_dict() for name, o in optimizers.items()}
@@ -436,9 +456,9 @@ def _autocast(precision: str, on: torch.device) -> Callable[[], torch.autocast]:
     return lambda: torch.autocast(on.type, dtype=torch.bfloat16, enabled=enabled)
 
 
-def _observe(nets: Networks, images: ImageSet, classifier: Classifier, on: torch.device) -> Seen:
+def _observe(nets: Networks, images: ImageSet, classifier: Classifier, on: torch.device, most: int) -> Seen:
     """Statistics of the style vectors of training images, spread evenly over the set; some latents and maps."""
-    chosen = np.linspace(0, len(images) - 1, min(len(images), _STATISTICS_IMAGES)).round().astype(int)
+    chosen = np.linspace(0, len(images) - 1, min(len(images), most)).round().astype(int)
     rows, latents, synthesis = [], [], nets.generator_ema.synthesis
     for part in np.array_split(chosen, math.ceil(len(chosen) / 64)):
         x = images.batch(part).to(on)

@@ -12,6 +12,7 @@ from torch import Tensor
 from stylex.classifiers.classifier import Classifier
 from stylex.classifiers.features import perceptual_distance
 from stylex.core.errors import ConfigError
+from stylex.core.wording import option
 from stylex.training.config import LossConfig
 from stylex.training.losses import pyramid_l1
 
@@ -84,7 +85,7 @@ class LpipsPerceptual(NoPerceptual):
         except ImportError as error:
             raise ConfigError(
                 f"perceptual_net is lpips, but it cannot be imported ({error}); install stylex[lpips], or use "
-                "--loss.perceptual_net classifier"
+                f"{option('loss.perceptual_net', 'classifier')}"
             ) from None
         self.net = lpips.LPIPS(net="alex", verbose=False).eval().requires_grad_(False)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
 from contextlib import suppress
 from dataclasses import replace
@@ -72,6 +73,7 @@ def seconds_needed(config: TrainConfig, images: ImageSet, classifier: Classifier
                 out=Path(folder),
                 draw_panel=lambda panel: b"",
                 device=device,
+                first_snapshot_s=math.inf,
                 listener=hear,
             )
         seconds += fraction * schedule.total_nimg * sum(1 / speed for speed in speeds[1:]) / (_STEPS - 1)

@@ -16,6 +16,7 @@ import torch
 from stylex.core.errors import ConfigError, SnapshotError, TrainingError, first_line
 from stylex.core.files import cannot_write, read_whole, write_whole
 from stylex.core.untrusted import parse_json
+from stylex.core.wording import option
 from stylex.training.config import TrainConfig
 
 FORMAT = "stylex-state"
@@ -54,13 +55,13 @@ def load_state(path: Path, *, identity: Mapping[str, Any]) -> tuple[int, dict[st
     except Exception as error:  # the reader raises nearly anything on bytes that are no state
         raise SnapshotError(
             f"the training state {path} is damaged ({first_line(error)[:120]}); remove it to train from the "
-            "beginning, or choose another --out"
+            f"beginning, or choose another {option('out')}"
         ) from None
     whole = isinstance(state, dict) and state.keys() >= {"nimg", "identity", "parts"}
     if not whole or state.get("format") != FORMAT or state.get("version") != VERSION:
         raise SnapshotError(
             f"{path} is not a training state of this stylex; remove it to train from the beginning, or choose another "
-            "--out"
+            f"{option('out')}"
         )
     theirs = dict(state["identity"])
     if isinstance(theirs.get("options"), Mapping):
@@ -69,7 +70,7 @@ def load_state(path: Path, *, identity: Mapping[str, Any]) -> tuple[int, dict[st
     if differing:
         raise ConfigError(
             f"{path.parent} holds a training with other options ({'; '.join(differing[:3])}); repeat its command to "
-            "go on, or choose another --out"
+            f"go on, or choose another {option('out')}"
         )
     return int(state["nimg"]), dict(state["parts"])
 
@@ -90,7 +91,8 @@ def tidy(out: Path, *, nimg: int, training: Mapping[str, Any], classifier_finger
         for path in sorted(snapshots.glob("[0-9]*/snapshot.json")):
             if _written_by(path) != ours:
                 raise ConfigError(
-                    f"{out} holds snapshots of another training and no state to go on from; choose another --out"
+                    f"{out} holds snapshots of another training and no state to go on from; choose another "
+                    f"{option('out')}"
                 )
     try:
         snapshots.mkdir(parents=True, exist_ok=True)

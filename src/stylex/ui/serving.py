@@ -12,6 +12,7 @@ from importlib.util import find_spec
 from stylex.core.errors import ConfigError
 from stylex.core.progress import Found, Listener, silent
 from stylex.core.studio import Studio
+from stylex.core.wording import option
 
 _TRIES = 20
 _MOST_CONNECTIONS = 4000
@@ -99,5 +100,6 @@ def _listen(host: str, port: int) -> socket.socket:
             refusal = error
     assert refusal is not None
     raise ConfigError(
-        f"cannot listen at {host}:{port}: {refusal.strerror or refusal}; give another --host or --port"
+        f"cannot listen at {host}:{port}: {refusal.strerror or refusal}; give another "
+        f"{option('host')} or {option('port')}"
     ) from refusal
