@@ -411,3 +411,15 @@ def test_fingerprint_tells_classifiers_apart(conv: nn.Module, make_spec: Spec, t
     assert first != fingerprint(Classifier(conv, make_spec()))
     plain = fingerprint(Classifier(lambda x: x.mean(dim=(2, 3)), make_spec()))
     assert plain != fingerprint(Classifier(lambda x: 2 * x.mean(dim=(2, 3)), make_spec()))
+
+
+@pytest.mark.parametrize("given", ["judge.py", "judge.py:load", "pkg/judge.py"])
+def test_a_python_file_is_told_how_it_is_named(given: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for there in (False, True):
+        if there:
+            place = tmp_path / given.partition(":")[0]
+            place.parent.mkdir(exist_ok=True)
+            place.write_text("")
+        with pytest.raises(ClassifierError, match=r"is Python code, .* without \.py: (pkg\.)?judge:load"):
+            load_classifier(given)

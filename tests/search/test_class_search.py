@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from importlib.resources import as_file, files
 
 import numpy as np
@@ -53,3 +54,15 @@ def test_images_that_stay_in_their_archive_are_explained_alike(
     assert found[1] is not None
     assert [a.name for a in found[0].ranking] == [a.name for a in found[1].ranking]
     assert [image.id for image in found[0].images] == [image.id for image in found[1].images]
+
+
+def test_the_list_is_as_long_as_the_finding_says(shipped: tuple[TrainedSubject, Encoded]) -> None:
+    subject, encoded = shipped
+    explanation = explain_class(subject, encoded, SearchConfig(), target=None, settings={})
+    assert explanation is not None
+    finding, listed = explanation.ranking.finding, len(explanation.ranking)
+    named = sum(int(number) for number in re.findall(r"(\d+) of \d+ directions? drives?", finding))
+    assert named > listed
+    distinct = re.search(r"is listed once: (\d+) in all", finding)
+    assert distinct is not None
+    assert int(distinct[1]) == listed

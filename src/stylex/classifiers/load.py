@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import re
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -55,6 +56,12 @@ def load_classifier(reference: Reference, spec: ClassifierSpec | None = None) ->
         return _wrapped(reference, spec, describe(reference))
     text = os.fspath(reference)
     path = Path(text)
+    if isinstance(reference, str) and (named := re.fullmatch(r"(.+?)\.py(?::(.+))?", text)):
+        module = ".".join(Path(named[1]).parts) if not Path(named[1]).is_absolute() else Path(named[1]).name
+        raise ClassifierError(
+            f"{text!r} is Python code, which is named by its module and a function in it, without .py: "
+            f"{module}:{named[2] or 'load'} (the function takes nothing and returns the classifier, with its spec)"
+        )
     if path.is_dir():
         return load_small_classifier(path, spec)
     if path.is_file():

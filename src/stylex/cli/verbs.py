@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,8 +74,17 @@ def _trained(options: Mapping[str, Any], run: Path) -> list[str]:
     return [
         *_verdict_of(run),
         f"run: {run}",
-        f"next: stylex find {run} --data {options['data']}{again} --out explanation/",
+        f"next: stylex find {run} --data {options['data']}{again} --out explanation/{_aim_of(run)}",
     ]
+
+
+def _aim_of(run: Path) -> str:
+    """The target that ``find`` needs where there are not just two classes: the last label, as an example."""
+    described = max((run / "snapshots").glob("[0-9]*/snapshot.json"), default=None)
+    spec = {} if described is None else json.loads(described.read_text())["classifier"]
+    labels = spec.get("labels", [])
+    two = len(labels) == 2 and not str(spec.get("output")).startswith("multi-label")
+    return "" if two or not labels else f" --target {shlex.quote(labels[-1])}"
 
 
 def _verdict_of(run: Path) -> list[str]:

@@ -70,10 +70,11 @@ def claim(task: Task, *, num: int | None = None) -> AttributeRanking:
         effect = float(searched.change(sign, column)[:, target].mean(dtype=np.float64))
         attributes.append(task.attribute(sign, column, effect, float(q[sign, column]), "q"))
     fraction = float(turned.mean())
+    which = "them" if len(attributes) == len(order) else f"the strongest {len(attributes)}"
     finding = (
-        f"{len(attributes)} of {m} directions {'drive' if len(attributes) > 1 else 'drives'} the classifier "
+        f"{len(order)} of {m} directions {'drive' if len(order) > 1 else 'drives'} the classifier "
         f"towards {name!r}; "
-        f"{'one or another of them' if len(attributes) > 1 else 'it'} alone turns {fraction:.0%} of {n} images."
+        f"{f'one or another of {which}' if len(order) > 1 else 'it'} alone turns {fraction:.0%} of {n} images."
         if attributes
         else f"Nothing found: none of {m} directions drives the classifier towards {name!r} on {n} images "
         f"(none raises its log odds by {least:.2g} or more on average, both ways and more than random moves do)."

@@ -26,6 +26,7 @@ from stylex.search.choosing import few
 from stylex.search.config import SearchConfig
 from stylex.search.counterfactual import flip_rate, random_control
 from stylex.search.decision import predicted
+from stylex.search.duplicates import without_duplicates
 from stylex.search.effects import Measuring, stream_effects
 from stylex.search.encoding import Searched
 from stylex.search.lost import not_drawn
@@ -190,6 +191,8 @@ def explain_class(
             keep_realistic(task, ranking, _critic(subject), threshold=config.realism).ranking
             for task, ranking in zip(found.tasks, rankings, strict=True)
         ]
+    if config.selection != "together":  # there each was chosen for what it adds
+        rankings = [without_duplicates(task, each) for task, each in zip(found.tasks, rankings, strict=True)]
     figures = quality(subject, encoded)
     measured = [_sufficiency(subject, encoded, each, task) for task, each in zip(found.tasks, rankings, strict=True)]
     flips = tuple(each for each in measured if each is not None)
@@ -257,9 +260,10 @@ def _critic(subject: TrainedSubject) -> Critic:
 
 
 def _joined(rankings: Sequence[AttributeRanking], num: int) -> AttributeRanking:
-    """One ranking out of one for each direction: in turn the best of each, no coordinate twice."""
+    """One ranking out of one for each target: in turn the best of each, no coordinate twice."""
     if len(rankings) == 1:
-        return replace(rankings[0], attributes=rankings[0].attributes[:num])
+        listed = rankings[0].attributes[:num]
+        return replace(rankings[0], attributes=listed, finding=_counted(rankings, len(listed)))
     queues = [list(ranking) for ranking in rankings]
     chosen: list[Attribute] = []
     while any(queues) and len(chosen) < num:
@@ -276,8 +280,21 @@ def _joined(rankings: Sequence[AttributeRanking], num: int) -> AttributeRanking:
         strategy=rankings[0].strategy,
         images=images,
         explained=explained,
-        finding=" ".join(ranking.finding for ranking in rankings),
+        finding=_counted(rankings, len(chosen)),
     )
+
+
+def _counted(rankings: Sequence[AttributeRanking], listed: int) -> str:
+    """The findings, and why there are fewer attributes in the list than they name, if so."""
+    said = [ranking.finding for ranking in rankings]
+    named = sum(len(ranking) for ranking in rankings)
+    distinct = len({attribute.coordinate for ranking in rankings for attribute in ranking})
+    if distinct < named:
+        whose = "one class when it is turned up and towards the other when it is turned down"
+        said.append(f"A knob that drives towards {whose} is listed once: {distinct} in all.")
+    if listed < distinct:
+        said.append(f"The first {listed} are listed.")
+    return " ".join(said)
 
 
 def _sufficiency(subject: TrainedSubject, encoded: Searched, ranking: AttributeRanking, task: Task) -> Flips | None:
