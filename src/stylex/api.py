@@ -199,7 +199,7 @@ def train(
     from stylex.opening import device_of, spec_of
     from stylex.training.config import preset_for, resolved
     from stylex.training.loop import TrainingTask, train_networks
-    from stylex.training.rehearsal import plan
+    from stylex.training.rehearsal import classifier_advice, plan
     from stylex.training.state import images_seen
 
     on, folder = device_of(device), Path(out)
@@ -227,19 +227,11 @@ def train(
         "data": images.fingerprint,
         "classifier": fingerprint(explained),
     }
+    done = images_seen(folder / "state.pt", identity=identity)
+    if advice := classifier_advice(explained, training, options.schedule.total_nimg - done):
+        listener(Alarm(message=advice))
     if dry_run:
-        listener(
-            Found(
-                message=plan(
-                    options,
-                    training,
-                    len(held_out),
-                    explained,
-                    on,
-                    done=images_seen(folder / "state.pt", identity=identity),
-                )
-            )
-        )
+        listener(Found(message=plan(options, training, len(held_out), explained, on, done=done)))
         return folder
     train_networks(
         TrainingTask(

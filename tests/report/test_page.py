@@ -263,6 +263,9 @@ def test_one_image_gets_its_classes_its_changes_and_its_path(explanation: Explan
     assert sum(t.startswith("species ") for t in page.text["th"]) == 5, "five classes are drawn"
     assert "995 less likely classes" in page.words()
     assert "The photograph" in page.words()
+    # What rebuilding did is shown, also where the answers agree.
+    assert "What rebuilding changed" in page.words()
+    assert "Rebuilding alone took P(species 1) from" in page.words()
 
 
 def test_attributes_turned_back_stand_apart(explanation: Explanation) -> None:
@@ -273,6 +276,29 @@ def test_attributes_turned_back_stand_apart(explanation: Explanation) -> None:
     assert "Turned the other way" not in render_report(explanation)
     both = dataclasses.replace(explanation, counterfactuals=(*explanation.counterfactuals, back))
     assert "Turned the other way" in render_report(both)
+
+
+def test_weak_attributes_are_folded_away_behind_the_strong(explanation: Explanation) -> None:
+    named, strong = explanation.ranking
+    for weak in (dataclasses.replace(named, label=None, effect=0.1), dataclasses.replace(named, label=None,
+                 significance=0.2)):  # fmt: skip
+        ranking = dataclasses.replace(explanation.ranking, attributes=(weak, strong))
+        html = render_report(dataclasses.replace(explanation, ranking=ranking))
+        folded = html.index('<details class="weak"><summary>1 weaker or unclaimed attribute</summary>')
+        assert html.index('id="attribute-2"') < folded < html.index('id="attribute-1"')
+        assert "The last 1, much weaker or possibly chance, is folded away" in html
+    assert 'class="weak"' not in render_report(explanation)
+    kept = dataclasses.replace(explanation.ranking, attributes=(dataclasses.replace(named, effect=0.1), strong))
+    assert 'class="weak"' not in render_report(dataclasses.replace(explanation, ranking=kept)), "a person named it"
+
+
+def test_the_order_over_two_targets_is_explained(explanation: Explanation) -> None:
+    assert "strongest towards each class in turn" not in render_report(explanation)
+    first, second = explanation.ranking
+    ranking = dataclasses.replace(
+        explanation.ranking, attributes=(first, dataclasses.replace(second, target=0, target_label="sneaker"))
+    )
+    assert "strongest towards each class in turn" in render_report(dataclasses.replace(explanation, ranking=ranking))
 
 
 def test_figures_that_were_not_measured_are_left_out(explanation: Explanation) -> None:

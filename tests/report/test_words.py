@@ -33,7 +33,9 @@ def test_the_sentence_counts_what_is_shown(explanation: Explanation) -> None:
     assert words.what_it_does(explanation.ranking[0], shown, explanation) == (
         f"Turning this up raises P(ankle boot) by {mean:.2f} on average; it flips {flipped} of 3 images shown."
     )
-    assert words.what_it_does(explanation.ranking[1], shown[:1], explanation).startswith("Turning this down raises")
+    assert words.what_it_does(explanation.ranking[1], shown[:1], explanation).startswith("Turning this up raises")
+    # Up is where the slider goes, whatever the coordinate's sign.
+    assert (explanation.ranking[0].sign, explanation.ranking[1].sign) == (1, -1)
     assert "by +1.30 on average" in words.what_it_does(explanation.ranking[0], [], explanation)
 
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
+import torch
 
 from stylex.search.config import SearchConfig
 from stylex.search.encoding import Encoded
@@ -12,12 +16,53 @@ from stylex.search.subject import TrainedSubject
 pytestmark = pytest.mark.integration
 
 
-def test_an_image_is_explained_along_directions(shipped: tuple[TrainedSubject, Encoded]) -> None:
-    subject, encoded = shipped
-    one = Encoded(
+def alone(encoded: Encoded) -> Encoded:
+    """The first image."""
+    return Encoded(
         ids=encoded.ids[:1],
         labels=encoded.labels[:1],
         **{name: getattr(encoded, name)[:1] for name in ("x", "x_rec", "logits", "logits_rec", "s")},
     )
+
+
+def test_an_image_is_explained_along_directions(shipped: tuple[TrainedSubject, Encoded]) -> None:
+    subject, encoded = shipped
+    one = alone(encoded)
     explanation = explain_image(subject, one, SearchConfig(attributes=5), target=None, settings={})
     assert {attribute.coordinate.layer for attribute in explanation.ranking} == {"independent"}
+    # Strongest on this photograph first; every one that is listed is shown by itself, and those together are named.
+    effects = [attribute.effect for attribute in explanation.ranking]
+    assert effects == sorted(effects, reverse=True)
+    shown = {cf.attributes for cf in explanation.counterfactuals if cf.role == "independent"}
+    assert shown == {(i,) for i in range(len(explanation.ranking))}
+    chain = max((cf for cf in explanation.counterfactuals if cf.role == "subset"), key=lambda cf: len(cf.attributes))
+    assert ", ".join(explanation.ranking[i].name for i in chain.attributes) in explanation.ranking.finding
+
+
+def test_what_only_the_whole_needs_is_shown_alone_too(shipped: tuple[TrainedSubject, Encoded]) -> None:
+    subject, encoded = shipped
+    one = alone(encoded)
+    config = SearchConfig(attributes=1, shift_range=0.15)
+    explanation = explain_image(subject, one, config, target=None, settings={})
+    assert len(explanation.ranking) > 1
+    effects = [attribute.effect for attribute in explanation.ranking]
+    assert effects == sorted(effects, reverse=True)
+    by_effect = [cf for cf in explanation.counterfactuals if cf.role == "independent"]
+    moved = [float(cf.logits[cf.target] - explanation.images[0].reconstruction_logits[cf.target]) for cf in by_effect]
+    assert moved == pytest.approx(effects, abs=1e-3)
+
+
+def test_what_goes_on_with_the_rebuilding_is_noted(shipped: tuple[TrainedSubject, Encoded]) -> None:
+    subject, encoded = shipped
+    strongest = explain_image(
+        subject, alone(encoded), SearchConfig(attributes=1), target=None, settings={}
+    ).counterfactuals[0]
+    after = torch.from_numpy(strongest.picture.astype(np.float32) / 127.5 - 1).permute(2, 0, 1)[None]
+    for sign, does in ((1, "goes on with"), (-1, "takes back")):
+        x = encoded.x_rec[:1] - sign * (after - encoded.x_rec[:1])
+        told = explain_image(
+            subject, replace(alone(encoded), x=x), SearchConfig(attributes=1), target=None, settings={}
+        )
+        note = told.ranking[0].note
+        assert note is not None
+        assert f"this {does} what rebuilding changed" in note

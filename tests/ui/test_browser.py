@@ -9,8 +9,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from PIL import Image
+
+from stylex.report import write_report
+from stylex.store.folder import read_explanation
 
 pytestmark = pytest.mark.browser
 pytest.importorskip("playwright.sync_api", reason="NOT RUN in a browser: pip install playwright")
@@ -399,3 +403,22 @@ def test_at_a_path_of_its_own_behind_a_proxy(browser, serve, read_studio) -> Non
     page.keyboard.press("Enter")
     expect(page.locator("[data-knob='1'] .name")).to_have_text("shaft height")
     page.close()
+
+
+@pytest.mark.parametrize("scripts", [True, False])
+def test_the_report_shows_its_pictures_with_scripts_and_without(browser, tmp_path: Path, scripts: bool) -> None:
+    report = write_report(
+        read_explanation(Path(__file__).parents[1] / "data_files" / "explanation"), tmp_path / "report.html"
+    )
+    context = browser.new_context(java_script_enabled=scripts, viewport={"width": 1100, "height": 800})
+    page = context.new_page()
+    page.goto(report.as_uri())
+    pictures = page.locator(".tile .pair .before")
+    assert pictures.count() > 3
+    for i in range(pictures.count()):
+        with Image.open(io.BytesIO(pictures.nth(i).screenshot())) as shot:
+            light = np.asarray(shot.convert("L"), dtype=float)
+        assert min(light.shape) > 80
+        assert light[20:-20, 20:-20].std() > 5, "a picture is drawn, not an empty box"
+    expect(page.locator("#controls")).to_be_visible(visible=scripts)
+    context.close()

@@ -40,15 +40,18 @@ def _prepared(options: Mapping[str, Any], summary: PrepareSummary) -> list[str]:
 
 
 def _explained(options: Mapping[str, Any], explanation: Explanation) -> list[str]:
+    from stylex.report.words import rebuilding
+
     rows = [
         f"{rank:>3}. {attribute.name:<24} {attribute.target_label}: effect {attribute.effect:+.2f} logits"
         for rank, attribute in enumerate(explanation.ranking, start=1)
     ]
     agreement = explanation.figures.get("agreement") if explanation.scope == "class" else None
-    remark = classifier_remark(explanation.settings)
+    remark, rebuilt = classifier_remark(explanation.settings), rebuilding(explanation)
     return [
         *([] if remark is None else [remark]),
         *([] if agreement is None else [agreement_verdict(agreement)]),
+        *([] if rebuilt is None else [rebuilt]),
         explanation.ranking.finding,
         *rows,
         f"explanation: {options['out']}",

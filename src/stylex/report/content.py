@@ -62,6 +62,7 @@ class Card:
     turned: list[Tile]
     left_out: int
     scale: str
+    weak: bool
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,8 @@ class Subject:
 
     original: Shot | None
     reconstruction: Shot
+    difference: str | None
+    rebuilding: str | None
     answer: str
     bars: list[Bar]
     more_classes: int

@@ -7,7 +7,7 @@ import hashlib
 import json
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
 from typing import Literal
@@ -124,7 +124,9 @@ class _Drawing:
 
     def page(self, evaluation: Evaluation | None = None) -> Page:
         e = self.e
-        cards = list(self.cards())
+        cards = sorted(self.cards(evaluation), key=lambda card: card.weak)
+        if all(card.weak for card in cards):
+            cards = [replace(card, weak=False) for card in cards]
         record = {
             "strategy": e.ranking.strategy,
             "explained": e.ranking.explained,
@@ -155,8 +157,9 @@ class _Drawing:
             pictures=[] if cards or e.scope == "image" else [self.plain(image) for image in e.images[:12]],
         )
 
-    def cards(self) -> Iterator[Card]:
+    def cards(self, evaluation: Evaluation | None) -> Iterator[Card]:
         e = self.e
+        unclaimed = {a.name for a in evaluation.attributes if a.claimed is False} if evaluation else set()
         strongest = max((abs(a.effect) for a in e.ranking), default=0.0) or 1.0
         for i, attribute in enumerate(e.ranking):
             all_shown = [cf for cf in e.counterfactuals if cf.attributes == (i,) and cf.role != "subset"]
@@ -167,9 +170,8 @@ class _Drawing:
             pairs = [(self.images[cf.image].reconstruction, cf.picture) for cf in all_shown]
             scale = difference_scale(pairs)
             name = words.name_of(e.ranking, i)
-            up, down = ("up", "down") if attribute.sign > 0 else ("down", "up")
-            tiles = [self.tile(cf, scale, f"{name} turned {up}") for cf in forth[: self.size.tiles]]
-            turned = [self.tile(cf, scale, f"{name} turned {down}") for cf in back[: self.size.tiles]]
+            tiles = [self.tile(cf, scale, f"{name} turned up") for cf in forth[: self.size.tiles]]
+            turned = [self.tile(cf, scale, f"{name} turned down") for cf in back[: self.size.tiles]]
             code = words.technical(attribute)
             yield Card(
                 position=i,
@@ -189,6 +191,7 @@ class _Drawing:
                 turned=turned,
                 left_out=len(all_shown) - len(tiles) - len(turned),
                 scale=words.percent(round(scale, 2)),
+                weak=words.is_weak(attribute, strongest, claimed=code not in unclaimed),
             )
 
     def tile(self, cf: Counterfactual, scale: float, change: str) -> Tile:
@@ -242,8 +245,11 @@ class _Drawing:
         e = self.e
         target = e.ranking[0].target if e.ranking.attributes else int(image.reconstruction_probabilities.argmax())
         rec = image.reconstruction_probabilities
-        original = None
+        original = difference = None
         if image.original is not None and image.probabilities is not None:
+            scale = difference_scale([(image.original, image.reconstruction)])
+            changed = difference_map(image.original, image.reconstruction, scale=scale)
+            difference = self.uri(enlarge(changed, self.size.large))
             p = float(image.probabilities[target])
             original = self.shot(image.original, p, f"The original photograph: P({e.labels[target]}) {p:.3f}")
         p_rec = float(rec[target])
@@ -255,6 +261,8 @@ class _Drawing:
         return Subject(
             original=original,
             reconstruction=self.shot(image.reconstruction, p_rec, alt),
+            difference=difference,
+            rebuilding=words.rebuilding(e),
             answer=words.answer(rec if image.probabilities is None else image.probabilities, e, target),
             bars=[
                 Bar(

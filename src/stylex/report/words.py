@@ -15,6 +15,8 @@ from stylex.core.verdict import Level, agreement_level, classifier_remark
 
 _FEW_IMAGES = 30
 _SIGNIFICANT = 0.05
+_WEAK = 0.2
+"""Of the strongest attribute's effect."""
 
 
 def name_of(ranking: AttributeRanking, position: int) -> str:
@@ -70,8 +72,11 @@ def turned_back(cf: Counterfactual, explanation: Explanation) -> bool:
 
 
 def what_it_does(attribute: Attribute, shown: Sequence[Counterfactual], explanation: Explanation) -> str:
-    """A sentence like: Turning this up raises P(ankle boot) by 0.41 on average; it flips 6 of 10 images shown."""
-    turning = "Turning this up" if attribute.sign > 0 else "Turning this down"
+    """A sentence like: Turning this up raises P(ankle boot) by 0.41 on average; it flips 6 of 10 images shown.
+
+    Up is the way that the attribute goes, as on its slider, whatever the sign of its coordinate.
+    """
+    turning = "Turning this up"
     if not shown:
         return f"{turning} moves the score of {attribute.target_label} by {signed(attribute.effect)} on average."
     mean = sum(rise(cf, explanation) for cf in shown) / len(shown)
@@ -82,6 +87,28 @@ def what_it_does(attribute: Attribute, shown: Sequence[Counterfactual], explanat
         end = "and the answer changes" if flipped else "but the answer stays the same"
         return f"{turning} {verb} P({target}) by {by}, {end}."
     return f"{turning} {verb} P({target}) by {by} on average; it flips {flipped} of {len(shown)} images shown."
+
+
+def is_weak(attribute: Attribute, strongest: float, *, claimed: bool) -> bool:
+    """Whether an attribute is folded away: much weaker than the strongest, or perhaps chance; never one with a name."""
+    chance = not claimed or (attribute.significance or 0.0) > _SIGNIFICANT
+    return attribute.label is None and (chance or abs(attribute.effect) < _WEAK * strongest)
+
+
+def rebuilding(explanation: Explanation) -> str | None:
+    """What rebuilding did to the image that is explained, before any knob was turned; None without its photograph."""
+    if explanation.scope != "image" or not explanation.images:
+        return None
+    image = explanation.images[0]
+    if image.original is None or image.probabilities is None:
+        return None
+    target = explanation.ranking[0].target if explanation.ranking.attributes else int(image.probabilities.argmax())
+    before, after = float(image.probabilities[target]), float(image.reconstruction_probabilities[target])
+    pixels = np.abs(image.original.astype(np.float64) - image.reconstruction).mean() / 255
+    return (
+        f"Rebuilding alone took P({explanation.labels[target]}) from {before:.2f} to {after:.2f} and changed pixels by "
+        f"{percent(round(float(pixels), 3))} of their range on average: what it changed is not what the knobs did."
+    )
 
 
 def how_it_was_measured(attribute: Attribute, explanation: Explanation) -> str:

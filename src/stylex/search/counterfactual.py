@@ -121,7 +121,8 @@ def subset(task: Task, row: int, *, budget: int = 10, candidates: int = 64, min_
             else f"Nothing moves the classifier towards {name!r} on image {image!r}."
         )
     elif flipped:
-        finding = f"{together} turn{'s' if len(chosen) == 1 else ''} image {image!r} into {name!r}."
+        names = ", ".join(attribute.name for attribute in chosen)
+        finding = f"{together} turn{'s' if len(chosen) == 1 else ''} image {image!r} into {name!r}: {names}."
     else:
         why = "the budget ended" if len(chosen) == budget else "nothing more raises it"
         rise = path[-1][task.target] - path[0][task.target]
@@ -230,6 +231,11 @@ def _strongest(task: Task, row: int, num: int, floor: float) -> list[Attribute]:
     sign, best = table.argmax(axis=0), table.max(axis=0)
     order = [int(c) for c in np.argsort(-best, kind="stable")[:num] if best[c] > floor]
     return [replace(task.attribute(int(sign[c]), c, float(best[c])), source_label=None) for c in order]
+
+
+def effect_alone(task: Task, row: int, attribute: Attribute) -> float:
+    """What an attribute alone does to the target's logit of one image."""
+    return float(_effect(task, row, attribute)[task.target])
 
 
 def _effect(task: Task, row: int, attribute: Attribute) -> ndarray:

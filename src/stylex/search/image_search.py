@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 
 from stylex.classifiers.classifier import WithOpposite
-from stylex.core.attribute import AttributeRanking
-from stylex.core.explanation import Explanation
+from stylex.core.attribute import Attribute, AttributeRanking
+from stylex.core.explanation import Counterfactual, Explanation
 from stylex.core.progress import Found
+from stylex.data.images import to_pictures
 from stylex.search.class_search import TOGETHER, Workplace, quality, warnings
 from stylex.search.config import SearchConfig
-from stylex.search.counterfactual import independent, subset
+from stylex.search.counterfactual import effect_alone, independent, subset
 from stylex.search.effects import Measuring, measure_effects
 from stylex.search.encoding import Encoded
 from stylex.search.pictures import Change, images_of, render, strips_of
@@ -61,22 +62,25 @@ def explain_image(
     alone, together = independent(task, 0, num=config.attributes), subset(task, 0, budget=TOGETHER)
     at.listener(Found(message=alone.finding))
     at.listener(Found(message=together.ranking.finding))
-    # One list of knobs: the single attributes, then those that only the subset uses.
+    # One list of knobs, by what each does alone: the strongest, then those that only the subset uses, which are weaker.
     knobs = list(alone)
     path: list[int] = []
     for attribute in together.ranking:
-        same = [i for i, a in enumerate(knobs) if (a.coordinate, a.sign) == (attribute.coordinate, attribute.sign)]
-        path.append(same[0] if same else len(knobs))
-        if not same:
-            knobs.append(attribute)
+        if not [a for a in knobs if (a.coordinate, a.sign) == (attribute.coordinate, attribute.sign)]:
+            knobs.append(replace(attribute, effect=effect_alone(task, 0, attribute)))
+    knobs.sort(key=lambda attribute: -attribute.effect)
+    for attribute in together.ranking:
+        same = [(a.coordinate, a.sign) == (attribute.coordinate, attribute.sign) for a in knobs]
+        path.append(same.index(True))
     changes = [
         Change(role="independent", row=0, attributes=[attribute], positions=(i,), target=target)
-        for i, attribute in enumerate(alone)
+        for i, attribute in enumerate(knobs)
     ]
     for step in (path[:n] for n in range(1, len(path) + 1)):
         applied = [knobs[i] for i in step]
         changes.append(Change(role="subset", row=0, attributes=applied, positions=tuple(step), target=target))
     counterfactuals = render(subject, encoded, changes)
+    knobs = [_beside_rebuilding(knob, cf, encoded) for knob, cf in zip(knobs, counterfactuals, strict=False)]
     figures = quality(subject, encoded)
     ranking = AttributeRanking(
         attributes=tuple(knobs),
@@ -100,6 +104,25 @@ def explain_image(
         notes=warnings(figures) if figures["agreement"] == 1 else (_UNFAITHFUL,),
         strips=strips_of(subject, encoded, ranking, counterfactuals, at.listener),
     )
+
+
+def _beside_rebuilding(attribute: Attribute, changed: Counterfactual, encoded: Encoded) -> Attribute:
+    """The attribute, with a note where it changes what rebuilding has changed in the photograph."""
+    before, after = (to_pictures(x[:1])[0].astype(np.float64) for x in (encoded.x, encoded.x_rec))
+    own, rebuilt = changed.picture.astype(np.float64) - after, after - before
+    cosine = float((own * rebuilt).sum() / max(np.linalg.norm(own) * np.linalg.norm(rebuilt), 1e-9))
+    if abs(cosine) < _ALIKE:
+        return attribute
+    does = "goes on with" if cosine > 0 else "takes back"
+    note = (
+        f"In part this {does} what rebuilding changed (cosine {cosine:+.2f}): it may be about the reconstruction, not "
+        "about the photograph."
+    )
+    return replace(attribute, note=note)
+
+
+_ALIKE = 0.3
+"""Cosine of an attribute's change and rebuilding's, as pixels, from which on it is said."""
 
 
 def _nearest(subject: TrainedSubject, encoded: Encoded) -> tuple[TrainedSubject, Encoded, int]:

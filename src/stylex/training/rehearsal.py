@@ -1,21 +1,34 @@
-"""What a training would cost: parameters, and a time measured on a few real steps whose result is thrown away."""
+"""What a training would cost: parameters, times measured on real steps and passes, and how to make it cheaper."""
 
 from __future__ import annotations
 
 import math
 import tempfile
+import time
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+import torch
+from torch import Tensor
+
 from stylex.classifiers.classifier import Classifier
 from stylex.core.progress import Event, Tick
+from stylex.core.wording import option
 from stylex.data.archive import ImageSet
+from stylex.metrics.agreement import agreement
 from stylex.training.config import TrainConfig
 from stylex.training.loop import Networks, TrainingTask, train_networks
 
 _STEPS = 3
 """Steps of each kind: a first one that is not counted, then one of images and one of noise."""
+_WORTH_SAYING_S = 3600.0
+_PASSED = 4
+"""Images on which the classifier's passes are timed."""
+_COMPARED = 64
+"""Images on which a smaller input is compared, at most."""
+_AGREES = 0.97
 
 
 class _EnoughError(Exception):
@@ -78,6 +91,65 @@ def seconds_needed(config: TrainConfig, images: ImageSet, classifier: Classifier
             )
         seconds += fraction * schedule.total_nimg * sum(1 / speed for speed in speeds[1:]) / (_STEPS - 1)
     return seconds
+
+
+def classifier_advice(
+    classifier: Classifier, images: ImageSet, nimg: int, *, worth_saying_s: float = _WORTH_SAYING_S
+) -> str | None:
+    """What to do about a classifier whose own passes make a training long; None where they do not.
+
+    Measured are a pass over a few images and one with its gradient, as each step makes them; where they would take
+    long, also whether the classifier answers alike when it is shown smaller images.
+
+    Args:
+        classifier: to be trained with.
+        images: some of the data.
+        nimg: images that the training is to see.
+        worth_saying_s: seconds of passes from which on something is said.
+    """
+    x = images.batch(range(min(_PASSED, len(images)))).to(next(classifier.buffers()).device)
+    seconds = _seconds_of_passes(classifier, x) * nimg
+    if seconds < worth_saying_s:
+        return None
+    size = classifier.spec.input_size
+    some = np.linspace(0, len(images) - 1, min(_COMPARED, len(images))).round().astype(int)
+    shown = images.batch(some).to(x.device)
+    smaller = "it takes no other input size"
+    for fraction in (0.5, 0.75):
+        other = max(round(size * fraction / 16), 1) * 16
+        if other >= size:
+            continue
+        seen_small = Classifier(classifier.model, replace(classifier.spec, input_size=other))
+        with suppress(Exception):  # a program may take one size alone, and say so in its own way
+            alike = _agreement(classifier, seen_small, shown)
+            faster = seconds / max(_seconds_of_passes(seen_small, x) * nimg, 1e-9)
+            smaller = f"with input_size {other} in its spec it answers {alike:.0%} of {len(shown)} images alike"
+            if alike >= _AGREES:
+                smaller += f" and takes {faster:.1f} times less"
+                break
+            smaller += ", too few to train with that"
+    hours = f"{seconds / 3600:.1f} hours" if seconds >= 5400 else f"{seconds / 60:.0f} minutes"
+    return (
+        f"the classifier's own passes, at {size} px, would take about {hours} of this training here: {smaller}; or "
+        f"train for fewer images ({option('kimg')}), or on a GPU ({option('device', 'cuda')})"
+    )
+
+
+def _seconds_of_passes(classifier: Classifier, x: Tensor) -> float:
+    """For each image: a pass over the image, and one over its reconstruction with the gradient."""
+    for _ in range(2):  # the first one warms up
+        began = time.perf_counter()
+        with torch.no_grad():
+            classifier.logits(x)
+        drawn = x.clone().requires_grad_()
+        torch.autograd.grad(classifier.logits(drawn).sum(), drawn)
+    return (time.perf_counter() - began) / len(x)
+
+
+@torch.no_grad()
+def _agreement(one: Classifier, other: Classifier, x: Tensor) -> float:
+    answers = [torch.cat([classifier.logits(part) for part in x.split(8)]) for classifier in (one, other)]
+    return agreement(answers[0], answers[1], one.activation)["agreement"]
 
 
 def plan(
