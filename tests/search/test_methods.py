@@ -57,7 +57,7 @@ def test_a_generator_that_is_given_the_answer_is_searched_as_published(shoes) ->
         ({"selection": "notebook"}, "selection='notebook' is not for method='directions': .* method='attfind'"),
         (
             {"torgb": True, "method": "eigenfind"},
-            "torgb=True is not for method='eigenfind': .*'attfind' or method='stylespace'",
+            "torgb=True is not for method='eigenfind': .*'stylespace'",
         ),
         ({"method": "stylespace", "selection": "together"}, "selection='together' is not for method='stylespace'"),
     ],
