@@ -89,6 +89,10 @@ def size(x):
     return torch.cat([bright - 0.12, 0.12 - bright], 1).neg() * 99 + Net(2)(x) * 0.001
 def knows(): return size, spec(("small", "large"))
 def mistakes(): return size, spec(("large", "small"))
+def place(x):
+    left = (x[:, :, 8, 4:7].mean(2) - x[:, :, 8, 9:12].mean(2)) * 9
+    return torch.cat([-left, left], 1)
+def where(): return place, spec(("small", "large"))
 def words(): return lambda x: "large", spec(("small", "large"))
 def sure(x): return ((x.mean(dim=(2, 3)) - 0.15) * 60).sigmoid()
 def one_sigmoid(): return sure, spec(("small", "large"), output="single-logit")
@@ -251,6 +255,14 @@ def test_a_search_may_be_screened_or_go_along_eigenvectors(world: World, capsys:
     ):
         assert main(world.find(*wrong)) == 2
         assert says in capsys.readouterr().err
+
+
+def test_at_its_end_a_training_says_what_decides_and_is_not_drawn(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(world.train(data="even.zip", judge="where")) == 0
+    heard = capsys.readouterr().err
+    assert "Decisive, but not drawn" in heard[heard.index("train: done") :]
 
 
 def test_a_training_is_rehearsed_without_a_trace(world: World, capsys: pytest.CaptureFixture[str]) -> None:

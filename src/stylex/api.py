@@ -7,6 +7,7 @@ torch) are imported inside the verbs, so that this module, and the command line 
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -249,7 +250,25 @@ def train(
         device=on,
         listener=listener,
     )
+    if os.environ.get("RANK", "0") == "0":  # of several processes, one looks
+        for sentence in _not_drawn(folder, explained, held_out, on):
+            listener(Alarm(message=sentence))
     return folder
+
+
+def _not_drawn(run: Path, classifier: Classifier, images: ImageSet, device: str) -> tuple[str, ...]:
+    """What a finished training's rebuilt pictures lack though it decides, on some of the images."""
+    import torch
+
+    from stylex.models.snapshot import load_snapshot
+    from stylex.search.choosing import spread
+    from stylex.search.encoding import encode_set
+    from stylex.search.lost import not_drawn
+    from stylex.search.subject import TrainedSubject
+
+    subject = TrainedSubject.of(load_snapshot(run).to(torch.device(device)), classifier)
+    some = images.subset(spread(len(images), min(len(images), 64)))
+    return not_drawn(subject, encode_set(subject, some), range(classifier.k))
 
 
 @one_writer("out")

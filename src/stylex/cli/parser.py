@@ -231,7 +231,8 @@ def _configured(config: TrainConfig, options: Namespace) -> TrainConfig:
         if is_dataclass(part):
             if not isinstance(options[field.name], Namespace):
                 raise ConfigError(f"{field.name}: expected a group of options, got {options[field.name]!r:.80}")
-            values[field.name] = replace(cast(Any, part), **vars(options[field.name]))
+            said = {name: value for name, value in vars(options[field.name]).items() if value is not None}
+            values[field.name] = replace(cast(Any, part), **said)
         elif options[field.name] is not None:
             values[field.name] = options[field.name]
     return replace(config, **values)
