@@ -59,7 +59,9 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     result: dict[str, dict[str, float]] = {}
     for resolution in [None] if options.snapshot else options.resolutions:
-        studio = _given(options.snapshot) if resolution is None else _random(resolution, paper=options.paper)
+        studio = (
+            given_studio(options.snapshot) if resolution is None else random_studio(resolution, paper=options.paper)
+        )
         name = f"{studio.resolution}px"
         with _Server(studio) as url:
             result[name] = asyncio.run(_measure(url, studio, options.turns, options.people))
@@ -114,7 +116,8 @@ async def _measure(url: str, studio: LiveStudio, turns: int, people: int) -> dic
     }
 
 
-def _given(snapshot: str) -> LiveStudio:
+def given_studio(snapshot: str) -> LiveStudio:
+    """What a run or snapshot draws, with its own images."""
     studio = stylex.open_studio(snapshot, images=32, device="cpu")
     assert isinstance(studio, LiveStudio)
     while studio.load_more():
@@ -122,8 +125,8 @@ def _given(snapshot: str) -> LiveStudio:
     return _with_knobs(studio)
 
 
-def _random(resolution: int, *, paper: bool) -> LiveStudio:
-    """Networks with random weights, and eight pictures of noise."""
+def random_studio(resolution: int, *, paper: bool = False, images: int = 8) -> LiveStudio:
+    """Networks with random weights, and pictures of noise."""
     widths, like = WIDTHS[resolution], PRESETS["medium-64"].model
     names = ("generator_widths", "discriminator_widths", "encoder_widths")
     model = replace(like, resolution=resolution, **dict.fromkeys(names, widths))
@@ -167,7 +170,7 @@ def _random(resolution: int, *, paper: bool) -> LiveStudio:
         )
         studio = LiveStudio(load_snapshot(Path(folder) / "snapshot"), judge)
     random = np.random.default_rng(0)
-    for i in range(8):
+    for i in range(images):
         studio._take(random.integers(0, 255, (1, resolution, resolution, 3), dtype=np.uint8), [f"image {i}"], [None])
     return _with_knobs(studio)
 

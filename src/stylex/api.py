@@ -264,10 +264,11 @@ def find(
     images: int = 200,
     attributes: int = 8,
     selection: Selection = "attfind",
+    threshold: float | None = None,
     torgb: bool = False,
     shift_range: float = 1.0,
     realism: float | None = None,
-    method: MethodName = "directions",
+    method: MethodName | Literal["auto"] = "auto",
     search: Search = "auto",
     recall: float = 0.99,
     precision: Precision = "float32",
@@ -293,6 +294,8 @@ def find(
         selection: how attributes are chosen from the effects: ``attfind`` each for what it does alone (single
             coordinates by the paper's Algorithm 1, directions by a test of their effect), ``together`` each for what it
             adds to those already chosen, ``notebook`` (single coordinates) as in the authors' notebook.
+        threshold: with ``attfind``, an image counts as explained once one attribute raises the target's logit by so
+            much, as in the paper, which leaves the number open (not given: once its answer turns).
         torgb: search the styles of the ToRGB layers too.
         shift_range: how far each coordinate is moved: 1 is to the observed extreme.
         realism: reject attributes that move the discriminator's logit by more than this (not given: reject none).
@@ -300,7 +303,9 @@ def find(
             significant and large enough to matter; ``attfind`` searches single style coordinates, as published;
             ``eigenfind`` tries the 20 directions that change the generator's styles most, and ranks them by itself;
             two baselines: ``stylespace`` ranks coordinates in which the class's images stand out, without asking the
-            classifier, ``random`` puts random directions to the test of ``directions``.
+            classifier, ``random`` puts random directions to the test of ``directions``; ``auto`` is ``directions``, but
+            ``attfind`` where the generator is given the classifier's answer (``model.class_input``), which may draw
+            what w does not hold.
         search: ``exact`` moves every coordinate on every image; ``screened`` only those that a screen by gradients
             keeps, and says how many of the strongest it holds (``eigenfind``: ranks on some of the images); ``auto``
             is exact where that takes minutes.
@@ -326,7 +331,7 @@ def find(
     from stylex.search.choosing import choose_to_search
     from stylex.search.class_search import Workplace, explain_class
     from stylex.search.encoding import encode_stream
-    from stylex.search.methods import method_for
+    from stylex.search.methods import method_for, suited
     from stylex.store.folder import check_place, read_explanation, write_explanation
 
     on, folder = device_of(device), Path(out)
@@ -336,15 +341,15 @@ def find(
         images=images,
         attributes=attributes,
         selection=selection,
+        threshold=threshold,
         torgb=torgb,
         shift_range=shift_range,
         realism=realism,
-        method=method,
+        method=_asked(method),
         search=search,
         recall=recall,
         precision=precision,
     )
-    method_for(config)
     check_place(folder, overwrite=overwrite)
     processes = join(on)
     on = processes.device(on)
@@ -359,14 +364,16 @@ def find(
     opened, to = opened.aimed(target)
     start, archive = opened.label(source), opened.images(data)
     chosen = choose_to_search(opened.classifier, archive.split("test"), images, target=to, source=start)
-    if method == "directions" and opened.snapshot.generator.synthesis.c_dim:
+    config = replace(config, method=suited(method, opened.snapshot))
+    method_for(config)
+    if config.method != "attfind" and opened.snapshot.generator.synthesis.c_dim:
         listener(
             Found(
                 message="this generator is given the classifier's answer, which may draw causes that w does not hold: "
                 f"directions in w can miss them; {option('method', 'attfind')} is the published search"
             )
         )
-    subject = opened.subject(method, archive, torgb=torgb)
+    subject = opened.subject(config.method, archive, torgb=torgb)
     explanation = explain_class(
         subject,
         encode_stream(subject, chosen, chosen.label_texts()),
@@ -402,7 +409,7 @@ def explain(
     attributes: int = 5,
     torgb: bool = False,
     shift_range: float = 1.0,
-    method: Literal["directions", "attfind"] = "directions",
+    method: Literal["directions", "attfind", "auto"] = "auto",
     fit: Literal["crop", "pad"] = "crop",
     tune: bool = False,
     classifier_spec: ClassifierSpecLike | None = None,
@@ -425,7 +432,8 @@ def explain(
         attributes: how many attributes to look for.
         torgb: search the styles of the ToRGB layers too.
         shift_range: how far each coordinate is moved: 1 is to the observed extreme.
-        method: ``directions`` moves along ICA directions in w, ``attfind`` single style coordinates.
+        method: ``directions`` moves along ICA directions in w, ``attfind`` single style coordinates; ``auto`` as in
+            ``find``.
         fit: how a photograph becomes square: ``crop`` its centre, or ``pad`` it, as ``prepare`` did.
         tune: fit a copy of the generator to this photograph first (some seconds), so that what it redraws is nearer to
             it; knobs are held to what they did before.
@@ -448,14 +456,13 @@ def explain(
     from stylex.search.class_search import Workplace
     from stylex.search.encoding import encode
     from stylex.search.image_search import explain_image
-    from stylex.search.methods import method_for
+    from stylex.search.methods import method_for, suited
     from stylex.search.tuning import tune as fit_to
     from stylex.store.folder import check_place, read_explanation, write_explanation
 
     config = SearchConfig(
-        target=target, attributes=attributes, torgb=torgb, shift_range=shift_range, method=method, images=1
+        target=target, attributes=attributes, torgb=torgb, shift_range=shift_range, method=_asked(method), images=1
     )
-    method_for(config)
     on, folder = device_of(device), Path(out)
     check_place(folder, overwrite=overwrite)
     opened = Run.open(
@@ -478,7 +485,9 @@ def explain(
             raise DataError(f"{data} has no image {name!r}; its images are named like {archive.names[0]!r}")
         one = archive.subset([archive.names.index(name)])
         x, label = one.batch([0]), one.label_texts()[0]
-    subject = opened.subject(method, archive, torgb=torgb)
+    config = replace(config, method=suited(method, opened.snapshot))
+    method_for(config)
+    subject = opened.subject(config.method, archive, torgb=torgb)
     encoded = encode(subject, x.to(on), [name], [label])
     if tune:
         subject, encoded = fit_to(subject, encoded, listener=listener)
@@ -502,6 +511,11 @@ def explain(
     return read_explanation(folder) if overwrite else explanation
 
 
+def _asked(method: MethodName | Literal["auto"]) -> MethodName:
+    """By what other settings are checked, before there is a snapshot that says what ``auto`` is."""
+    return "directions" if method == "auto" else method
+
+
 _EXPLAIN = ("target", "attributes", "torgb", "shift_range", "method")
 """The settings of a search that ``explain`` takes."""
 
@@ -520,7 +534,7 @@ def evaluate(
     images: int = 100,
     measured: int = 200,
     attributes: int = 10,
-    method: MethodName = "directions",
+    method: MethodName | Literal["auto"] = "auto",
     selection: Literal["attfind", "together"] = "attfind",
     torgb: bool = False,
     shift_range: float = 1.0,
@@ -582,7 +596,7 @@ def evaluate(
     from stylex.evaluation.subject import steered_alike, subject_of
     from stylex.opening import Run, device_of, record
     from stylex.report import write_report
-    from stylex.search.methods import method_for
+    from stylex.search.methods import method_for, suited
     from stylex.store.evaluation import check_file, write_evaluation
     from stylex.store.folder import EVALUATION, read_explanation
 
@@ -593,7 +607,7 @@ def evaluate(
             target=target,
             images=images,
             attributes=attributes,
-            method=method,
+            method=_asked(method),
             selection=selection,
             torgb=torgb,
             shift_range=shift_range,
@@ -601,7 +615,6 @@ def evaluate(
         if known is None
         else SearchConfig.from_json(known.settings)
     )
-    method_for(search)
     options = Options(
         searched=images,
         measured=measured,
@@ -649,7 +662,10 @@ def evaluate(
         snapshot = opened.snapshot
     else:
         opened, goal = opened.aimed(target)
-        snapshot = opened.subject(method, archive).snapshot
+        search = replace(search, method=suited(method, opened.snapshot))
+        method_for(search)
+        options = replace(options, search=search)
+        snapshot = opened.subject(search.method, archive).snapshot
     explained = opened.classifier
     instrument = extractor_for(extractor, explained, on)
     held_out = archive.split("test")

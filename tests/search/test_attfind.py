@@ -91,6 +91,9 @@ def test_what_explains_an_image_differs_between_the_rules(make_effects, flat_spa
     effects = three_groups(make_effects)
     # No single attribute gives 4 logits; two together give 5.5.
     assert attfind(Task(effects=effects, target=1, **options), explained=by_effect(4.0), alpha=1.0).explained == 0.0
+    for threshold, share in ((4.0, 0.0), (2.0, 10 / 16), (1.0, 1.0)):
+        task = Task(effects=effects, target=1, threshold=threshold, **options)
+        assert attfind(task, alpha=1.0).explained == share
     assert attfind(Task(effects=effects, target=1, **options), explained=by_sum(4.0), alpha=1.0).explained == 10 / 16
     # A flip also counts what happens to the other classes: here the margin must reach 4, from -1.
     assert attfind(Task(effects=effects, target=1, **options), explained=by_flip(4.0), alpha=1.0).explained == 10 / 16

@@ -11,9 +11,12 @@ from stylex.search.config import SearchConfig
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
-        ({"recall": 1.0}, "--recall is 1, but must be between 0 and 1"),
-        ({"shift_range": 0.0}, "--shift-range is 0, but must be a number above 0"),
-        ({"shift_range": float("inf")}, "--shift-range is inf"),
+        ({"recall": 1.0}, "recall is 1, but must be between 0 and 1"),
+        ({"shift_range": 0.0}, "shift_range is 0, but must be a number above 0"),
+        ({"threshold": 0.0, "method": "attfind"}, "threshold is 0, but must be a number of logits above 0"),
+        ({"threshold": 0.3}, "threshold is a rule of .*method.*attfind"),
+        ({"threshold": 0.3, "method": "attfind", "selection": "notebook"}, "threshold is a rule of"),
+        ({"shift_range": float("inf")}, "shift_range is inf"),
     ],
 )
 def test_what_cannot_be_meant_is_refused(wrong: dict[str, object], said: str) -> None:

@@ -13,11 +13,13 @@ import pytest
 from stylex.classifiers.load import load_classifier
 from stylex.core.errors import ConfigError, SearchError
 from stylex.data.archive import open_images
+from stylex.models.config import GeneratorConfig
+from stylex.models.generator import Generator
 from stylex.models.snapshot import Snapshot, load_snapshot
 from stylex.search.class_search import search_classes
 from stylex.search.config import MethodName, SearchConfig, Selection
 from stylex.search.encoding import encode_set, latents_of
-from stylex.search.methods import METHODS, method, method_for, method_of, prepared_as
+from stylex.search.methods import METHODS, method, method_for, method_of, prepared_as, suited
 from stylex.search.subject import TrainedSubject
 
 pytestmark = pytest.mark.integration
@@ -41,12 +43,23 @@ def test_the_table_holds_what_can_be_asked_for() -> None:
         method("gradients")
 
 
+def test_a_generator_that_is_given_the_answer_is_searched_as_published(shoes) -> None:
+    plain, _ = shoes
+    told = GeneratorConfig(resolution=8, channels=1, widths=(4, 4), z_dim=4, w_dim=4, c_dim=2, mapping_layers=2)
+    assert suited("auto", plain) == "directions"
+    assert suited("auto", replace(plain, generator=Generator(told))) == "attfind"
+    assert suited("eigenfind", replace(plain, generator=Generator(told))) == "eigenfind"
+
+
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
-        ({"selection": "notebook"}, "--selection notebook is not for --method directions: .* --method attfind"),
-        ({"torgb": True, "method": "eigenfind"}, "--torgb is not for --method eigenfind: .* attfind or stylespace"),
-        ({"method": "stylespace", "selection": "together"}, "--selection together is not for --method stylespace"),
+        ({"selection": "notebook"}, "selection='notebook' is not for method='directions': .* method='attfind'"),
+        (
+            {"torgb": True, "method": "eigenfind"},
+            "torgb=True is not for method='eigenfind': .*'stylespace'",
+        ),
+        ({"method": "stylespace", "selection": "together"}, "selection='together' is not for method='stylespace'"),
     ],
 )
 def test_a_method_says_what_it_does_not_take(wrong: dict[str, Any], said: str) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import sys
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +15,9 @@ import torch
 from tests.training.conftest import discs, judge, run, tiny
 from torch import Tensor, multiprocessing
 
-from stylex.core.errors import ConfigError
+from stylex.core.errors import ConfigError, StylexError
 from stylex.data.archive import open_images
+from stylex.models import processes
 from stylex.models.discriminator import minibatch_std
 from stylex.models.processes import Processes
 from stylex.training.loop import Networks
@@ -70,13 +73,56 @@ def one_of_two(rank: int, port: int, data: Path, out: Path) -> None:
     assert not torch.distributed.is_initialized()
 
 
+def left_alone(rank: int, port: int, data: Path, out: Path) -> None:
+    """The second of two stops without a word at its first step, dead or asleep; says what the first makes of it."""
+    os.environ |= {"RANK": str(rank), "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    torch.set_num_threads(1)
+    processes.PATIENCE = timedelta(seconds=20)
+
+    def stop(*_: object) -> None:
+        os.kill(os.getpid(), signal.SIGKILL if out.name == "killed" else signal.SIGSTOP)
+
+    if rank == 1:
+        Processes.mean = stop  # type: ignore[assignment,method-assign]
+    try:
+        run(tiny(**CONFIG), open_images(data), out, classifier=judge(3))
+    except StylexError as error:
+        (out / "said").write_text(f"{type(error).__name__}: {error}")
+        os._exit(2)
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("how", ["killed", "asleep"])
+def test_who_is_left_alone_says_so_and_how_to_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str) -> None:
+    data = discs(tmp_path / "discs.zip", labels=3)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(Path(__file__).parents[2]), *sys.path]))
+    context = multiprocessing.get_context("spawn")
+    port = free_port()
+    workers = [context.Process(target=left_alone, args=(rank, port, data, tmp_path / how)) for rank in (0, 1)]
+    for worker in workers:
+        worker.start()
+    workers[0].join(120)
+    workers[1].kill()
+    workers[1].join()
+    assert workers[0].exitcode == 2
+    said = (tmp_path / how / "said").read_text()
+    assert said.startswith("TrainingError: another process is lost or hangs")
+    assert "\n" not in said
+    assert not list((tmp_path / how).rglob(".*"))
+
+
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+    return port
+
+
 @pytest.mark.slow
 def test_two_processes_are_one_up_to_rounding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     data = discs(tmp_path / "discs.zip", labels=3)
     run(tiny(**CONFIG), open_images(data), tmp_path / "one", classifier=judge(3))
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(Path(__file__).parents[2]), *sys.path]))
     multiprocessing.spawn(one_of_two, (port, data, tmp_path / "two"), nprocs=2)
     one, two = (torch.load(tmp_path / name / "state.pt", weights_only=True)["parts"] for name in ("one", "two"))

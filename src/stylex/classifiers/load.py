@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import json
 import os
 import re
 import sys
@@ -19,6 +18,7 @@ from stylex.classifiers.small import load_small_classifier
 from stylex.classifiers.spec import ClassifierSpec
 from stylex.core.errors import ClassifierError
 from stylex.core.files import read_whole
+from stylex.core.untrusted import parse_json
 from stylex.core.wording import option
 
 Reference = str | os.PathLike[str] | nn.Module | Callable[..., Any]
@@ -206,8 +206,8 @@ def read_spec(path: Path) -> ClassifierSpec:
         ClassifierError: the file cannot be read, or is not a spec.
     """
     try:
-        given = json.loads(read_whole(path, largest=2**24))
-    except (OSError, ValueError, RecursionError) as error:
+        given = parse_json(read_whole(path, largest=2**24))
+    except (OSError, ValueError) as error:
         raise ClassifierError(f"the spec {path} cannot be read: {_reason(error)}") from error
     try:
         return ClassifierSpec.from_json(given)

@@ -131,6 +131,8 @@ def _why_not_open(content: bytes) -> str | None:
         reader = torch._C.PyTorchFileReader(io.BytesIO(content))
         names: list[str] = reader.get_all_records()
     except (RuntimeError, ValueError):
+        if b"serialized_exported_program.json" in content:
+            return f"it was saved by an older torch, in a form that is not read (torch {torch.__version__} is here)"
         return "it is not a torch.export program"
     if "archive_format" not in names or "models/model.json" not in names:
         return "it is not a torch.export program of the present format"

@@ -26,6 +26,7 @@ from stylex.classifiers.spec import ClassifierSpec
 from stylex.core.errors import ClassifierError
 from stylex.core.files import check_writable, new_folder, read_whole
 from stylex.core.progress import Done, Listener, Started, Step, silent
+from stylex.core.untrusted import parse_json
 from stylex.core.wording import option
 
 FORMAT = "stylex-small-classifier"
@@ -346,8 +347,8 @@ def check_place(folder: Path, *, overwrite: bool) -> None:
 
 def _is_ours(folder: Path) -> bool:
     try:
-        record = json.loads(read_whole(folder / "classifier.json", largest=2**24))
-    except (OSError, ValueError, RecursionError):
+        record = parse_json(read_whole(folder / "classifier.json", largest=2**24))
+    except (OSError, ValueError):
         return False
     return isinstance(record, dict) and record.get("format") == FORMAT
 
@@ -359,14 +360,14 @@ def load_small_classifier(folder: Path, spec: ClassifierSpec | None = None) -> C
         ClassifierError: the folder is missing, foreign or damaged.
     """
     try:
-        record = json.loads(read_whole(folder / "classifier.json", largest=2**24))
+        record = parse_json(read_whole(folder / "classifier.json", largest=2**24))
         weights = read_whole(folder / "weights.safetensors", largest=2**30)
     except OSError as error:
         raise ClassifierError(
             f"no classifier in {folder}: {error.strerror} ({Path(str(error.filename)).name}); "
             "a classifier folder holds classifier.json and weights.safetensors"
         ) from error
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise ClassifierError(f"{folder / 'classifier.json'} is not JSON: {error}") from error
     if not isinstance(record, dict) or record.get("format") != FORMAT:
         raise ClassifierError(f"{folder / 'classifier.json'} does not describe a small classifier (format {FORMAT!r})")

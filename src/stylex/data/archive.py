@@ -164,7 +164,7 @@ class _Pictures:
         self._zip_lock = threading.Lock()
         self._zip: zipfile.ZipFile | None = None
         self._pid = 0
-        self.members = frozenset(info.filename for info in self.directory() if not info.is_dir())
+        self.members = frozenset(info.filename for info in self.directory() if not info.filename.endswith("/"))
         self.root = archive_root(self.members)
         self.files = picture_files(self.members)
         if not self.files:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from pathlib import PurePosixPath
 from typing import Any, Literal
 
 from stylex.core.errors import DataError
+from stylex.core.untrusted import parse_json
 
 SplitName = Literal["train", "test"]
 Label = int | tuple[int, ...]
@@ -158,8 +158,8 @@ def parse_about(content: bytes, files: Sequence[str], where: str) -> About:
 
 def _json_object(content: bytes, where: str) -> dict[str, Any]:
     try:
-        value = json.loads(content)
-    except (ValueError, RecursionError) as error:
+        value = parse_json(content)
+    except ValueError as error:
         raise DataError(f"{where} is not JSON ({error})") from None
     if not isinstance(value, dict):
         raise DataError(f"{where} holds a {type(value).__name__}, expected an object")

@@ -102,7 +102,7 @@ class _Zip:
     def __init__(self, path: Path, archive: zipfile.ZipFile) -> None:
         self.path = path
         self._archive = archive
-        infos = {_inside(x.filename): x for x in archive.infolist() if not x.is_dir()}
+        infos = {_inside(x.filename): x for x in archive.infolist() if not x.filename.endswith("/")}
         shown = [x for x in sorted(infos) if not any(map(is_nobodys, x.split("/")))]
         self._infos = {name: infos[given] for name, given in printable(shown).items()}
         self.names = tuple(self._infos)

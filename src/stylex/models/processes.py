@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from stylex.core.errors import ConfigError
+from stylex.core.errors import ConfigError, TrainingError, first_line
+
+PATIENCE = timedelta(minutes=20)
+"""How long processes wait for one another; the first one writes and measures while the others wait."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +54,8 @@ class Processes:
             return
         gradients = [p.grad for p in parameters if p.grad is not None]
         flat = torch.cat([g.reshape(-1) for g in gradients])
-        dist.all_reduce(flat)
+        with _together():
+            dist.all_reduce(flat)
         flat /= self.size
         for gradient, part in zip(gradients, flat.split([g.numel() for g in gradients]), strict=True):
             gradient.copy_(part.view_as(gradient))
@@ -63,7 +69,8 @@ class Processes:
         if self.size == 1:
             return rows
         parts = [torch.empty_like(rows) for _ in range(self.size)]
-        dist.all_gather(parts, rows.detach().contiguous())
+        with _together():
+            dist.all_gather(parts, rows.detach().contiguous())
         parts[self.rank] = rows
         return torch.cat(parts)
 
@@ -71,7 +78,8 @@ class Processes:
         """The mean of a tensor over the processes."""
         if self.size > 1:
             value = value.detach().clone()
-            dist.all_reduce(value)
+            with _together():
+                dist.all_reduce(value)
             value /= self.size
         return value
 
@@ -85,7 +93,8 @@ class Processes:
     def wait(self) -> None:
         """Wait until all processes are here."""
         if self.size > 1:
-            dist.barrier()
+            with _together():
+                dist.barrier()
 
     def leave(self) -> None:
         """Part from the others, who are all done."""
@@ -93,10 +102,31 @@ class Processes:
             dist.destroy_process_group()
 
 
+@contextmanager
+def _together() -> Iterator[None]:
+    """Something that all processes do at once.
+
+    Raises:
+        TrainingError: one of the others is gone, or has not come for ``PATIENCE``.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        raise TrainingError(
+            f"another process is lost or hangs ({first_line(error)[:120]}); give the same command again: it goes on "
+            "from the last state"
+        ) from error
+
+
 def join(device: str) -> Processes:
-    """Join the other processes that ``torchrun`` started (gloo on CPU, NCCL on GPU), or be the only one."""
+    """Join the other processes that ``torchrun`` started (gloo on CPU, NCCL on GPU), or be the only one.
+
+    Raises:
+        TrainingError: the others are not found.
+    """
     if "RANK" not in os.environ or int(os.environ.get("WORLD_SIZE", "1")) == 1:
         return Processes()
     if not dist.is_initialized():
-        dist.init_process_group("nccl" if device.startswith("cuda") else "gloo")
+        with _together():
+            dist.init_process_group("nccl" if device.startswith("cuda") else "gloo", timeout=PATIENCE)
     return Processes(dist.get_rank(), dist.get_world_size())

@@ -25,6 +25,7 @@ from torch import Tensor, nn
 from stylex.core.errors import SnapshotError, StylexError, first_line
 from stylex.core.files import new_folder, read_whole
 from stylex.core.stylespace import StyleSpace, StyleStatistics
+from stylex.core.untrusted import parse_json
 from stylex.models.config import DiscriminatorConfig, EncoderConfig, GeneratorConfig, config_from_json
 from stylex.models.discriminator import Discriminator
 from stylex.models.encoder import Encoder
@@ -286,8 +287,8 @@ def load_snapshot(path: str | Path) -> Snapshot:
 
 def _description(path: Path) -> dict[str, Any]:
     try:
-        description = json.loads(read_whole(path, largest=2**27))
-    except (OSError, ValueError, RecursionError) as error:
+        description = parse_json(read_whole(path, largest=2**27))
+    except (OSError, ValueError) as error:
         raise SnapshotError(f"{path} cannot be read ({first_line(error)}); copy the snapshot again") from None
     if not isinstance(description, dict) or description.get("format") != FORMAT:
         raise SnapshotError(f"{path} does not describe a stylex snapshot; give a folder that `stylex train` wrote")

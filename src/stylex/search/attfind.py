@@ -70,8 +70,8 @@ def attfind(
     Args:
         task: measured effects, and what to drive to.
         num: attributes wanted.
-        explained: when an image is explained (default: ``by_flip()``, which asks what a person asks, where a number of
-            logits means something else for every classifier).
+        explained: when an image is explained (default: by the task's threshold, or else ``by_flip()``, which asks what
+            a person asks, where a number of logits means something else for every classifier).
         restart: when every image is explained and attributes are still wanted, go on with all images and the
             coordinates left; otherwise stop there.
         floor: smallest mean effect, in logits, that counts.
@@ -86,7 +86,8 @@ def attfind(
 
     Source: Lang et al., ICCV 2021, Algorithm 1.
     """
-    rule, target, searched = explained or by_flip(), task.target, task.searched
+    usual = by_flip() if task.threshold is None else by_effect(task.threshold)
+    rule, target, searched = explained or usual, task.target, task.searched
     n, m = len(searched), len(task.effects.indices)
     if n == 0:
         return task.ranking([], "attfind", images=0, explained=0.0, nothing=task.nobody)

@@ -139,7 +139,9 @@ def search_classes(
     )
     if not at.processes.first:
         return None
-    tasks = tuple(Task.of(subject, s, effects, target, source) for target in targets)
+    tasks = tuple(
+        replace(Task.of(subject, s, effects, target, source), threshold=config.threshold) for target in targets
+    )
     ranking = method.rankings[config.selection]
     return ClassSearch(
         tasks=tasks, rankings=tuple(ranking(task, num, at.listener) for task in tasks), rows=rows, screened=screened

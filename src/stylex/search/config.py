@@ -33,6 +33,7 @@ class SearchConfig:
     images: int = 200
     attributes: int = 8
     selection: Selection = "attfind"
+    threshold: float | None = None
     torgb: bool = False
     shift_range: float = 1.0
     realism: float | None = None
@@ -45,6 +46,15 @@ class SearchConfig:
         if not 0 < self.shift_range < math.inf:
             raise ConfigError(
                 f"{option('shift_range')} is {self.shift_range:g}, but must be a number above 0, such as 1"
+            )
+        if self.threshold is not None and not 0 < self.threshold < math.inf:
+            raise ConfigError(
+                f"{option('threshold')} is {self.threshold:g}, but must be a number of logits above 0, such as 0.3"
+            )
+        if self.threshold is not None and (self.method, self.selection) != ("attfind", "attfind"):
+            raise ConfigError(
+                f"{option('threshold')} is a rule of {option('method', 'attfind')} with "
+                f"{option('selection', 'attfind')}: add these, or leave it out"
             )
         if not 0 < self.recall < 1:
             raise ConfigError(f"{option('recall')} is {self.recall:g}, but must be between 0 and 1, like 0.99")

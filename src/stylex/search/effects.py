@@ -17,6 +17,7 @@ from torch import Tensor
 from stylex.core.errors import ClassifierError, SearchError, StoreError
 from stylex.core.files import write_whole
 from stylex.core.progress import Done, Listener, Started, Step, silent
+from stylex.core.untrusted import read_arrays
 from stylex.models.processes import Processes
 from stylex.search.config import Precision
 from stylex.search.moves import TOLERANCE, Evaluator
@@ -163,16 +164,16 @@ class Effects:
             StoreError: there is no such file, or it is not a whole effects file.
         """
         try:
-            with _unpacked(path) as file:
-                if str(file["format"]) != _FORMAT:
-                    raise ValueError(str(file["format"]))
-                return cls(
-                    values=file["values"],
-                    base_logits=file["base_logits"],
-                    indices=file["indices"],
-                    image_ids=tuple(str(name) for name in file["image_ids"]),
-                    shift_range=float(file["shift_range"]),
-                )
+            arrays = read_arrays(path)
+            if str(arrays["format"]) != _FORMAT:
+                raise ValueError(str(arrays["format"]))
+            return cls(
+                values=arrays["values"],
+                base_logits=arrays["base_logits"],
+                indices=arrays["indices"],
+                image_ids=tuple(str(name) for name in arrays["image_ids"]),
+                shift_range=float(arrays["shift_range"]),
+            )
         except FileNotFoundError:
             raise StoreError(f"there is no effects file {path}; measure the effects first") from None
         except (*DAMAGED, AssertionError) as error:
@@ -391,11 +392,6 @@ def _in_memory(sharded: ShardedEffects) -> Effects:
         image_ids=sharded.image_ids,
         shift_range=sharded.shift_range,
     )
-
-
-def _unpacked(path: Path) -> Any:
-    # Read at once: where the archive is damaged, np.load would leave an open file behind.
-    return np.load(io.BytesIO(path.read_bytes()), allow_pickle=False)
 
 
 def _packed(**arrays: Any) -> bytes:

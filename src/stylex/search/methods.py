@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 from jaxtyping import Float
 from numpy import ndarray
@@ -111,6 +112,17 @@ def method(name: str) -> Method:
         if known == name:
             return row
     raise SearchError(f"there is no method {name!r}; the methods are {', '.join(METHODS)}")
+
+
+def suited(name: MethodName | Literal["auto"], snapshot: Snapshot) -> MethodName:
+    """The method itself; ``auto``: directions, but single coordinates where the generator is given the answer.
+
+    There the answer may draw causes that w does not hold, which directions in w would miss; single coordinates are the
+    published search.
+    """
+    if name != "auto":
+        return name
+    return "attfind" if snapshot.generator.synthesis.c_dim else "directions"
 
 
 def method_for(config: SearchConfig) -> Method:

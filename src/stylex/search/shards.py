@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import zipfile
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,20 +17,11 @@ from numpy import ndarray
 
 from stylex.core.errors import SearchError
 from stylex.core.files import write_whole
+from stylex.core.untrusted import map_array, read_arrays
 
 FORMAT = "stylex effects 2"
 
-DAMAGED = (
-    OSError,
-    EOFError,
-    ValueError,
-    KeyError,
-    TypeError,
-    AttributeError,
-    NotImplementedError,
-    zipfile.BadZipFile,
-    zlib.error,
-)
+DAMAGED = (OSError, ValueError, KeyError, TypeError)
 """What reading a damaged or foreign archive may raise."""
 
 
@@ -106,20 +96,24 @@ class Shards:
         write_whole(path.with_suffix(".npz"), index.getbuffer())
 
     def _open(self, path: Path) -> tuple[list[str], Block]:
-        # The index is read at once: where it is damaged, np.load would leave an open file behind.
-        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as file:
-            if str(file["settings"]) != self.settings:
-                raise ValueError(str(file["settings"]))
-            keys = [str(key) for key in file["keys"]]
-            classes, base, crc = file["classes"], file["base_logits"], int(file["crc"])
+        index = read_arrays(path)
+        if str(index["settings"]) != self.settings:
+            raise ValueError(str(index["settings"]))
+        keys = [str(key) for key in index["keys"]]
+        classes, base, crc = index["classes"], index["base_logits"], int(index["crc"])
         values_path = path.with_suffix(".npy")
         if _checksum(values_path) != crc:
             raise ValueError("the values are not those that were written")
-        block = Block(values=np.load(values_path, mmap_mode="r"), classes=classes, base_logits=base)
-        return keys, block
+        values = map_array(values_path)
+        n, kept = classes.shape
+        if values.shape[:3] != (kept, n, 2) or values.ndim != 4 or len(base) != n or len(keys) != n:
+            raise ValueError("its arrays are of different lengths")
+        return keys, Block(values=values, classes=classes, base_logits=base)
 
 
 def _checksum(path: Path) -> int:
+    if not path.is_file():
+        raise ValueError("the values are no regular file")
     crc = 0
     with open(path, "rb") as file:
         while data := file.read(2**22):

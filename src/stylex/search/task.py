@@ -32,6 +32,8 @@ class Task:
         output: whether one class or several labels are predicted; with ``sigmoid``, an image is to be moved while the
             target's probability is below 0.5.
         source: start from images predicted this class only (one-vs-one).
+        threshold: an image is explained, and left out of further choices, once one attribute raises the target's logit
+            by so much, as published; None: once its answer turns. For rankings that leave images out.
         subject, s: the networks, and the images' style vectors row for row with ``effects``, for rankings that draw.
 
     Raises:
@@ -44,6 +46,7 @@ class Task:
     labels: Sequence[str]
     output: Output = "softmax"
     source: int | None = None
+    threshold: float | None = None
     subject: Subject | None = field(default=None, repr=False)
     s: Tensor | None = field(default=None, repr=False)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from stylex.core.errors import StoreError, first_line
 from stylex.core.evaluation import Evaluation
 from stylex.core.files import check_writable, read_whole, write_whole
+from stylex.core.untrusted import parse_json
 from stylex.core.wording import option
 from stylex.store.folder import EVALUATION
 
@@ -37,13 +38,13 @@ def read_evaluation(path: str | Path) -> Evaluation:
     """
     file = Path(path) / EVALUATION if Path(path).is_dir() else Path(path)
     try:
-        row = json.loads(read_whole(file, largest=_LARGEST))
+        row = parse_json(read_whole(file, largest=_LARGEST))
         if not isinstance(row, dict):
             raise ValueError("it is not a JSON object")
         return Evaluation.from_json(row)
     except FileNotFoundError:
         raise StoreError(f"there is no evaluation {file}; make one with `stylex evaluate`") from None
-    except (OSError, ValueError, OverflowError, RecursionError) as error:
+    except (OSError, ValueError, OverflowError) as error:
         raise StoreError(
             f"{file} is not an evaluation that can be read: {first_line(error)}; evaluate again"
         ) from error

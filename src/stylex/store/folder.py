@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
 import os
 import re
@@ -23,6 +22,7 @@ from stylex.core.figures import Flips, flips_in
 from stylex.core.files import check_writable, new_folder, read_whole
 from stylex.core.progress import Alarm, Listener, silent
 from stylex.core.stylespace import StyleCoordinate
+from stylex.core.untrusted import parse_json
 from stylex.core.wording import option
 from stylex.store.manifest import (
     LARGEST_MANIFEST,
@@ -82,8 +82,8 @@ def write_explanation(
 def is_explanation_folder(path: str | Path) -> bool:
     """Whether the folder's manifest says that this package wrote it (of whatever version)."""
     try:
-        manifest = json.loads(read_whole(Path(path) / MANIFEST, largest=LARGEST_MANIFEST))
-    except (OSError, ValueError, RecursionError):
+        manifest = parse_json(read_whole(Path(path) / MANIFEST, largest=LARGEST_MANIFEST))
+    except (OSError, ValueError):
         return False
     return isinstance(manifest, dict) and manifest.get("schema") == SCHEMA
 

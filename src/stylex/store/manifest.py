@@ -12,6 +12,7 @@ from typing import Any, cast
 
 from stylex.core.errors import StoreError
 from stylex.core.files import read_whole
+from stylex.core.untrusted import parse_json
 
 SCHEMA = "stylex-explanation"
 VERSION = 1
@@ -57,10 +58,10 @@ def load_manifest(folder: Path) -> dict[str, Any]:
         raise StoreError(f"{folder} is not a folder; give the folder that 'stylex find' or 'stylex explain' wrote")
     try:
         content = read_whole(file, largest=LARGEST_MANIFEST)
-        manifest = json.loads(content, parse_constant=_finite, parse_float=_finite, parse_int=_whole)
+        manifest = parse_json(content, parse_constant=_finite, parse_float=_finite, parse_int=_whole)
     except FileNotFoundError:
         raise StoreError(f"{folder} is not an explanation folder: it has no {MANIFEST}") from None
-    except (OSError, ValueError, RecursionError) as error:
+    except (OSError, ValueError) as error:
         raise StoreError(f"{file} cannot be read ({error}); write the explanation again") from error
     if not isinstance(manifest, dict) or manifest.get("schema") != SCHEMA:
         raise StoreError(f'{file} is not the manifest of an explanation: expected "schema": "{SCHEMA}"')

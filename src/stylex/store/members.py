@@ -7,7 +7,7 @@ import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any, get_args
-from zipfile import BadZipFile, ZipFile
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,7 @@ from stylex.core.errors import StoreError
 from stylex.core.explanation import Picture
 from stylex.core.files import is_inside
 from stylex.core.stylespace import StyleKind, StyleSpace, StyleStatistics
+from stylex.core.untrusted import read_arrays
 from stylex.store.manifest import MANIFEST
 
 _STATISTICS = ("minimum", "maximum", "mean", "std")
@@ -117,24 +118,6 @@ class Pictures:
         return picture
 
 
-def _numbers_in(archive: ZipFile, name: str, n: int) -> NDArray[np.float32]:
-    """An array of n numbers in an ``.npz``; what is declared is checked before anything of that size is made."""
-    wrong = ValueError(f"its array {name} is not {n} numbers")
-    info = archive.getinfo(f"{name}.npy")
-    if info.file_size > 16 * n + 65536:
-        raise wrong
-    stream = io.BytesIO(archive.read(info))
-    try:
-        version = np.lib.format.read_magic(stream)
-        read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        shape, _, dtype = read_header(stream)
-    except Exception as error:  # the header is Python text, which NumPy parses
-        raise wrong from error
-    if shape != (n,) or dtype.kind != "f":
-        raise wrong
-    return np.frombuffer(stream.read(n * dtype.itemsize), dtype, n).astype(np.float32)
-
-
 def load_statistics(folder: Path, name: str, s_dim: int) -> StyleStatistics:
     """Statistics of ``s_dim`` coordinates.
 
@@ -143,11 +126,11 @@ def load_statistics(folder: Path, name: str, s_dim: int) -> StyleStatistics:
     """
 
     def load(file: Path) -> StyleStatistics:
-        with open(file, "rb") as stream, ZipFile(stream) as archive:
-            stream.seek(0)
-            if stream.read(2) != b"PK":  # zipfile reads past whatever stands before
-                raise ValueError("it is no .npz file")
-            return StyleStatistics(**{key: _numbers_in(archive, key, s_dim) for key in _STATISTICS})
+        arrays = read_arrays(file, largest=_LARGEST_FILE)
+        for key in _STATISTICS:
+            if arrays[key].shape != (s_dim,) or arrays[key].dtype.kind != "f":
+                raise ValueError(f"its array {key} is not {s_dim} numbers")
+        return StyleStatistics(**{key: arrays[key].astype(np.float32) for key in _STATISTICS})
 
     statistics: StyleStatistics = _load(_inside(folder, name), load, "arrays " + ", ".join(_STATISTICS))
     return statistics

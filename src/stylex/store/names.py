@@ -20,6 +20,7 @@ from stylex.core.explanation import Explanation
 from stylex.core.files import read_whole, write_whole
 from stylex.core.lock import sole_writer
 from stylex.core.stylespace import StyleCoordinate, StyleSpace
+from stylex.core.untrusted import parse_json
 from stylex.store.manifest import MANIFEST, dump_manifest, load_manifest
 from stylex.store.members import load_space
 
@@ -164,13 +165,13 @@ def waiting_in(folder: Path) -> list[Mark]:
     """
     file = folder / NAMES
     try:
-        content = json.loads(read_whole(file, largest=2**24))
+        content = parse_json(read_whole(file, largest=2**24))
         if not isinstance(content, dict) or (content.get("schema"), content.get("version")) != (_SCHEMA, _VERSION):
             raise ValueError(f'expected "schema": "{_SCHEMA}", "version": {_VERSION}')
         return [_unpacked(row) for row in content["names"]]
     except FileNotFoundError:
         return []
-    except (OSError, ValueError, TypeError, KeyError, RecursionError, OverflowError) as error:
+    except (OSError, ValueError, TypeError, KeyError, OverflowError) as error:
         raise StoreError(f"{file} cannot be read ({error}); mend it, or move it away") from error
 
 

@@ -14,7 +14,8 @@ from typing import Any
 import torch
 
 from stylex.core.errors import ConfigError, SnapshotError, TrainingError, first_line
-from stylex.core.files import cannot_write, write_whole
+from stylex.core.files import cannot_write, read_whole, write_whole
+from stylex.core.untrusted import parse_json
 from stylex.core.wording import option
 from stylex.training.config import TrainConfig
 
@@ -50,7 +51,7 @@ def load_state(path: Path, *, identity: Mapping[str, Any]) -> tuple[int, dict[st
         ConfigError: it belongs to a training with other options.
     """
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        state = torch.load(io.BytesIO(read_whole(path)), map_location="cpu", weights_only=True)
     except Exception as error:  # the reader raises nearly anything on bytes that are no state
         raise SnapshotError(
             f"the training state {path} is damaged ({first_line(error)[:120]}); remove it to train from the "
@@ -123,19 +124,26 @@ def append_row(stats: Path, row: Mapping[str, Any]) -> None:
 
 def _lines_until(stats: Path, nimg: int) -> list[str]:
     kept = []
-    for line in stats.read_text(encoding="utf-8", errors="replace").splitlines():
+    for line in _text_of(stats).splitlines():
         try:
-            if json.loads(line)["nimg"] <= nimg:
+            if parse_json(line.encode())["nimg"] <= nimg:
                 kept.append(line)
         except (ValueError, KeyError, TypeError):
             continue
     return kept
 
 
+def _text_of(stats: Path) -> str:
+    try:
+        return read_whole(stats).decode(errors="replace")
+    except OSError as error:
+        raise TrainingError(f"{stats} cannot be read ({first_line(error)}); move it away") from None
+
+
 def _written_by(path: Path) -> tuple[Any, Any]:
     """The training and the classifier that a snapshot names; nothing if it cannot be read."""
     try:
-        description = json.loads(path.read_text())
+        description = parse_json(read_whole(path))
         return json.loads(json.dumps(_as_now(description["training"]))), description["classifier_fingerprint"]
     except (OSError, ValueError, KeyError, TypeError):
         return None, None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
@@ -18,10 +17,12 @@ Lane = Literal["knob", "strip", "others"]
 
 MOST_ROWS = 24
 """Pictures drawn at once."""
-MOST_WAITING = 512
+MOST_WAITING = 2048
 """Requests that wait; more are sent away."""
 _PATIENCE_S = 0.12
 """How long a strip may keep a knob waiting."""
+_LONG_S = 1.0
+"""A strip that waited for longer is drawn beside knobs, where they leave room."""
 
 Answer = list[Frame] | None
 """The frames; None: a newer request of the same viewer made this one pointless."""
@@ -37,19 +38,21 @@ class _Job:
     turns: Sequence[Turn]
     draft: bool
     future: Future[Answer]
+    asked: float
     frames: list[Frame] = field(default_factory=list)
 
 
 class Drawing:
     """Draws turns in a thread of its own.
 
-    Of one viewer and lane only the newest request is drawn. Several viewers' knobs are drawn in one pass; strips and
-    galleries are drawn in pieces, so short that a knob waits little for them.
+    Of one viewer and lane only the newest request is drawn, in the place of those before it. Several viewers' requests
+    are drawn in one pass: all that wait when it begins, as far as they fit, so that nobody waits for company. Knobs
+    come first; strips and galleries are drawn in pieces, so short that a knob waits little for them.
     """
 
     def __init__(self, studio: Studio) -> None:
         self._studio = studio
-        self._waiting: deque[_Job] = deque()
+        self._waiting: dict[tuple[str, Lane], _Job] = {}
         self._news = threading.Condition()
         self._closed = False
         self._seconds_each = 0.02
@@ -62,15 +65,15 @@ class Drawing:
         Raises:
             Busy: too many requests are waiting.
         """
-        job = _Job((viewer, lane), turns, draft, Future())
+        job = _Job((viewer, lane), turns, draft, Future(), time.monotonic())
         with self._news:
-            stale = [other for other in self._waiting if other.key == job.key]
-            for other in stale:
-                self._waiting.remove(other)
-                _answer(other, None)
-            if len(self._waiting) >= MOST_WAITING:
+            old = self._waiting.get(job.key)
+            if old is not None:
+                job.asked = old.asked
+                _answer(old, None)
+            elif len(self._waiting) >= MOST_WAITING:
                 raise Busy
-            self._waiting.append(job)
+            self._waiting[job.key] = job
             self._news.notify()
         return job.future
 
@@ -78,7 +81,7 @@ class Drawing:
         """Stop; what is waiting gets no answer."""
         with self._news:
             self._closed = True
-            for job in self._waiting:
+            for job in self._waiting.values():
                 _answer(job, None)
             self._waiting.clear()
             self._news.notify()
@@ -99,25 +102,27 @@ class Drawing:
 
     def _wanted(self) -> bool:
         """Whether anybody waits; who has gone is forgotten."""
-        for job in [job for job in self._waiting if job.future.cancelled()]:
-            self._waiting.remove(job)
+        for job in [job for job in self._waiting.values() if job.future.cancelled()]:
+            del self._waiting[job.key]
         return bool(self._waiting)
 
     def _next(self) -> list[tuple[_Job, Sequence[Turn]]]:
-        """What to draw now: all the knobs that fit, or else a piece of the oldest strip."""
+        """What to draw now: all the knobs that fit, or else pieces of the oldest strips."""
         chosen: list[tuple[_Job, Sequence[Turn]]] = []
-        room = MOST_ROWS
-        for job in [job for job in self._waiting if job.key[1] == "knob"]:
+        waiting, room, late = list(self._waiting.values()), MOST_ROWS, time.monotonic() - _LONG_S
+        for job in (job for job in waiting if job.key[1] == "knob"):
             if chosen and (len(job.turns) > room or job.draft != chosen[0][0].draft):
                 continue
-            self._waiting.remove(job)
+            del self._waiting[job.key]
             chosen.append((job, job.turns))
             room -= len(job.turns)
-        if not chosen:
-            job = self._waiting[0]
-            piece = max(1, min(MOST_ROWS, round(_PATIENCE_S / max(self._seconds_each, 1e-4))))
-            rest = job.turns[len(job.frames) :]
-            chosen.append((job, rest[:piece]))
+        knobs = bool(chosen)
+        if not knobs:
+            room = max(1, min(room, round(_PATIENCE_S / max(self._seconds_each, 1e-4))))
+        for job in (job for job in waiting if job.key[1] != "knob" and not (knobs and job.asked > late)):
+            if room > 0 and not (chosen and job.draft != chosen[0][0].draft):
+                chosen.append((job, job.turns[len(job.frames) :][:room]))
+                room -= len(chosen[-1][1])
         return chosen
 
     def _draw(self, jobs: list[tuple[_Job, Sequence[Turn]]]) -> None:
@@ -139,8 +144,8 @@ class Drawing:
 
     def _finish(self, job: _Job, error: Exception | None) -> None:
         with self._news:
-            if job in self._waiting:
-                self._waiting.remove(job)
+            if self._waiting.get(job.key) is job:
+                del self._waiting[job.key]
         _answer(job, job.frames if error is None else error)
 
 

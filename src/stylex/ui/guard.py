@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 from http.cookies import CookieError, SimpleCookie
 from ipaddress import ip_address
@@ -15,6 +16,8 @@ from stylex.core.wording import option
 COOKIE = "stylex-token"
 MOST_BYTES = 64 * 1024
 """Of a request that is no upload."""
+BODY_SECONDS = 60.0
+"""A request must have arrived whole within these."""
 
 _HEADERS = {
     "Content-Security-Policy": (
@@ -90,23 +93,29 @@ class Guard:
         most = self.upload[1] if scope["path"] == self.upload[0] else MOST_BYTES
         declared = headers.get("content-length", "0")
         if not declared.isdecimal() or int(declared) > most:
-            await _too_large(most)(scope, receive, send_safely)
+            await _too_large(most).answer(scope, receive, send_safely)
             return
-        read = 0
+        read, coming, until = 0, True, asyncio.get_running_loop().time() + BODY_SECONDS
 
         async def receive_bounded() -> Message:
-            nonlocal read
-            message = await receive()
+            nonlocal read, coming
+            # Behind the body comes only word that the client has gone, for which there is no hurry.
+            try:
+                async with asyncio.timeout_at(until if coming else None):
+                    message = await receive()
+            except TimeoutError:
+                raise _Cut(f"This did not arrive within {BODY_SECONDS:.0f} seconds.", 408) from None
+            coming = coming and message.get("more_body", False)
             read += len(message.get("body", b""))
             if read > most:
-                raise _TooLarge
+                raise _too_large(most)
             return message
 
         try:
             await self.app(scope, receive_bounded, send_safely)
-        except _TooLarge:
+        except _Cut as cut:
             if not started:
-                await _too_large(most)(scope, receive, send_safely)
+                await cut.answer(scope, receive, send_safely)
 
     def _refusal(self, scope: Scope, headers: dict[str, str]) -> Response | None:
         """What a request is refused with; None where it is welcome."""
@@ -157,8 +166,11 @@ def urlsplit_or_none(origin: str) -> str | None:
     return parts.netloc.lower() if parts.scheme in ("http", "https") else None
 
 
-class _TooLarge(Exception):
-    pass
+class _Cut(Exception):
+    """A request that is not read to its end; the answer closes the connection, or the rest would still be sent."""
+
+    def __init__(self, why: str, status: int) -> None:
+        self.answer = JSONResponse({"error": why}, status_code=status, headers={"Connection": "close"})
 
 
 def _equal(a: str, b: str) -> bool:
@@ -177,6 +189,6 @@ def _refused(why: str, status: int) -> Response:
     return JSONResponse({"error": f"Refused: {why}."}, status_code=status)
 
 
-def _too_large(most: int) -> Response:
+def _too_large(most: int) -> _Cut:
     size = f"{most // 2**20} MiB" if most >= 2**20 else f"{most // 1024} KiB"
-    return JSONResponse({"error": f"This is larger than the {size} that are allowed."}, status_code=413)
+    return _Cut(f"This is larger than the {size} that are allowed.", 413)

@@ -27,6 +27,7 @@ from starlette.routing import Route
 from stylex.core.errors import StylexError
 from stylex.core.explanation import Picture
 from stylex.core.studio import Flip, Frame, Knob, Studio, StudioImage, Turn
+from stylex.core.untrusted import parse_json
 from stylex.report.figures import encode
 from stylex.report.knobs import image_detail, image_row, knob_row, numbers
 from stylex.ui.drawing import Busy, Drawing, Lane
@@ -36,6 +37,8 @@ from stylex.ui.searching import Job, Searching
 
 MAX_UPLOAD = 20 * 2**20
 """Bytes of a person's own picture."""
+MOST_ARRIVING = 8 * MAX_UPLOAD
+"""Bytes of pictures that are on their way, or wait to be read, at once."""
 MAX_TURNS = 16
 """Pictures asked for at once."""
 _MAX_KNOBS = 64
@@ -62,7 +65,8 @@ class _Server:
         self.searching = Searching(studio)
         self.closing = threading.Event()
         self.trouble: str | None = None
-        self.uploading = asyncio.Semaphore(2)
+        self.arriving = 0
+        self.reading = asyncio.Semaphore(2)
         static = resources.files("stylex.ui") / "static"
         self.files = {name: (static / name).read_bytes() for name in _FILES}
 
@@ -193,7 +197,14 @@ class _Server:
         if not isinstance(rows, list) or not 1 <= len(rows) <= MAX_TURNS:
             raise HTTPException(400, f"turns must be a list of 1 to {MAX_TURNS}")
         turns = [_turn(row) for row in rows]
-        frames = await asyncio.wrap_future(self.drawing.ask(viewer, lane, turns, draft=draft))
+        drawn = asyncio.wrap_future(self.drawing.ask(viewer, lane, turns, draft=draft))
+        gone = asyncio.ensure_future(request.receive())  # there is nothing else that may still come
+        await asyncio.wait((drawn, gone), return_when=asyncio.FIRST_COMPLETED)
+        if not drawn.done():
+            drawn.cancel()
+            raise ClientDisconnect
+        gone.cancel()
+        frames = drawn.result()
         if frames is None:
             return Response(status_code=204)  # a newer request made this one pointless
         return Response(_packed(frames), media_type="application/octet-stream")
@@ -202,9 +213,18 @@ class _Server:
         if request.headers.get("content-type", "").split(";")[0].strip() != "application/octet-stream":
             raise HTTPException(415, "send the picture's bytes as application/octet-stream")
         name = request.query_params.get("name", "own picture")
-        async with self.uploading:
-            data = await request.body()
-            image = await run_in_threadpool(self.studio.add, name, data)
+        data = bytearray()
+        try:
+            # A slow one keeps nobody waiting; only what has come takes room.
+            async for piece in request.stream():
+                data += piece
+                self.arriving += len(piece)
+                if self.arriving > MOST_ARRIVING:
+                    raise Busy
+            async with self.reading:
+                image = await run_in_threadpool(self.studio.add, name, bytes(data))
+        finally:
+            self.arriving -= len(data)
         return JSONResponse(image_row(image) | {"notes": list(image.notes)}, status_code=201)
 
     async def flip(self, request: Request) -> Response:
@@ -286,8 +306,8 @@ async def _json(request: Request) -> Mapping[str, Any]:
     if request.headers.get("content-type", "").split(";")[0].strip() != "application/json":
         raise HTTPException(415, "send JSON, as application/json")
     try:
-        body = json.loads(await request.body())
-    except (ValueError, RecursionError):
+        body = parse_json(await request.body())
+    except ValueError:
         raise HTTPException(400, "this is not JSON") from None
     if not isinstance(body, dict):
         raise HTTPException(400, "expected a JSON object")

@@ -15,6 +15,10 @@ from stylex.core.studio import Studio
 from stylex.core.wording import option
 
 _TRIES = 20
+_MOST_CONNECTIONS = 4000
+"""A browser opens six, and the server closes those that nobody uses for 15 seconds."""
+_OTHER_FILES = 100
+"""Open files that are no connections."""
 
 
 def check_installed() -> None:
@@ -50,13 +54,28 @@ def serve_studio(
     app = build_app(studio, token=token, root_path=root_path)
     config = uvicorn.Config(
         app, log_level="warning", access_log=False, server_header=False, ws="none",
-        timeout_graceful_shutdown=2, timeout_keep_alive=60, limit_concurrency=600, h11_max_incomplete_event_size=16384,
+        timeout_graceful_shutdown=2, timeout_keep_alive=15, limit_concurrency=_room(),
+        h11_max_incomplete_event_size=16384,
     )  # fmt: skip
     listener(Found(message=f"explorer: {where}  (Ctrl-C ends it)"))
     if open_browser:
         threading.Timer(0.3, webbrowser.open, [where]).start()
     with listening:
         uvicorn.Server(config).run(sockets=[listening])
+
+
+def _room() -> int:
+    """How many connections can be open at once: as many as the system lets this process open files, with some over."""
+    try:
+        import resource
+    except ImportError:  # Windows has no such limit
+        return _MOST_CONNECTIONS
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _MOST_CONNECTIONS + _OTHER_FILES
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    return _MOST_CONNECTIONS if soft == resource.RLIM_INFINITY else max(1, min(_MOST_CONNECTIONS, soft - _OTHER_FILES))
 
 
 def _listen(host: str, port: int) -> socket.socket:
