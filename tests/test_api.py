@@ -489,7 +489,7 @@ BAD: dict[str, tuple[Harm, Callable[[World], list[str]], str]] = {
         )
         for name in ("mps", "xpu", "hpu", "vulkan", "meta", "xla", "privateuseone")
     },
-    "lpips is not installed": (nothing, lambda w: w.train("--loss.perceptual-net", "lpips"), "install stylex[lpips]"),
+    "lpips is not installed": (nothing, lambda w: w.train("--loss.perceptual-net", "lpips"), "pip install lpips"),
     "config file that is none": (write("c", "kimg: ["), lambda w: w.train("--config", w / "c"), "not readable"),
     "config file with other words": (write("c", "bogus: 1"), lambda w: w.train("--config", w / "c"), "'bogus'"),
     # data

@@ -292,6 +292,14 @@ def test_weak_attributes_are_folded_away_behind_the_strong(explanation: Explanat
     assert 'class="weak"' not in render_report(dataclasses.replace(explanation, ranking=kept)), "a person named it"
 
 
+def test_images_are_counted_as_the_search_and_the_evaluation_count_them(explanation: Explanation) -> None:
+    names = [f"{i}.png" for i in range(explanation.ranking.images + 4)]
+    counted = dataclasses.replace(explanation, settings={**explanation.settings, "searched": names})
+    said = f"{len(names)} searched, {explanation.ranking.images} of them not yet the target"
+    assert said in Page(render_report(counted)).words()
+    assert "of them not yet" not in Page(render_report(explanation)).words()
+
+
 def test_the_order_over_two_targets_is_explained(explanation: Explanation) -> None:
     assert "strongest towards each class in turn" not in render_report(explanation)
     first, second = explanation.ranking

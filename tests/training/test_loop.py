@@ -528,7 +528,7 @@ def test_learning_rates_warm_up_stay_and_fall_to_a_tenth() -> None:
 
 def test_lpips_that_is_not_there_is_told_with_its_remedy(data: ImageSet, tmp_path: Path, monkeypatch: Any) -> None:
     monkeypatch.setitem(sys.modules, "lpips", None)
-    with pytest.raises(ConfigError, match=r"install stylex\[lpips\], or use loss.perceptual_net='classifier'"):
+    with pytest.raises(ConfigError, match=r"install it \(pip install lpips\), or use loss.perceptual_net='classifier'"):
         run(tiny(loss__perceptual_net="lpips"), data, tmp_path / "run")
     assert not (tmp_path / "run").exists()
 

@@ -119,6 +119,7 @@ class Page:
     more_labels: int
     snapshot: str
     shown: int
+    searched: int
     subjects: list[Subject]
     cards: list[Card]
     paths: list[StepPath]

@@ -144,6 +144,7 @@ class _Drawing:
             more_labels=max(0, len(e.labels) - 6),
             snapshot=e.snapshot.get("sha256", "")[:10],
             shown=len(e.images),
+            searched=len(searched) if isinstance(searched := e.settings.get("searched"), list) else e.ranking.images,
             subjects=[self.subject(image) for image in e.images] if e.scope == "image" else [],
             cards=cards,
             paths=list(self.paths()),

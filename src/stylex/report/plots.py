@@ -29,7 +29,7 @@ def plot(explanation: Explanation, *, images: int = 3) -> Figure:
     try:
         from matplotlib.figure import Figure
     except ImportError:
-        raise ConfigError("a figure needs matplotlib; install it with: pip install 'stylex[plot]'") from None
+        raise ConfigError("a figure needs matplotlib; install it with: pip install matplotlib") from None
 
     class CellFigure(Figure):
         """A figure that a notebook shows, though pyplot does not know of it."""

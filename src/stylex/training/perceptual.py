@@ -84,7 +84,7 @@ class LpipsPerceptual(NoPerceptual):
             import lpips
         except ImportError as error:
             raise ConfigError(
-                f"perceptual_net is lpips, but it cannot be imported ({error}); install stylex[lpips], or use "
+                f"perceptual_net is lpips, but it cannot be imported ({error}); install it (pip install lpips), or use "
                 f"{option('loss.perceptual_net', 'classifier')}"
             ) from None
         self.net = lpips.LPIPS(net="alex", verbose=False).eval().requires_grad_(False)

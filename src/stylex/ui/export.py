@@ -57,7 +57,7 @@ def export(studio: Studio, kind: Kind, turn: Turn) -> bytes:
     if not any(turn.knobs.values()):
         raise ConfigError("no knob is turned, so nothing would move; turn one, then export")
     if kind == "mp4" and find_spec("av") is None:
-        raise ConfigError("an MP4 needs PyAV; install it: pip install 'stylex[video]'")
+        raise ConfigError("an MP4 needs PyAV; install it: pip install av")
     fractions = [step / _STEPS for step in range(_STEPS + 1)]
     frames = studio.render(
         [Turn(image=turn.image, knobs={knob: fraction * s for knob, fraction in turn.knobs.items()}) for s in fractions]

@@ -11,6 +11,8 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from stylex.core.wording import option
+
 COOKIE = "stylex-token"
 MOST_BYTES = 64 * 1024
 """Of a request that is no upload."""
@@ -123,7 +125,12 @@ class Guard:
         except ValueError:
             name = ""
         if self.token is None and not is_loopback(name):
-            return _refused(f"this server answers to this machine's own name only, not to {host[:80]!r}", 403)
+            return _refused(
+                f"this server answers to this machine's own name only, not to {host[:80]!r}; open it as localhost or "
+                f"127.0.0.1, or start it with {option('host', '0.0.0.0')} for other machines, or behind a proxy with "
+                f"{option('root_path')}: it then asks for a token",
+                403,
+            )
         origin = headers.get("origin")
         site = headers.get("sec-fetch-site", "none")
         own = site == "same-origin" if self.root_path else origin and urlsplit_or_none(origin) == host.lower()

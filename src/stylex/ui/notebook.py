@@ -17,7 +17,7 @@ from stylex.core.studio import Studio
 from stylex.report.inline import html
 from stylex.report.knobs import strip_data, viewer_file, viewer_script
 
-_INSTALL = "pip install 'stylex[notebook]'"
+_INSTALL = "pip install anywidget starlette"
 
 
 class Still:
