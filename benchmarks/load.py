@@ -393,7 +393,7 @@ async def flood(port: int, tally: Tally, until: float, *, declared: bool) -> Non
                     writer.write(piece if declared else b"%x\r\n%s\r\n" % (len(piece), piece))
                     await writer.drain()
                     sent += len(piece)
-                await asyncio.wait([waiting], timeout=5)
+            await asyncio.wait([waiting], timeout=5)
             _refused(waiting, told, {413}, tally, time.monotonic() < until)
             tally.counts[f"{told}: most MiB sent"] = max(tally.counts[f"{told}: most MiB sent"], sent // 2**20)
         await asyncio.sleep(5)

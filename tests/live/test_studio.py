@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -205,13 +205,48 @@ def test_kept_features_change_nothing(searched) -> None:
             cache_bytes=cache_bytes,
         )
 
-    kept, forgetful = fresh(2**28), fresh(0)
+    kept, tight, forgetful = fresh(2**28), fresh(300_000), fresh(0)
     for turns in walks:
-        one, other = kept.render_all(turns), forgetful.render_all(turns)
-        np.testing.assert_allclose(one[1], other[1], atol=2e-4)
-        assert max(np.abs(x.astype(int) - y).max() for x, y in zip(one[0], other[0], strict=True)) <= 1
-    assert len(kept._anchors) == 3
-    assert len(forgetful._anchors) == 0
+        other = forgetful.render_all(turns)
+        for one in (kept.render_all(turns), tight.render_all(turns)):
+            np.testing.assert_allclose(one[1], other[1], atol=2e-4)
+            assert max(np.abs(x.astype(int) - y).max() for x, y in zip(one[0], other[0], strict=True)) <= 1
+    sizes = [sum(t.nbytes for state in e._kept.values() for t in state if t is not None) for e in (kept, tight)]
+    assert sizes == [kept._kept_bytes, tight._kept_bytes]
+    assert sizes[0] > 300_000 >= sizes[1] > 0, sizes
+    assert not forgetful._kept
+
+
+def test_viewers_drawn_together_see_what_each_sees_alone(searched) -> None:
+    studio, _, found = searched
+    random, images = np.random.default_rng(0), list(studio.images)[:4]
+    s = torch.cat([studio._editor.style(image) for image in images])
+    together, alone = (StyleEditor(studio._subject, s, images, studio._editor.attributes) for _ in range(2))
+    of_layers = {int(together._step_of[together.space.index(together.attributes[k].coordinate)]) for k in found.knobs}
+    assert len(of_layers) > 1, "they begin at several layers"
+    settings: list[dict[int, float]] = [{} for _ in range(12)]
+    for _ in range(4):
+        for knobs in settings:
+            knobs[int(random.choice(found.knobs))] = float(random.uniform(-1.5, 1.5))
+        turns = [Turn(image=images[viewer % 4], knobs=dict(knobs)) for viewer, knobs in enumerate(settings)]
+        pictures, logits = together.render_all(turns)
+        for turn, picture, its_logits in zip(turns, pictures, logits, strict=True):
+            own, own_logits = alone.render(turn.image, turn.knobs)
+            assert np.abs(picture.astype(int) - own).max() <= 1
+            np.testing.assert_allclose(its_logits, own_logits, atol=2e-4)
+
+
+def test_what_another_viewer_does_to_an_image_does_not_slow_a_drag(searched, monkeypatch) -> None:
+    studio, image, found = searched
+    editor = StyleEditor(studio._subject, studio._editor.style(image), [image], studio._editor.attributes)
+    late, early = _by_layer(editor, found.knobs)
+    drawn = _count(editor, monkeypatch)
+    for share in (0.1, 0.2, 0.3):
+        editor.render(image, {late: share})
+        editor.render(image, {early: share, late: -share})
+        drawn.clear()
+    editor.render(image, {late: 0.4})
+    assert drawn[0] == editor._step_of[editor.space.index(editor.attributes[late].coordinate)]
 
 
 def test_a_draft_is_near_the_exact_picture_and_says_that_it_is_one(searched, monkeypatch) -> None:
@@ -243,19 +278,32 @@ def test_drafts_are_drawn_where_a_picture_is_much_work(searched, monkeypatch) ->
 
 def test_only_what_lies_behind_a_knob_is_drawn_again(searched, monkeypatch) -> None:
     studio, image, found = searched
-    editor, starts = studio._editor, []
-    synthesis = editor.synthesis
-    forward: Callable[..., object] = type(synthesis).forward
-
-    def counted(self, s, *, noise="const", start=0, state=None):
-        starts.append(start)
-        return forward(self, s, noise=noise, start=start, state=state)
-
-    monkeypatch.setattr(type(synthesis), "forward", counted)
-    late = max(found.knobs, key=lambda k: editor._step_of[editor.space.index(editor.attributes[k].coordinate)])
+    editor = StyleEditor(studio._subject, studio._editor.style(image), [image], studio._editor.attributes)
+    late, _ = _by_layer(editor, found.knobs)
     step = int(editor._step_of[editor.space.index(editor.attributes[late].coordinate)])
-    editor.render(image, {})
-    starts.clear()
+    drawn = _count(editor, monkeypatch)
+    editor.render(image, {late: 0.1})
+    assert drawn == list(range(len(editor.synthesis.steps))), "the first time, all, each layer once"
+    drawn.clear()
     for share in (0.2, 0.4, 0.6):
         editor.render(image, {late: share})
-    assert starts == [step] * 3
+    assert drawn == list(range(step, len(editor.synthesis.steps))) * 3
+
+
+def _by_layer(editor: StyleEditor, knobs: Sequence[int]) -> tuple[int, int]:
+    """The knob of the last layer, and that of the first."""
+    steps = [int(editor._step_of[editor.space.index(editor.attributes[knob].coordinate)]) for knob in knobs]
+    return knobs[int(np.argmax(steps))], knobs[int(np.argmin(steps))]
+
+
+def _count(editor: StyleEditor, monkeypatch) -> list[int]:
+    """Steps as they are drawn."""
+    drawn: list[int] = []
+    take: Callable[..., object] = type(editor.synthesis)._take
+
+    def counted(self, step, *given):
+        drawn.append(step)
+        return take(self, step, *given)
+
+    monkeypatch.setattr(type(editor.synthesis), "_take", counted)
+    return drawn

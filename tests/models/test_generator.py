@@ -100,6 +100,10 @@ def test_synthesis_goes_on_from_any_step(either: Generator, noise: str) -> None:
     assert len(states) == len(synthesis.steps)
     for start, state in enumerate(states):
         assert torch.equal(synthesis(s, noise=maps, start=start, state=state), whole)
+        for ours, theirs in zip(synthesis.between(s, 0, start, noise=maps), state, strict=True):
+            assert ours is theirs is None or torch.equal(ours, theirs)
+        again = synthesis.between(s, start, len(states) - 1, noise=maps, state=state)
+        assert torch.equal(synthesis(s, noise=maps, start=len(states) - 1, state=again), whole)
 
 
 def test_a_change_is_seen_from_its_own_step_on(either: Generator) -> None:

@@ -68,6 +68,9 @@ def test_drawing_may_start_at_any_step(steered: SteeredSynthesis, w: Tensor) -> 
     assert len(states) == len(steered.steps)
     for start, state in enumerate(states):
         close(steered(s, start=start, state=state), whole)
+        close(steered(s, start=start, state=steered.between(s, 0, start)), whole)
+        last = len(states) - 1
+        close(steered(s, start=last, state=steered.between(s, start, last, state=state)), whole)
 
 
 def test_replacing_one_value_is_drawing_with_it(steered: SteeredSynthesis, w: Tensor) -> None:

@@ -64,11 +64,15 @@ class LinearSynthesis:
         if len(s) > self.most_rows:
             raise torch.OutOfMemoryError("too many rows")
         self.rows_drawn += len(s)
-        state = state or State(None, None)
-        for step in range(start, len(self.steps)):
-            state = self._after(step, state, s)
+        state = self.between(s, start, len(self.steps), state=state)
         assert state.image is not None
         return state.image
+
+    def between(self, s: Tensor, start: int, stop: int, *, noise: str = "const", state: State | None = None) -> State:
+        state = state or State(None, None)
+        for step in range(start, stop):
+            state = self._after(step, state, s)
+        return state
 
     def prefix(self, s: Tensor, *, noise: str = "const") -> list[State]:
         states = [State(None, None)]

@@ -61,6 +61,36 @@ def test_a_newer_request_of_the_same_viewer_and_lane_takes_the_place_of_an_older
     assert turns(0.1)[0] not in [turn for batch in studio.drawn for turn in batch]
 
 
+def test_the_newer_request_waits_in_the_place_of_the_older_one(held) -> None:
+    studio, drawing_, _, go = held
+    asked = [drawing_.ask(name, "strip", turns(*[share] * 20)) for name, share in (("a", 0.1), ("b", 0.2), ("a", 0.3))]
+    go.set()
+    assert [asked[0].result(10), len(asked[1].result(10)), len(asked[2].result(10))] == [None, 20, 20]
+    drawn = [turn.knobs[0] for batch in studio.drawn for turn in batch][1:]
+    assert drawn == [0.3] * 20 + [0.2] * 20
+
+
+def test_strips_of_several_viewers_are_drawn_together(held) -> None:
+    studio, drawing_, first, go = held
+    drawing_._seconds_each = 0.001
+    strips = [drawing_.ask(name, "others", turns(share, share)) for name, share in (("a", 0.1), ("b", 0.2))]
+    go.set()
+    assert [len(future.result(10)) for future in (first, *strips)] == [1, 2, 2]
+    assert studio.drawn[1] == turns(0.1, 0.1, 0.2, 0.2)
+
+
+def test_a_strip_that_waited_long_is_drawn_beside_knobs(held, monkeypatch) -> None:
+    studio, drawing_, first, go = held
+    strip = drawing_.ask("a", "strip", turns(0.1, 0.2))
+    monkeypatch.setattr(drawing, "_LONG_S", 0.0)
+    drawing_.ask("b", "strip", turns(*[0.3] * 40))
+    knob = drawing_.ask("a", "knob", turns(0.9))
+    go.set()
+    assert [len(future.result(10)) for future in (first, knob, strip)] == [1, 1, 2]
+    assert studio.drawn[1][:3] == turns(0.9, 0.1, 0.2)
+    assert len(studio.drawn[1]) == drawing.MOST_ROWS
+
+
 def test_drafts_and_exact_pictures_are_not_drawn_together(held) -> None:
     studio, drawing, first, go = held
     draft, exact = drawing.ask("a", "knob", turns(0.1), draft=True), drawing.ask("b", "knob", turns(0.2))

@@ -18,7 +18,7 @@ import pytest
 from PIL import Image
 from starlette.testclient import TestClient
 
-from stylex.ui import export
+from stylex.ui import export, guard, server
 from stylex.ui.guard import MOST_BYTES, address, is_loopback
 from stylex.ui.searching import Job, Searching
 from stylex.ui.server import MAX_TURNS, MAX_UPLOAD, build_app
@@ -364,6 +364,57 @@ def test_uploads_are_bounded_whether_they_say_their_size_or_not(client) -> None:
     silent = client.post("/api/images", content=endless(), headers={"content-type": "application/octet-stream"})
     assert silent.status_code == 413
     assert "20 MiB" in silent.json()["error"]
+
+
+def test_slow_uploads_keep_nobody_waiting(read_studio, serve, monkeypatch) -> None:
+    monkeypatch.setattr(guard, "BODY_SECONDS", 1.5)
+    url = serve(read_studio)
+    slow = [socket.create_connection(("127.0.0.1", int(url.rsplit(":", 1)[1]))) for _ in range(20)]
+    for one in slow:
+        one.sendall(
+            b"POST /api/images HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/octet-stream\r\n"
+            b"Content-Length: 100000\r\n\r\n\x89"
+        )
+    with httpx2.Client(base_url=url) as client:
+        began = time.monotonic()
+        assert upload(client, png()).status_code == 201
+        assert time.monotonic() - began < 1.2
+    for one in slow:
+        one.settimeout(10)
+        told = b"".join(iter(lambda one=one: one.recv(2000), b""))  # to the end: the connection is closed
+        assert told.startswith(b"HTTP/1.1 408")
+        assert b"within 2 seconds" in told
+        one.close()
+
+
+def test_what_arrives_at_once_is_bounded(client, monkeypatch) -> None:
+    monkeypatch.setattr(server, "MOST_ARRIVING", 3000)
+    assert upload(client, b"\0" * 3001).status_code == 503
+    assert upload(client, png()).status_code == 201, "its room is free again"
+
+
+def test_nothing_is_drawn_for_who_has_gone(read_studio, serve) -> None:
+    url = serve(read_studio)
+    read_studio.seconds_each = 0.5
+    body = [
+        json.dumps({"viewer": name, "lane": "knob", "turns": [{"image": "shoe-1", "knobs": {"0": 0.5}}]}).encode()
+        for name in ("first", "gone")
+    ]
+    lines = []
+    for sent in body:
+        one = socket.create_connection(("127.0.0.1", int(url.rsplit(":", 1)[1])))
+        one.sendall(
+            b"POST /api/frames HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+            b"Content-Length: %d\r\n\r\n%s" % (len(sent), sent)
+        )
+        lines.append(one)
+        time.sleep(0.1)
+    lines[1].close()
+    assert lines[0].recv(100).startswith(b"HTTP/1.1 200")
+    lines[0].close()
+    with httpx2.Client(base_url=url) as client:
+        assert frames(client, ("shoe-2", {"0": 0.7})).status_code == 200
+    assert [[turn.image for turn in batch] for batch in read_studio.drawn] == [["shoe-1"], ["shoe-2"]]
 
 
 def test_errors_are_told_in_plain_words(client, read_studio, monkeypatch) -> None:

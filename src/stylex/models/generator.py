@@ -335,11 +335,24 @@ class Synthesis(nn.Module):
             start: first step to compute; the earlier ones come from ``state``.
             state: what ``prefix`` returned for that step, of the same images (or one image for all).
         """
-        state = state or SynthesisState(None, None)
-        for step in range(start, len(self.steps)):
-            state = self._take(step, state, s, noise)
+        state = self.between(s, start, len(self.steps), noise=noise, state=state)
         assert state.image is not None
         return state.image
+
+    def between(
+        self,
+        s: Float[Tensor, "n s_dim"],
+        start: int,
+        stop: int,
+        *,
+        noise: Noise = "const",
+        state: SynthesisState | None = None,
+    ) -> SynthesisState:
+        """The state before step ``stop``, given the one before step ``start``."""
+        state = state or SynthesisState(None, None)
+        for step in range(start, stop):
+            state = self._take(step, state, s, noise)
+        return state
 
     def prefix(self, s: Float[Tensor, "n s_dim"], *, noise: Noise = "const") -> list[SynthesisState]:
         """The state before each step, to start again from there."""

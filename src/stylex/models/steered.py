@@ -116,6 +116,19 @@ class SteeredSynthesis(Synthesis):
         image: Tensor = self.network(self._own(s), noise=noise, start=begun, state=state if begun else None)
         return image
 
+    def between(
+        self,
+        s: Float[Tensor, "n s_dim"],
+        start: int,
+        stop: int,
+        *,
+        noise: Noise = "const",
+        state: SynthesisState | None = None,
+    ) -> SynthesisState:
+        """As in ``Synthesis``."""
+        begun, ended = (max(step - self._extra, 0) for step in (start, stop))
+        return self.network.between(self._own(s), begun, ended, noise=noise, state=state if begun else None)
+
     def prefix(self, s: Float[Tensor, "n s_dim"], *, noise: Noise = "const") -> list[SynthesisState]:
         """As in ``Synthesis``."""
         return [SynthesisState(None, None)] * self._extra + self.network.prefix(self._own(s), noise=noise)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from hashlib import blake2b
 from typing import Any
 
 import numpy as np
@@ -23,24 +23,20 @@ from stylex.search.shifts import apply_attributes
 from stylex.search.subject import Subject
 
 CACHE_BYTES = 256 * 2**20
-"""Features kept for the images turned last."""
-
-
-@dataclass(eq=False)
-class _Anchor:
-    """Features of one image at one setting of the knobs, and the setting that was asked for last."""
-
-    s: Tensor
-    states: list[Any]
-    size: int
-    last: Tensor
+"""Features kept of what was turned last."""
+_REMEMBERED = 2**15
+"""Marks of settings drawn last; each leaves one a step."""
 
 
 class StyleEditor:
     """The core ``Editor`` over a synthesis network, a classifier and some images' style vectors.
 
-    To turn one knob again and again draws only what lies behind it: the features before the first layer that a new
-    setting touches are kept from an earlier one (an anchor for each image; those used least recently are dropped).
+    To turn one knob again and again draws only what lies behind it. The features before a layer hang on the style
+    values of the earlier layers alone: a mark of these tells which features a setting shares with those before it,
+    whoever turned them. Features that are asked for a second time are kept (an image at rest counts as the first
+    time); those used least recently are dropped.
+
+    Pictures drawn together go through each layer in one pass, which rows join at the layer that they begin with.
 
     Args:
         subject: what draws, what classifies, and the layout of ``s``.
@@ -66,12 +62,19 @@ class StyleEditor:
         self.drafts = drafts
         self.attributes: list[Attribute] = list(attributes)
         self.cache_bytes = cache_bytes
-        self._s = dict(zip(image_ids, s, strict=True))
-        self._anchors: OrderedDict[tuple[str, bool], _Anchor] = OrderedDict()  # of an image, and of drafts of it
-        # Where drawing must start again when a style value changes. What no step draws by itself (a direction, say)
-        # may enter anywhere.
+        self._s: dict[str, Tensor] = {}
+        self._at_rest: dict[str, list[bytes]] = {}
+        self._seen: OrderedDict[bytes, None] = OrderedDict()
+        self._kept: OrderedDict[tuple[bool, int, bytes], Any] = OrderedDict()  # of drafts or not, before a step
+        self._kept_bytes = 0
+        # Where drawing must start again when a style value changes. What no step draws by itself (a map, say) may
+        # enter anywhere.
         steps = {name: step for step, name in enumerate(self.synthesis.steps)}
         self._step_of = torch.cat([torch.full((x.channels,), steps.get(x.name, 0)) for x in self.space.layers])
+        self._by_step = self._step_of.argsort(stable=True).numpy()
+        self._ends = self._step_of.bincount(minlength=len(steps)).cumsum(0).tolist()
+        for image_id, own in zip(image_ids, s, strict=True):
+            self.add(image_id, own)
 
     def style(self, image_id: str) -> Float[Tensor, "1 s_dim"]:
         """The style vector of an image.
@@ -85,14 +88,13 @@ class StyleEditor:
 
     def add(self, image_id: str, s: Float[Tensor, " s_dim"]) -> None:
         """One more image, or another one in the place of an old one."""
-        self.remove(image_id)
         self._s[image_id] = s
+        self._at_rest[image_id] = self._marks(s[None])[0]
 
     def remove(self, image_id: str) -> None:
         """Forget an image."""
-        for draft in (False, True):
-            self._anchors.pop((image_id, draft), None)
         self._s.pop(image_id, None)
+        self._at_rest.pop(image_id, None)
 
     def render(self, image_id: str, knobs: Mapping[int, float]) -> tuple[Picture, NDArray[np.float32]]:
         """The picture of an image with attributes moved, and its logits ``[k]``.
@@ -115,7 +117,7 @@ class StyleEditor:
         Raises:
             SearchError: as in ``render``.
         """
-        s = [self._turned(turn) for turn in turns]
+        s = torch.cat([self._turned(turn) for turn in turns])
         draft = draft and self.drafts is not None
         x = torch.cat([self._draw(turns[i : i + ROWS_PER_PASS], s[i : i + ROWS_PER_PASS], draft)
                        for i in range(0, len(s), ROWS_PER_PASS)])  # fmt: skip
@@ -133,69 +135,88 @@ class StyleEditor:
             own, [self.attributes[knob] for knob in order], self.space, fractions=[turn.knobs[knob] for knob in order]
         )
 
-    def _draw(self, turns: Sequence[Turn], s: Sequence[Tensor], draft: bool) -> Tensor:
-        """The pictures, in [-1, 1]: rows that start at the same step are drawn together."""
-        synthesis = self._drawing(draft)
-        fresh: dict[str, int] = {}
-        for row, turn in enumerate(turns):
-            anchor = self._anchors.get((turn.image, draft))
-            if turn.image in fresh:
-                continue
-            # Worth a new anchor: none is there, or a knob is turned that stands behind others which have moved since.
-            if anchor is None or self._first_change(anchor.last, s[row]) > self._first_change(anchor.s, s[row]):
-                fresh[turn.image] = row
-            else:
-                self._anchors.move_to_end((turn.image, draft))
-        out: dict[int, Tensor] = {}
-        if fresh:
-            drawn = self._anchored(list(fresh), [s[row] for row in fresh.values()], draft)
-            out |= zip(fresh.values(), drawn, strict=True)
-        by_step: dict[int, list[int]] = {}
-        for row, turn in enumerate(turns):
-            if row not in out:
-                anchor = self._anchors.get(
-                    (turn.image, draft)
-                )  # none where the cache is smaller than one image's features
-                by_step.setdefault(self._first_change(anchor.s, s[row]) if anchor else 0, []).append(row)
-                if anchor:
-                    anchor.last = s[row]
-        for step, rows in by_step.items():
-            state = _joined([self._anchors[turns[row].image, draft].states[step] for row in rows]) if step else None
-            x = synthesis(torch.cat([s[row] for row in rows]), noise="const", start=step, state=state)
-            out |= zip(rows, x.split(1), strict=True)
-        return torch.cat([out[row] for row in range(len(turns))]).clamp(-1, 1)
+    def _draw(self, turns: Sequence[Turn], s: Tensor, draft: bool) -> Tensor:
+        """The pictures, in [-1, 1]."""
+        synthesis = self.drafts if draft and self.drafts is not None else self.synthesis
+        marks = self._marks(s)
+        begins = [self._begin(own, draft) for own in marks]
+        keeping: dict[int, list[int]] = {}  # before a step, the features of these rows
+        for row, (turn, own) in enumerate(zip(turns, marks, strict=True)):
+            if known := self._known(own, self._at_rest[turn.image], begins[row][0]):
+                keeping.setdefault(known, []).append(row)
+        for own in marks:
+            self._remember(own)
 
-    def _first_change(self, a: Tensor, b: Tensor) -> int:
-        """The first step that differs between two style vectors; the last step where none does."""
-        changed = (a != b)[0].cpu()
-        last = len(self.synthesis.steps) - 1
-        return min(last, int(self._step_of[changed].min())) if bool(changed.any()) else last
+        order = sorted(range(len(s)), key=lambda row: begins[row][0])
+        place = {row: i for i, row in enumerate(order)}
+        s = s[order]
+        stops = sorted({*keeping, *(step for step, _ in begins)})
+        state, drawn, at = None, 0, stops[0]
+        for step in stops:
+            if drawn:
+                state = synthesis.between(s[:drawn], at, step, noise="const", state=state)
+            joining = [begins[row][1] for row in order[drawn:] if begins[row][0] == step]
+            drawn += len(joining)
+            state = _joined([state, *joining]) if state is not None else _joined(joining)
+            for row in keeping.get(step, ()):
+                self._keep((draft, step, marks[row][step]), state, place[row])
+            at = step
+        x = synthesis(s, noise="const", start=at, state=state)
+        return x[[place[row] for row in range(len(s))]].clamp(-1, 1)
 
-    def _drawing(self, draft: bool) -> Synthesizer:
-        return self.drafts if draft and self.drafts is not None else self.synthesis
+    def _marks(self, s: Float[Tensor, "n s_dim"]) -> list[list[bytes]]:
+        """Of each row, for each step, a hash of all that the features before the step hang on."""
+        marks = []
+        for row in s.cpu().numpy()[:, self._by_step]:
+            seen, own = blake2b(digest_size=16), [b""]
+            for begin, end in zip([0, *self._ends], self._ends[:-1], strict=False):
+                seen.update(row[begin:end].tobytes())
+                own.append(seen.digest())
+            marks.append(own)
+        return marks
 
-    def _anchored(self, images: Sequence[str], s: Sequence[Tensor], draft: bool) -> Sequence[Tensor]:
-        """Draw from the beginning, and keep the features on the way."""
-        joined, synthesis = torch.cat(list(s)), self._drawing(draft)
-        states = synthesis.prefix(joined, noise="const")
-        x = synthesis(joined, noise="const", start=len(states) - 1, state=states[-1])
-        for row, image in enumerate(images):
-            # Copies, each made once though several steps begin with it: an anchor is dropped alone.
-            own: dict[int, Tensor] = {}
-            for tensor in (tensor for state in states for tensor in state if tensor is not None):
-                if id(tensor) not in own:
-                    own[id(tensor)] = tensor[row : row + 1].clone() if len(joined) > 1 else tensor
-            kept = [type(state)(*(None if t is None else own[id(t)] for t in state)) for state in states]
-            size = sum(tensor.nbytes for tensor in own.values())
-            self._anchors[image, draft] = _Anchor(s=s[row], states=kept, size=size, last=s[row])
-            self._anchors.move_to_end((image, draft))
-        while self._anchors and sum(anchor.size for anchor in self._anchors.values()) > self.cache_bytes:
-            self._anchors.popitem(last=False)
-        return x.split(1)
+    def _begin(self, own: Sequence[bytes], draft: bool) -> tuple[int, Any]:
+        """The last step before which features of such a setting are kept, and these."""
+        for step in range(len(own) - 1, 0, -1):
+            key = (draft, step, own[step])
+            if key in self._kept:
+                self._kept.move_to_end(key)
+                return step, self._kept[key]
+        return 0, None
+
+    def _known(self, own: Sequence[bytes], at_rest: Sequence[bytes], begin: int) -> int:
+        """The last step behind ``begin`` whose features have been asked for before; 0 where there is none."""
+        behind = range(len(own) - 1, begin, -1)
+        return next((step for step in behind if own[step] == at_rest[step] or own[step] in self._seen), 0)
+
+    def _remember(self, own: Sequence[bytes]) -> None:
+        for mark in own:
+            self._seen[mark] = None
+            self._seen.move_to_end(mark)
+        while len(self._seen) > _REMEMBERED:
+            self._seen.popitem(last=False)
+
+    def _keep(self, key: tuple[bool, int, bytes], state: Any, row: int) -> None:
+        if key in self._kept:
+            return
+        # A copy: the others' rows are not kept with it.
+        own = type(state)(*(None if t is None else t[row : row + 1].clone() for t in state))
+        self._kept[key] = own
+        self._kept_bytes += _size(own)
+        while self._kept_bytes > self.cache_bytes:
+            self._kept_bytes -= _size(self._kept.popitem(last=False)[1])
 
 
 def _joined(states: Sequence[Any]) -> Any:
+    if states[0] is None:  # before the first step there is nothing
+        return None
+    if len(states) == 1:
+        return states[0]
     return type(states[0])(*(None if column[0] is None else torch.cat(column) for column in zip(*states, strict=True)))
+
+
+def _size(state: Any) -> int:
+    return sum(tensor.nbytes for tensor in state if tensor is not None)
 
 
 def _some(names: Mapping[str, Tensor]) -> str:

@@ -33,6 +33,12 @@ class Synthesizer(Protocol):
         """The state before each step: named tuples of tensors ``[n ...]`` or None."""
         ...
 
+    def between(
+        self, s: Tensor, start: int, stop: int, *, noise: Literal["const"] = "const", state: Any | None = None
+    ) -> Any:
+        """The state before step ``stop``, given the one before step ``start``."""
+        ...
+
 
 class InBfloat16:
     """The same network drawing in bfloat16: a ``Synthesizer`` for previews; what it misses is in how-to/explore.md."""
@@ -52,6 +58,13 @@ class InBfloat16:
         """As in ``Synthesizer``."""
         with torch.autocast(self._device, torch.bfloat16):
             return self._synthesis.prefix(s, noise=noise)
+
+    def between(
+        self, s: Tensor, start: int, stop: int, *, noise: Literal["const"] = "const", state: Any | None = None
+    ) -> Any:
+        """As in ``Synthesizer``."""
+        with torch.autocast(self._device, torch.bfloat16):
+            return self._synthesis.between(s, start, stop, noise=noise, state=state)
 
 
 @runtime_checkable
