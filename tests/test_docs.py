@@ -68,6 +68,12 @@ def test_links_lead_somewhere(page: Path) -> None:
     assert [target for target in targets if target and not (page.parent / target).exists()] == []
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_scripts_and_tests_that_are_named_are_there(page: Path) -> None:
+    named = re.findall(r"\b(?:tests|benchmarks|recipes)/[\w/-]+\.(?:py|sh)\b", page.read_text(encoding="utf-8"))
+    assert [name for name in named if not (ROOT / name).exists()] == []
+
+
 def test_every_page_is_reached_from_the_first() -> None:
     seen, todo = set(), [ROOT / "README.md"]
     while todo:

@@ -22,11 +22,12 @@ from stylex.classifiers import Classifier, ClassifierSpec
 from stylex.core.errors import ConfigError, SnapshotError, TrainingError
 from stylex.core.progress import Alarm, Done, Event, Found, SnapshotWritten, Started, Tick
 from stylex.core.stylespace import StyleStatistics
-from stylex.data.archive import ImageSet, open_images
+from stylex.data.archive import ArchiveIndex, ImageSet, open_images, write_archive
 from stylex.models.snapshot import find_snapshot, load_snapshot
 from stylex.search.encoding import encode
+from stylex.search.methods import suited
 from stylex.search.subject import TrainedSubject
-from stylex.training.config import TrainConfig
+from stylex.training.config import PRESETS, TrainConfig
 from stylex.training.held_out import HeldOut, Seen, measure
 from stylex.training.loop import Networks, _set_rates
 from stylex.training.perceptual import losses_with
@@ -533,18 +534,25 @@ def test_lpips_that_is_not_there_is_told_with_its_remedy(data: ImageSet, tmp_pat
     assert not (tmp_path / "run").exists()
 
 
-def test_lpips_judges_colour(data: ImageSet, tmp_path: Path, monkeypatch: Any) -> None:
+@pytest.fixture
+def lpips(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stand-in for the package ``lpips``, whose weights would have to be fetched."""
+
     class Lpips(nn.Module):
         def __init__(self, **options: Any) -> None:
             super().__init__()
 
         def forward(self, one: Tensor, other: Tensor) -> Tensor:
-            assert one.shape[1:] == other.shape[1:] == (3, 16, 16)
+            assert one.shape[1] == other.shape[1] == 3
             return (one - other).square().mean(dim=(1, 2, 3), keepdim=True)
 
     module = types.ModuleType("lpips")
     module.LPIPS = Lpips  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "lpips", module)
+
+
+@pytest.mark.usefixtures("lpips")
+def test_lpips_judges_colour(data: ImageSet, tmp_path: Path) -> None:
     run(tiny(loss__perceptual_net="lpips"), data, tmp_path / "run")
     assert all(row["perceptual"] > 0 for row in rows(tmp_path / "run") if "perceptual" in row)
 
@@ -575,3 +583,27 @@ def test_tensorboard_hears_what_is_reported(data: ImageSet, tmp_path: Path, monk
     assert opened == [(folder, None), (folder, 33), ("closed", None)]
     assert [step for name, _, step in told if name == "training/pixel"] == [16, 32, 48, 48, 64]
     assert [step for name, _, step in told if name == "held_out/pixel_l1"] == [32, 64]
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("lpips")
+def test_the_published_training_takes_its_first_step(tmp_path: Path) -> None:
+    pictures = (np.asarray(np.random.default_rng(0).integers(0, 256, (6, 256, 256, 3)), np.uint8)).copy()
+    index = ArchiveIndex(
+        resolution=256, channels=3, names=list("abcdef"), labels=[0, 1] * 3, label_names=["small", "large"],
+        split_keys=list("abcdef"), splits=["train"] * 4 + ["test"] * 2, groups=[None] * 6, contents=[None] * 6,
+    )  # fmt: skip
+    write_archive(tmp_path / "pictures.zip", list(pictures), index)
+    published = PRESETS["paper-256"]
+    batch = published.schedule.batch
+    step = replace(published.schedule, kimg=batch / 1000, tick_nimg=batch, snapshot_nimg=batch)
+    out = run(
+        replace(published, schedule=step), open_images(tmp_path / "pictures.zip"), tmp_path / "run",
+        classifier=judge(channels=3),
+    )  # fmt: skip
+    (told, *_) = rows(out)
+    # Every loss of the paper, the gradient penalty and the path length; none of ours.
+    assert {"pixel", "perceptual", "kl", "latent", "discriminator", "r1", "path_length"} <= told.keys(), told.keys()
+    assert not {"latent_moments", "swap", "swap_features"} & told.keys()
+    snapshot = load_snapshot(out)
+    assert suited("auto", snapshot) == "attfind"
