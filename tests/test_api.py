@@ -52,6 +52,14 @@ def spec(labels, **more):
     return ClassifierSpec(labels=labels, **{"input_size": 16, "channels": 1} | more)
 
 def two(): return Net(2), spec(("small", "large"))
+class Half(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.net = Net(2).half()
+
+    def forward(self, x): return self.net(x.half())
+
+def half(): return Half(), spec(("small", "large"))
 def wrapped(): return lambda x: Net(2)(x), spec(("small", "large"))
 def nearly():
     net = Net(2)
@@ -282,6 +290,11 @@ def test_a_training_is_rehearsed_without_a_trace(world: World, capsys: pytest.Ca
     assert main(world.train("--dry-run", out="run")) == 0
     assert "go on" in capsys.readouterr().err
     assert listing(world.root) == before
+
+
+@pytest.mark.parametrize("more", [["--dry-run"], [], ["--precision", "bf16"]])
+def test_a_classifier_that_casts_to_half_inside_trains(world: World, more: list[str]) -> None:
+    assert main(world.train("-q", *more, judge="half")) == 0
 
 
 @pytest.mark.parametrize("more", [["--dry-run"], []])

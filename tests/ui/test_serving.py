@@ -58,7 +58,7 @@ def test_behind_a_proxy_a_token_is_asked_for(served) -> None:
 
 @pytest.mark.parametrize(
     ("host", "port", "words"),
-    [("127.0.0.1", 70000, "no port 70000"), ("127.0.0.1", -1, "no port"), ("203.0.113.7", 8600, "give another --host")],
+    [("127.0.0.1", 70000, "no port 70000"), ("127.0.0.1", -1, "no port"), ("203.0.113.7", 8600, "give another host")],
 )
 def test_an_address_that_cannot_be(served, host, port, words) -> None:
     with pytest.raises(ConfigError, match=words):
