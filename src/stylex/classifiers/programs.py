@@ -38,7 +38,7 @@ def load_torchscript(path: Path, *, channels: int = 3, size: int = 224) -> nn.Mo
         raise ClassifierError(f"{path} is damaged: a process that runs it dies; copy it or save it again")
     try:
         with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message=".*torch.jit.*", category=DeprecationWarning)
+            warnings.filterwarnings("ignore", message=".*torch.jit.*")
             module: nn.Module = torch.jit.load(io.BytesIO(content), map_location="cpu")
     except Exception as error:  # whatever a damaged archive makes of the reader
         raise ClassifierError(

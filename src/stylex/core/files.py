@@ -160,7 +160,8 @@ def read_whole(path: Path, *, largest: int = 2**36) -> bytes:
 def is_inside(path: Path, folder: Path) -> bool:
     """Whether a path, with all links followed, lies in a folder; False where links go in circles."""
     try:
-        return path.resolve().is_relative_to(folder.resolve())
+        resolved = path.resolve()
+        return not resolved.is_symlink() and resolved.is_relative_to(folder.resolve())
     except (OSError, RuntimeError, ValueError):
         return False
 

@@ -198,7 +198,7 @@ class _Server:
             raise HTTPException(400, f"turns must be a list of 1 to {MAX_TURNS}")
         turns = [_turn(row) for row in rows]
         drawn = asyncio.wrap_future(self.drawing.ask(viewer, lane, turns, draft=draft))
-        gone = asyncio.ensure_future(request.receive())  # there is nothing else that may still come
+        gone = asyncio.ensure_future(_gone_away(request))
         await asyncio.wait((drawn, gone), return_when=asyncio.FIRST_COMPLETED)
         if not drawn.done():
             drawn.cancel()
@@ -300,6 +300,12 @@ class _Server:
 
 
 # From the client.
+
+
+async def _gone_away(request: Request) -> None:
+    """Returns when the client has left."""
+    if (await request.receive())["type"] != "http.disconnect":
+        await asyncio.Event().wait()  # a transport that cannot tell
 
 
 async def _json(request: Request) -> Mapping[str, Any]:
