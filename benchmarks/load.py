@@ -110,11 +110,11 @@ def main() -> int:
 
 
 @contextmanager
-def serving(run: str | None, size: int, threads: int) -> Any:
+def serving(run: str | None, size: int, threads: int, *, paper: bool = False) -> Any:
     """The explorer in a process of its own; gives its port and its process id."""
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe(duplex=False)
-    server = context.Process(target=_serve, args=(theirs, run, size, threads))
+    server = context.Process(target=_serve, args=(theirs, run, size, threads, paper))
     server.start()
     theirs.close()
     try:
@@ -124,7 +124,7 @@ def serving(run: str | None, size: int, threads: int) -> Any:
         server.join(timeout=20)
 
 
-def _serve(pipe: Pipe, run: str | None, size: int, threads: int) -> None:
+def _serve(pipe: Pipe, run: str | None, size: int, threads: int, paper: bool) -> None:
     import torch
     from explore_latency import given_studio, random_studio
 
@@ -132,7 +132,7 @@ def _serve(pipe: Pipe, run: str | None, size: int, threads: int) -> None:
     from stylex.ui.serving import serve_studio
 
     torch.set_num_threads(threads)
-    studio = random_studio(size, images=32) if run is None else given_studio(run)
+    studio = random_studio(size, paper=paper) if run is None else given_studio(run)
 
     def told(event: Event) -> None:
         if isinstance(event, Found):
