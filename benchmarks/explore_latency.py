@@ -1,6 +1,7 @@
 """How long a turned knob takes to become a picture, through the explorer's real server, per resolution.
 
 Turns random knobs step by step, as a person dragging a slider does: the next request leaves when the answer is there.
+The server is a process of its own, as it is for a browser.
 Without a snapshot the networks have random weights, which are as fast as trained ones. The last line with --json is
 one JSON object: p50_ms and p95_ms per resolution, and for several people at once.
 """
@@ -12,7 +13,6 @@ import asyncio
 import json
 import os
 import tempfile
-import threading
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -20,7 +20,7 @@ from pathlib import Path
 import httpx2
 import numpy as np
 import torch
-import uvicorn
+from load import serving
 
 import stylex
 from stylex.classifiers import Classifier, ClassifierSpec, fingerprint
@@ -32,7 +32,6 @@ from stylex.models.encoder import Encoder
 from stylex.models.generator import Generator
 from stylex.models.snapshot import SnapshotNetworks, SnapshotRecord, load_snapshot, save_snapshot
 from stylex.training.config import PRESETS
-from stylex.ui.server import build_app
 
 WIDTHS = {
     32: PRESETS["small-32"].model.generator_widths,
@@ -56,22 +55,19 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    torch.set_num_threads(options.threads)
     result: dict[str, dict[str, float]] = {}
-    for resolution in [None] if options.snapshot else options.resolutions:
-        studio = (
-            given_studio(options.snapshot) if resolution is None else random_studio(resolution, paper=options.paper)
-        )
-        name = f"{studio.resolution}px"
-        with _Server(studio) as url:
-            result[name] = asyncio.run(_measure(url, studio, options.turns, options.people))
+    for resolution in [0] if options.snapshot else options.resolutions:
+        with serving(options.snapshot, resolution, options.threads, paper=options.paper) as (port, _):
+            url = f"http://127.0.0.1:{port}"
+            name, measured = asyncio.run(_measure(url, options.turns, options.people))
+            result[name] = measured
         print(name, "  ".join(f"{key} {value:.1f}" for key, value in result[name].items()), flush=True)
     if options.json:
         print(json.dumps({"threads": options.threads, "cpus": os.cpu_count(), **result}))
 
 
-async def _measure(url: str, studio: LiveStudio, turns: int, people: int) -> dict[str, float]:
-    images, random = list(studio.images), np.random.default_rng(0)
+async def _measure(url: str, turns: int, people: int) -> tuple[str, dict[str, float]]:
+    random = np.random.default_rng(0)
     async with httpx2.AsyncClient(base_url=url, timeout=120, limits=httpx2.Limits(max_connections=people)) as client:
         began = time.perf_counter()
         for path in (
@@ -85,12 +81,14 @@ async def _measure(url: str, studio: LiveStudio, turns: int, people: int) -> dic
         ):
             (await client.get(path)).raise_for_status()
         page = time.perf_counter() - began
+        about = (await client.get("/api/describe")).json()
+        images = [image["id"] for image in (await client.get("/api/images")).json()["images"]]
 
         async def drag(person: int, steps: int) -> list[float]:
             image, spent = images[person % len(images)], []
             for step in range(steps):
                 # A slider is moved ten times before the next one is taken.
-                knob = (person + step // 10) % len(studio.knobs)
+                knob = (person + step // 10) % len(about["knobs"])
                 knobs = {str(knob): round(float(random.uniform(-1, 1)), 3)}
                 body = {
                     "viewer": f"p{person}",
@@ -107,7 +105,7 @@ async def _measure(url: str, studio: LiveStudio, turns: int, people: int) -> dic
         await drag(0, 10)
         alone = np.array(await drag(0, turns))
         together = np.concatenate(await asyncio.gather(*(drag(person, 4) for person in range(people))))
-    return {
+    return f"{about['resolution']}px", {
         "p50_ms": float(np.quantile(alone, 0.5)),
         "p95_ms": float(np.quantile(alone, 0.95)),
         "page_ms": 1000 * page,
@@ -125,8 +123,8 @@ def given_studio(snapshot: str) -> LiveStudio:
     return _with_knobs(studio)
 
 
-def random_studio(resolution: int, *, paper: bool = False, images: int = 8) -> LiveStudio:
-    """Networks with random weights, and pictures of noise."""
+def random_studio(resolution: int, *, paper: bool = False) -> LiveStudio:
+    """Networks with random weights, and 32 pictures of noise."""
     widths, like = WIDTHS[resolution], PRESETS["medium-64"].model
     names = ("generator_widths", "discriminator_widths", "encoder_widths")
     model = replace(like, resolution=resolution, **dict.fromkeys(names, widths))
@@ -170,7 +168,7 @@ def random_studio(resolution: int, *, paper: bool = False, images: int = 8) -> L
         )
         studio = LiveStudio(load_snapshot(Path(folder) / "snapshot"), judge)
     random = np.random.default_rng(0)
-    for i in range(images):
+    for i in range(32):
         studio._take(random.integers(0, 255, (1, resolution, resolution, 3), dtype=np.uint8), [f"image {i}"], [None])
     return _with_knobs(studio)
 
@@ -184,25 +182,6 @@ def _with_knobs(studio: LiveStudio) -> LiveStudio:
         )
         studio._knob_for(attribute, next(iter(studio.images)))
     return studio
-
-
-class _Server:
-    """The real server, on a free port of this machine."""
-
-    def __init__(self, studio: LiveStudio) -> None:
-        config = uvicorn.Config(build_app(studio), port=0, log_level="warning", access_log=False, ws="none")
-        self.server = uvicorn.Server(config)
-        self.thread = threading.Thread(target=self.server.run, daemon=True)
-
-    def __enter__(self) -> str:
-        self.thread.start()
-        while not self.server.started:
-            time.sleep(0.01)
-        return f"http://127.0.0.1:{self.server.servers[0].sockets[0].getsockname()[1]}"
-
-    def __exit__(self, *error: object) -> None:
-        self.server.should_exit = True
-        self.thread.join(timeout=20)
 
 
 if __name__ == "__main__":

@@ -70,6 +70,7 @@ FOUND = {
         [("json", 2770, 11471489, 1961), ("json", 40762, 3967369, 12788)],
     ),
     "an array whose header is no Python": ("effects", [("json", 994, 9164958, 6783), ("zip", 44105, 16046682, 7589)]),
+    "a part of a picture that is cut": ("explanation", [("png", 35681, 15875324, 21816)]),
     "a setting that is null": ("config", [("json", 35617, 12020862, 6086)]),
     "an old archive that links to itself": ("photographs", [("file", 0, 0, 0)]),
 }

@@ -20,7 +20,7 @@ if not Path("/proc/self/status").is_file():
 
 def test_many_viewers_are_served_whatever_is_uploaded() -> None:
     given = ["--viewers", "12", "--minutes", "0.1", "--think", "0.4", "--resolution", "32", "--threads", "1"]
-    given += ["--saturated", "6", "--saturated-seconds", "1", "--p95", "5000", "--json"]
+    given += ["--saturated", "6", "--saturated-seconds", "1", "--p95", "5000", "--growth", "0.5", "--json"]
     done = subprocess.run([sys.executable, str(LOAD), *given], capture_output=True, text=True, check=False)
     assert done.stderr == ""
     told = json.loads(done.stdout.splitlines()[-1])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from typing import Any
 
@@ -39,6 +40,26 @@ def test_the_next_free_port_is_taken_and_said(served) -> None:
         message, port = served(host="127.0.0.1", port=taken)
         assert port != taken
         assert message == f"explorer: http://127.0.0.1:{port}/  (Ctrl-C ends it)"
+
+
+def test_answers_are_sent_at_once() -> None:
+    async def nodelay() -> int:
+        arrived: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+        async def came(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            connection = writer.get_extra_info("socket")
+            arrived.set_result(connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+            writer.close()
+
+        with serving._listen("127.0.0.1", 0) as listening:
+            async with await asyncio.start_server(came, sock=listening):
+                _, writer = await asyncio.open_connection(*listening.getsockname())
+                try:
+                    return await arrived
+                finally:
+                    writer.close()
+
+    assert asyncio.run(nodelay()), "the kernel would hold the end of an answer back, for 40 ms"
 
 
 def test_a_token_is_asked_for_where_others_can_reach_it(served) -> None:

