@@ -98,8 +98,12 @@ def parse_labels(content: bytes, files: Sequence[str], where: str) -> list[Label
     return labels
 
 
+_MOST_CLASSES = 2**20
+"""Each class has a name, also where it is only its number."""
+
+
 def _parse_label(label: Any, file: str, where: str) -> Label:
-    if isinstance(label, int) and not isinstance(label, bool) and 0 <= label < 2**31:
+    if isinstance(label, int) and not isinstance(label, bool) and 0 <= label < _MOST_CLASSES:
         return label
     if isinstance(label, list) and label and all(isinstance(v, int | float) and v in (0, 1) for v in label):
         return tuple(int(v) for v in label)
