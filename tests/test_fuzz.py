@@ -72,6 +72,10 @@ FOUND = {
     "an array whose header is no Python": ("effects", [("json", 994, 9164958, 6783), ("zip", 44105, 16046682, 7589)]),
     "a part of a picture that is cut": ("explanation", [("png", 35681, 15875324, 21816)]),
     "a class of a large number": ("foreign", [("zip", 43511, 11434373, 56149)]),
+    "a record of a program that is damaged": (
+        "program",
+        [("png", 7902, 1293788, 26380), ("zip", 51047, 4913272, 2055)],
+    ),
     "a setting that is null": ("config", [("json", 35617, 12020862, 6086)]),
     "an old archive that links to itself": ("photographs", [("file", 0, 0, 0)]),
 }

@@ -138,6 +138,7 @@ def test_the_control_moves_every_image_as_far_along_one_direction_a_draw(make_wo
 
     class Recording:
         space, steps, prefix = world.synthesis.space, world.synthesis.steps, world.synthesis.prefix
+        between = world.synthesis.between
 
         def __call__(self, s, **options):
             seen.append(s)

@@ -601,7 +601,7 @@ def test_the_published_training_takes_its_first_step(tmp_path: Path) -> None:
         replace(published, schedule=step), open_images(tmp_path / "pictures.zip"), tmp_path / "run",
         classifier=judge(channels=3),
     )  # fmt: skip
-    (told, *_) = rows(out)
+    (told, *_) = rows(tmp_path / "run")
     # Every loss of the paper, the gradient penalty and the path length; none of ours.
     assert {"pixel", "perceptual", "kl", "latent", "discriminator", "r1", "path_length"} <= told.keys(), told.keys()
     assert not {"latent_moments", "swap", "swap_features"} & told.keys()

@@ -141,14 +141,20 @@ def _why_not_open(content: bytes) -> str | None:
     if any(re.fullmatch(r"data/(weights|constants)/[^/]*\.pt", name) for name in names):
         return "its weights are pickled (an older format)"
     for name in names:
-        if name.startswith("data/sample_inputs/") and (record := reader.get_record(name)):
+        if not name.startswith("data/sample_inputs/") and not name.endswith(".json"):
+            continue
+        try:
+            record = reader.get_record(name)
+        except RuntimeError:
+            return f"its record {name} is damaged"
+        if name.startswith("data/sample_inputs/") and record:
             try:
                 torch.load(io.BytesIO(record), weights_only=True)
             except Exception:
                 return "its sample inputs are pickled objects"
         if name.endswith(".json"):
             try:
-                tree = json.loads(reader.get_record(name))
+                tree = json.loads(record)
             except (ValueError, RecursionError):
                 return f"its record {name} is not JSON"
             if reason := next(_hazards(tree), None):
