@@ -161,7 +161,7 @@ def is_inside(path: Path, folder: Path) -> bool:
     """Whether a path, with all links followed, lies in a folder; False where links go in circles."""
     try:
         resolved = path.resolve()
-        return not resolved.is_symlink() and resolved.is_relative_to(folder.resolve())
+        return not os.path.islink(resolved) and resolved.is_relative_to(folder.resolve())
     except (OSError, RuntimeError, ValueError):
         return False
 
