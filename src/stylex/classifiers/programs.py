@@ -34,8 +34,8 @@ def load_torchscript(path: Path, *, channels: int = 3, size: int = 224) -> nn.Mo
     content = _content(path)
     if damaged := _damaged_record(content):
         raise ClassifierError(f"{path} is damaged at its record {damaged}: copy it or save it again")
-    if _kills(content, channels, size):
-        raise ClassifierError(f"{path} is damaged: a process that runs it dies; copy it or save it again")
+    if end := _ends_badly(content, channels, size):
+        raise ClassifierError(f"{path} is damaged: a process that runs it {end}; copy it or save it again")
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=".*torch.jit.*")
@@ -82,6 +82,7 @@ def _damaged_record(content: bytes) -> str | None:
         return "list" if isinstance(error, zipfile.BadZipFile) and content[:2] == b"PK" else None
 
 
+_PATIENCE_S = 45
 _TRY = """
 import io, sys, torch
 model = torch.jit.load(io.BytesIO(sys.stdin.buffer.read()), map_location="cpu").eval()
@@ -90,14 +91,20 @@ with torch.no_grad():
 """
 
 
-def _kills(content: bytes, channels: int, size: int) -> bool:
-    """Whether a process that runs the TorchScript dies of it: torch trusts what the records say."""
+def _ends_badly(content: bytes, channels: int, size: int) -> str | None:
+    """What becomes of a process that runs the TorchScript, if that is bad: torch trusts what the records say."""
     if not content.startswith(b"PK"):
-        return False
+        return None
     # Torch is to be found where this process found it.
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
     command = [sys.executable, "-c", _TRY, str(channels), str(size)]
-    return subprocess.run(command, input=content, env=environment, capture_output=True, check=False).returncode < 0
+    try:
+        tried = subprocess.run(
+            command, input=content, env=environment, capture_output=True, check=False, timeout=_PATIENCE_S
+        )
+    except subprocess.TimeoutExpired:
+        return f"has not ended after {_PATIENCE_S} s"
+    return "dies" if tried.returncode < 0 else None
 
 
 @contextmanager

@@ -64,7 +64,8 @@ def _evaluated(options: Mapping[str, Any], evaluation: Evaluation) -> list[str]:
 
     places = [options["out"], options["explanation"] and f"{options['explanation']}/evaluation.json"]
     written = [f"evaluation: {place}" for place in places if place]
-    return [*table_of(evaluation), *written]
+    agreed = [measure.value for measure in evaluation.measures if measure.name == "reconstruction.agreement"]
+    return [*map(agreement_verdict, agreed), *table_of(evaluation), *written]
 
 
 def _path(name: str) -> Callable[[Mapping[str, Any], Path], list[str]]:

@@ -143,5 +143,6 @@ def _enough(left: int, searched: int) -> None:
     if left < FEWEST_IMAGES:
         raise EvaluationError(
             f"{left} held-out images are left to measure on beside the {searched} searched; expected {FEWEST_IMAGES} "
-            "or more: give an archive with more test images, or search on fewer"
+            f"or more: search on fewer (`stylex find ... --images {max((left + searched) // 2, 1)} --overwrite`, or "
+            "without an explanation `stylex evaluate ... --images`), or give an archive with more test images"
         )

@@ -11,9 +11,10 @@ from numpy import ndarray
 
 from stylex.classifiers import Classifier
 from stylex.core.attribute import Attribute
-from stylex.core.errors import EvaluationError
+from stylex.core.errors import EvaluationError, StylexError
 from stylex.core.explanation import Explanation
 from stylex.core.progress import Alarm, Listener, silent
+from stylex.core.stylespace import StyleCoordinate
 from stylex.data.archive import ImageSet
 from stylex.evaluation.options import Options
 from stylex.search.choosing import choose_to_search
@@ -58,11 +59,42 @@ def found_in(explanation: Explanation, images: frozenset[str]) -> Found:
         )
     ranking = explanation.ranking.attributes
     targets = dict.fromkeys(attribute.target for attribute in ranking)
-    return Found(
-        rankings={target: tuple(a for a in ranking if a.target == target) for target in targets},
-        shown=tuple(ranking),
-        images=images,
-    )
+    rankings = _recorded(explanation) or {t: tuple(a for a in ranking if a.target == t) for t in targets}
+    return Found(rankings=rankings, shown=tuple(ranking), images=images)
+
+
+def _recorded(explanation: Explanation) -> dict[int, tuple[Attribute, ...]]:
+    """What moves towards each class, as the search recorded it; nothing in an explanation older than that.
+
+    A knob that drives to one class up and to another down is listed once, but moves towards both.
+    """
+    ranking, space = explanation.ranking.attributes, explanation.space
+    recorded = explanation.settings.get("rankings")
+    if not ranking or not isinstance(recorded, Mapping):
+        return {}
+    try:
+        rankings = {
+            int(target): tuple(
+                replace(
+                    ranking[0],
+                    coordinate=space.coordinate(space.index(StyleCoordinate(layer, channel))),
+                    sign=sign,
+                    target=int(target),
+                    target_label=explanation.labels[int(target)],
+                    effect=float(effect),
+                    significance=None,
+                    tested=None,
+                    label=None,
+                    note=None,
+                )
+                for layer, channel, sign, effect in rows
+                if sign in (-1, 1)
+            )
+            for target, rows in recorded.items()
+        }
+    except (TypeError, ValueError, IndexError, KeyError, StylexError) as error:
+        raise EvaluationError(f"the explanation's record of its rankings is damaged ({error}); find again") from error
+    return {target: attributes for target, attributes in rankings.items() if attributes}
 
 
 def searched_images(

@@ -220,7 +220,7 @@ def explain_class(
         counterfactuals=counterfactuals,
         figures=figures,
         flips=flips,
-        settings=dict(settings),
+        settings={**settings, "rankings": _recorded(found.tasks, rankings)},
         snapshot={"path": str(subject.snapshot.path), "sha256": subject.snapshot.sha256},
         space=subject.space,
         notes=(
@@ -284,6 +284,14 @@ def _joined(rankings: Sequence[AttributeRanking], num: int) -> AttributeRanking:
         explained=explained,
         finding=_counted(rankings, len(chosen)),
     )
+
+
+def _recorded(tasks: Sequence[Task], rankings: Sequence[AttributeRanking]) -> dict[str, list[list[Any]]]:
+    """What moves towards each class, best first; a knob that is listed once may drive to one up, to the other down."""
+    return {
+        str(task.target): [[a.coordinate.layer, a.coordinate.channel, a.sign, a.effect] for a in ranking]
+        for task, ranking in zip(tasks, rankings, strict=True)
+    }
 
 
 def _counted(rankings: Sequence[AttributeRanking], listed: int) -> str:

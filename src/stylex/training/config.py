@@ -351,9 +351,14 @@ class ScheduleConfig:
         return 0 if self.reconstruct_first > 0 or self.noise_every != 1 else self.encoder_alone_nimg
 
     def sampled_by(self, nimg: int) -> bool:
-        """Whether images have been sampled from noise before image ``nimg``."""
-        begins = self.total_nimg * self.reconstruct_first
-        return self.noise_every > 0 and nimg > begins and self.reconstruct_first + self.encoder_after < 1
+        """Whether the generator has learnt from noise long enough, before image ``nimg``, for samples to be pictures.
+
+        That is 5,000 images, or half of a short training.
+        """
+        if self.noise_every == 0:
+            return False
+        since = min(nimg, self.encoder_alone_nimg) - self.total_nimg * self.reconstruct_first
+        return since >= min(5000, 0.5 * self.total_nimg)
 
     def step(self, nimg: int) -> Step:
         """What the step after ``nimg`` images does."""
@@ -595,6 +600,11 @@ def resolved(name: str | None, config: TrainConfig | None, *, kimg: float | None
         ConfigError: no such preset, or values that cannot be meant.
     """
     assert config is not None or name is not None
+    if config is not None and not isinstance(config, TrainConfig):
+        raise ConfigError(
+            f"config is a {type(config).__name__}; give a TrainConfig, as of stylex.preset('small-32'), or "
+            "TrainConfig.from_json(...) of a mapping"
+        )
     options = config if config is not None else preset(str(name))
     if kimg is not None:
         options = replace(options, schedule=replace(options.schedule, kimg=kimg))
