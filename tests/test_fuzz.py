@@ -76,6 +76,7 @@ FOUND = {
         "program",
         [("png", 7902, 1293788, 26380), ("zip", 51047, 4913272, 2055)],
     ),
+    "a rate beyond all floats": ("snapshot", [("json", 60624, 3619438, 44688)]),
     "a setting that is null": ("config", [("json", 35617, 12020862, 6086)]),
     "an old archive that links to itself": ("photographs", [("file", 0, 0, 0)]),
 }

@@ -279,7 +279,7 @@ def load_snapshot(path: str | Path) -> Snapshot:
             path=folder,
             sha256=hashlib.sha256(data).hexdigest(),
         )
-    except StylexError as error:
+    except (StylexError, OverflowError) as error:
         raise SnapshotError(
             f"{folder} is not a whole stylex snapshot: {error}; copy it again or use an older snapshot"
         ) from None
