@@ -774,7 +774,9 @@ def check(door: Door, good: Path, harms: Sequence[Harm], place: Path) -> str:
     shutil.rmtree(place, ignore_errors=True)
     shutil.copytree(good, place)
     for harm in harms:
-        with suppress(OSError, ValueError, ArithmeticError, RecursionError, LookupError, struct.error):
+        with suppress(
+            OSError, ValueError, ArithmeticError, RecursionError, LookupError, struct.error, zipfile.BadZipFile
+        ):
             do(harm, place)
     base, began = _memory("VmRSS"), _processor_seconds()
     said = "opened"

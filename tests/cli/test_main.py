@@ -139,6 +139,22 @@ def test_ctrl_c_says_what_holds(monkeypatch: pytest.MonkeyPatch, capsys: pytest.
     assert capsys.readouterr().err == "stylex: interrupted; nothing was written\n"
 
 
+def test_a_training_goes_on_only_from_a_state_that_is_there(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    @functools.wraps(api.train)
+    def train(**_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(api, "train", train)
+    command = ["train", "--data", "a.zip", "--classifier", "m:f", "--out", str(tmp_path), "--preset", "small-32"]
+    assert main(command) == 130
+    assert "begins anew: no state has been kept yet" in capsys.readouterr().err
+    (tmp_path / "state.pt").touch()
+    assert main(command) == 130
+    assert "goes on from the last state" in capsys.readouterr().err
+
+
 def test_sigterm_says_what_holds(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     before = signal.getsignal(signal.SIGTERM)
     replace_report(monkeypatch, lambda *given, **more: signal.raise_signal(signal.SIGTERM))

@@ -101,7 +101,7 @@ def _run(arguments: list[str], came: list[int], *, debug: bool) -> int:
         told = isinstance(error, _Terminated) or signal.SIGTERM in came
         if not told and not isinstance(error, KeyboardInterrupt) and signal.SIGINT not in came:
             return _mistake(error, debug=debug)
-        then = command.verb.interrupted if command else "nothing was begun"
+        then = command.verb.interrupted(command.call) if command else "nothing was begun"
         how, code = ("told to end", 143) if told else ("interrupted", 130)
         if first:
             print(f"stylex: {how}; {then}", file=sys.stderr)

@@ -25,13 +25,13 @@ class Verb:
     Attributes:
         function: name of the verb in ``stylex.api``.
         closing: the lines for stdout when it is done, from its options and its result.
-        interrupted: what holds after Ctrl-C.
+        interrupted: what holds after Ctrl-C, from its arguments.
         positional: parameters that are given bare, in order.
     """
 
     function: str
     closing: Callable[[Mapping[str, Any], Any], list[str]]
-    interrupted: str
+    interrupted: Callable[[Mapping[str, Any]], str]
     positional: tuple[str, ...] = ()
 
 
@@ -103,17 +103,27 @@ def _shown(options: Mapping[str, Any], report: Path) -> list[str]:
     return [f"report: {report}", f"next: stylex explore demo --explanation {Path(options['out']) / 'explanation'}"]
 
 
-NOTHING_WRITTEN = "nothing was written"
+def _holds(said: str) -> Callable[[Mapping[str, Any]], str]:
+    return lambda call: said
+
+
+def _left_of_training(call: Mapping[str, Any]) -> str:
+    begun = (Path(call["out"]) / "state.pt").exists()
+    last = "goes on from the last state" if begun else "begins anew: no state has been kept yet"
+    return f"the same command again {last}"
+
+
+NOTHING_WRITTEN = _holds("nothing was written")
 
 VERBS: Mapping[str, Verb] = {
     "prepare": Verb(function="prepare", positional=("source",), closing=_prepared, interrupted=NOTHING_WRITTEN),
     "classifier": Verb(function="fit_classifier", closing=_path("classifier"), interrupted=NOTHING_WRITTEN),
-    "train": Verb(function="train", closing=_trained, interrupted="the same command again goes on from the last state"),
+    "train": Verb(function="train", closing=_trained, interrupted=_left_of_training),
     "find": Verb(
         function="find",
         positional=("run",),
         closing=_explained,
-        interrupted="the same command again goes on with the effects measured so far",
+        interrupted=_holds("the same command again goes on with the effects measured so far"),
     ),
     "explain": Verb(function="explain", positional=("run", "image"), closing=_explained, interrupted=NOTHING_WRITTEN),
     "evaluate": Verb(function="evaluate", positional=("run",), closing=_evaluated, interrupted=NOTHING_WRITTEN),
@@ -121,9 +131,12 @@ VERBS: Mapping[str, Verb] = {
         function="report", positional=("explanation_folder",), closing=_path("report"), interrupted=NOTHING_WRITTEN
     ),
     "explore": Verb(
-        function="serve", positional=("run",), closing=lambda options, nothing: [], interrupted="the explorer has ended"
+        function="serve",
+        positional=("run",),
+        closing=lambda options, nothing: [],
+        interrupted=_holds("the explorer has ended"),
     ),
-    "demo": Verb(function="demo", closing=_shown, interrupted="the same command again starts over"),
+    "demo": Verb(function="demo", closing=_shown, interrupted=_holds("the same command again starts over")),
 }
 
 
