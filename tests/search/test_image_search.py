@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 import torch
 
+from stylex.core.progress import Alarm, Event
+from stylex.search.class_search import Workplace
 from stylex.search.config import SearchConfig
 from stylex.search.encoding import Encoded
 from stylex.search.image_search import explain_image
@@ -50,6 +52,21 @@ def test_what_only_the_whole_needs_is_shown_alone_too(shipped: tuple[TrainedSubj
     by_effect = [cf for cf in explanation.counterfactuals if cf.role == "independent"]
     moved = [float(cf.logits[cf.target] - explanation.images[0].reconstruction_logits[cf.target]) for cf in by_effect]
     assert moved == pytest.approx(effects, abs=1e-3)
+
+
+def test_what_speaks_against_the_explanation_is_heard_and_kept(shipped: tuple[TrainedSubject, Encoded]) -> None:
+    subject, encoded = shipped
+    one = alone(encoded)
+    other = replace(one, logits=one.logits.flip(1))  # the photograph gets the other answer
+    poor = replace(subject, snapshot=replace(subject.snapshot, figures={"agreement": 0.88}))
+    heard: list[Event] = []
+    notes = explain_image(
+        poor, other, SearchConfig(attributes=1), target=None, settings={}, at=Workplace(listener=heard.append)
+    ).notes
+    assert "decides differently on the reconstruction" in notes[0]
+    assert "88.0% of the images: train longer" in notes[1]
+    assert notes == tuple(event.message for event in heard if isinstance(event, Alarm))
+    assert explain_image(subject, one, SearchConfig(attributes=1), target=None, settings={}).notes == ()
 
 
 def test_what_goes_on_with_the_rebuilding_is_noted(shipped: tuple[TrainedSubject, Encoded]) -> None:

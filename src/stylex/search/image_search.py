@@ -11,9 +11,10 @@ import numpy as np
 from stylex.classifiers.classifier import WithOpposite
 from stylex.core.attribute import Attribute, AttributeRanking
 from stylex.core.explanation import Counterfactual, Explanation
-from stylex.core.progress import Found
+from stylex.core.progress import Alarm, Found
+from stylex.core.verdict import agreement_level, agreement_verdict
 from stylex.data.images import to_pictures
-from stylex.search.class_search import TOGETHER, Workplace, quality, warnings
+from stylex.search.class_search import TOGETHER, Workplace, quality
 from stylex.search.config import SearchConfig
 from stylex.search.counterfactual import effect_alone, independent, subset
 from stylex.search.effects import Measuring, measure_effects
@@ -82,6 +83,12 @@ def explain_image(
     counterfactuals = render(subject, encoded, changes)
     knobs = [_beside_rebuilding(knob, cf, encoded) for knob, cf in zip(knobs, counterfactuals, strict=False)]
     figures = quality(subject, encoded)
+    cautions = [] if figures["agreement"] == 1 else [_UNFAITHFUL]
+    kept = subject.snapshot.figures.get("agreement")
+    if kept is not None and agreement_level(kept) != "good":
+        cautions.append(f"Over the training's held-out images: {agreement_verdict(kept)}")
+    for caution in cautions:
+        at.listener(Alarm(message=caution))
     ranking = AttributeRanking(
         attributes=tuple(knobs),
         strategy="independent+subset",
@@ -101,7 +108,7 @@ def explain_image(
         settings=dict(settings),
         snapshot={"path": str(subject.snapshot.path), "sha256": subject.snapshot.sha256},
         space=subject.space,
-        notes=warnings(figures) if figures["agreement"] == 1 else (_UNFAITHFUL,),
+        notes=tuple(cautions),
         strips=strips_of(subject, encoded, ranking, counterfactuals, at.listener),
     )
 
