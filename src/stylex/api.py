@@ -229,6 +229,8 @@ def train(
         "classifier": fingerprint(explained),
     }
     done = images_seen(folder / "state.pt", identity=identity)
+    if done:
+        _require_same_answers(folder, explained)
     if advice := classifier_advice(explained, training, options.schedule.total_nimg - done):
         listener(Alarm(message=advice))
     if dry_run:
@@ -254,6 +256,28 @@ def train(
         for sentence in _not_drawn(folder, explained, held_out, on):
             listener(Alarm(message=sentence))
     return folder
+
+
+def _require_same_answers(run: Path, classifier: Classifier) -> None:
+    """A training goes on with the classifier that it began with: of the same weights, and of the same code.
+
+    Raises:
+        ConfigError: its newest snapshot was written with one that answers otherwise.
+    """
+    from stylex.classifiers import is_same
+    from stylex.models.snapshot import load_snapshot
+
+    if not any((run / "snapshots").glob("[0-9]*/snapshot.json")):
+        return
+    begun = load_snapshot(run)
+    if (
+        is_same(classifier, fingerprint_then=begun.classifier_fingerprint, answers_then=begun.classifier_answers)
+        is False
+    ):
+        raise ConfigError(
+            f"{run} holds a training with another classifier: this one answers otherwise; give the one that it began "
+            f"with, or choose another {option('out')}"
+        )
 
 
 def _not_drawn(run: Path, classifier: Classifier, images: ImageSet, device: str) -> tuple[str, ...]:

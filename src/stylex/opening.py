@@ -97,9 +97,10 @@ class Run:
             answers_then=snapshot.classifier_answers,
         )
         if same is False and not other_classifier:
+            weights = has_weights(loaded) and fingerprint(loaded) != snapshot.classifier_fingerprint
             raise ClassifierError(
                 f"{named(classifier)} is not the classifier that {path} was trained with: its "
-                f"{'weights' if has_weights(loaded) else 'answers'} are others; give that one, or "
+                f"{'weights' if weights else 'answers'} are others; give that one, or "
                 f"{option('other_classifier', True)} to go on with this one, which every page will then say"
             )
         identity = {

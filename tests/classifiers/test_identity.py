@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from stylex.classifiers import Classifier, ClassifierSpec, answers, fingerprint, has_weights, is_same
+from stylex.classifiers import Classifier, ClassifierSpec, answers, behaviour, fingerprint, has_weights, is_same
 
 Spec = Callable[..., ClassifierSpec]
 
@@ -29,6 +29,24 @@ def test_weights_tell(conv: nn.Module, make_spec: Spec) -> None:
     with torch.no_grad():
         next(conv.parameters()).view(-1)[0] += 1e-6  # too little for answers to tell
     assert is_same(Classifier(conv, make_spec()), **then) is False
+
+
+def test_other_code_with_the_same_weights_is_another_classifier(conv: nn.Module, make_spec: Spec) -> None:
+    class Signed(nn.Module):
+        def __init__(self, sign: float) -> None:
+            super().__init__()
+            self.conv, self.sign = conv, sign
+
+        def forward(self, x: Tensor) -> Tensor:
+            y: Tensor = self.conv(x) * 50 * self.sign
+            return y
+
+    recorded, other = (Classifier(Signed(sign), make_spec()) for sign in (1.0, -1.0))
+    assert fingerprint(recorded) == fingerprint(other)
+    assert behaviour(recorded) != behaviour(other), "effects of the one are not the other's"
+    assert same(recorded, recorded) is True
+    assert same(other, recorded) is False
+    assert same(other, recorded, kept=False) is True, "an older snapshot has nothing to tell it by"
 
 
 @pytest.mark.parametrize(

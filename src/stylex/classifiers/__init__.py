@@ -3,7 +3,7 @@
 from stylex.classifiers.check import check_classifier
 from stylex.classifiers.classifier import Classifier
 from stylex.classifiers.features import perceptual_distance
-from stylex.classifiers.identity import answers, fingerprint, has_weights, is_same
+from stylex.classifiers.identity import answers, behaviour, fingerprint, has_weights, is_same
 from stylex.classifiers.labels import LabelCheck, check_labels
 from stylex.classifiers.load import describe, load_classifier, load_recorded
 from stylex.classifiers.small import FitConfig, LabelledRows, SmallCNN, fit_small_classifier, save_small_classifier
@@ -17,6 +17,7 @@ __all__ = [
     "LabelledRows",
     "SmallCNN",
     "answers",
+    "behaviour",
     "check_classifier",
     "check_labels",
     "describe",

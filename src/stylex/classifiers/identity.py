@@ -32,8 +32,17 @@ def fingerprint(classifier: Classifier) -> str:
         digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
         digest.update(value.flatten().view(torch.uint8).numpy().tobytes())
     if not tensors:
-        digest.update(json.dumps([[f"{v:.3g}" for v in row] for row in answers(classifier)]).encode())
+        digest.update(_rounded(classifier))
     return digest.hexdigest()
+
+
+def behaviour(classifier: Classifier) -> str:
+    """SHA-256 of weights and answers: what was measured with one is never taken for the other, whose code differs."""
+    return hashlib.sha256(fingerprint(classifier).encode() + _rounded(classifier)).hexdigest()
+
+
+def _rounded(classifier: Classifier) -> bytes:
+    return json.dumps([[f"{v:.3g}" for v in row] for row in answers(classifier)]).encode()
 
 
 def has_weights(classifier: Classifier) -> bool:
@@ -57,14 +66,14 @@ def is_same(classifier: Classifier, *, fingerprint_then: str, answers_then: Answ
     Args:
         classifier: the one at hand.
         fingerprint_then: of the recorded one.
-        answers_then: of the recorded one, where they were kept: what has no weights is known by them.
+        answers_then: of the recorded one, where they were kept: what has no weights is known by them, and what has the
+            same weights may be other code.
     """
-    if fingerprint(classifier) == fingerprint_then:
-        return True
-    if has_weights(classifier):
-        return False
+    same = fingerprint(classifier) == fingerprint_then
     if answers_then is None:
-        return None
+        return True if same else False if has_weights(classifier) else None
+    if not same and has_weights(classifier):
+        return False
     now, then = (torch.tensor(rows, dtype=torch.float64) for rows in (answers(classifier), answers_then))
     if now.shape != then.shape:
         return False

@@ -143,6 +143,6 @@ def _enough(left: int, searched: int) -> None:
     if left < FEWEST_IMAGES:
         raise EvaluationError(
             f"{left} held-out images are left to measure on beside the {searched} searched; expected {FEWEST_IMAGES} "
-            f"or more: search on fewer (`stylex find ... --images {max((left + searched) // 2, 1)} --overwrite`, or "
-            "without an explanation `stylex evaluate ... --images`), or give an archive with more test images"
+            f"or more: search on fewer, such as {option('images', max((left + searched) // 2, 1))} in find (or, "
+            "without an explanation, here), or give an archive with more test images"
         )

@@ -11,7 +11,7 @@ from jaxtyping import Float, Float32, Int64
 from numpy import ndarray
 from torch import Tensor
 
-from stylex.classifiers import fingerprint
+from stylex.classifiers import behaviour
 from stylex.classifiers.classifier import Classifier
 from stylex.core.attribute import Attribute
 from stylex.core.stylespace import StyleSpace
@@ -95,7 +95,7 @@ class TrainedSubject(Subject):
             space=snapshot.space,
             labels=classifier.spec.labels,
             output=classifier.activation,
-            key=f"{snapshot.sha256} {fingerprint(classifier)}",
+            key=f"{snapshot.sha256} {behaviour(classifier)}",
             snapshot=snapshot,
             torgb=torgb,
         )
