@@ -270,10 +270,8 @@ def _require_same_answers(run: Path, classifier: Classifier) -> None:
     if not any((run / "snapshots").glob("[0-9]*/snapshot.json")):
         return
     begun = load_snapshot(run)
-    if (
-        is_same(classifier, fingerprint_then=begun.classifier_fingerprint, answers_then=begun.classifier_answers)
-        is False
-    ):
+    weights, answers = begun.classifier_fingerprint, begun.classifier_answers
+    if is_same(classifier, fingerprint_then=weights, answers_then=answers) is False:
         raise ConfigError(
             f"{run} holds a training with another classifier: this one answers otherwise; give the one that it began "
             f"with, or choose another {option('out')}"
@@ -287,11 +285,11 @@ def _not_drawn(run: Path, classifier: Classifier, images: ImageSet, device: str)
     from stylex.models.snapshot import load_snapshot
     from stylex.search.choosing import spread
     from stylex.search.encoding import encode_set
-    from stylex.search.lost import not_drawn
+    from stylex.search.lost import LOOKED_AT, not_drawn
     from stylex.search.subject import TrainedSubject
 
     subject = TrainedSubject.of(load_snapshot(run).to(torch.device(device)), classifier)
-    some = images.subset(spread(len(images), min(len(images), 64)))
+    some = images.subset(spread(len(images), min(len(images), LOOKED_AT)))
     return not_drawn(subject, encode_set(subject, some), range(classifier.k))
 
 

@@ -103,19 +103,6 @@ class SteeredSynthesis(Synthesis):
         places = (w.float() - self.centre) @ self.projection.T
         return torch.cat([self.network.styles(w, c, maps) - places @ self.style, places], dim=1)
 
-    def forward(
-        self,
-        s: Float[Tensor, "n s_dim"],
-        *,
-        noise: Noise = "const",
-        start: int = 0,
-        state: SynthesisState | None = None,
-    ) -> Float[Tensor, "n c h w"]:
-        """As in ``Synthesis``; the directions are its first steps."""
-        begun = max(start - self._extra, 0)
-        image: Tensor = self.network(self._own(s), noise=noise, start=begun, state=state if begun else None)
-        return image
-
     def between(
         self,
         s: Float[Tensor, "n s_dim"],
@@ -125,7 +112,7 @@ class SteeredSynthesis(Synthesis):
         noise: Noise = "const",
         state: SynthesisState | None = None,
     ) -> SynthesisState:
-        """As in ``Synthesis``."""
+        """As in ``Synthesis``; the directions are its first steps."""
         begun, ended = (max(step - self._extra, 0) for step in (start, stop))
         return self.network.between(self._own(s), begun, ended, noise=noise, state=state if begun else None)
 

@@ -64,15 +64,12 @@ def explain_image(
     at.listener(Found(message=alone.finding))
     at.listener(Found(message=together.ranking.finding))
     # One list of knobs, by what each does alone: the strongest, then those that only the subset uses, which are weaker.
-    knobs = list(alone)
-    path: list[int] = []
-    for attribute in together.ranking:
-        if not [a for a in knobs if (a.coordinate, a.sign) == (attribute.coordinate, attribute.sign)]:
-            knobs.append(replace(attribute, effect=effect_alone(task, 0, attribute)))
+    listed = {(a.coordinate, a.sign) for a in alone}
+    only_together = [a for a in together.ranking if (a.coordinate, a.sign) not in listed]
+    knobs = [*alone, *(replace(a, effect=effect_alone(task, 0, a)) for a in only_together)]
     knobs.sort(key=lambda attribute: -attribute.effect)
-    for attribute in together.ranking:
-        same = [(a.coordinate, a.sign) == (attribute.coordinate, attribute.sign) for a in knobs]
-        path.append(same.index(True))
+    places = {(a.coordinate, a.sign): i for i, a in enumerate(knobs)}
+    path = [places[a.coordinate, a.sign] for a in together.ranking]
     changes = [
         Change(role="independent", row=0, attributes=[attribute], positions=(i,), target=target)
         for i, attribute in enumerate(knobs)

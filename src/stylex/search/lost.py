@@ -28,7 +28,7 @@ from stylex.search.encoding import Searched
 from stylex.search.subject import TrainedSubject
 
 _AT_ONCE = 64
-_LOOKED_AT = 64
+LOOKED_AT = 64
 """Images looked at in a search, at most: evidence takes many passes of the classifier."""
 _GROUPS, _EXAMPLES = 3, 4
 _ROWS, _COLUMNS = ("upper", "middle", "lower"), ("left", "middle", "right")
@@ -192,7 +192,7 @@ def not_drawn(subject: TrainedSubject, encoded: Searched, targets: Sequence[int]
 
     Also none where the classifier gives no gradient to the image.
     """
-    rows = spread(len(encoded.ids), min(len(encoded.ids), _LOOKED_AT))
+    rows = spread(len(encoded.ids), min(len(encoded.ids), LOOKED_AT))
     drawn = [encoded.pair(int(row)) for row in rows]
     x, x_rec = (torch.cat(pictures) for pictures in zip(*drawn, strict=True))
     said: list[str] = []
