@@ -126,6 +126,10 @@ def sure(x: Tensor) -> Tensor:
             ("a", "b"),
             "set output to multi-label-probabilities if several",
         ),
+        # One that is hardly sure of anything: as logits, these would say yes of every image.
+        (lambda x: (sure(x)[:, :1] * 0.05).sigmoid(), "single-logit", ("a", "b"), "set output to probabilities"),
+        (lambda x: (sure(x) * 0.05).sigmoid(), "multi-label", ("a", "b", "c"), "multi-label-probabilities"),
+        (lambda x: (sure(x) * 0.05 - 3).sigmoid(), "multi-label", ("a", "b", "c"), "multi-label-probabilities"),
     ],
 )
 def test_a_sigmoid_that_is_already_applied_is_noticed_over_real_images(
@@ -141,9 +145,18 @@ def test_a_sigmoid_that_is_already_applied_is_noticed_over_real_images(
     )
 
 
-@pytest.mark.parametrize("model", [sure, lambda x: sure(x) * 0.01 + 0.5])
-def test_real_logits_are_not_taken_for_probabilities(make_spec: Spec, model: Any) -> None:
-    for output in ("logits", "multi-label"):
+@pytest.mark.parametrize(
+    ("model", "outputs"),
+    [
+        (sure, ("logits", "multi-label")),
+        (lambda x: sure(x) * 0.01, ("logits", "multi-label")),
+        (lambda x: sure(x) * 0.01 + 0.5, ("logits",)),
+    ],
+)
+def test_real_logits_are_not_taken_for_probabilities(
+    make_spec: Spec, model: Any, outputs: tuple[str, ...]
+) -> None:
+    for output in outputs:
         fine = Classifier(model, make_spec(output=output))
         check_classifier(fine, channels=3, resolution=16, images=pictures())
 

@@ -46,6 +46,14 @@ def test_one_that_is_right_is_praised_and_nothing_more(make_spec: Spec) -> None:
         assert checked.warnings == ()
 
 
+def test_a_sigmoid_that_may_have_been_applied_already_is_named(make_spec: Spec) -> None:
+    def unsure(x: Tensor) -> Tensor:
+        return ((knows(x) - 6) * 0.05).sigmoid()
+
+    assert any("if a sigmoid is applied to them already" in warning for warning in check(make_spec(), unsure).warnings)
+    assert check(make_spec(), lambda x: knows(x) * 0.05 - 0.4).warnings == ()
+
+
 def test_labels_are_matched_by_name(make_spec: Spec) -> None:
     assert "100.0%" in check(make_spec(labels=("a", "b", "c")), labels=2 - NUMBERS, names=("c", "b", "a")).said
     for names in (("x", "y", "z"), ("a", "b", "x")):

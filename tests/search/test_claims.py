@@ -54,6 +54,21 @@ def test_what_raises_the_target_both_ways_is_not_claimed(make_world) -> None:
     assert len(claim(task_of(world, Reads(world, lambda s: 3 * s[:, 3].abs() - 4)))) == 0
 
 
+def test_nothing_found_names_the_condition_that_failed(make_world) -> None:
+    world = make_world(n=80, channels=(6, 4))
+    assert "The strongest raises its log odds by" in claim(task_of(world, Reads(world, lambda s: 0.01 * s[:, 2]))).finding
+    both = claim(task_of(world, Reads(world, lambda s: 3 * s[:, 3].abs() - 4))).finding
+    assert "of 80 images only" in both and "More images" not in both
+    # Real, but on too few images to tell: two of them lie at the ends already, and cannot be moved further.
+    few = make_world(n=8, channels=(6, 4))
+    finding = claim(task_of(few, Reads(few, lambda s: 2 * s[:, 4] - 1))).finding
+    assert "works both ways on 6 of 8 images only: by chance that, or more, has a probability of 0.14" in finding
+    assert "More images may settle it: images=32." in finding
+    few = make_world(n=12, channels=(6, 4))
+    finding = claim(task_of(few, Reads(few, lambda s: 2 * s[:, 4] - 1))).finding
+    assert "of 20 moves tried one or another is as good by chance (p 0.019 is q 0.39" in finding
+
+
 class Hash:
     """Answers a hash of the picture, at a spread of log odds that a real classifier has."""
 

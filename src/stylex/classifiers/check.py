@@ -15,6 +15,8 @@ _FEWEST_IMAGES = 8
 """Of fewer images nothing is concluded about what the outputs are."""
 _SPREAD = 0.25
 """Outputs from 0 to 1 that differ by so much over images are probabilities; logits of such a size would say nothing."""
+_EVEN = 0.5
+"""Outputs from 0 to 1 on both sides of this are probabilities of yes, too: as logits they would never say no."""
 
 
 def check_classifier(
@@ -132,7 +134,11 @@ def _check_squashed(classifier: Classifier, images: Tensor) -> None:
     raw = torch.cat([_raw(classifier, part) for part in images.split(16)])
     kind = classifier.spec.output
     low, high = float(raw.min()), float(raw.max())
-    if kind not in _SQUASHED or low < 0 or high > 1 or high - low < _SPREAD:
+    if kind not in _SQUASHED or low < 0 or high > 1:
+        return
+    yes = kind != "logits" and low < _EVEN < high
+    every_label = kind == "multi-label" and raw.shape[1] > 1  # which as logits would all hold of every image
+    if high - low < _SPREAD and not yes and not every_label:
         return
     raise ClassifierError(
         f"the classifier's outputs lie between 0 and 1 ({low:.3g} to {high:.3g} on {len(raw)} images), its spec says "

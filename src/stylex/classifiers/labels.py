@@ -83,6 +83,7 @@ def check_labels(
 
     own = asked(classifier, order, _SECONDS)
     n = len(own.logits)
+    warnings += _squashed(spec, own.logits)
     if n < _FEWEST or own.balanced >= _GOOD:
         return LabelCheck(said=own.said, warnings=tuple(warnings))
     enough = max(_FITS_BETTER, 3 / np.sqrt(min(n, _TRIED)))
@@ -243,6 +244,17 @@ def _alike(a: ClassifierSpec, b: ClassifierSpec) -> bool:
         return (np.array(spec.value_range)[:, None] - np.array(spec.mean)) / np.array(spec.std)
 
     return bool(np.allclose(ends(a), ends(b), atol=0.01))
+
+
+def _squashed(spec: ClassifierSpec, logits: NDArray[np.float32]) -> list[str]:
+    """That what are called logits may have been through a sigmoid, too close together to be sure of it."""
+    low, high = float(logits.min()), float(logits.max())
+    if spec.output != "logits" or len(logits) < _FEWEST or low <= 0 or high >= 1:
+        return []
+    return [
+        f"the classifier's outputs all lie between {low:.2g} and {high:.2g}, so that it is hardly sure of anything: if "
+        "a sigmoid is applied to them already, let it answer without, or set output to multi-label-probabilities"
+    ]
 
 
 def _one_for_three(spec: ClassifierSpec) -> list[str]:

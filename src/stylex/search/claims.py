@@ -10,6 +10,7 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from stylex.core.attribute import Attribute, AttributeRanking
+from stylex.core.wording import option
 from stylex.metrics.controls import at_equal_change, beside_controls, on_most
 from stylex.metrics.significance import benjamini_hochberg
 from stylex.search.controls import RandomMoves, random_moves
@@ -76,12 +77,49 @@ def claim(task: Task, *, num: int | None = None) -> AttributeRanking:
         f"towards {name!r}; "
         f"{f'one or another of {which}' if len(order) > 1 else 'it'} alone turns {fraction:.0%} of {n} images."
         if attributes
-        else f"Nothing found: none of {m} directions drives the classifier towards {name!r} on {n} images "
-        f"(none raises its log odds by {least:.2g} or more on average, both ways and more than random moves do)."
+        else f"Nothing found: none of {m} directions drives the classifier towards {name!r} on {n} images. "
+        + _why_nothing(task, every, mean, p, least)
     )
     return AttributeRanking(
         attributes=tuple(attributes), strategy="directions", images=n, explained=fraction, finding=finding
     )
+
+
+def _why_nothing(
+    task: Task,
+    every: Float[ndarray, "2 m n"],
+    mean: Float[ndarray, "2 m"],
+    p: Float[ndarray, " moves"],
+    least: float,
+) -> str:
+    """Which condition the nearest candidate failed: the direction of the largest effect of those with the least p."""
+    m = mean.shape[1]
+    large = mean.ravel() >= least
+    if not large.any():
+        return f"The strongest raises its log odds by {float(mean.max()):.2g} on average; {least:.2g} is asked."
+    moves = np.flatnonzero(large).tolist()
+    sign, i = divmod(min(moves, key=lambda move: (round(float(p[move]), 3), -mean.ravel()[move])), m)
+    ways = int(((every[sign, i] > 0) & (every[1 - sign, i] < 0)).sum())
+    alone, images = float(task.turned(sign, i).mean()), every.shape[2]
+    mostly = on_most(every[sign, i], every[1 - sign, i])
+    said = f"The nearest raises its log odds by {float(mean[sign, i]):.2g} on average and turns {alone:.0%} of them, but"
+    if mostly > FALSE_DISCOVERIES:
+        return (
+            f"{said} works both ways on {ways} of {images} images only: by chance that, or more, has a probability of "
+            f"{mostly:.2g}, and at most {FALSE_DISCOVERIES:g} is asked" + _more(ways, images)
+        )
+    if p[sign * m + i] > FALSE_DISCOVERIES:
+        return f"{said} random moves that change the picture as much do the same (p {p[sign * m + i]:.2g})."
+    return (
+        f"{said} of {2 * m} moves tried one or another is as good by chance (p {p[sign * m + i]:.2g} is q "
+        f"{float(benjamini_hochberg(p)[sign * m + i]):.2g}, and at most {FALSE_DISCOVERIES:g} is asked)"
+        + _more(ways, images)
+    )
+
+
+def _more(ways: int, images: int) -> str:
+    """The remedy where a direction works on most images, only of too few."""
+    return f". More images may settle it: {option('images', 4 * images)}." if 2 * ways > images else "."
 
 
 def _changes(task: Task, effects: EffectTable) -> Float[ndarray, "2 m n"]:
