@@ -55,6 +55,7 @@ def prepare(
     fit: Literal["crop", "pad"] = "crop",
     label_column: str | None = None,
     group_column: str | None = None,
+    white: float | None = None,
     overwrite: bool = False,
     listener: Listener = silent,
 ) -> PrepareSummary:
@@ -73,6 +74,8 @@ def prepare(
         label_column: the table's column that names the class; several joined by commas make a multi-label set.
         group_column: the table's column that names what must stay together when images are split for
             training and test: a patient, a plant, a scene.
+        white: the number that stands for white in grey photographs of more than 8 bits; larger ones are cut. Not
+            given: the end of the smallest usual range that holds all of them.
         overwrite: replace an archive that is already there.
         listener: hears the progress.
 
@@ -86,7 +89,12 @@ def prepare(
     from stylex.data.prepare import prepare as write_archive
 
     config = PrepareConfig(
-        resolution=resolution, channels=channels, fit=fit, label_column=label_column, group_column=group_column
+        resolution=resolution,
+        channels=channels,
+        fit=fit,
+        label_column=label_column,
+        group_column=group_column,
+        white=white,
     )
     return write_archive(Path(source), Path(out), config, overwrite=overwrite, listener=listener)
 

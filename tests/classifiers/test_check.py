@@ -153,9 +153,7 @@ def test_a_sigmoid_that_is_already_applied_is_noticed_over_real_images(
         (lambda x: sure(x) * 0.01 + 0.5, ("logits",)),
     ],
 )
-def test_real_logits_are_not_taken_for_probabilities(
-    make_spec: Spec, model: Any, outputs: tuple[str, ...]
-) -> None:
+def test_real_logits_are_not_taken_for_probabilities(make_spec: Spec, model: Any, outputs: tuple[str, ...]) -> None:
     for output in outputs:
         fine = Classifier(model, make_spec(output=output))
         check_classifier(fine, channels=3, resolution=16, images=pictures())

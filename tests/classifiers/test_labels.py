@@ -51,7 +51,7 @@ def test_a_sigmoid_that_may_have_been_applied_already_is_named(make_spec: Spec) 
         return ((knows(x) - 6) * 0.05).sigmoid()
 
     assert any("if a sigmoid is applied to them already" in warning for warning in check(make_spec(), unsure).warnings)
-    assert check(make_spec(), lambda x: knows(x) * 0.05 - 0.4).warnings == ()
+    assert check(make_spec(), lambda x: knows(x) * 0.05 - 0.5).warnings == ()
 
 
 def test_labels_are_matched_by_name(make_spec: Spec) -> None:

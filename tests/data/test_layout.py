@@ -46,6 +46,12 @@ def test_beside_a_test_part_validation_is_training(save: Save) -> None:
     summary, images = run(save, under(["train", "val", "test"], ["cat", "dog"]))
     assert summary.divided == {"train": 8, "test": 4}
     assert {name.split("/")[0] for name in images.split("train").names} == {"train", "val"}
+    assert "val counts as training" in str(summary)
+
+
+def test_training_and_validation_in_one_folder_are_a_part(save: Save) -> None:
+    summary, _ = run(save, under(["trainval", "test"], ["cat", "dog"]))
+    assert summary.divided == {"train": 4, "test": 4}
 
 
 def test_what_lies_beside_the_parts_is_left_out_and_named(save: Save) -> None:
@@ -129,6 +135,10 @@ def test_other_folders_are_classes(save: Save, folders: list[str], counts: list[
         ),
         (["train/cat", "train/dog", "images"], ["images, train are classes", "cat, dog in train/ are"]),
         (["train/cat", "train/dog", "val/cat", "val/dog", "old/cat"], ["are classes", "are all parts"]),
+        (
+            under(["a/train", "a/test", "b/train", "b/test"], ["x", "y"]),
+            ["a, b are classes", "x, y in the folders test, train are"],
+        ),
     ],
 )
 def test_two_readings_are_refused_with_both(save: Save, folders: list[str], readings: list[str]) -> None:

@@ -327,6 +327,42 @@ def test_what_is_white_is_one_rule_for_the_whole_set(save: Save, tmp_path: Path)
     highest = {name: int(images.pictures([i]).max()) for i, name in enumerate(images.names)}
     assert [highest[f"{name}.png"] for name in ("bright", "dark", "darker")] == [255, 50, 6]
     assert "3 of more than 8 bits: 4095 is white: bright.png, dark.png, darker.png" in str(summary)
+    assert "1 nearly black by what is white in the others: darker.png" in str(summary)
+
+
+@pytest.mark.parametrize(
+    ("bright", "dim", "kind", "said", "whites"),
+    [
+        (65535, 4000, np.uint16, "use numbers up to 4000 only (the first is dim0.png), bright.png up to 65535", "4095"),
+        (255.0, 1.0, np.float32, "use numbers up to 1 only (the first is dim0.tif), bright.tif up to 255", "1"),
+    ],
+)
+def test_many_are_not_made_black_for_a_few(
+    tmp_path: Path, bright: float, dim: float, kind: Any, said: str, whites: str
+) -> None:
+    (tmp_path / "photos").mkdir(exist_ok=True)
+    ramp, suffix = np.linspace(0, 1, 256).reshape(16, 16), "tif" if kind is np.float32 else "png"
+
+    def save_wide(name: str, ramp: np.ndarray, highest: float) -> None:
+        Image.fromarray((ramp * highest).astype(kind)).save(tmp_path / "photos" / f"{name}.{suffix}")
+
+    for i in range(4):
+        save_wide(f"dim{i}", np.roll(ramp, i), dim)
+    save_wide("bright", ramp, bright)
+    with pytest.raises(DataError) as caught:
+        run(tmp_path / "photos")
+    assert said in str(caught.value)
+    assert f"say what is white with white={whites} (larger numbers are cut) or white={bright:g}" in str(caught.value)
+    assert not (tmp_path / "out.zip").exists()
+    images = open_images(run(tmp_path / "photos", white=float(whites)).path)
+    for i in range(len(images)):
+        assert images.pictures([i]).max() > 245
+
+
+@pytest.mark.parametrize("white", [0, -1, 70000, float("nan")])
+def test_what_cannot_be_white_is_refused(white: float) -> None:
+    with pytest.raises(DataError, match="expected a number from 1 to 65535"):
+        PrepareConfig(resolution=16, white=white)
 
 
 def test_an_archive_can_be_prepared_again(save: Save, tmp_path: Path) -> None:

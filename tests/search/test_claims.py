@@ -56,7 +56,9 @@ def test_what_raises_the_target_both_ways_is_not_claimed(make_world) -> None:
 
 def test_nothing_found_names_the_condition_that_failed(make_world) -> None:
     world = make_world(n=80, channels=(6, 4))
-    assert "The strongest raises its log odds by" in claim(task_of(world, Reads(world, lambda s: 0.01 * s[:, 2]))).finding
+    assert (
+        "The strongest raises its log odds by" in claim(task_of(world, Reads(world, lambda s: 0.01 * s[:, 2]))).finding
+    )
     both = claim(task_of(world, Reads(world, lambda s: 3 * s[:, 3].abs() - 4))).finding
     assert "of 80 images only" in both and "More images" not in both
     # Real, but on too few images to tell: two of them lie at the ends already, and cannot be moved further.

@@ -84,7 +84,7 @@ class WideRange:
     highest: float
 
 
-Whites = Mapping[str, int]
+Whites = Mapping[str, float]
 """The number that stands for white in whole and in float pictures of more than 8 bits."""
 
 
@@ -97,6 +97,15 @@ def whites_of(ranges: Iterable[WideRange]) -> Whites:
         kind = "float" if each.kind == "float" else "whole"
         whites[kind] = max(white, whites.get(kind, 0))
     return whites
+
+
+_DIM = 8
+"""A picture whose highest number is so many times below white comes out nearly black."""
+
+
+def is_dim(range: WideRange, whites: Whites) -> bool:
+    """Whether a picture comes out nearly black by what is white in all of them."""
+    return 0 < range.highest * _DIM <= whites["float" if range.kind == "float" else "whole"]
 
 
 class PictureError(DataError):
@@ -376,8 +385,8 @@ def _wide_to_grey(
     """16-bit, 32-bit or float grey to 8 bit, by what is white."""
     white = (whites or whites_of([range]))[range.kind]
     kind = "float values" if range.kind == "float" else "more than 8 bits"
-    notes.append(f"of {kind}: {white} is white" + (", white is zero: inverted" if inverted else ""))
-    scaled = np.asarray(image).astype(np.float64) * (255 / white)
+    notes.append(f"of {kind}: {white:g} is white" + (", white is zero: inverted" if inverted else ""))
+    scaled = np.minimum(np.asarray(image).astype(np.float64) * (255 / white), 255)
     return Image.fromarray(np.rint(255 - scaled if inverted else scaled).astype(np.uint8))
 
 
@@ -388,7 +397,7 @@ def _check_narrowed(image: Image.Image, name: str, whites: Whites | None) -> Wid
     range = WideRange("colour", high * 257)
     white = (whites or whites_of([range]))["whole"]
     if white < 65535:
-        reason = f"colours of 16 bits that use no more than {white}: convert it to 8 bits a colour first"
+        reason = f"colours of 16 bits that use no more than {white:g}: convert it to 8 bits a colour first"
         raise PictureError(name, reason, range)
     return range
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from stylex.data.index import SplitName
 
-_TRAINING = frozenset({"train", "training"})
+_TRAINING = frozenset({"train", "training", "trainval"})
 _VALIDATION = frozenset({"val", "valid", "validation", "dev"})
 _TEST = frozenset({"test", "testing", "eval", "holdout"})
 PART_WORDS = _TRAINING | _VALIDATION | _TEST
@@ -171,6 +171,13 @@ def _parts_below(
     classes = _classes(names)
     if all(place.folder is None for place in classes.values()):  # one folder around the parts, and strays
         return _within(divided[0], names, None)
+    deeper = sorted({x for top in divided for word in below[top] for x in _by_first(below[top][word]) if word and x})
+    if len(deeper) >= 2:
+        return Layout(
+            places=classes,
+            doubt=f"its folders can be read in two ways: {_listed(sorted(below))} are classes, or {_listed(deeper)} "
+            f"in the folders {_listed(words)} are: {_REMEDY}",
+        )
     places: dict[str, Place] = {}
     aside: dict[str, str] = {}
     for name in names:
@@ -189,8 +196,11 @@ def _parts_below(
 
 def _reading(parts: Sequence[str], where: str = "") -> str:
     test = [part for part in parts if part_of(part, parts) == "test"]
+    trained = [part for part in parts if is_validation(part) and part not in test]
     words = f"by the folders {_listed(parts)}" + (f" {where}" if where else "")
-    return f"{words}; {_listed(test)} is the test part" if test and test != ["test"] else words
+    said = [f"{_listed(test)} is the test part"] * (bool(test) and test != ["test"])
+    said += [f"{_listed(trained)} counts as training"] * bool(trained)
+    return "; ".join([words, *said])
 
 
 def _listed(words: Iterable[str]) -> str:

@@ -30,6 +30,7 @@ from stylex.data.images import (
     Whites,
     WideRange,
     check_resolution,
+    is_dim,
     quiet_pillow,
     read_picture,
     whites_of,
@@ -109,6 +110,8 @@ class PrepareConfig:
         fit: ``crop`` the centre, or ``pad`` with black.
         label_column: the table's column of labels; several columns of 0 and 1 make a multi-label set.
         group_column: the table's column of what a split must not divide: a patient, a plant, a scene.
+        white: the number that stands for white in grey pictures of more than 8 bits, larger ones are cut; None: the
+            end of the smallest usual range that holds all of them.
 
     Raises:
         DataError: a value that cannot be meant.
@@ -119,9 +122,12 @@ class PrepareConfig:
     fit: Fit = "crop"
     label_column: str | None = None
     group_column: str | None = None
+    white: float | None = None
 
     def __post_init__(self) -> None:
         check_resolution(self.resolution)
+        if self.white is not None and not 1 <= self.white <= 65535:
+            raise DataError(f"white {self.white:g}: expected a number from 1 to 65535")
         if self.channels not in (None, 1, 3):
             raise DataError(f"channels {self.channels}: expected 1 (grey) or 3 (colour)")
         if self.fit not in ("crop", "pad"):
@@ -167,15 +173,41 @@ def prepare(
         with _spool(out) as spool:
             shape = _Shape(resolution=config.resolution, channels=config.channels, fit=config.fit)
             read = _read_all(tree, listing, spool, shape, listener)
-            whites = whites_of(read.ranges)
-            if any(whites_of([each]).items() - whites.items() for each in read.ranges):  # one rule for the whole set
+            ranges = set(read.ranges.values())
+            whites = whites_of(ranges) if config.white is None else {"whole": config.white, "float": config.white}
+            if any(whites_of([each]).items() - whites.items() for each in ranges):  # one rule for the whole set
+                dim = _dim(read.ranges, whites, asked=config.white is not None)
                 spool.seek(0)
                 read = _read_all(tree, listing, spool, replace(shape, whites=whites), listener)
+                read.noted.extend((name, "nearly black by what is white in the others") for name in dim)
             if not read.photos:
                 raise _nothing(source, read.skipped)
             summary = _write(out, spool, read, listing, config)
     listener(Done(task=_TASK, path=out))
     return summary
+
+
+def _dim(ranges: Mapping[str, WideRange], whites: Whites, *, asked: bool) -> list[str]:
+    """The pictures that come out nearly black by what is white in others.
+
+    Raises:
+        DataError: these are more than a third, and nobody asked for it.
+    """
+    dim = [name for name, range in ranges.items() if is_dim(range, whites)]
+    if asked or 3 * len(dim) <= len(ranges):
+        return dim
+    bright = max(ranges, key=lambda name: ranges[name].highest)
+    highest = max(ranges[name].highest for name in dim)
+    raise DataError(
+        f"{len(dim)} of {len(ranges)} pictures of more than 8 bits use numbers up to {highest:g} only (the first is "
+        f"{dim[0]}), {bright} up to {ranges[bright].highest:g}: by one rule for all they would be nearly black; convert "
+        f"them to one range, or say what is white with {option('white', _usual(highest))} (larger numbers are cut) or "
+        f"{option('white', _usual(ranges[bright].highest))}"
+    )
+
+
+def _usual(highest: float) -> float:
+    return next(iter(whites_of([WideRange("float" if highest <= 1 else "whole", highest)]).values()))
 
 
 def _check_out(source: Path, out: Path, overwrite: bool) -> None:
@@ -231,7 +263,7 @@ class _Read:
     pixel_hashes: list[bytes]
     skipped: list[tuple[str, str]]
     noted: list[tuple[str, str]]
-    ranges: set[WideRange] = field(default_factory=set)
+    ranges: dict[str, WideRange] = field(default_factory=dict)
 
 
 def _read_all(tree: Tree, listing: Listing, spool: IO[bytes], shape: _Shape, listener: Listener) -> _Read:
@@ -248,7 +280,7 @@ def _read_all(tree: Tree, listing: Listing, spool: IO[bytes], shape: _Shape, lis
 
     for done, (photo, result) in enumerate(zip(listing.photos, _in_order(work, listing.photos), strict=True), 1):
         if result.range is not None:
-            read.ranges.add(result.range)
+            read.ranges[photo.name] = result.range
         if isinstance(result, PictureError):
             read.skipped.append((photo.name, result.reason))
         else:

@@ -102,7 +102,9 @@ def _why_nothing(
     ways = int(((every[sign, i] > 0) & (every[1 - sign, i] < 0)).sum())
     alone, images = float(task.turned(sign, i).mean()), every.shape[2]
     mostly = on_most(every[sign, i], every[1 - sign, i])
-    said = f"The nearest raises its log odds by {float(mean[sign, i]):.2g} on average and turns {alone:.0%} of them, but"
+    said = (
+        f"The nearest raises its log odds by {float(mean[sign, i]):.2g} on average and turns {alone:.0%} of them, but"
+    )
     if mostly > FALSE_DISCOVERIES:
         return (
             f"{said} works both ways on {ways} of {images} images only: by chance that, or more, has a probability of "
