@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from stylex.cli.progress import Bars, Lines, _bars, _duration, listener_for
-from stylex.core.progress import Alarm, Done, Event, Found, SnapshotWritten, Started, Step, Tick, silent
+from stylex.core.progress import Alarm, Done, Event, Found, SnapshotWritten, Started, Step, Tick
 
 STORY: list[Event] = [
     Started(task="train", total=2000, unit="images"),
@@ -73,8 +73,16 @@ def test_a_terminal_gets_bars(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stream, "isatty", lambda: True)
     with listener_for(stream, quiet=False) as listener:
         assert isinstance(listener, Bars)
+
+
+def test_quiet_leaves_warnings() -> None:
+    stream = io.StringIO()
     with listener_for(stream, quiet=True) as listener:
-        assert listener is silent
+        for event in STORY:
+            listener(event)
+        listener(Alarm(message="the labels look exchanged"))
+    assert stream.getvalue().splitlines()[-1] == "warning: the labels look exchanged"
+    assert all(line.startswith("warning: ") for line in stream.getvalue().splitlines())
 
 
 @pytest.mark.parametrize(

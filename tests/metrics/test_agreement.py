@@ -43,7 +43,20 @@ def test_two_classes_are_one_label() -> None:
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_the_same_answers_agree_wholly(activation: Activation) -> None:
     logits = torch.randn(6, 4)
-    assert agreement(logits, logits, activation) == {"agreement": 1.0, "probability_error": 0.0, "kl": 0.0}
+    found = agreement(logits, logits, activation)
+    assert found.pop("agreement_other") < 1
+    assert found == {"agreement": 1.0, "probability_error": 0.0, "kl": 0.0}
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_beside_it_stands_what_other_reconstructions_get(activation: Activation) -> None:
+    logits, logits_rec = torch.randn(7, 3), torch.randn(7, 3)
+    pairs = [(i, j) for i in range(7) for j in range(7) if i != j]
+    one_by_one = [agreement(logits[[i]], logits_rec[[j]], activation)["agreement"] for i, j in pairs]
+    assert agreement(logits, logits_rec, activation)["agreement_other"] == pytest.approx(sum(one_by_one) / 42, abs=1e-6)
+    always = torch.tensor([[1.0, -1.0]]).repeat(5, 1)
+    assert agreement(always, always, activation)["agreement_other"] == 1
+    assert "agreement_other" not in agreement(always[:1], always[:1], activation)
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)

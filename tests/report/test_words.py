@@ -57,9 +57,10 @@ def test_an_attribute_turned_back_is_recognised(explanation: Explanation) -> Non
 @pytest.mark.parametrize(
     ("figures", "level", "says"),
     [
-        ({"agreement": 0.99}, "good", "same answer as the photograph for 99%"),
-        ({"agreement": 0.93}, "care", "A longer training helps"),
-        ({"agreement": 0.5}, "warning", "A longer training helps"),
+        ({"agreement": 0.99}, "good", "the same of photograph and reconstruction for 99.0%"),
+        ({"agreement": 0.93}, "care", "a longer training helps"),
+        ({"agreement": 0.5}, "warning", "train longer before believing"),
+        ({"agreement": 1.0, "agreement_other": 0.99}, "warning", "gives nearly all images one answer"),
         ({}, "care", "not measured"),
         ({"agreement": 1.0, "probability_error": 0.2}, "warning", "differ by 0.20"),
         ({"flips_top3_to_x": 0.9, "random_flips_equal_range_to_x": 0.1}, "good", "flip 90%"),

@@ -60,7 +60,8 @@ def test_nothing_found_names_the_condition_that_failed(make_world) -> None:
         "The strongest raises its log odds by" in claim(task_of(world, Reads(world, lambda s: 0.01 * s[:, 2]))).finding
     )
     both = claim(task_of(world, Reads(world, lambda s: 3 * s[:, 3].abs() - 4))).finding
-    assert "of 80 images only" in both and "More images" not in both
+    assert "of 80 images only" in both
+    assert "More images" not in both
     # Real, but on too few images to tell: two of them lie at the ends already, and cannot be moved further.
     few = make_world(n=8, channels=(6, 4))
     finding = claim(task_of(few, Reads(few, lambda s: 2 * s[:, 4] - 1))).finding

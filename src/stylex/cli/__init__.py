@@ -13,11 +13,11 @@ import sys
 import threading
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from types import FrameType
 
 from stylex.core.errors import StylexError, first_line
-from stylex.core.progress import Event, Found
+from stylex.core.progress import Event, Found, silent
 from stylex.core.wording import on_the_command_line
 
 
@@ -85,7 +85,7 @@ def _run(arguments: list[str], came: list[int], *, debug: bool) -> int:
         command = parse(arguments)
         if command.dry_run and first:
             print(command.settings, end="")
-        with listener_for(sys.stderr, quiet=command.quiet or not first) as listener:
+        with listener_for(sys.stderr, quiet=command.quiet) if first else nullcontext(silent) as listener:
             heard: set[str] = set()
 
             def hear(event: Event) -> None:

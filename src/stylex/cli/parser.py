@@ -46,7 +46,7 @@ class Command:
         call: with which arguments.
         settings: every option with its value, as YAML that ``--config`` reads.
         dry_run: only say what would run.
-        quiet: no progress.
+        quiet: no progress, only warnings.
     """
 
     verb: Verb
@@ -163,7 +163,7 @@ def _verb_parser(verb: Verb, in_files: Mapping[str, Any]) -> ArgumentParser:
     parser.add_argument(
         "--dry_run", action="store_true", help="say what would run, with every setting, and do nothing."
     )
-    parser.add_argument("-q", "--quiet", action="store_true", help="no progress, only the result.")
+    parser.add_argument("-q", "--quiet", action="store_true", help="no progress, only warnings and the result.")
     parser.add_argument("-v", "--verbose", action="store_true", help="show the traceback of an error, and warnings.")
     return parser
 

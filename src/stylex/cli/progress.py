@@ -17,7 +17,6 @@ from stylex.core.progress import (
     Started,
     Step,
     Tick,
-    silent,
 )
 
 if TYPE_CHECKING:
@@ -44,9 +43,10 @@ class Stream(Protocol):
 
 @contextmanager
 def listener_for(stream: Stream, *, quiet: bool) -> Iterator[Listener]:
-    """What hears the library while a command runs: nothing when ``quiet``, bars if ``stream`` is a terminal."""
+    """What hears the library while a command runs: bars if ``stream`` is a terminal; warnings only when ``quiet``."""
     if quiet:
-        yield silent
+        lines = Lines(stream)
+        yield lambda event: lines(event) if isinstance(event, Alarm) else None
     elif stream.isatty():
         from rich.console import Console
 

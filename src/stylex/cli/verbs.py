@@ -47,10 +47,11 @@ def _explained(options: Mapping[str, Any], explanation: Explanation) -> list[str
         for rank, attribute in enumerate(explanation.ranking, start=1)
     ]
     agreement = explanation.figures.get("agreement") if explanation.scope == "class" else None
+    other = explanation.figures.get("agreement_other")
     remark, rebuilt = classifier_remark(explanation.settings), rebuilding(explanation)
     return [
         *([] if remark is None else [remark]),
-        *([] if agreement is None else [agreement_verdict(agreement)]),
+        *([] if agreement is None else [agreement_verdict(agreement, other)]),
         *([] if rebuilt is None else [rebuilt]),
         explanation.ranking.finding,
         *rows,
@@ -64,8 +65,10 @@ def _evaluated(options: Mapping[str, Any], evaluation: Evaluation) -> list[str]:
 
     places = [options["out"], options["explanation"] and f"{options['explanation']}/evaluation.json"]
     written = [f"evaluation: {place}" for place in places if place]
-    agreed = [measure.value for measure in evaluation.measures if measure.name == "reconstruction.agreement"]
-    return [*map(agreement_verdict, agreed), *table_of(evaluation), *written]
+    known = {measure.name: measure.value for measure in evaluation.measures}
+    agreement, other = (known.get(f"reconstruction.{name}") for name in ("agreement", "agreement_other"))
+    verdict = [] if agreement is None else [agreement_verdict(agreement, other)]
+    return [*verdict, *table_of(evaluation), *written]
 
 
 def _path(name: str) -> Callable[[Mapping[str, Any], Path], list[str]]:
@@ -95,8 +98,8 @@ def _verdict_of(run: Path) -> list[str]:
     """What the newest held-out figures of a training say; nothing where there are none."""
     path = run / "stats.jsonl"
     rows = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
-    measured = [row["held_out"]["agreement"] for row in rows if "agreement" in row.get("held_out", {})]
-    return [agreement_verdict(measured[-1])] if measured else []
+    measured = [row["held_out"] for row in rows if "agreement" in row.get("held_out", {})]
+    return [agreement_verdict(x["agreement"], x.get("agreement_other")) for x in measured[-1:]]
 
 
 def _shown(options: Mapping[str, Any], report: Path) -> list[str]:

@@ -20,16 +20,34 @@ MUCH_LOST = 0.1
 """From this fraction of photographs on, what decides them and is not drawn is reported."""
 
 
-def agreement_level(agreement: float) -> Level:
-    """What the fraction of reconstructions with the photograph's answer says about trusting an explanation."""
+def agreement_level(agreement: float, other: float | None = None) -> Level:
+    """What the fraction of reconstructions with the photograph's answer says about trusting an explanation.
+
+    Args:
+        agreement: the fraction.
+        other: the same with other images' reconstructions, where it is known.
+    """
+    if _is_by_chance(other):
+        return "warning"
     if agreement >= GOOD_AGREEMENT:
         return "good"
     return "warning" if agreement < LOW_AGREEMENT else "care"
 
 
-def agreement_verdict(agreement: float) -> str:
-    """The same in a sentence, for the end of a training, of a search and of an evaluation."""
+def _is_by_chance(other: float | None) -> bool:
+    return other is not None and other >= LOW_AGREEMENT
+
+
+def agreement_verdict(agreement: float, other: float | None = None) -> str:
+    """The same in a sentence, for the end of a training, of a search and of an evaluation, and for a report."""
     said = f"The classifier says the same of photograph and reconstruction for {agreement:.1%} of the images"
+    if other is not None:
+        said += f" (with another image's reconstruction for {other:.1%})"
+    if _is_by_chance(other):
+        return (
+            f"{said}: it gives nearly all images one answer, so that this says little; take images of all classes, and "
+            "check its spec."
+        )
     if agreement_level(agreement) == "good":
         return f"{said}."
     if agreement_level(agreement) == "care":

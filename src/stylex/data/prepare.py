@@ -200,9 +200,9 @@ def _dim(ranges: Mapping[str, WideRange], whites: Whites, *, asked: bool) -> lis
     highest = max(ranges[name].highest for name in dim)
     raise DataError(
         f"{len(dim)} of {len(ranges)} pictures of more than 8 bits use numbers up to {highest:g} only (the first is "
-        f"{dim[0]}), {bright} up to {ranges[bright].highest:g}: by one rule for all they would be nearly black; convert "
-        f"them to one range, or say what is white with {option('white', _usual(highest))} (larger numbers are cut) or "
-        f"{option('white', _usual(ranges[bright].highest))}"
+        f"{dim[0]}), {bright} up to {ranges[bright].highest:g}: by one rule for all they would be nearly black; "
+        f"convert them to one range, or say what is white with {option('white', _usual(highest))} (larger numbers are "
+        f"cut) or {option('white', _usual(ranges[bright].highest))}"
     )
 
 

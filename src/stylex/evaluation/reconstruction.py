@@ -8,7 +8,7 @@ from torch import Tensor
 
 from stylex.classifiers import perceptual_distance
 from stylex.evaluation.sheet import Sheet
-from stylex.metrics.agreement import divergence
+from stylex.metrics.agreement import divergence, with_others
 from stylex.search.encoding import encode_set
 
 
@@ -17,9 +17,11 @@ def measure(sheet: Sheet) -> None:
     images, classifier = sheet.sample(sheet.inputs.held_out), sheet.subject.classifier
     rows: dict[str, list[Tensor]] = {"agreement": [], "probability_error": [], "kl": [], "pixel_l1": []}
     perceived: list[Tensor] = []
+    answered: list[tuple[Tensor, Tensor]] = []
     for part in np.array_split(np.arange(len(images)), -(-len(images) // 256)):
         e = encode_set(sheet.subject, images.subset(part))
         said, said_rec = e.logits[:, : classifier.own], e.logits_rec[:, : classifier.own]
+        answered.append((said, said_rec))
         p, p_rec = classifier.probabilities(said), classifier.probabilities(said_rec)
         if sheet.output == "softmax":
             named = said.argmax(dim=1)
@@ -37,6 +39,10 @@ def measure(sheet: Sheet) -> None:
                     perceived.append(perceptual_distance(maps, maps_rec))
     for name, values in rows.items():
         sheet.add(f"reconstruction.{name}", sheet.mean(torch.cat(values).double().cpu().numpy()), images=len(images))
+    if len(images) > 1:
+        every, every_rec = (torch.cat(each) for each in zip(*answered, strict=True))
+        others = with_others(every, every_rec, sheet.output)
+        sheet.add("reconstruction.agreement_other", sheet.mean(others.double().cpu().numpy()), images=len(images))
     if perceived:
         sheet.add(
             "reconstruction.perceptual",

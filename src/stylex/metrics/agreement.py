@@ -21,6 +21,8 @@ def agreement(
         ``agreement``: fraction of images with the same decision (argmax; for several labels, the fraction of
         label decisions at 0.5). ``probability_error``: mean |p - p_rec| of the class that C names on the image
         (of all labels when there are several). ``kl``: mean KL(C(x) || C(x_rec)) in nats, summed over labels.
+        ``agreement_other``, of two images or more: ``agreement`` with other images' reconstructions, which a
+        classifier that gives nearly all images one answer has, too.
     """
     if activation == "softmax":
         decided = logits.argmax(dim=1)
@@ -29,11 +31,30 @@ def agreement(
     else:
         same = (logits >= 0) == (logits_rec >= 0)
         p, p_rec = logits.sigmoid(), logits_rec.sigmoid()
-    return {
+    figures = {
         "agreement": same.float().mean().item(),
         "probability_error": (p - p_rec).abs().mean().item(),
         "kl": divergence(logits, logits_rec, activation).mean().item(),
     }
+    if len(logits) > 1:
+        figures["agreement_other"] = with_others(logits, logits_rec, activation).mean().item()
+    return figures
+
+
+def with_others(
+    logits: Float[Tensor, "n k"], logits_rec: Float[Tensor, "n k"], activation: Activation
+) -> Float[Tensor, " n"]:
+    """For each image the fraction of all other images' reconstructions that get its answer; of two images or more."""
+    if activation == "softmax":
+        decided, decided_rec = (F.one_hot(t.argmax(dim=1), t.shape[1]).float() for t in (logits, logits_rec))
+        same = (decided * decided_rec).sum(dim=1)
+        like = decided @ decided_rec.sum(dim=0)
+    else:
+        decided, decided_rec = (logits >= 0).float(), (logits_rec >= 0).float()
+        same = (decided == decided_rec).float().mean(dim=1)
+        yes = decided_rec.sum(dim=0)
+        like = (decided * yes + (1 - decided) * (len(logits) - yes)).mean(dim=1)
+    return (like - same) / (len(logits) - 1)
 
 
 def divergence(

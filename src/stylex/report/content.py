@@ -114,6 +114,7 @@ class Page:
     """All of the page."""
 
     explanation: Explanation
+    verdict: words.Check | None
     finding: str
     labels: list[str]
     more_labels: int

@@ -69,10 +69,12 @@ def _checks(evaluation: Evaluation) -> Iterator[Check]:
     """What the numbers say about trusting the explanation."""
     known = {measure.name: measure for measure in evaluation.measures if math.isfinite(measure.value)}
     if agreement := known.get("reconstruction.agreement"):
+        other = known.get("reconstruction.agreement_other")
+        beside = "" if other is None else f"; with another photograph's reconstruction for {percent(other.value)}"
         yield Check(
-            agreement_level(agreement.value),
+            agreement_level(agreement.value, None if other is None else other.value),
             f"The reconstruction gets the same answer as the photograph for {_about(agreement)} of {agreement.images} "
-            "photographs that were never trained on.",
+            f"photographs that were never trained on{beside}.",
         )
     if (same := known.get("reason.same")) and (other := known.get("reason.same_other")):
         unlike = (same.low or 0) > (other.high or 0)

@@ -123,7 +123,7 @@ class _Drawing:
         self.drawn: dict[tuple[int, int], str] = {}
 
     def page(self, evaluation: Evaluation | None = None) -> Page:
-        e = self.e
+        e, agreement = self.e, self.e.figures.get("agreement", math.nan)
         cards = sorted(self.cards(evaluation), key=lambda card: card.weak)
         if all(card.weak for card in cards):
             cards = [replace(card, weak=False) for card in cards]
@@ -139,6 +139,7 @@ class _Drawing:
             settings = settings[:_LONGEST_SETTINGS] + "\n… the explanation folder has the rest"
         return Page(
             explanation=e,
+            verdict=words.verdict(e) if e.scope == "class" and math.isfinite(agreement) else None,
             finding=e.ranking.finding,
             labels=list(e.labels[:6]),
             more_labels=max(0, len(e.labels) - 6),

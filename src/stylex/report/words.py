@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from stylex.core.attribute import Attribute, AttributeRanking
 from stylex.core.explanation import Counterfactual, Explanation
-from stylex.core.verdict import Level, agreement_level, classifier_remark
+from stylex.core.verdict import Level, agreement_level, agreement_verdict, classifier_remark
 
 _FEW_IMAGES = 30
 _SIGNIFICANT = 0.05
@@ -178,19 +178,7 @@ def _faithful(e: Explanation) -> list[Check]:
     elif math.isnan(agreement):
         out.append(Check("care", "It was not measured whether the reconstructions keep the classifier's answers."))
     else:
-        images = e.figures.get("images", math.nan)
-        of = f"{int(images)} photographs" if math.isfinite(images) else "the photographs"
-        text = f"The reconstruction gets the same answer as the photograph for {percent(agreement)} of {of}."
-        if agreement_level(agreement) == "good":
-            out.append(Check("good", text))
-        else:
-            out.append(
-                Check(
-                    agreement_level(agreement),
-                    f"{text} The others lose or gain something that the classifier looks at, so part of what drives "
-                    "it may be missing here. A longer training helps.",
-                )
-            )
+        out.append(verdict(e))
     if math.isfinite(error) and error > 0.05:
         out.append(
             Check(
@@ -200,6 +188,12 @@ def _faithful(e: Explanation) -> list[Check]:
             )
         )
     return out
+
+
+def verdict(e: Explanation) -> Check:
+    """The first thing to know of a class's explanation, in the words of the training and the search."""
+    kept = e.figures["agreement"], e.figures.get("agreement_other")
+    return Check(agreement_level(*kept), agreement_verdict(*kept))
 
 
 def _sufficient(e: Explanation) -> list[Check]:

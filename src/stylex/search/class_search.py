@@ -248,8 +248,8 @@ def quality(subject: TrainedSubject, encoded: Searched) -> dict[str, float]:
 
 def warnings(figures: Mapping[str, float]) -> tuple[str, ...]:
     """What a reader must know before believing anything else."""
-    kept = figures["agreement"]
-    return () if agreement_level(kept) == "good" else (agreement_verdict(kept),)
+    kept = figures["agreement"], figures.get("agreement_other")
+    return () if agreement_level(*kept) == "good" else (agreement_verdict(*kept),)
 
 
 def _critic(subject: TrainedSubject) -> Critic:

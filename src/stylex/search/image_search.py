@@ -81,9 +81,9 @@ def explain_image(
     knobs = [_beside_rebuilding(knob, cf, encoded) for knob, cf in zip(knobs, counterfactuals, strict=False)]
     figures = quality(subject, encoded)
     cautions = [] if figures["agreement"] == 1 else [_UNFAITHFUL]
-    kept = subject.snapshot.figures.get("agreement")
-    if kept is not None and agreement_level(kept) != "good":
-        cautions.append(f"Over the training's held-out images: {agreement_verdict(kept)}")
+    kept, other = (subject.snapshot.figures.get(name) for name in ("agreement", "agreement_other"))
+    if kept is not None and agreement_level(kept, other) != "good":
+        cautions.append(f"Over the training's held-out images: {agreement_verdict(kept, other)}")
     for caution in cautions:
         at.listener(Alarm(message=caution))
     ranking = AttributeRanking(
