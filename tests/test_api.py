@@ -413,7 +413,7 @@ Harm = Callable[[World], None]
 def listing(root: Path) -> dict[str, bytes | None]:
     """Everything below a folder, with its content; but measured effects, which the next search goes on with."""
     return {
-        str(path.relative_to(root)): None if path.is_dir() else path.read_bytes()
+        str(path.relative_to(root)): path.read_bytes() if path.is_file() else None
         for path in root.rglob("*")
         if not {"__pycache__", "effects"} & set(path.parts)
     }
@@ -519,6 +519,13 @@ BAD: dict[str, tuple[Harm, Callable[[World], list[str]], str]] = {
         write("junk/a/1.png", "no picture"), lambda w: ["prepare", w / "junk", "--out", w / "new.zip"], "",
     ),
     "archive that is there": (nothing, lambda w: ["prepare", w / "several", "--out", w / "two.zip"], "exists already"),
+    "archive in the place of another zip": (
+        lambda w: zipfile.ZipFile(w.root / "mine.zip", "w").close(),
+        lambda w: ["prepare", w / "several", "--out", w / "mine.zip", "--overwrite"], "holds something else",
+    ),
+    "mapping of very many layers": (
+        nothing, lambda w: w.train("--model.mapping-layers", "65536", "--dry-run"), "must lie in 1..64",
+    ),
     "no such label column": (
         nothing, lambda w: ["prepare", w / "several", "--out", w / "n.zip", "--label-column", "hue"], "no label column",
     ),
@@ -628,6 +635,10 @@ BAD: dict[str, tuple[Harm, Callable[[World], list[str]], str]] = {
     "image that is none": (write("photo.png", "text"), lambda w: w.explain(), "photo.png"),
     "image cut short": (change("photo.png", lambda b: b[:100]), lambda w: w.explain(), "photo.png"),
     "empty image": (write("photo.png", b""), lambda w: w.explain(), "photo.png"),
+    "a pipe for an image": (
+        lambda w: ((w.root / "photo.png").unlink(), os.mkfifo(w.root / "photo.png"))[0],
+        lambda w: w.explain(), "is a pipe or a device, not a picture",
+    ),
     "no such image in the archive": (nothing, lambda w: w.explain("--data", w / "two.zip"), "has no image"),
     # evaluation
     "no such part": (nothing, lambda w: w.evaluate("--without", "own,pictures"), "no part 'pictures'"),
@@ -645,7 +656,7 @@ BAD: dict[str, tuple[Harm, Callable[[World], list[str]], str]] = {
     # report
     "no explanation": (nothing, lambda w: ["report", w / "void"], "not a folder"),
     "report in the place of something else": (
-        explained, lambda w: ["report", w / "e", "--out", w / "photo.png"], "holds something else",
+        explained, lambda w: ["report", w / "e", "--out", w / "photo.png"], "is no name for a report",
     ),
     "report in the place of a folder": (explained, lambda w: ["report", w / "e", "--out", w / "e"], "is a folder"),
     "report of a run": (nothing, lambda w: ["report", w / "run"], "not an explanation folder"),

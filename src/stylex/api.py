@@ -99,7 +99,7 @@ def prepare(
     return write_archive(Path(source), Path(out), config, overwrite=overwrite, listener=listener)
 
 
-@one_writer("out", error=ClassifierError)
+@one_writer("out", error=ClassifierError, typed="classifier")
 def fit_classifier(
     data: str | Path,
     out: str | Path,
@@ -377,7 +377,7 @@ def find(
     """
     from stylex.models.processes import join
     from stylex.opening import Run, device_of, record
-    from stylex.search.choosing import choose_to_search
+    from stylex.search.choosing import choose_to_search, keeping_back
     from stylex.search.class_search import Workplace, explain_class
     from stylex.search.encoding import encode_stream
     from stylex.search.methods import method_for, suited
@@ -412,7 +412,11 @@ def find(
     )
     opened, to = opened.aimed(target)
     start, archive = opened.label(source), opened.images(data)
-    chosen = choose_to_search(opened.classifier, archive.split("test"), images, target=to, source=start)
+    test = archive.split("test")
+    if (searching := keeping_back(images, len(test))) < images and searching < len(test):
+        left = "the others are left to evaluate on"
+        listener(Found(message=f"searching on {searching} of {len(test)} test images; {left}"))
+    chosen = choose_to_search(opened.classifier, test, searching, target=to, source=start)
     config = replace(config, method=suited(method, opened.snapshot))
     method_for(config)
     if config.method != "attfind" and opened.snapshot.generator.synthesis.c_dim:

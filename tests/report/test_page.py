@@ -7,6 +7,7 @@ import dataclasses
 import hashlib
 import json
 import math
+import os
 import re
 import shutil
 from html.parser import HTMLParser
@@ -84,11 +85,20 @@ def test_a_report_replaces_a_report_and_nothing_else(explanation: Explanation, t
     path = write_report(explanation, tmp_path / "r.html")
     before = path.read_bytes()
     assert write_report(explanation, path).read_bytes() == before
-    for name, text in (("important.txt", "mine"), ("other.html", "<!doctype html><title>stylex</title>")):
+    for name, text in (("important.htm", "mine"), ("other.html", "<!doctype html><title>stylex</title>")):
         (tmp_path / name).write_text(text)
         with pytest.raises(StoreError, match="holds something else and stays as it is"):
             write_report(explanation, tmp_path / name)
         assert (tmp_path / name).read_text() == text
+    for name in ("x.py", "report"):
+        with pytest.raises(
+            StoreError, match=r"is no name for a report, which is a page; give out one ending in \.html"
+        ):
+            write_report(explanation, tmp_path / name)
+        assert not (tmp_path / name).exists()
+    os.mkfifo(tmp_path / "pipe.html")
+    with pytest.raises(StoreError, match="is a pipe or a device"):
+        write_report(explanation, tmp_path / "pipe.html")
     with pytest.raises(StoreError, match="is a folder; give out a file"):
         write_report(explanation, tmp_path)
 

@@ -37,7 +37,11 @@ _held: set[int] = set()
 
 
 def one_writer(
-    *outputs: str, into: tuple[str, ...] = (), unless: str | None = None, error: type[StylexError] = StoreError
+    *outputs: str,
+    into: tuple[str, ...] = (),
+    unless: str | None = None,
+    error: type[StylexError] = StoreError,
+    typed: str | None = None,
 ) -> Callable[[Callable[P, T]], Callable[P, T]]:
     """A verb that is the only one to write to its places while it runs; of several processes, the first holds them.
 
@@ -46,6 +50,7 @@ def one_writer(
         into: parameters that name folders which it adds to, where these are there.
         unless: a parameter that says that nothing is written.
         error: what its users know.
+        typed: what the command line calls it, where that is not its name.
     """
 
     def decorate(verb: Callable[P, T]) -> Callable[P, T]:
@@ -63,7 +68,7 @@ def one_writer(
                 places = []
             with ExitStack() as stack:
                 for place in dict.fromkeys(Path(place) for place in places):
-                    stack.enter_context(sole_writer(place, verb=verb.__name__, error=error))
+                    stack.enter_context(sole_writer(place, verb=typed or verb.__name__, error=error))
                 return verb(*args, **kwargs)
 
         return alone

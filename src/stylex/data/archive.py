@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 from numpy.typing import ArrayLike, NDArray
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
 from stylex.core.errors import DataError
@@ -119,6 +119,15 @@ def write_archive(path: Path, pictures: Iterable[NDArray[np.uint8]], index: Arch
             _write_member(archive, name, _png(picture))
         _write_member(archive, LABELS, json.dumps({"labels": labels}).encode())
         _write_member(archive, INDEX, json.dumps(about).encode())
+
+
+def is_prepared(path: Path) -> bool:
+    """Whether a file is an archive that ``write_archive`` wrote, by the names in it."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return {INDEX, LABELS} <= set(archive.namelist())
+    except (OSError, ValueError, zipfile.BadZipFile):
+        return False
 
 
 def _write_member(archive: zipfile.ZipFile, name: str, data: bytes) -> None:
@@ -220,6 +229,12 @@ class _Pictures:
                 (width, height), mode = image.size, image.mode
         except DataError:
             raise
+        except UnidentifiedImageError:
+            kinds = ", ".join(_FORMATS)
+            raise DataError(
+                f"{self.path}: {name} is damaged, or no picture of a kind that an archive holds ({kinds}): run `stylex "
+                "prepare` on the pictures"
+            ) from None
         except Exception as error:
             raise DataError(f"{self.path}: {name} is damaged ({str(error) or type(error).__name__})") from None
         remedy = "run `stylex prepare` on the archive"

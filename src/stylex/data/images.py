@@ -283,7 +283,8 @@ def _too_many(what: str, allowed: int) -> str:
 def _read_bytes(path: Path, name: str) -> bytes:
     try:
         if not path.is_file():
-            raise PictureError(name, "is a folder, not a picture" if path.is_dir() else "there is no such file")
+            what = "is a folder, not a picture" if path.is_dir() else "is a pipe or a device, not a picture"
+            raise PictureError(name, what if path.exists() else "there is no such file")
         if path.stat().st_size > MAX_BYTES:
             raise PictureError(name, f"larger than {MAX_BYTES // 2**20} MiB: refused")
         return path.read_bytes()

@@ -21,7 +21,7 @@ from stylex.core.errors import DataError
 from stylex.core.files import cannot_write
 from stylex.core.progress import Done, Listener, Started, Step, silent
 from stylex.core.wording import option
-from stylex.data.archive import ArchiveIndex, write_archive
+from stylex.data.archive import ArchiveIndex, is_prepared, write_archive
 from stylex.data.images import (
     Channels,
     Fit,
@@ -219,6 +219,8 @@ def _check_out(source: Path, out: Path, overwrite: bool) -> None:
         raise DataError(f"cannot write {out}: it is the source; give another name")
     if out.exists() and not overwrite:
         raise DataError(f"{out} exists already: give {option('overwrite', True)} to replace it, or another name")
+    if out.exists() and not is_prepared(out):
+        raise DataError(f"{out} holds something else than an archive of ours and stays as it is; give another name")
 
 
 def _nothing(source: Path, skipped: Sequence[tuple[str, str]]) -> DataError:

@@ -9,6 +9,7 @@ from stylex.core.errors import EvaluationError
 from stylex.core.progress import Listener, silent
 from stylex.data.archive import ImageSet
 from stylex.evaluation.extractors import Extractor
+from stylex.search.choosing import KEPT_BACK
 from stylex.search.config import SearchConfig
 from stylex.search.subject import TrainedSubject
 
@@ -31,7 +32,7 @@ PARTS: Mapping[str, str] = {
 """What is measured, in this order; every part can be left out."""
 
 
-FEWEST_IMAGES = 8
+FEWEST_IMAGES = KEPT_BACK
 """Fewer images are not measured on."""
 
 

@@ -13,6 +13,9 @@ from stylex.core.errors import ConfigError
 _LARGEST = 2**16
 """No length in a description that we wrote is larger."""
 
+DEEPEST, WIDEST = 64, 8192
+"""Layers of a mapping network, and features of a layer, at most: beyond, building one takes minutes or all memory."""
+
 
 ClassLayers = Literal["all", "coarse", "fine"]
 """Which affine layers are conditioned on c: all, those of the lower half of the resolutions, or those of the others."""
@@ -34,9 +37,17 @@ def _check(
         )
     if config.channels not in (1, 3):
         raise ConfigError(f"{owner}: channels is {config.channels}, but must be 1 or 3")
+    if max(widths) > WIDEST:
+        raise ConfigError(f"{owner}: a width of {max(widths)}, but at most {WIDEST} can be built")
     for name in positive:
-        if getattr(config, name) < 1:
-            raise ConfigError(f"{owner}: {name} is {getattr(config, name)}, but must be 1 or more")
+        most = most_of(name)
+        if not 1 <= getattr(config, name) <= most:
+            raise ConfigError(f"{owner}: {name} is {getattr(config, name)}, but must lie in 1..{most}")
+
+
+def most_of(name: str) -> int:
+    """The largest number that makes sense for a length or a depth."""
+    return DEEPEST if name.endswith("layers") else WIDEST
 
 
 def _check_maps(owner: str, resolutions: tuple[int, ...], resolution: int) -> None:

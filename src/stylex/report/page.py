@@ -93,6 +93,10 @@ def _check_place(path: Path) -> None:
     """A report replaces a report, and nothing else that a person may have there."""
     if path.is_dir():
         raise StoreError(f"{path} is a folder; give {option('out')} a file for the report, such as {path / REPORT}")
+    if path.suffix.lower() not in (".html", ".htm"):
+        raise StoreError(f"{path} is no name for a report, which is a page; give {option('out')} one ending in .html")
+    if path.exists() and not path.is_file():
+        raise StoreError(f"{path} is a pipe or a device, no file; choose another name for the report")
     if path.exists():
         try:
             with path.open("rb") as file:

@@ -21,6 +21,10 @@ AT_ONCE = 64
 """Images read, encoded and drawn at once."""
 
 
+KEPT_BACK = 8
+"""Held-out images that a search leaves for measuring what it found."""
+
+
 @torch.inference_mode()
 def choose_to_search(
     classifier: Classifier, images: ImageSet, num: int, *, target: int | None, source: int | None = None
@@ -55,6 +59,11 @@ def choose_to_search(
     quotas = np.bincount(owner[:num], minlength=len(groups)).tolist()
     chosen = [members[spread(len(members), quota)] for members, quota in zip(groups, quotas, strict=True)]
     return images.subset(np.sort(looked_at[np.concatenate(chosen)]))
+
+
+def keeping_back(wanted: int, available: int) -> int:
+    """How many images to search on, so that enough are left to evaluate on, where a search can do without them."""
+    return min(wanted, available - KEPT_BACK) if available >= 2 * KEPT_BACK else wanted
 
 
 def spread(n: int, wanted: int) -> Int64[ndarray, " wanted"]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NamedTuple, cast, get_args, get_origin, get_type_hints
 
 from stylex.core.errors import ConfigError
-from stylex.models.config import DiscriminatorConfig, EncoderConfig, GeneratorConfig
+from stylex.models.config import DiscriminatorConfig, EncoderConfig, GeneratorConfig, most_of
 
 ClassInput = Literal["all", "coarse", "fine", "none"]
 """Which layers of the generator are conditioned on c."""
@@ -81,7 +81,8 @@ class ModelConfig:
             f"model.map_noise is {self.map_noise}, but must be a number and not negative",
         )
         for name in ("z_dim", "w_dim", "mapping_layers", "discriminator_mapping_layers", "map_width"):
-            _require(getattr(self, name) >= 1, f"model.{name} is {getattr(self, name)}, but must be 1 or more")
+            value, most = getattr(self, name), most_of(name)
+            _require(1 <= value <= most, f"model.{name} is {value}, but must lie in 1..{most}")
 
     def generator(self, channels: int, k: int) -> GeneratorConfig:
         """The generator's shape for images of ``channels`` and a classifier of ``k`` outputs."""

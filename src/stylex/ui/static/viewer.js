@@ -1122,7 +1122,10 @@ class Viewer {
 
   stripShares(knob) {
     const { full, stops } = this.knobs[knob], limit = this.limit(knob);
-    if (stops) return stops.length > 7 ? Array.from({ length: 7 }, (_, i) => stops[Math.round((i * (stops.length - 1)) / 6)]) : stops;
+    if (stops) {
+      const some = (list) => (list.length > 3 ? [0, 1, 2].map((i) => list[Math.round((i * (list.length - 1)) / 2)]) : list);
+      return [...some(stops.filter((share) => share < 0)), ...stops.filter((share) => share === 0), ...some(stops.filter((share) => share > 0))];
+    }
     return [-limit, ...STRIP_AT.map((u) => u / full).filter((share) => Math.abs(share) < limit - 1e-6), limit];
   }
 
