@@ -208,7 +208,7 @@ def train(
     from stylex.opening import device_of, spec_of
     from stylex.training.config import preset_for, resolved
     from stylex.training.loop import TrainingTask, train_networks
-    from stylex.training.rehearsal import classifier_advice, plan
+    from stylex.training.rehearsal import check_settings, classifier_advice, plan
     from stylex.training.state import images_seen
 
     on, folder = device_of(device), Path(out)
@@ -230,13 +230,14 @@ def train(
         raise DataError(
             f"{data} has {len(training)} training and {len(held_out)} test images; a training needs at least 2 of each"
         )
-    _compare_labels(explained, images, held_out, listener)
+    check_settings(options, channels, explained)
     identity: dict[str, Any] = {
         "options": options.to_json(),
         "data": images.fingerprint,
         "classifier": fingerprint(explained),
     }
     done = images_seen(folder / "state.pt", identity=identity)
+    _compare_labels(explained, images, held_out, listener)
     if done:
         _require_same_answers(folder, explained)
     if advice := classifier_advice(explained, training, options.schedule.total_nimg - done):

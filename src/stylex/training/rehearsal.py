@@ -20,6 +20,7 @@ from stylex.data.archive import ImageSet
 from stylex.metrics.agreement import agreement
 from stylex.training.config import TrainConfig
 from stylex.training.loop import Networks, TrainingTask, train_networks
+from stylex.training.perceptual import perceptual_for
 
 _STEPS = 3
 """Steps of each kind: a first one that is not counted, then one of images and one of noise."""
@@ -42,6 +43,17 @@ def parameters(config: TrainConfig, channels: int, k: int) -> dict[str, int]:
         name: sum(weight.numel() for weight in networks[name].parameters())
         for name in ("generator", "encoder", "discriminator")
     }
+
+
+def check_settings(config: TrainConfig, channels: int, classifier: Classifier) -> None:
+    """Whether the networks and losses can be built at all, before anything that takes time.
+
+    Raises:
+        ConfigError: they cannot.
+    """
+    for shape in (config.model.generator, config.model.discriminator, config.model.encoder):
+        shape(channels, classifier.k)
+    perceptual_for(config.loss, classifier)
 
 
 def seconds_needed(config: TrainConfig, images: ImageSet, classifier: Classifier, device: str) -> float:
