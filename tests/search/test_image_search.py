@@ -60,13 +60,18 @@ def test_what_speaks_against_the_explanation_is_heard_and_kept(shipped: tuple[Tr
     other = replace(one, logits=one.logits.flip(1))  # the photograph gets the other answer
     poor = replace(subject, snapshot=replace(subject.snapshot, figures={"agreement": 0.88}))
     heard: list[Event] = []
-    notes = explain_image(
+    explanation = explain_image(
         poor, other, SearchConfig(attributes=1), target=None, settings={}, at=Workplace(listener=heard.append)
-    ).notes
+    )
+    notes = explanation.notes
+    assert explanation.ranking.finding.startswith("The photograph is predicted ")
+    assert "already; what follows moves its reconstruction only" in explanation.ranking.finding
     assert "decides differently on the reconstruction" in notes[0]
     assert "88.0% of the images: train longer" in notes[1]
     assert notes == tuple(event.message for event in heard if isinstance(event, Alarm))
-    assert explain_image(subject, one, SearchConfig(attributes=1), target=None, settings={}).notes == ()
+    plain = explain_image(subject, one, SearchConfig(attributes=1), target=None, settings={})
+    assert plain.notes == ()
+    assert "already" not in plain.ranking.finding
 
 
 def test_what_goes_on_with_the_rebuilding_is_noted(shipped: tuple[TrainedSubject, Encoded]) -> None:

@@ -61,8 +61,13 @@ def explain_image(
     )
     task = Task.of(subject, encoded.s, effects, target)
     alone, together = independent(task, 0, num=config.attributes), subset(task, 0, budget=TOGETHER)
-    at.listener(Found(message=alone.finding))
-    at.listener(Found(message=together.ranking.finding))
+    said = [alone.finding, together.ranking.finding]
+    if task.predicted(encoded.logits[0].cpu().numpy()) and not task.predicted(encoded.logits_rec[0].cpu().numpy()):
+        said.insert(
+            0, f"The photograph is predicted {task.name!r} already; what follows moves its reconstruction only."
+        )
+    for sentence in said:
+        at.listener(Found(message=sentence))
     # One list of knobs, by what each does alone: the strongest, then those that only the subset uses, which are weaker.
     listed = {(a.coordinate, a.sign) for a in alone}
     only_together = [a for a in together.ranking if (a.coordinate, a.sign) not in listed]
@@ -91,7 +96,7 @@ def explain_image(
         strategy="independent+subset",
         images=1,
         explained=float(together.flipped),
-        finding=f"{alone.finding} {together.ranking.finding}",
+        finding=" ".join(said),
     )
     return Explanation(
         scope="image",
