@@ -523,6 +523,14 @@ BAD: dict[str, tuple[Harm, Callable[[World], list[str]], str]] = {
         lambda w: zipfile.ZipFile(w.root / "mine.zip", "w").close(),
         lambda w: ["prepare", w / "several", "--out", w / "mine.zip", "--overwrite"], "holds something else",
     ),
+    "archive in the place of a pipe": (
+        lambda w: os.mkfifo(w.root / "mine.zip"),
+        lambda w: ["prepare", w / "several", "--out", w / "mine.zip", "--overwrite"], "holds something else",
+    ),
+    "archive in the place of a device": (
+        lambda w: (w.root / "mine.zip").symlink_to("/dev/zero"),
+        lambda w: ["prepare", w / "several", "--out", w / "mine.zip", "--overwrite"], "holds something else",
+    ),
     "mapping of very many layers": (
         nothing, lambda w: w.train("--model.mapping-layers", "65536", "--dry-run"), "must lie in 1..64",
     ),

@@ -123,6 +123,8 @@ def write_archive(path: Path, pictures: Iterable[NDArray[np.uint8]], index: Arch
 
 def is_prepared(path: Path) -> bool:
     """Whether a file is an archive that ``write_archive`` wrote, by the names in it."""
+    if not path.is_file():
+        return False
     try:
         with zipfile.ZipFile(path) as archive:
             return {INDEX, LABELS} <= set(archive.namelist())
