@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
@@ -10,9 +11,14 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from stylex.classifiers.classifier import Classifier
 from stylex.core.errors import SearchError
+from stylex.search.choosing import AT_ONCE
 from stylex.search.shifts import statistics_of
-from stylex.search.subject import TrainedSubject
+from stylex.search.subject import TrainedSubject, condition
+
+Read = Callable[[Float[Tensor, "n c h w"]], Float[np.ndarray, "n r"]]
+"""The encoder's latents of images, for probes to read."""
 
 
 @runtime_checkable
@@ -40,13 +46,12 @@ class Placed(NamedTuple):
 
 
 class Latents(Protocol):
-    """A latent space to attack in.
+    """A latent space to attack in."""
 
-    Attributes:
-        coordinates: how many can be moved.
-    """
-
-    coordinates: int
+    @property
+    def coordinates(self) -> int:
+        """How many can be moved."""
+        ...
 
     def place(self, x: Float[Tensor, "n c h w"], c: Float[Tensor, "n own"]) -> Placed:
         """Images in the space, given the classifier's probabilities of them."""
@@ -196,3 +201,14 @@ class InModel:
             given = list(z.shape) if isinstance(z, Tensor) else type(z).__name__
             raise SearchError(f"the model's encode gives {given} for {len(x)} images; expected floats [n, ...]")
         return z.float()
+
+
+def reader(latents: Latents, classifier: Classifier) -> Read:
+    """Reads images, any number of them."""
+
+    @torch.inference_mode()
+    def read(x: Tensor) -> np.ndarray:
+        rows = [latents.read(part, condition(classifier, classifier.logits(part))) for part in x.split(AT_ONCE)]
+        return torch.cat(rows).float().cpu().numpy()
+
+    return read

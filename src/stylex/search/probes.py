@@ -5,18 +5,22 @@ They say what an attack changed, and give attributes that were found the names o
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 from jaxtyping import Bool, Float
 from numpy import ndarray
 
-from stylex.core.attacked import Probe, Score
+from stylex.core.attacked import Kind, Probe, Score
 from stylex.core.errors import ConfigError, SearchError
+from stylex.data.archive import ImageSet
 from stylex.data.descriptors import Descriptors
 from stylex.metrics.interval import mean_interval
+from stylex.search.choosing import spread
+from stylex.search.latents import Read
 
 WEAK_AUC, WEAK_R2 = 0.75, 0.25
 """Below this, on images left out of the fit, nothing is claimed of a descriptor: a correlation of about .5."""
@@ -24,6 +28,9 @@ _FOLDS = 5
 _FEWEST = 40
 """Images that a probe needs."""
 _LEAST_OF_A_KIND = 10
+_MOST = 2000
+"""Images that probes are fitted on."""
+_READ_AT_ONCE = 256
 _PENALTIES = np.logspace(-2, 4, 13)
 
 
@@ -64,9 +71,7 @@ def check_installed() -> None:
     try:
         import sklearn  # noqa: F401
     except ImportError:
-        raise ConfigError(
-            "descriptors need scikit-learn; install it with: pip install 'stylex[descriptors]'"
-        ) from None
+        raise ConfigError("descriptors need scikit-learn; install it with: pip install 'stylex[descriptors]'") from None
 
 
 def fit_probes(
@@ -101,13 +106,36 @@ def fit_probes(
             )  # fmt: skip
         quality, by_chance = (_quality(x, values_, binary, seed) for values_ in (y, random.permutation(y)))
         weak = quality < (WEAK_AUC if binary else WEAK_R2)
-        kind = "binary" if binary else "continuous"
-        probes.append(
-            Probe(descriptor=name, kind=kind, images=len(y), quality=quality, shuffled=by_chance, weak=weak)
-        )
+        kind: Kind = "binary" if binary else "continuous"
+        probes.append(Probe(descriptor=name, kind=kind, images=len(y), quality=quality, shuffled=by_chance, weak=weak))
         models.append(_model(binary).fit(x, y))
         deviations.append(float(y.std()))
     return Probes(probes=tuple(probes), models=tuple(models), std=np.array(deviations))
+
+
+def fit_on(
+    read: Read, images: ImageSet, descriptors: Descriptors, *, without: Collection[str], device: torch.device
+) -> Probes:
+    """Probes fitted on images that the table knows, spread over the archive.
+
+    Args:
+        read: what the probes read.
+        images: the whole archive.
+        descriptors: the table.
+        without: names of images that something is to be claimed of.
+        device: where the networks are.
+
+    Raises:
+        DataError: the table knows none of the images.
+        SearchError: too few images have a descriptor.
+    """
+    rows, values = descriptors.of(images.names)
+    free = np.array([images.names[row] not in without for row in rows], bool)
+    rows, values = rows[free], values[free]
+    chosen = spread(len(rows), min(len(rows), _MOST))
+    parts = np.array_split(rows[chosen], max(len(chosen) // _READ_AT_ONCE, 1))
+    latents = [read(images.batch(part).to(device)) for part in parts if len(part)]
+    return fit_probes(np.concatenate(latents) if latents else np.zeros((0, 1)), values[chosen], descriptors)
 
 
 def _model(binary: bool) -> Any:
