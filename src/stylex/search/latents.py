@@ -45,6 +45,7 @@ class Placed(NamedTuple):
     rest: Float[Tensor, "n e"]
 
 
+@runtime_checkable
 class Latents(Protocol):
     """A latent space to attack in."""
 
@@ -88,10 +89,7 @@ class InW:
     @classmethod
     def of(cls, subject: TrainedSubject, latents: Float[np.ndarray, "n w_dim"]) -> InW:
         """The space of these latents' principal axes."""
-        centred = latents.astype(np.float64) - latents.mean(axis=0)
-        _, lengths, axes = np.linalg.svd(centred, full_matrices=False)
-        scaled = axes * (lengths / np.sqrt(max(len(latents) - 1, 1)))[:, None]
-        return cls(subject=subject, axes=torch.from_numpy(scaled.astype(np.float32)).to(subject.device))
+        return cls(subject=subject, axes=torch.from_numpy(principal_axes(latents)).to(subject.device))
 
     @property
     def coordinates(self) -> int:
@@ -121,6 +119,13 @@ class InW:
     @property
     def _told(self) -> int:
         return self.subject.snapshot.generator.synthesis.c_dim
+
+
+def principal_axes(latents: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "m d"]:
+    """Along what latents vary, the most first, each axis as long as one standard deviation."""
+    centred = latents.astype(np.float64) - latents.mean(axis=0)
+    _, lengths, axes = np.linalg.svd(centred, full_matrices=False)
+    return np.asarray(axes * (lengths / np.sqrt(max(len(latents) - 1, 1)))[:, None], np.float32)
 
 
 class InS:
