@@ -289,8 +289,8 @@ def test_images_are_attacked_and_what_changed_is_told(
 def test_attributes_are_named_by_a_table(world: World, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("sklearn")
     write_table(world.root / "table.csv")
-    easy = ["--method", "attfind", "--threshold", "0.001", "--descriptors", world / "table.csv"]
-    assert main(world.find(*easy, out="named")) == 0
+    easy = ["--method", "attfind", "--threshold", "0.001", "--other-classifier", "--descriptors", world / "table.csv"]
+    assert main(world.find(*easy, judge="where", out="named")) == 0
     told = capsys.readouterr()
     assert "low: R2" in told.err
     explanation = read_explanation(world / "named")

@@ -14,12 +14,13 @@ from stylex.report.attack import in_order, overview, render_attack
 
 
 def image(name: str, *, converged: bool = True, steps: int = 5, changed: int = 3, after: float = 0.8) -> AttackedImage:
+    told = 0.5 if changed else 0.0
     picture = np.random.default_rng(len(name)).integers(0, 256, (16, 16, 1), dtype=np.uint8)
     return AttackedImage(
         id=name, original=picture, rebuilt=picture, counterfactual=255 - picture,
         probabilities=np.array([0.9, 0.1], np.float32), rebuilt_probabilities=np.array([0.95, 0.05], np.float32),
         counterfactual_probabilities=np.array([1 - after, after], np.float32), target=1, converged=converged,
-        steps=steps, changed=changed, length=1.0, scores={"spots": 0.5, "<coin>": 2.0}, label="<b>healthy</b>",
+        steps=steps, changed=changed, length=1.0, scores={"spots": told, "<coin>": 4 * told}, label="<b>healthy</b>",
     )  # fmt: skip
 
 

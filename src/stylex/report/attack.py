@@ -67,7 +67,9 @@ def render_attack(attack: Attack, *, max_bytes: int = MAX_BYTES) -> str:
 
 def overview(attack: Attack) -> bytes:
     """A PNG: some images, rebuilt, turned, and what changed."""
-    shown = list(attack.turned[:_OVERVIEW] or attack.images[:_OVERVIEW])
+    from_all = attack.turned or attack.images
+    count = min(len(from_all), _OVERVIEW)
+    shown = [from_all[i * len(from_all) // count] for i in range(count)]
     scale = difference_scale([(image.rebuilt, image.counterfactual) for image in shown])
     rows = [
         [image.original for image in shown],
@@ -124,9 +126,8 @@ def _row(attack: Attack, image: AttackedImage, side: int, scale: float) -> Row:
 
 def _bars(values: Sequence[tuple[str, float, float | None, float | None, bool]]) -> tuple[Bar, ...]:
     """Bars on one scale, in percent of the chart's width, from its middle."""
-    widest = max(
-        (abs(end) for _, value, low, high, _ in values for end in (value, low, high) if end is not None), default=1
-    )
+    ends = [abs(end) for _, value, low, high, _ in values for end in (value, low, high) if end is not None]
+    widest = max(ends, default=0.0) or 1.0
     return tuple(
         Bar(
             name=name,

@@ -134,8 +134,10 @@ def attack_images(
     labels, towards = classifier.spec.labels, chosen.towards
     signs = np.where(chosen.targets.cpu().numpy() == towards, 1.0, -1.0)
     scores = () if probes is None else global_scores(probes.probes, changes[turned], signs[turned])
+    both = bool((chosen.targets != towards).any())
+    way = f"between {' and '.join(labels)}" if both else f"to {labels[towards]}"
     result = Attack(
-        title=f"What turns images {'between ' + ' and '.join(labels) if len(labels) == 2 else 'to ' + labels[towards]}",
+        title=f"What turns images {way}",
         labels=tuple(labels),
         towards=labels[towards],
         coordinates=opponent.latents.coordinates,
