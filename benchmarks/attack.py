@@ -58,7 +58,7 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     report = {
-        "demo": [] if options.planted_only else _once(options.out / "demo.json", _demo),
+        "demo": [] if options.planted_only else _demo(options.out),
         "planted": [
             _once(options.out / f"seed-{seed}.json", lambda seed=seed: _planted(options.out, seed, options.kimg))
             for seed in options.seeds
@@ -79,7 +79,7 @@ def _once(file: Path, measure: Any) -> Any:
     return json.loads(file.read_text())
 
 
-def _demo() -> list[dict[str, Any]]:
+def _demo(out: Path) -> list[dict[str, Any]]:
     """The shipped snapshot: each space and objective, on its classifier and on one that is far surer."""
     with as_file(files("stylex") / "demo_data") as folder:
         snapshot, archive = load_snapshot(folder / "snapshot"), open_images(folder / "shoes.zip")
@@ -97,10 +97,11 @@ def _demo() -> list[dict[str, Any]]:
         ]
         if judge is classifier:
             tries += [("s, dense", in_s, AttackConfig())]
-            tries += [(f"s, sparsity {by}", in_s, AttackConfig(sparsity=by)) for by in (0.3, 0.5, 0.7)]
+            tries += [(f"s, sparsity {by}", in_s, AttackConfig(sparsity=by)) for by in (0.3, 0.5)]
         for space, latents, config in tries:
-            rows.append({"classifier": name, "attack": space, **_attacked(subject, latents, x, config)})
-            print(rows[-1], flush=True)
+            file = out / "demo" / f"{name}, {space}.json"
+            got = _once(file, lambda s=subject, within=latents, how=config: _attacked(s, within, x, how))
+            rows.append({"classifier": name, "attack": space, **got})
     return rows
 
 
