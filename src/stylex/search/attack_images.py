@@ -119,7 +119,7 @@ def attack_images(
     """
     classifier = opponent.classifier
     assert isinstance(classifier, Classifier)
-    read = reader(opponent.latents, classifier)
+    read = reader(opponent.latents)
     probes = None
     if descriptors is not None:  # before the attack: what is wrong with a table is told at once
         probes = fit_on(read, archive, descriptors, without=set(chosen.images.names), device=chosen.x.device)

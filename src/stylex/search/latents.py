@@ -11,11 +11,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from stylex.classifiers.classifier import Classifier
 from stylex.core.errors import SearchError
 from stylex.search.choosing import AT_ONCE
 from stylex.search.shifts import statistics_of
-from stylex.search.subject import TrainedSubject, condition
+from stylex.search.subject import TrainedSubject
 
 Read = Callable[[Float[Tensor, "n c h w"]], Float[np.ndarray, "n r"]]
 """The encoder's latents of images, for probes to read."""
@@ -66,8 +65,11 @@ class Latents(Protocol):
         """The pictures, with a gradient."""
         ...
 
-    def read(self, x: Float[Tensor, "n c h w"], c: Float[Tensor, "n own"]) -> Float[Tensor, "n r"]:
-        """What probes read of pictures: the encoder's latent of them."""
+    def read(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n r"]:
+        """What probes read of pictures: the encoder's latent of them alone.
+
+        An encoder that can be told the classifier's answer is not told it here: a probe must not read the answer.
+        """
         ...
 
 
@@ -100,7 +102,8 @@ class InW:
         """Their latents; with the answers and maps that the generator is told."""
         told = c[:, : self._told]
         maps = self.subject.snapshot.encoder.maps(x)
-        return Placed(self.read(x, c), told if maps is None else torch.cat([told, maps], dim=1))
+        w = self.subject.snapshot.encoder(x, c)
+        return Placed(w, told if maps is None else torch.cat([told, maps], dim=1))
 
     def moved(self, z: Float[Tensor, "n d"], change: Float[Tensor, "n m"]) -> Float[Tensor, "n d"]:
         """Along the axes."""
@@ -112,9 +115,9 @@ class InW:
         maps = rest[:, told:] if rest.shape[1] > told else None
         return synthesis(synthesis.styles(z, rest[:, :told] if told else None, maps), noise="const")
 
-    def read(self, x: Float[Tensor, "n c h w"], c: Float[Tensor, "n own"]) -> Float[Tensor, "n r"]:
+    def read(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n r"]:
         """The encoder's latents."""
-        return self.subject.snapshot.encoder(x, c)
+        return self.subject.snapshot.encoder.unconditional(x)
 
     @property
     def _told(self) -> int:
@@ -154,9 +157,9 @@ class InS:
         """The generator's pictures."""
         return self.subject.synthesis(z, noise="const")
 
-    def read(self, x: Float[Tensor, "n c h w"], c: Float[Tensor, "n own"]) -> Float[Tensor, "n r"]:
+    def read(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n r"]:
         """The encoder's latents: style values are a linear map of them, so that a probe reads no more from s."""
-        return self.subject.snapshot.encoder(x, c)
+        return self.subject.snapshot.encoder.unconditional(x)
 
 
 class InModel:
@@ -178,7 +181,7 @@ class InModel:
 
     def place(self, x: Float[Tensor, "n c h w"], c: Float[Tensor, "n own"]) -> Placed:
         """Their latents."""
-        return Placed(self.read(x, c), x.new_zeros(len(x), 0))
+        return Placed(self.read(x), x.new_zeros(len(x), 0))
 
     def moved(self, z: Float[Tensor, "n d"], change: Float[Tensor, "n m"]) -> Float[Tensor, "n d"]:
         """The latents, moved."""
@@ -196,7 +199,7 @@ class InModel:
             raise SearchError(f"the model's decode gives {given} for {len(z)} latents; expected images [n, c, h, w]")
         return x.float()
 
-    def read(self, x: Float[Tensor, "n c h w"], c: Float[Tensor, "n own"]) -> Float[Tensor, "n r"]:
+    def read(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n r"]:
         """The model's latents."""
         return self._encoded(x).flatten(1)
 
@@ -208,12 +211,11 @@ class InModel:
         return z.float()
 
 
-def reader(latents: Latents, classifier: Classifier) -> Read:
+def reader(latents: Latents) -> Read:
     """Reads images, any number of them."""
 
     @torch.inference_mode()
     def read(x: Tensor) -> np.ndarray:
-        rows = [latents.read(part, condition(classifier, classifier.logits(part))) for part in x.split(AT_ONCE)]
-        return torch.cat(rows).float().cpu().numpy()
+        return torch.cat([latents.read(part) for part in x.split(AT_ONCE)]).float().cpu().numpy()
 
     return read

@@ -52,7 +52,7 @@ def named(
         DataError: the table knows none of the images.
         SearchError: too little is known of them.
     """
-    read = reader(InS(subject), subject.classifier)
+    read = reader(InS(subject))
     searched = set(explanation.settings.get("searched", ()))
     probes = fit_on(read, archive, descriptors, without=searched, device=subject.device)
     lines = sayings(probes)
@@ -109,7 +109,7 @@ def within(a: Float[ndarray, "turns n"], b: Float[ndarray, "turns n"]) -> float:
 def sayings(probes: Probes) -> Sequence[str]:
     """A line for each probe: how well it reads, beside what comes by chance."""
     return [
-        f"{probe.descriptor}: {probe.measure} {probe.quality:.2f} held out (shuffled {probe.shuffled:.2f})"
-        + (", too weak for claims" if probe.weak else "")
+        f"{probe.descriptor}: {probe.measure} {probe.quality:.2f} held out "
+        f"(shuffled {round(probe.shuffled, 2) + 0:.2f})" + (", too weak for claims" if probe.weak else "")
         for probe in probes.probes
     ]
