@@ -101,7 +101,7 @@ def test_all_are_told_of_and_only_turned_ones_are_counted(shoes: ImageSet) -> No
 
 def test_those_that_are_not_turned_are_said_to_be_so(shoes: ImageSet) -> None:
     few = attacked(shoes, AttackConfig(probability=0.9, steps=1))
-    assert few.converged < 12
+    assert few.converged < 11
     assert f"{12 - few.converged} images did not reach the probability within 1 steps" in few.notes[0]
     flat = attacked(shoes, AttackConfig(objective="probability"), lambda x: 1e4 * by_brightness(x))
     assert flat.converged < 12

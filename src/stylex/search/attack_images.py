@@ -223,14 +223,18 @@ def _notes(
     if missed := int((~attacked.converged).sum()):
         early = int((~attacked.converged & (attacked.steps < config.steps)).sum())
         notes.append(
-            f"{missed} images did not reach the probability within {config.steps} steps"
+            f"{_counted(missed)} did not reach the probability within {config.steps} steps"
             + (f", {early} of them because their gradient is exactly zero" if early else "")
-            + ": their pictures are where the search ended, and count for nothing."
+            + ": what is shown is where the search ended, and counts for nothing."
         )
     if rebuilt := int((attacked.converged & (attacked.steps == 0)).sum()):
-        notes.append(f"{rebuilt} images were turned by being rebuilt alone: nothing was moved in them.")
+        notes.append(f"Turned by being rebuilt alone, so that nothing was moved: {_counted(rebuilt)}.")
     if weak := [probe.descriptor for probe in probes if probe.weak]:
         notes.append(f"Read too badly for claims, and left out of the scores: {', '.join(weak)}.")
     if descriptors is not None and descriptors.left_out:
         notes.append(f"Columns of the table that are neither binary nor numbers: {', '.join(descriptors.left_out)}.")
     return notes
+
+
+def _counted(images: int) -> str:
+    return f"{images} image" + ("" if images == 1 else "s")
