@@ -245,6 +245,94 @@ def test_from_photographs_to_a_report(
     assert "stylex: error" not in told.err
 
 
+def write_table(path: Path) -> None:
+    """What is known of the discs: on which side they lie, how low, and a coin."""
+    coins = np.random.default_rng(0).integers(0, 2, 60)
+    rows = [f"{i}.png,{'left' if i % 2 else 'right'},{i % 3},{coins[i]}" for i in range(60)]
+    path.write_text("\n".join(["image,side,low,coin", *rows]))
+
+
+@pytest.mark.parametrize("space", ["w", "s"])
+def test_images_are_attacked_and_what_changed_is_told(
+    world: World, capsys: pytest.CaptureFixture[str], space: str
+) -> None:
+    pytest.importorskip("sklearn")
+    write_table(world.root / "table.csv")
+    given = ["attack", world / "run", "--data", world / "two.zip", "--classifier", "judges:two", "--out", world / "atk"]
+    more = ["--space", space, "--images", "4", "--steps", "20", "--descriptors", world / "table.csv"]
+    assert main([*given, *more]) == 0
+    told = capsys.readouterr()
+    assert f"report: {world / 'atk'}/report.html" in told.out
+    for words in ("side=right: AUC", "low: R2", "coin: AUC", "(shuffled"):
+        assert words in told.err
+    attack = stylex.read_attack(world / "atk")
+    assert [probe.kind for probe in attack.probes] == ["binary", "continuous", "binary"]
+    assert 1 <= len(attack.images) <= 4
+    classifier = stylex.load_classifier("judges:two")
+    for image in attack.images:
+        x = torch.from_numpy(image.counterfactual.transpose(2, 0, 1)[None].copy()).float() / 127.5 - 1
+        p = classifier.probabilities(classifier.logits(x))[0]
+        np.testing.assert_allclose(image.counterfactual_probabilities, p.numpy(), atol=1e-5)
+        assert image.converged == (p[image.target] >= 0.75)
+        assert image.steps <= 20
+        assert set(image.scores) == {"side=right", "low", "coin"}
+    assert {path.name for path in (world.root / "atk").iterdir()} == {
+        "attack.json",
+        "report.html",
+        "overview.png",
+        "images",
+    }
+    assert main([*given, *more]) == 2
+    assert "already holds an attack" in capsys.readouterr().err
+
+
+def test_attributes_are_named_by_a_table(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("sklearn")
+    write_table(world.root / "table.csv")
+    easy = ["--method", "attfind", "--threshold", "0.001", "--other-classifier", "--descriptors", world / "table.csv"]
+    assert main(world.find(*easy, judge="where", out="named")) == 0
+    told = capsys.readouterr()
+    assert "low: R2" in told.err
+    explanation = read_explanation(world / "named")
+    assert len(explanation.ranking) > 0
+    assert any("probes of descriptors: side=right" in note for note in explanation.notes)
+    assert explanation.settings["descriptors"] == world / "table.csv"
+    for attribute in explanation.ranking:
+        if attribute.meaning is not None:
+            assert f"= {attribute.meaning}" in told.out
+            assert attribute.meaning.descriptor in ("side=right", "low", "coin")
+    for wrong, says in ((world / "none.csv", "cannot be read"), (world / "two.zip", "not UTF-8 text")):
+        assert main(world.find("--descriptors", wrong)) == 2
+        assert says in capsys.readouterr().err
+
+
+class Shrinks:
+    """An autoencoder of the dullest kind: every other pixel, twice as large."""
+
+    def encode(self, x: torch.Tensor) -> torch.Tensor:
+        return x[:, :, ::2, ::2]
+
+    def decode(self, z: torch.Tensor) -> torch.Tensor:
+        return torch.nn.functional.interpolate(z, scale_factor=2)
+
+
+def test_any_generative_model_can_be_attacked_in(world: World) -> None:
+    given = {"data": world / "two.zip", "classifier": "judges:where", "device": "cpu", "images": 4}
+    got = stylex.attack(Shrinks(), out=world / "own", **given)
+    assert got.coordinates == 64
+    assert got.converged == len(got.images)
+    assert any(image.steps > 0 for image in got.images)
+    assert all((image.counterfactual[::2] == image.counterfactual[1::2]).all() for image in got.images), "as it decodes"
+    assert stylex.read_attack(world / "own").settings["run"] == "Shrinks"
+    for model, more, says in (
+        (Shrinks(), {"realism": 1.0}, "realism needs a discriminator"),
+        (Shrinks(), {"classifier": None}, "give one as classifier"),
+        (object(), {}, "object is neither a run nor a generative model"),
+    ):
+        with pytest.raises(StylexError, match=says):
+            stylex.attack(model, out=world / "wrong", **{**given, **more})  # type: ignore[arg-type]
+
+
 def test_a_search_may_be_screened_or_go_along_eigenvectors(world: World, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(world.find("--method", "attfind", "--search", "screened", out="explained")) == 0
     assert "coordinates were measured on all images" in capsys.readouterr().err

@@ -19,6 +19,7 @@ from stylex.core.presenting import presented_by
 
 if TYPE_CHECKING:
     from stylex.api import (
+        attack,
         demo,
         evaluate,
         explain,
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
         train,
     )
     from stylex.classifiers import Classifier, ClassifierSpec, load_classifier
+    from stylex.core.attacked import Attack, AttackedImage
     from stylex.core.attribute import Attribute, AttributeRanking
     from stylex.core.errors import StylexError
     from stylex.core.evaluation import Evaluation
@@ -41,6 +43,8 @@ if TYPE_CHECKING:
     from stylex.core.stylespace import StyleCoordinate, StyleSpace
     from stylex.data import ImageSet, open_images
     from stylex.models.snapshot import Snapshot, load_snapshot
+    from stylex.search.latents import LatentModel
+    from stylex.store.attack import read_attack
     from stylex.store.evaluation import read_evaluation
     from stylex.store.folder import read_explanation, write_explanation
     from stylex.training.config import PRESETS, TrainConfig
@@ -54,6 +58,7 @@ _HOMES = {
         "train",
         "find",
         "explain",
+        "attack",
         "evaluate",
         "report",
         "demo",
@@ -62,6 +67,7 @@ _HOMES = {
         "explore",
     ),
     "stylex.classifiers": ("Classifier", "ClassifierSpec", "load_classifier"),
+    "stylex.core.attacked": ("Attack", "AttackedImage"),
     "stylex.core.attribute": ("Attribute", "AttributeRanking"),
     "stylex.core.errors": ("StylexError",),
     "stylex.core.evaluation": ("Evaluation",),
@@ -71,6 +77,8 @@ _HOMES = {
     "stylex.core.stylespace": ("StyleCoordinate", "StyleSpace"),
     "stylex.data": ("ImageSet", "open_images"),
     "stylex.models.snapshot": ("Snapshot", "load_snapshot"),
+    "stylex.search.latents": ("LatentModel",),
+    "stylex.store.attack": ("read_attack",),
     "stylex.store.evaluation": ("read_evaluation",),
     "stylex.store.folder": ("read_explanation", "write_explanation"),
     "stylex.training.config": ("PRESETS", "TrainConfig"),
@@ -78,17 +86,17 @@ _HOMES = {
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [  # noqa: RUF022 (the order a person meets them)
-    "prepare", "fit_classifier", "train", "find", "explain", "evaluate", "report", "serve", "open_studio", "explore",
-    "demo",
+    "prepare", "fit_classifier", "train", "find", "explain", "attack", "evaluate", "report", "serve", "open_studio",
+    "explore", "demo",
     "PRESETS", "TrainConfig",
     "Classifier", "ClassifierSpec", "load_classifier",
     "ImageSet", "open_images",
     "Snapshot", "load_snapshot",
     "Attribute", "AttributeRanking", "Counterfactual", "ExplainedImage", "Explanation",
-    "Evaluation",
+    "Evaluation", "Attack", "AttackedImage", "LatentModel",
     "StyleCoordinate", "StyleSpace",
     "Studio", "Turn", "Frame",
-    "read_explanation", "write_explanation", "read_evaluation",
+    "read_explanation", "write_explanation", "read_evaluation", "read_attack",
     "Listener", "StylexError",
     "__version__",
 ]  # fmt: skip

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -128,11 +128,8 @@ class Run:
         Raises:
             SearchError: there is no such label.
         """
-        labels = self.classifier.spec.labels
-        opposites = [opposite_name(label) for label in labels] if self.classifier.activation == "sigmoid" else []
-        if target in opposites and target not in labels:
-            return replace(self, classifier=WithOpposite(self.classifier, opposites.index(target))), len(labels)
-        return self, self.label(target)
+        classifier, goal = aimed(self.classifier, target)
+        return self if classifier is self.classifier else replace(self, classifier=classifier), goal
 
     def label(self, name: str | None) -> int | None:
         """The position of a label given by name or number.
@@ -140,15 +137,7 @@ class Run:
         Raises:
             SearchError: there is no such label.
         """
-        labels = self.classifier.spec.labels
-        if name is None or name in labels:
-            return None if name is None else labels.index(name)
-        if name.isdecimal() and len(name) < 10 and int(name) < len(labels):
-            return int(name)
-        known = ", ".join(labels[:10]) + (", ..." if len(labels) > 10 else "")
-        raise SearchError(
-            f"the classifier has no label {name[:80]!r}; it knows {known} (or give a number below {len(labels)})"
-        )
+        return position_of(name, self.classifier.spec.labels)
 
     def explaining(self, explanation: Explanation, folder: str | Path) -> Run:
         """The run in the space, and with the labels, that an explanation was made with.
@@ -210,6 +199,35 @@ class Run:
             self.snapshot, lambda: latents_of(TrainedSubject.of(self.snapshot, self.classifier), images)
         )
         return TrainedSubject.of(snapshot, self.classifier, torgb=torgb)
+
+
+def aimed(classifier: Classifier, target: str | None) -> tuple[Classifier, int | None]:
+    """A classifier and the class meant by a name; ``not NAME`` of several labels is one more, which it then has.
+
+    Raises:
+        SearchError: there is no such label.
+    """
+    labels = classifier.spec.labels
+    opposites = [opposite_name(label) for label in labels] if classifier.activation == "sigmoid" else []
+    if target in opposites and target not in labels:
+        return WithOpposite(classifier, opposites.index(target)), len(labels)
+    return classifier, position_of(target, labels)
+
+
+def position_of(name: str | None, labels: Sequence[str]) -> int | None:
+    """The position of a label given by name or number.
+
+    Raises:
+        SearchError: there is no such label.
+    """
+    if name is None or name in labels:
+        return None if name is None else labels.index(name)
+    if name.isdecimal() and len(name) < 10 and int(name) < len(labels):
+        return int(name)
+    known = ", ".join(labels[:10]) + (", ..." if len(labels) > 10 else "")
+    raise SearchError(
+        f"the classifier has no label {name[:80]!r}; it knows {known} (or give a number below {len(labels)})"
+    )
 
 
 def named(classifier: ClassifierLike | None) -> str:

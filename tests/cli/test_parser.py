@@ -30,6 +30,7 @@ LINES = {
     "train": TRAIN,
     "find": FIND,
     "explain": ["explain", "runs/a", "photo.jpg", "--out", "e"],
+    "attack": ["attack", "runs/a", "--data", "a.zip", "--out", "k"],
     "evaluate": ["evaluate", "runs/a", "--data", "a.zip"],
     "report": ["report", "e"],
     "explore": ["explore", "runs/a"],

@@ -7,9 +7,10 @@ import pytest
 
 from stylex.core.errors import DataError
 from stylex.data.archive import open_images
+from stylex.data.descriptors import read_descriptors
 from stylex.planted.factors import KINDS, LESION
 from stylex.planted.families import FAMILIES, planted_family
-from stylex.planted.images import Planted, write_planted
+from stylex.planted.images import Planted, write_factors, write_planted
 
 pytestmark = pytest.mark.integration
 
@@ -133,3 +134,13 @@ def test_mistakes_are_told(tmp_path: Path) -> None:
         write_planted(tmp_path / "x.zip", family="leaves", images=0, resolution=16)
     with pytest.raises(DataError, match=r"called photo\.png"):
         Planted.named(["photo.png"])
+
+
+def test_the_factors_are_written_as_a_table_that_knows_the_archives_images(tmp_path: Path) -> None:
+    planted = write_planted(tmp_path / "a.zip", family="leaves", images=20, resolution=16, seed=1, kind="local")
+    table = read_descriptors(write_factors(tmp_path / "factors.csv", planted))
+    images = open_images(tmp_path / "a.zip")
+    rows, values = table.of(images.names)
+    assert table.names == planted.family.factors
+    np.testing.assert_array_equal(rows, np.arange(20))
+    np.testing.assert_allclose(values, Planted.named(images.names).factors, atol=1e-5)

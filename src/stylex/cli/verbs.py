@@ -13,6 +13,7 @@ from stylex import api
 from stylex.core.verdict import agreement_verdict, classifier_remark
 
 if TYPE_CHECKING:
+    from stylex.core.attacked import Attack
     from stylex.core.evaluation import Evaluation
     from stylex.core.explanation import Explanation
     from stylex.data.prepare import PrepareSummary
@@ -44,6 +45,7 @@ def _explained(options: Mapping[str, Any], explanation: Explanation) -> list[str
 
     rows = [
         f"{rank:>3}. {attribute.name:<24} {attribute.target_label}: effect {attribute.effect:+.2f} logits"
+        + ("" if attribute.meaning is None else f"  = {attribute.meaning}")
         for rank, attribute in enumerate(explanation.ranking, start=1)
     ]
     agreement = explanation.figures.get("agreement") if explanation.scope == "class" else None
@@ -58,6 +60,19 @@ def _explained(options: Mapping[str, Any], explanation: Explanation) -> list[str
         f"explanation: {options['out']}",
         f"next: stylex report {options['out']}",
     ]
+
+
+def _attacked(options: Mapping[str, Any], attack: Attack) -> list[str]:
+    from stylex.search.attack_images import finding
+
+    remark = classifier_remark(attack.settings)
+    rows = [
+        f"  {score.descriptor:<24} {score.change.value:+.2f} ({score.change.low:+.2f} to {score.change.high:+.2f})"
+        for score in attack.scores
+    ]
+    head = [f"change towards {attack.towards}, in standard deviations of each descriptor:"] if rows else []
+    written = [f"attack: {options['out']}", f"report: {Path(options['out']) / 'report.html'}"]
+    return [*([] if remark is None else [remark]), finding(attack), *attack.notes, *head, *rows, *written]
 
 
 def _evaluated(options: Mapping[str, Any], evaluation: Evaluation) -> list[str]:
@@ -129,6 +144,7 @@ VERBS: Mapping[str, Verb] = {
         interrupted=_holds("the same command again goes on with the effects measured so far"),
     ),
     "explain": Verb(function="explain", positional=("run", "image"), closing=_explained, interrupted=NOTHING_WRITTEN),
+    "attack": Verb(function="attack", positional=("run",), closing=_attacked, interrupted=NOTHING_WRITTEN),
     "evaluate": Verb(function="evaluate", positional=("run",), closing=_evaluated, interrupted=NOTHING_WRITTEN),
     "report": Verb(
         function="report", positional=("explanation_folder",), closing=_path("report"), interrupted=NOTHING_WRITTEN

@@ -14,6 +14,26 @@ Tested = Literal["p", "q"]
 
 
 @dataclass(frozen=True, kw_only=True)
+class Meaning:
+    """What an attribute changes, in the words of a table of descriptors.
+
+    Attributes:
+        descriptor: the table's column that changes most.
+        r: correlation, within images, of the attribute's value (in its own direction) with what the descriptor's probe
+            reads of the picture.
+        change: of what the probe reads when the attribute is turned from end to end, in standard deviations of the
+            descriptor.
+    """
+
+    descriptor: str
+    r: float
+    change: float
+
+    def __str__(self) -> str:
+        return f"{self.descriptor} (r {self.r:.2f})"
+
+
+@dataclass(frozen=True, kw_only=True)
 class Attribute:
     """A style coordinate moved one way, and what that does to the target.
 
@@ -30,6 +50,7 @@ class Attribute:
         label: a person's name for what changes in the picture.
         hidden: whether a person found it not worth showing.
         note: what to know of the images that show it, where there is something.
+        meaning: what it changes, where a table of descriptors was given that tells.
     """
 
     coordinate: StyleCoordinate
@@ -44,6 +65,7 @@ class Attribute:
     label: str | None = None
     hidden: bool = False
     note: str | None = None
+    meaning: Meaning | None = None
 
     @property
     def name(self) -> str:

@@ -17,8 +17,8 @@ from torch import Tensor
 from stylex.core.errors import EvaluationError
 from stylex.core.evaluation import About
 from stylex.evaluation.sheet import Sheet
-from stylex.evaluation.subject import gradients
 from stylex.models.snapshot import Snapshot
+from stylex.search.attack import gradients, height
 from stylex.search.decision import margin, predicted
 from stylex.search.shifts import apply_attributes
 
@@ -121,12 +121,9 @@ def measure(sheet: Sheet) -> None:
 
 
 def _height(sheet: Sheet, x: Float[Tensor, "n c h w"], *, target: int) -> Float[Tensor, " n"]:
-    """The margin to climb: how far the target stands above the decision boundary, with a gradient."""
+    """The margin to climb."""
     logits = sheet.subject.classifier.logits(x)
-    if sheet.output == "sigmoid":
-        return logits[:, target]
-    others = torch.cat([logits[:, :target], logits[:, target + 1 :]], dim=1)
-    return logits[:, target] - others.amax(dim=1)
+    return height(logits, torch.full((len(x),), target, device=x.device), sheet.output)
 
 
 def _again(sheet: Sheet, x: Float[Tensor, "n c h w"], condition: Float[Tensor, "n k"]) -> Float32[ndarray, "n k"]:

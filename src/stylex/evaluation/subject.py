@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal
 
@@ -149,10 +148,3 @@ def random_attributes(
         return replace(like, coordinate=coordinate, sign=sign, effect=0.0, significance=None, tested=None, label=None)
 
     return tuple(drawn(shown[i % len(shown)]) for i in range(count if len(pool) else 0))
-
-
-@contextmanager
-def gradients() -> Iterator[None]:
-    """A gradient to the image, also where the caller has switched gradients off."""
-    with torch.inference_mode(False), torch.enable_grad():
-        yield

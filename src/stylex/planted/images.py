@@ -16,7 +16,9 @@ from jaxtyping import Float, Int64, UInt8
 from numpy import ndarray
 
 from stylex.core.errors import DataError
+from stylex.core.files import write_whole
 from stylex.data.archive import ArchiveIndex, write_archive
+from stylex.data.descriptors import table_of
 from stylex.data.images import check_resolution
 from stylex.planted.factors import factor_values, made_to_go_together, moments
 from stylex.planted.families import Family, Frame, planted_family
@@ -202,6 +204,22 @@ def write_planted(
 
     write_archive(out, pictures(), index)
     return planted
+
+
+def write_factors(out: Path, planted: Planted) -> Path:
+    """Write a table of descriptors: what is known of drawn images, which is all that they were drawn from.
+
+    Args:
+        out: the CSV to write; columns ``image`` and one for each factor.
+        planted: the images, as ``write_planted`` returns them, or ``Planted.named`` knows them by an archive's names.
+
+    Raises:
+        DataError: the file cannot be written.
+    """
+    columns = dict(zip(planted.family.factors, planted.factors.T.tolist(), strict=True))
+    text = table_of([f"{name}.png" for name in planted.names], columns)
+    write_whole(out, text.encode(), error=DataError)
+    return out
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +33,7 @@ MAX_BYTES = 8_000_000
 
 _MARK = b"default-src &#39;none&#39;; img-src data:; style-src"
 """What every report has had in its head; no other page has it."""
+Asset = Literal["page.html.j2", "page.css", "page.js", "page_knobs.js", "attack.html.j2", "attack.css"]
 _CLASSES_SHOWN = 5
 _LONGEST_SETTINGS = 100_000
 
@@ -332,34 +333,50 @@ class _Drawing:
         return self.drawn[key]
 
     def uri(self, picture: Picture) -> str:
-        return "data:image/webp;base64," + base64.b64encode(encode(picture, "webp", quality=92)).decode()
+        return picture_uri(picture)
+
+
+def picture_uri(picture: Picture) -> str:
+    """A picture as text that a page carries."""
+    return "data:image/webp;base64," + base64.b64encode(encode(picture, "webp", quality=92)).decode()
 
 
 def _render(page: Page) -> str:
+    css, js, knobs = asset("page.css"), asset("page.js"), None
+    if page.knobs is not None:
+        looks = json.dumps(viewer_file("viewer.css")).replace("<", "\\u003c")
+        js += "\n".join(
+            ["(() => {", viewer_script("strip_source.js"), asset("page_knobs.js"), f"begin({looks});", "})();", ""]
+        )
+        knobs = json.dumps(page.knobs, ensure_ascii=False, separators=(",", ":"))
+    return filled("page.html.j2", css, js, page=page, e=page.explanation, knobs=knobs)
+
+
+def filled(template: Asset, css: str, js: str, **given: Any) -> str:
+    """A page of ours, which loads nothing from anywhere.
+
+    Args:
+        template: its file.
+        css, js: the only style and the only script that it allows.
+        given: what the template is given; everything is escaped.
+    """
     # Imported here because a training draws its panels without ever needing a template.
     from jinja2 import Environment, StrictUndefined
     from markupsafe import Markup
 
-    css, js, knobs = _asset("page.css"), _asset("page.js"), None
-    if page.knobs is not None:
-        looks = json.dumps(viewer_file("viewer.css")).replace("<", "\\u003c")
-        js += "\n".join(
-            ["(() => {", viewer_script("strip_source.js"), _asset("page_knobs.js"), f"begin({looks});", "})();", ""]
-        )
-        knobs = json.dumps(page.knobs, ensure_ascii=False, separators=(",", ":"))
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters["percent"] = words.percent
+    environment.filters["signed"] = words.signed
     policy = (
         f"default-src 'none'; img-src data:; style-src '{_hash(css)}'; script-src '{_hash(js)}'; "
         "base-uri 'none'; form-action 'none'"
     )
     # The two files are our own; everything else in the page is escaped.
-    return environment.from_string(_asset("page.html.j2")).render(
-        page=page, e=page.explanation, knobs=knobs, css=Markup(css), js=Markup(js), policy=policy
-    )
+    return environment.from_string(asset(template)).render(css=Markup(css), js=Markup(js), policy=policy, **given)
 
 
-def _asset(name: Literal["page.html.j2", "page.css", "page.js", "page_knobs.js"]) -> str:
+def asset(name: Asset) -> str:
+    """The text of a file beside this one."""
     return resources.files("stylex.report").joinpath(name).read_text(encoding="utf-8")
 
 

@@ -20,8 +20,10 @@ _WEAK = 0.2
 
 
 def name_of(ranking: AttributeRanking, position: int) -> str:
-    """The person's name for an attribute, or ``Attribute 1`` for the first."""
-    return ranking[position].label or f"Attribute {position + 1}"
+    """The person's name for an attribute, or ``Attribute 1`` for the first, with what it changes where known."""
+    attribute = ranking[position]
+    known = "" if attribute.meaning is None else f" = {attribute.meaning}"
+    return attribute.label or f"Attribute {position + 1}{known}"
 
 
 def technical(attribute: Attribute) -> str:

@@ -18,6 +18,12 @@ Search = Literal["auto", "exact", "screened"]
 """Whether every coordinate is measured on every image, or those that a screen keeps."""
 Precision = Literal["float32", "bf16"]
 """How pictures are drawn and classified."""
+AttackSpace = Literal["w", "s"]
+"""Where an attack moves an image: its latent, or its style values."""
+Objective = Literal["margin", "probability"]
+"""What an attack raises."""
+SPARSITY_IN_S = 0.5
+"""Sparsity of an attack on style values, where none is given."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,3 +73,39 @@ class SearchConfig:
     def from_json(cls, tree: Mapping[str, Any]) -> SearchConfig:
         """The settings in what an explanation recorded; what it does not say is the default."""
         return cls(**{field.name: tree[field.name] for field in dataclasses.fields(cls) if field.name in tree})
+
+
+@dataclass(frozen=True, kw_only=True)
+class AttackConfig:
+    """How to attack; the fields are the options of ``attack``, which document them.
+
+    Raises:
+        ConfigError: values that cannot be meant.
+    """
+
+    objective: Objective = "margin"
+    probability: float = 0.75
+    steps: int = 500
+    stride: float = 0.3
+    sparsity: float = 0.0
+    distance: float = 0.0
+    realism: float = 0.0
+    batch: int = 32
+
+    def __post_init__(self) -> None:
+        _within("probability", self.probability, 0 < self.probability < 1, "between 0 and 1, like 0.75")
+        _within("steps", self.steps, self.steps >= 1, "1 or more, such as 500")
+        _within("stride", self.stride, 0 < self.stride < math.inf, "a number above 0, such as 0.3")
+        _within("sparsity", self.sparsity, 0 <= self.sparsity < 1, "from 0 to below 1, like 0.5")
+        _within("distance", self.distance, 0 <= self.distance < math.inf, "0 or more, such as 0.1")
+        _within("realism", self.realism, 0 <= self.realism < math.inf, "0 or more, such as 1")
+        _within("batch", self.batch, self.batch >= 1, "1 or more, such as 32")
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain JSON."""
+        return dataclasses.asdict(self)
+
+
+def _within(name: str, value: float, holds: bool, expected: str) -> None:
+    if not holds:
+        raise ConfigError(f"{option(name)} is {value:g}, but must be {expected}")

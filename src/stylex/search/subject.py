@@ -117,9 +117,14 @@ class TrainedSubject(Subject):
 
     def condition(self, logits: Float[Tensor, "n k"]) -> Float[Tensor, "n own"]:
         """What the networks are conditioned on: the probabilities of the labels that the model answers itself."""
-        return self.classifier.probabilities(logits[:, : self.classifier.own])
+        return condition(self.classifier, logits)
 
     @torch.inference_mode()
     def styles(self, x: Float[Tensor, "n c h w"], logits: Float[Tensor, "n k"]) -> Float[Tensor, "n s_dim"]:
         """The style vectors of images, given what the classifier says of them."""
         return self.snapshot.styles_of(x, self.condition(logits))
+
+
+def condition(classifier: Classifier, logits: Float[Tensor, "n k"]) -> Float[Tensor, "n own"]:
+    """What networks are told of images: the probabilities of the labels that the model answers itself."""
+    return classifier.probabilities(logits[:, : classifier.own])

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import os
-import re
 from collections import Counter
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -15,27 +13,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stylex.core.attribute import Attribute, AttributeRanking, Tested
-from stylex.core.errors import StoreError
+from stylex.core.attribute import Attribute, AttributeRanking, Meaning, Tested
 from stylex.core.explanation import Counterfactual, ExplainedImage, Explanation, Picture, Strip
 from stylex.core.figures import Flips, flips_in
-from stylex.core.files import check_writable, new_folder, read_whole
+from stylex.core.files import new_folder
 from stylex.core.progress import Alarm, Listener, silent
 from stylex.core.stylespace import StyleCoordinate
-from stylex.core.untrusted import parse_json
-from stylex.core.wording import option
-from stylex.store.manifest import (
-    LARGEST_MANIFEST,
-    MANIFEST,
-    SCHEMA,
-    VERSION,
-    check_references,
-    dump_manifest,
-    load_manifest,
-    schema,
-)
-from stylex.store.members import Pictures, load_space, png, statistics_file
+from stylex.store.manifest import MANIFEST, SCHEMA, VERSION, check_references, dump_manifest, load_manifest
+from stylex.store.members import Pictures, check_ids, load_space, numbers, png, statistics_file
 from stylex.store.names import NAMES, Mark, carried_over, naming, packed, said_of, waiting_in
+from stylex.store.place import check_free, is_ours
 
 REPORT = "report.html"
 EVALUATION = "evaluation.json"
@@ -81,11 +68,7 @@ def write_explanation(
 
 def is_explanation_folder(path: str | Path) -> bool:
     """Whether the folder's manifest says that this package wrote it (of whatever version)."""
-    try:
-        manifest = parse_json(read_whole(Path(path) / MANIFEST, largest=LARGEST_MANIFEST))
-    except (OSError, ValueError):
-        return False
-    return isinstance(manifest, dict) and manifest.get("schema") == SCHEMA
+    return is_ours(Path(path) / MANIFEST, SCHEMA)
 
 
 def check_place(target: Path, *, overwrite: bool) -> None:
@@ -94,21 +77,9 @@ def check_place(target: Path, *, overwrite: bool) -> None:
     Raises:
         StoreError: something else stands there, an explanation that may not be replaced, or the system refuses.
     """
-    check_writable(target)
-    if not os.path.lexists(target):
-        return
-    if not target.is_dir() or target.is_symlink():
-        raise StoreError(f"{target} is not a folder; choose another place for the explanation")
-    if not any(target.iterdir()):
-        return
-    if not is_explanation_folder(target):
-        raise StoreError(f"{target} holds something else and stays as it is; choose an empty or a new folder")
-    if not overwrite:
-        raise StoreError(
-            f"{target} already holds an explanation; choose another folder, or give "
-            f"{option('overwrite', True)} to replace it"
-        )
-    waiting_in(target)
+    check_free(target, MANIFEST, SCHEMA, overwrite=overwrite)
+    if target.is_dir():
+        waiting_in(target)
 
 
 def _pack(explanation: Explanation) -> tuple[dict[str, bytes], dict[str, Any]]:
@@ -120,17 +91,17 @@ def _pack(explanation: Explanation) -> tuple[dict[str, bytes], dict[str, Any]]:
         files[name] = png(pixels)
         return name
 
-    _check_ids([image.id for image in e.images])
+    check_ids([image.id for image in e.images])
     images = [
         {
             "id": image.id,
             "label": image.label,
             "original": None if image.original is None else picture(f"images/{image.id}/original.png", image.original),
             "reconstruction": picture(f"images/{image.id}/reconstruction.png", image.reconstruction),
-            "logits": _numbers(image.logits, image.id),
-            "probabilities": _numbers(image.probabilities, image.id),
-            "reconstruction_logits": _numbers(image.reconstruction_logits, image.id),
-            "reconstruction_probabilities": _numbers(image.reconstruction_probabilities, image.id),
+            "logits": numbers(image.logits, image.id),
+            "probabilities": numbers(image.probabilities, image.id),
+            "reconstruction_logits": numbers(image.reconstruction_logits, image.id),
+            "reconstruction_probabilities": numbers(image.reconstruction_probabilities, image.id),
         }
         for image in e.images
     ]
@@ -144,8 +115,8 @@ def _pack(explanation: Explanation) -> tuple[dict[str, bytes], dict[str, Any]]:
                 "image": cf.image,
                 "attributes": [int(i) for i in cf.attributes],
                 "picture": picture(name, cf.picture),
-                "logits": _numbers(cf.logits, cf.image),
-                "probabilities": _numbers(cf.probabilities, cf.image),
+                "logits": numbers(cf.logits, cf.image),
+                "probabilities": numbers(cf.probabilities, cf.image),
                 "target": int(cf.target),
                 "role": cf.role,
             }
@@ -156,7 +127,7 @@ def _pack(explanation: Explanation) -> tuple[dict[str, bytes], dict[str, Any]]:
             "attribute": int(strip.attribute),
             "picture": picture(f"images/{strip.image}/turned/{strip.attribute + 1}.png", np.hstack(list(strip.frames))),
             "shares": [float(share) for share in strip.shares],
-            "probabilities": [_numbers(row, strip.image) for row in strip.probabilities],
+            "probabilities": [numbers(row, strip.image) for row in strip.probabilities],
         }
         for strip in e.strips
     ]
@@ -207,6 +178,7 @@ def _pack_attribute(a: Attribute) -> dict[str, Any]:
         "label": a.label,
         "hidden": a.hidden,
         "note": a.note,
+        "meaning": None if a.meaning is None else dataclasses.asdict(a.meaning),
     }
 
 
@@ -222,30 +194,6 @@ def _unpack_flips(row: Mapping[str, Any]) -> Flips:
         random_std=row["random_std"],
         images=row["images"],
     )
-
-
-def _check_ids(ids: list[str]) -> None:
-    pattern = schema()["$defs"]["id"]["pattern"]
-    for image_id in ids:
-        if re.fullmatch(pattern, image_id) is None:
-            raise StoreError(
-                f"the image id {image_id!r} cannot name a file; use letters, digits, '.', '_' and '-', at most 120"
-            )
-    # Some file systems do not tell capitals from small letters.
-    twice = [name for name, n in Counter(i.casefold() for i in ids).items() if n > 1]
-    if twice:
-        raise StoreError(f"the image id {twice[0]!r} is used twice (capitals do not count); give each image its own id")
-
-
-def _numbers(values: NDArray[np.float32] | None, image_id: str) -> list[float] | None:
-    if values is None:
-        return None
-    if not np.isfinite(values).all():
-        raise StoreError(
-            f"the classifier's output for image {image_id!r} is not finite; mend it or leave that image out"
-        )
-    # The shortest decimal that reads back as the same float32.
-    return [float(str(v)) for v in np.asarray(values, dtype=np.float32)]
 
 
 # Reading.
@@ -326,7 +274,12 @@ def _unpack_attribute(row: Mapping[str, Any], strategy: str) -> Attribute:
         label=row["label"],
         hidden=row.get("hidden", False),
         note=row.get("note"),
+        meaning=None if row.get("meaning") is None else _unpack_meaning(row["meaning"]),
     )
+
+
+def _unpack_meaning(row: Mapping[str, Any]) -> Meaning:
+    return Meaning(descriptor=row["descriptor"], r=float(row["r"]), change=float(row["change"]))
 
 
 def _tested(row: Mapping[str, Any], strategy: str) -> Tested | None:

@@ -35,9 +35,9 @@ def dump_manifest(manifest: Mapping[str, Any]) -> bytes:
 
 
 @cache
-def schema() -> dict[str, Any]:
+def schema(name: str = "explanation") -> dict[str, Any]:
     """The JSON schema of a manifest."""
-    text = resources.files("stylex.store").joinpath("explanation.schema.json").read_text(encoding="utf-8")
+    text = resources.files("stylex.store").joinpath(f"{name}.schema.json").read_text(encoding="utf-8")
     rules: dict[str, Any] = json.loads(text)
     return rules
 
@@ -48,36 +48,46 @@ def load_manifest(folder: Path) -> dict[str, Any]:
     Raises:
         StoreError: the folder is missing, foreign, of another version or damaged.
     """
+    if not folder.is_dir():
+        raise StoreError(f"{folder} is not a folder; give the folder that 'stylex find' or 'stylex explain' wrote")
+    manifest = load_checked(folder / MANIFEST, SCHEMA, VERSION)
+    check_references(manifest, str(folder / MANIFEST))
+    return manifest
+
+
+def load_checked(file: Path, kind: str, version: int) -> dict[str, Any]:
+    """Read a JSON file that says which schema of ours it follows (``stylex-NAME``), and check that it does.
+
+    Raises:
+        StoreError: it is missing, foreign, of another version or damaged.
+    """
     # Imported here because it is slow to import, and writing does not need it.
     from jsonschema import Draft202012Validator
     from jsonschema.exceptions import best_match
     from jsonschema.validators import extend
 
-    file = folder / MANIFEST
-    if not folder.is_dir():
-        raise StoreError(f"{folder} is not a folder; give the folder that 'stylex find' or 'stylex explain' wrote")
+    noun = kind.removeprefix("stylex-")
     try:
         content = read_whole(file, largest=LARGEST_MANIFEST)
         manifest = parse_json(content, parse_constant=_finite, parse_float=_finite, parse_int=_whole)
     except FileNotFoundError:
-        raise StoreError(f"{folder} is not an explanation folder: it has no {MANIFEST}") from None
+        raise StoreError(f"{file.parent} is not an {noun} folder: it has no {file.name}") from None
     except (OSError, ValueError) as error:
-        raise StoreError(f"{file} cannot be read ({error}); write the explanation again") from error
-    if not isinstance(manifest, dict) or manifest.get("schema") != SCHEMA:
-        raise StoreError(f'{file} is not the manifest of an explanation: expected "schema": "{SCHEMA}"')
-    version = manifest.get("version")
-    if version != VERSION:
+        raise StoreError(f"{file} cannot be read ({error}); write the {noun} again") from error
+    if not isinstance(manifest, dict) or manifest.get("schema") != kind:
+        raise StoreError(f'{file} is not the manifest of an {noun}: expected "schema": "{kind}"')
+    said = manifest.get("version")
+    if said != version:
         raise StoreError(
-            f"{file} has version {version!r} and this stylex reads version {VERSION}; "
-            "use the stylex that wrote it, or write the explanation again"
+            f"{file} has version {said!r} and this stylex reads version {version}; "
+            f"use the stylex that wrote it, or write the {noun} again"
         )
     # To the standard 1.0 is an integer; to Python it is no index.
     types = Draft202012Validator.TYPE_CHECKER.redefine("integer", lambda checker, value: type(value) is int)
     validator: Any = cast(Any, extend)(Draft202012Validator, type_checker=types)
-    wrong = best_match(validator(schema()).iter_errors(manifest))
+    wrong = best_match(validator(schema(noun)).iter_errors(manifest))
     if wrong is not None:
-        raise StoreError(f"{file} is damaged at {wrong.json_path}: {wrong.message[:200]}; write the explanation again")
-    check_references(manifest, str(file))
+        raise StoreError(f"{file} is damaged at {wrong.json_path}: {wrong.message[:200]}; write the {noun} again")
     return manifest
 
 

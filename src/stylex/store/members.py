@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import re
+from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any, get_args
@@ -16,7 +18,7 @@ from stylex.core.explanation import Picture
 from stylex.core.files import is_inside
 from stylex.core.stylespace import StyleKind, StyleSpace, StyleStatistics
 from stylex.core.untrusted import read_arrays
-from stylex.store.manifest import MANIFEST
+from stylex.store.manifest import MANIFEST, schema
 
 _STATISTICS = ("minimum", "maximum", "mean", "std")
 _LARGEST_SIDE = 4096
@@ -32,6 +34,40 @@ def png(pixels: Picture) -> bytes:
     buffer = io.BytesIO()
     Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels).save(buffer, "PNG")
     return buffer.getvalue()
+
+
+def check_ids(ids: list[str]) -> None:
+    """Ids of images name files, on every file system.
+
+    Raises:
+        StoreError: one cannot, or two are one.
+    """
+    pattern = schema()["$defs"]["id"]["pattern"]
+    for image_id in ids:
+        if re.fullmatch(pattern, image_id) is None:
+            raise StoreError(
+                f"the image id {image_id!r} cannot name a file; use letters, digits, '.', '_' and '-', at most 120"
+            )
+    # Some file systems do not tell capitals from small letters.
+    twice = [name for name, n in Counter(i.casefold() for i in ids).items() if n > 1]
+    if twice:
+        raise StoreError(f"the image id {twice[0]!r} is used twice (capitals do not count); give each image its own id")
+
+
+def numbers(values: NDArray[np.float32] | None, image_id: str) -> list[float] | None:
+    """The classifier's numbers for an image as JSON says them.
+
+    Raises:
+        StoreError: they are not finite.
+    """
+    if values is None:
+        return None
+    if not np.isfinite(values).all():
+        raise StoreError(
+            f"the classifier's output for image {image_id!r} is not finite; mend it or leave that image out"
+        )
+    # The shortest decimal that reads back as the same float32.
+    return [float(str(v)) for v in np.asarray(values, dtype=np.float32)]
 
 
 def statistics_file(statistics: StyleStatistics) -> bytes:

@@ -37,7 +37,7 @@
  * be drawn (frames of a report, say), and `images`, the ids of those it can be drawn on. Where combine is false,
  * turning one knob puts the others to rest.
  *
- *   Knob    {id, label | null, technical, target, effect, full, sign, hidden, image: id | null, kept, stops?, images?}
+ *   Knob    {id, label | null, meaning: text | null, technical, target, effect, full, sign, hidden, image: id | null, kept, stops?, images?}
  *           `share` 1 is the attribute's whole shift; the most extreme value observed lies at a share of 1 / full.
  *   Image   {id, name, label | null, said, confidence, rebuilt_said, rebuilt_confidence, original: bool, own: bool}
  *   Flip    {knobs: {"0": share}, target, flipped, sentence}
@@ -239,7 +239,7 @@ class Viewer {
 
   setKnobs(knobs) {
     this.knobs = knobs;
-    for (const knob of knobs) knob.name = knob.label || `Attribute ${knob.id + 1}`;
+    for (const knob of knobs) knob.name = knob.label || `Attribute ${knob.id + 1}${knob.meaning ? ` = ${knob.meaning}` : ""}`;
   }
   get labels() { return this.about.labels; }
   limit(knob) {
