@@ -343,8 +343,10 @@ def find(
         method: ``directions`` tries ICA directions in w, and lists only those whose effect is
             significant and large enough to matter; ``attfind`` searches single style coordinates, as published;
             ``eigenfind`` tries the 20 directions that change the generator's styles most, and ranks them by itself;
-            two baselines: ``stylespace`` ranks coordinates in which the class's images stand out, without asking the
-            classifier, ``random`` puts random directions to the test of ``directions``; ``auto`` is ``directions``, but
+            four baselines: ``sefa`` does so with every style value's weights brought to one length, ``ganalyze`` trains
+            one direction for each class against the classifier, ``stylespace`` ranks coordinates in which the class's
+            images stand out, without asking the classifier, ``random`` puts random directions to the test of
+            ``directions``; ``auto`` is ``directions``, but
             ``attfind`` where the generator is given the classifier's answer (``model.class_input``), which may draw
             what w does not hold.
         search: ``exact`` moves every coordinate on every image; ``screened`` only those that a screen by gradients
@@ -723,7 +725,7 @@ def evaluate(
             extractor=instrument,
             against=None
             if other is None
-            else subject_of(steered_alike(other.snapshot, snapshot), explained, torgb=torgb),
+            else subject_of(steered_alike(other.snapshot, snapshot, explained), explained, torgb=torgb),
             listener=listener,
         ),
         options,
