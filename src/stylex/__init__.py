@@ -19,6 +19,7 @@ from stylex.core.presenting import presented_by
 
 if TYPE_CHECKING:
     from stylex.api import (
+        compare,
         demo,
         evaluate,
         explain,
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     )
     from stylex.classifiers import Classifier, ClassifierSpec, load_classifier
     from stylex.core.attribute import Attribute, AttributeRanking
+    from stylex.core.comparison import Comparison
     from stylex.core.errors import StylexError
     from stylex.core.evaluation import Evaluation
     from stylex.core.explanation import Counterfactual, ExplainedImage, Explanation
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
     from stylex.core.stylespace import StyleCoordinate, StyleSpace
     from stylex.data import ImageSet, open_images
     from stylex.models.snapshot import Snapshot, load_snapshot
+    from stylex.store.comparison import read_comparison
     from stylex.store.evaluation import read_evaluation
     from stylex.store.folder import read_explanation, write_explanation
     from stylex.training.config import PRESETS, TrainConfig
@@ -55,6 +58,7 @@ _HOMES = {
         "find",
         "explain",
         "evaluate",
+        "compare",
         "report",
         "demo",
         "serve",
@@ -63,6 +67,7 @@ _HOMES = {
     ),
     "stylex.classifiers": ("Classifier", "ClassifierSpec", "load_classifier"),
     "stylex.core.attribute": ("Attribute", "AttributeRanking"),
+    "stylex.core.comparison": ("Comparison",),
     "stylex.core.errors": ("StylexError",),
     "stylex.core.evaluation": ("Evaluation",),
     "stylex.core.explanation": ("Counterfactual", "ExplainedImage", "Explanation"),
@@ -71,6 +76,7 @@ _HOMES = {
     "stylex.core.stylespace": ("StyleCoordinate", "StyleSpace"),
     "stylex.data": ("ImageSet", "open_images"),
     "stylex.models.snapshot": ("Snapshot", "load_snapshot"),
+    "stylex.store.comparison": ("read_comparison",),
     "stylex.store.evaluation": ("read_evaluation",),
     "stylex.store.folder": ("read_explanation", "write_explanation"),
     "stylex.training.config": ("PRESETS", "TrainConfig"),
@@ -78,17 +84,17 @@ _HOMES = {
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [  # noqa: RUF022 (the order a person meets them)
-    "prepare", "fit_classifier", "train", "find", "explain", "evaluate", "report", "serve", "open_studio", "explore",
-    "demo",
+    "prepare", "fit_classifier", "train", "find", "explain", "evaluate", "compare", "report", "serve", "open_studio",
+    "explore", "demo",
     "PRESETS", "TrainConfig",
     "Classifier", "ClassifierSpec", "load_classifier",
     "ImageSet", "open_images",
     "Snapshot", "load_snapshot",
     "Attribute", "AttributeRanking", "Counterfactual", "ExplainedImage", "Explanation",
-    "Evaluation",
+    "Evaluation", "Comparison",
     "StyleCoordinate", "StyleSpace",
     "Studio", "Turn", "Frame",
-    "read_explanation", "write_explanation", "read_evaluation",
+    "read_explanation", "write_explanation", "read_evaluation", "read_comparison",
     "Listener", "StylexError",
     "__version__",
 ]  # fmt: skip

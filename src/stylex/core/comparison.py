@@ -80,7 +80,7 @@ COLUMNS: tuple[Column, ...] = (
         group="changes",
         unit="number",
         better=None,
-        about="the mean change of a pixel that was reached, of 2; below the size asked for where a method can do no more",
+        about="the mean change of a pixel that was reached, of 2; below the common size where there is no more to do",
     ),
     Column(
         key="perceptual",
@@ -96,8 +96,8 @@ COLUMNS: tuple[Column, ...] = (
         group="changes",
         unit="number",
         better="less",
-        about="of the directions along which images vary independently, how many change by half a standard deviation or "
-        "more when the changed picture is encoded again; in favour of whoever moves these directions",
+        about="of the directions along which images vary independently, how many change by half a standard deviation "
+        "or more when the changed picture is encoded again; in favour of whoever moves these directions",
     ),
     Column(
         key="area",
@@ -219,7 +219,7 @@ COLUMNS: tuple[Column, ...] = (
         group="papers",
         unit="number",
         better="more",
-        about="cosine similarity of photograph and counterfactual, over the extractor's features (Jeanneret et al. 2023)",
+        about="cosine similarity of photograph and counterfactual in the extractor's features (Jeanneret et al. 2023)",
     ),
     Column(
         key="fid",
@@ -370,14 +370,14 @@ class Comparison:
 
     def by_accident(self, name: str, column: Column) -> bool:
         """Whether a method's number is no better than what random directions of equal change get, surely."""
-        own, chance = (
-            next((row.cells.get(column.key) for row in self.rows if row.name == which), None)
-            for which in (name, "random")
-        )
-        if own is None or chance is None or None in (own.low, own.high, chance.low, chance.high, column.better):
+        own, chance = self._ends(name, column.key), self._ends("random", column.key)
+        if own is None or chance is None or column.better is None:
             return False
-        assert own.low is not None and own.high is not None and chance.low is not None and chance.high is not None
-        return own.low <= chance.high if column.better == "more" else own.high >= chance.low
+        return own[0] <= chance[1] if column.better == "more" else own[1] >= chance[0]
+
+    def _ends(self, name: str, key: str) -> tuple[float, float] | None:
+        cell = next((row.cells.get(key) for row in self.rows if row.name == name), None)
+        return None if cell is None or cell.low is None or cell.high is None else (cell.low, cell.high)
 
     def to_json(self) -> dict[str, Any]:
         """As plain JSON, with the schema's version."""

@@ -36,7 +36,7 @@ def valid(p: Float[ndarray, " n"], p_changed: Float[ndarray, " n"]) -> Bool[ndar
 
 
 def proximity(x: Float[Tensor, "n c h w"], changed: Float[Tensor, "n c h w"]) -> Float[Tensor, " n"]:
-    """Proximity: mean absolute difference of original and counterfactual, as a fraction of the full range; less is nearer.
+    """Proximity: mean absolute difference of original and counterfactual, as a fraction of the full range.
 
     Source: Mothilal, Sharma & Tan, FAT* 2020 (a mean distance of the features; theirs has a minus before it); pixels
         in 0..1 as in Khorram & Fuxin, CVPR 2022.

@@ -10,7 +10,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -335,11 +334,11 @@ def _render(page: Page) -> str:
     from jinja2 import Environment, StrictUndefined
     from markupsafe import Markup
 
-    css, js, knobs = _asset("page.css"), _asset("page.js"), None
+    css, js, knobs = asset("page.css"), asset("page.js"), None
     if page.knobs is not None:
         looks = json.dumps(viewer_file("viewer.css")).replace("<", "\\u003c")
         js += "\n".join(
-            ["(() => {", viewer_script("strip_source.js"), _asset("page_knobs.js"), f"begin({looks});", "})();", ""]
+            ["(() => {", viewer_script("strip_source.js"), asset("page_knobs.js"), f"begin({looks});", "})();", ""]
         )
         knobs = json.dumps(page.knobs, ensure_ascii=False, separators=(",", ":"))
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
@@ -349,13 +348,19 @@ def _render(page: Page) -> str:
         "base-uri 'none'; form-action 'none'"
     )
     # The two files are our own; everything else in the page is escaped.
-    return environment.from_string(_asset("page.html.j2")).render(
+    return environment.from_string(asset("page.html.j2")).render(
         page=page, e=page.explanation, knobs=knobs, css=Markup(css), js=Markup(js), policy=policy
     )
 
 
-def _asset(name: Literal["page.html.j2", "page.css", "page.js", "page_knobs.js"]) -> str:
+def asset(name: str) -> str:
+    """The text of a file beside this one."""
     return resources.files("stylex.report").joinpath(name).read_text(encoding="utf-8")
+
+
+def style_policy(css: str) -> str:
+    """What a page without scripts may do: show its own pictures, in its own style."""
+    return f"default-src 'none'; img-src data:; style-src '{_hash(css)}'; base-uri 'none'; form-action 'none'"
 
 
 def _hash(text: str) -> str:

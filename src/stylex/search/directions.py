@@ -150,7 +150,7 @@ def random_directions(w: Float[ndarray, "n w_dim"], among: Directions, *, seed: 
 
 
 def whitened(w: Float[ndarray, "n w_dim"], most: int) -> tuple[ndarray, ndarray, ndarray]:
-    """At most so many principal components of unit variance ``[n, m]``; the ways there and back, ``[m, w_dim]`` both."""
+    """At most so many principal components of unit variance ``[n, m]``; the ways there and back ``[m, w_dim]``."""
     centred = w - w.mean(axis=0)
     variance, vectors = np.linalg.eigh(centred.T @ centred / len(w))
     deviation = np.sqrt(variance.clip(0))[::-1]

@@ -55,7 +55,7 @@ def trained_directions(
     """For each class the direction a step of which changes its log odds by as much as was asked for.
 
     With z a latent in whitened coordinates, a direction t is trained to minimise
-    ``(h(G(z')) - h(G(z)) - a)^2``, where z' is ``z + a t`` brought back to the length of z, and a is uniform in [-2, 2].
+    ``(h(G(z')) - h(G(z)) - a)^2``, where z' is ``z + a t`` brought back to the length of z, a uniform in [-2, 2].
     The height h is the class's log odds in standard deviations over the latents, and not its probability as published:
     a probability near 0 or 1 has no gradient, and cannot rise by what is asked for. Lengths are kept for each latent by
     itself (the published PyTorch code keeps that of a whole batch). Latents of images, whitened, stand for the normal z
