@@ -14,12 +14,13 @@ from numpy import ndarray
 from torch import Tensor
 
 from stylex.comparison.arena import Arena, Cases, Heat, Moves
-from stylex.comparison.contenders import CONTENDERS, CONTROLS, Contender, reference_among
+from stylex.comparison.contenders import CONTENDERS, CONTROLS, Contender, with_own_size
 from stylex.comparison.equal import drawn_at
 from stylex.comparison.judge import NO_ATTRIBUTES, Judge
 from stylex.core.comparison import COLUMNS, Cell, Compared, Comparison
 from stylex.core.errors import EvaluationError
 from stylex.core.progress import Done, Listener, Started, Step, silent
+from stylex.core.wording import option
 from stylex.data.archive import ImageSet
 from stylex.evaluation.extractors import Extractor, random_extractor
 from stylex.evaluation.realism import paired
@@ -37,6 +38,8 @@ TASK = "compare"
 """Name of this work in progress events."""
 
 _FEWEST, _REFERENCES = 8, 1000
+_NOTHING = 1e-4
+"""A smaller mean change of the pixels is rounding."""
 _NO_PICTURE = "a heat-map changes no picture"
 _COSTS = ("seconds_found", "calls_found", "seconds", "calls")
 
@@ -164,7 +167,7 @@ def compare_methods(
         EvaluationError: too few images, or no size to bring the methods to.
     """
     listener, entrants = inputs.listener, {n: CONTENDERS[n] for n in options.methods} | dict(CONTROLS)
-    first = options.methods[0] if options.change is not None else reference_among(options.methods)
+    sized = [] if options.change is not None else with_own_size(options.methods)
     listener(Started(task=TASK, total=2 * len(entrants), unit="steps"))
     arena, references = _prepared(subject, inputs, options)
     rows = []
@@ -172,15 +175,13 @@ def compare_methods(
         rows.append(_entered(arena, name, contender))
         listener(Step(task=TASK, done=done))
     judge = _judge(arena, inputs, options)
-    size: tuple[float, float] | None = None
-    order = sorted(rows, key=lambda row: row.name != first)  # the others are brought to its size
-    for done, row in enumerate(order, start=1 + len(rows)):
+    reference, change, perceptual = _size(judge, rows, sized, options)
+    for done, row in enumerate(rows, start=1 + len(rows)):
         if isinstance(row.made, Heat):
             _mapped(judge, row, subject)
         else:
-            size = _changed(judge, row, size or (options.change, None), subject)
+            _changed(judge, row, change, perceptual, subject)
         listener(Step(task=TASK, done=done))
-    assert size is not None
     _realism(judge, rows, references, options.seed)
     known = [c.key for c in COLUMNS if any(c.key in row.cells for row in rows)]
     listener(Done(task=TASK))
@@ -188,14 +189,14 @@ def compare_methods(
         labels=tuple(subject.labels),
         searched=len(arena.pool.ids),
         measured=len(judge.cases),
-        change=size[0],
-        perceptual=size[1],
-        reference=None if options.change is not None else first,
+        change=change,
+        perceptual=perceptual,
+        reference=reference,
         extractor=judge.extractor.name,
         rows=tuple(_row(row, known) for row in rows),
         settings=dict(settings),
         snapshot={"path": str(subject.snapshot.path), "sha256": subject.snapshot.sha256},
-        notes=_notes(judge, size[0]),
+        notes=_notes(judge, reference, sized),
     )
     return comparison, _pictures(judge, rows, options.shown)
 
@@ -269,26 +270,43 @@ def _mapped(judge: Judge, entry: _Entry, subject: TrainedSubject) -> None:
     entry.cells["area"] = Cell.of(mean_interval(area(np.zeros_like(hot), hot), seed=judge.seed))
 
 
-def _changed(
-    judge: Judge, entry: _Entry, size: tuple[float | None, float | None], subject: TrainedSubject
-) -> tuple[float, float]:
-    """Measure changed pictures at one size; where it is not known yet it is this method's own. Gives the size."""
+def _look_of(judge: Judge, rows: Sequence[_Entry], change: float) -> float:
+    """The median perceptual distance of pictures that random directions change by so much."""
+    moves = next(row.made for row in rows if row.name == "random")
+    assert isinstance(moves, Moves)
+    drawn = drawn_at(moves, judge.ladder(moves).pixels, judge.pixels, change)[1]
+    return float(np.median(judge.perceptual(drawn)))
+
+
+def _size(
+    judge: Judge, rows: Sequence[_Entry], sized: Sequence[str], options: Options
+) -> tuple[str | None, float, float]:
+    """The size that all are brought to: which method's own it is, the pixels' and the perceptual change.
+
+    It is that of the first method that changes anything. Where a size is asked for, random directions tell how it
+    looks.
+    """
+    if options.change is not None:
+        return None, options.change, _look_of(judge, rows, options.change)
+    for entry in (row for name in sized for row in rows if row.name == name):
+        assert isinstance(entry.made, Moves)
+        own = entry.made.draw(torch.ones(len(judge.cases)))
+        change = float(np.median(judge.pixels(own)))
+        if change > _NOTHING:
+            return entry.name, change, float(np.median(judge.perceptual(own)))
+    raise EvaluationError(
+        f"{', '.join(sized)} find nothing to change in most images, so there is no size to bring "
+        f"the others to; say how large with {option('change', 0.05)}, or fit on more {option('images')}"
+    )
+
+
+def _changed(judge: Judge, entry: _Entry, change: float, perceptual: float, subject: TrainedSubject) -> None:
+    """Measure changed pictures at one size of change, and what papers print at the method's own."""
     moves = entry.made
     assert isinstance(moves, Moves)
     ladder, n = judge.ladder(moves), len(judge.cases)
     entry.curve = ladder.curve() if entry.name != "unchanged" else ()
-    own = moves.draw(torch.ones(n))
-    pixels, perceptual = size
-    if pixels is None:
-        pixels = float(np.median(judge.pixels(own)))
-        if pixels <= 0:
-            raise EvaluationError(
-                f"{entry.name} finds nothing to change, so there is no size to bring the others to; say how large with "
-                "change, or put another method first"
-            )
-    strength, entry.pictures = drawn_at(moves, ladder.pixels, judge.pixels, pixels)
-    if perceptual is None:
-        perceptual = float(np.median(judge.perceptual(entry.pictures)))
+    strength, entry.pictures = drawn_at(moves, ladder.pixels, judge.pixels, change)
     began, before = time.perf_counter(), calls(subject)
     moves.draw(strength)
     seconds, shown = moves.choosing
@@ -300,8 +318,7 @@ def _changed(
     entry.cells["flips_perceptual"] = Cell.of(flips)
     entry.cells["distinct"] = judge.distinct(moves.knobs)
     entry.cells |= judge.causes(moves.knobs, entry.pictures)
-    entry.cells |= judge.papers(own if moves.sized else entry.pictures)
-    return pixels, perceptual
+    entry.cells |= judge.papers(moves.draw(torch.ones(n)) if moves.sized else entry.pictures)
 
 
 def _realism(judge: Judge, rows: Sequence[_Entry], references: ImageSet, seed: int) -> None:
@@ -351,16 +368,15 @@ def _row(entry: _Entry, known: Sequence[str]) -> Compared:
     )
 
 
-def _notes(judge: Judge, change: float) -> tuple[str, ...]:
-    notes = []
+def _notes(judge: Judge, reference: str | None, sized: Sequence[str]) -> tuple[str, ...]:
+    nothing = [] if reference is None else list(sized[: list(sized).index(reference)])
+    notes = [f"{name} finds nothing to change in most images." for name in nothing]
     features = judge.extractor.features(judge.cases.x[:2]).values.shape[1]
     if len(judge.cases) < features:
         notes.append(
             f"Frechet distances are of {len(judge.cases)} images in {features} dimensions: far above their limit, they "
             "compare within this table only."
         )
-    rebuilt = mean_interval(judge.turned(judge.cases.x_rec))
-    assert rebuilt.value == 0, "cases begin where the answer is another"
     if judge.known is not None:
         worst = min(judge.known.reader.r2.values())
         notes.append(f"The factors are read by a network that reads the worst of them with R2 {worst:.2f}.")

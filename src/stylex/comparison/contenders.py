@@ -267,16 +267,16 @@ def asked(methods: str) -> tuple[str, ...]:
     return tuple(names) or tuple(CONTENDERS)
 
 
-def reference_among(names: Sequence[str]) -> str:
-    """The method whose own changes say how large all are made: the first that has a size of its own.
+def with_own_size(names: Sequence[str]) -> list[str]:
+    """Of these methods, those whose own changes can say how large all are made.
 
     Raises:
-        EvaluationError: none has.
+        EvaluationError: there are none.
     """
-    for name in names:
-        if CONTENDERS[name].kind == "moves":
-            return name
-    raise EvaluationError(
-        f"none of {', '.join(names)} has a size of its own to bring the others to; say how large with "
-        f"{option('change', 0.05)}, or add {next(iter(CONTENDERS))}"
-    )
+    sized = [name for name in names if CONTENDERS[name].kind == "moves"]
+    if not sized:
+        raise EvaluationError(
+            f"none of {', '.join(names)} has a size of its own to bring the others to; say how large with "
+            f"{option('change', 0.05)}, or add {next(iter(CONTENDERS))}"
+        )
+    return sized

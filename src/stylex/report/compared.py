@@ -140,7 +140,8 @@ def findings(comparison: Comparison) -> Iterator[str]:
         yield f"Laid on the photograph itself, less than half of the turns hold for {', '.join(lost)}."
     maps = [row.title for row in comparison.rows if row.kind == "map"]
     if maps:
-        yield f"{' and '.join(maps)} say where the classifier looks and not what it looks at: they change no picture."
+        say, they = ("say", "they change") if len(maps) > 1 else ("says", "it changes")
+        yield (f"{' and '.join(maps)} {say} where the classifier looks and not what it looks at: {they} no picture.")
 
 
 def number(cell: Cell, column: Column) -> str:
