@@ -6,7 +6,7 @@ A new ranking or a new family of directions is a file of its own and a row here.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from jaxtyping import Float
@@ -23,6 +23,7 @@ from stylex.search import directions, eigenfind, ganalyze
 from stylex.search.attfind import attfind
 from stylex.search.claims import claim
 from stylex.search.config import MethodName, SearchConfig
+from stylex.search.localisation import with_its_place
 from stylex.search.notebook import binary_combined, notebook_ranking
 from stylex.search.stylespace_ranking import standing_out, stylespace_ranking
 from stylex.search.task import Task
@@ -65,7 +66,8 @@ def _standing_out(task: Task, num: int, _: Listener) -> AttributeRanking:
     scores = standing_out(
         task.drawn[1].cpu().numpy(), task.effects.base_logits, task.target, space=task.space, output=task.output
     )
-    return stylespace_ranking(task, scores, num=num)
+    ranking, (subject, s) = stylespace_ranking(task, scores, num=num), task.drawn
+    return replace(ranking, attributes=tuple(with_its_place(attribute, subject, s) for attribute in ranking))
 
 
 _TOGETHER: Mapping[str, Ranking] = {"together": lambda task, num, listener: together(task, num=num, listener=listener)}
