@@ -1023,11 +1023,11 @@ def compare(
     methods: str = "",
     target: str | None = None,
     classifier: ClassifierLike | None = None,
-    images: int = 100,
-    measured: int = 200,
+    images: int = 60,
+    measured: int = 64,
     attributes: int = 8,
     change: float | None = None,
-    shown: int = 6,
+    shown: int = 7,
     extractor: str = "random",
     seed: int = 0,
     classifier_spec: ClassifierSpecLike | None = None,
@@ -1055,8 +1055,8 @@ def compare(
         measured: how many other images to measure on.
         attributes: how many attributes a method may have towards each class; of these, each image gets the one that
             moves it most.
-        change: mean change of a pixel that all are brought to, of 2; not given: the median of what the first method's
-            own changes are.
+        change: mean change of a pixel that all are brought to, of 2; not given: that at which the first method turns
+            three quarters of the images (where it never does, the median of its own changes).
         shown: how many images the page shows.
         extractor: what pictures are compared with, as in ``evaluate``; never the explained classifier.
         seed: of everything random.

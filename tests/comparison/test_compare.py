@@ -47,7 +47,7 @@ def done(shoes: tuple[TrainedSubject, ImageSet]) -> tuple[Comparison, Pictures]:
 
 
 @pytest.mark.integration
-def test_all_are_changed_alike_and_the_first_ones_own_size_is_the_common_one(done) -> None:
+def test_all_are_changed_alike_by_the_size_of_the_first(done) -> None:
     comparison, _ = done
     assert [row.name for row in comparison.rows] == [*METHODS, *CONTROLS]
     assert comparison.reference == "stylespace"

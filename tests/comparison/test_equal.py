@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 from torch import Tensor
 
@@ -38,3 +39,12 @@ def test_a_curve_begins_at_nothing() -> None:
     curve = Ladder(pixels=grid / 10, perceptual=grid, turned=(grid > 1).astype(float)).curve()
     assert curve[0] == (0.0, 0.0)
     assert [flips for _, flips in curve] == [0.0] + [float(s > 1) for s in STRENGTHS]
+
+
+def test_the_size_that_turns_a_share_of_the_images_lies_between_two_steps() -> None:
+    grid = np.tile(np.array(STRENGTHS)[:, None], (1, 4))
+    turned = np.stack([np.array([s >= 1, s >= 2, s >= 2, s >= 9], dtype=float) for s in STRENGTHS])
+    ladder = Ladder(pixels=grid / 10, perceptual=grid, turned=turned)
+    assert ladder.change_that_turns(0.25) == pytest.approx(0.1)
+    assert ladder.change_that_turns(0.5) == pytest.approx(0.175)  # from a quarter at 1.5 to three at 2
+    assert ladder.change_that_turns(0.9) is None

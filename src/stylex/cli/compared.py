@@ -34,7 +34,7 @@ def tables_of(comparison: Comparison) -> list[str]:
         console.print(table)
     said = [
         f"Every image is changed by {comparison.change:.3f} of 2 on average over its pixels"
-        + (f", as {comparison.reference} changes them by itself" if comparison.reference else "")
+        + (f", the size that {comparison.reference} gives" if comparison.reference else "")
         + f"; fitted on {comparison.searched} images, measured on {comparison.measured} others.",
         "~ no better than random directions of the same size (within the intervals); - does not apply.",
     ]

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from stylex.comparison.arena import Arena, Cases, Heat, Moves
 from stylex.comparison.contenders import CONTENDERS, CONTROLS, Contender, with_own_size
-from stylex.comparison.equal import drawn_at
+from stylex.comparison.equal import Ladder, drawn_at
 from stylex.comparison.judge import NO_ATTRIBUTES, Judge
 from stylex.core.comparison import COLUMNS, Cell, Compared, Comparison
 from stylex.core.errors import EvaluationError
@@ -40,6 +40,8 @@ TASK = "compare"
 _FEWEST, _REFERENCES = 8, 1000
 _NOTHING = 1e-4
 """A smaller mean change of the pixels is rounding."""
+_TURNED = 0.75
+"""All are brought to the size at which the first method turns so many images."""
 _NO_PICTURE = "a heat-map changes no picture"
 _COSTS = ("seconds_found", "calls_found", "seconds", "calls")
 
@@ -53,7 +55,8 @@ class Options:
         searched: images to fit on.
         measured: other images to measure on.
         attributes: how many a ranking may have towards each class.
-        change: mean change of a pixel (of 2) that all are brought to; None: what the first method's own changes have.
+        change: mean change of a pixel (of 2) that all are brought to; None: at which the first method turns three
+            quarters of the images.
         shown: images whose pictures are kept.
         observer_steps: how long the machine observer is trained.
         seed: of everything random.
@@ -67,7 +70,7 @@ class Options:
     measured: int = 64
     attributes: int = 8
     change: float | None = None
-    shown: int = 6
+    shown: int = 7
     observer_steps: int = 150
     seed: int = 0
 
@@ -150,6 +153,14 @@ class _Entry:
     curve: tuple[tuple[float, float], ...] = ()
     pictures: Tensor | None = None
     heat: Tensor | None = None
+    ladder: Ladder | None = None
+
+    def ladder_by(self, judge: Judge) -> Ladder:
+        """What it does at growing strengths, drawn once."""
+        if self.ladder is None:
+            assert isinstance(self.made, Moves)
+            self.ladder = judge.ladder(self.made)
+        return self.ladder
 
 
 def compare_methods(
@@ -270,41 +281,42 @@ def _mapped(judge: Judge, entry: _Entry, subject: TrainedSubject) -> None:
     entry.cells["area"] = Cell.of(mean_interval(area(np.zeros_like(hot), hot), seed=judge.seed))
 
 
-def _look_of(judge: Judge, rows: Sequence[_Entry], change: float) -> float:
-    """The median perceptual distance of pictures that random directions change by so much."""
-    moves = next(row.made for row in rows if row.name == "random")
-    assert isinstance(moves, Moves)
-    drawn = drawn_at(moves, judge.ladder(moves).pixels, judge.pixels, change)[1]
-    return float(np.median(judge.perceptual(drawn)))
-
-
 def _size(
     judge: Judge, rows: Sequence[_Entry], sized: Sequence[str], options: Options
 ) -> tuple[str | None, float, float]:
-    """The size that all are brought to: which method's own it is, the pixels' and the perceptual change.
+    """The size that all are brought to: which method gives it, the pixels' and the perceptual change.
 
-    It is that of the first method that changes anything. Where a size is asked for, random directions tell how it
-    looks.
+    It is where the first method that changes anything turns three quarters of the images; where it never turns so many,
+    the median of its own changes. Where a size is asked for, random directions tell how it looks.
     """
+    by_name = {row.name: row for row in rows}
     if options.change is not None:
-        return None, options.change, _look_of(judge, rows, options.change)
-    for entry in (row for name in sized for row in rows if row.name == name):
+        return None, options.change, _look_of(judge, by_name["random"], options.change)
+    for name in sized:
+        entry = by_name[name]
         assert isinstance(entry.made, Moves)
-        own = entry.made.draw(torch.ones(len(judge.cases)))
-        change = float(np.median(judge.pixels(own)))
-        if change > _NOTHING:
-            return entry.name, change, float(np.median(judge.perceptual(own)))
+        own = float(np.median(judge.pixels(entry.made.draw(torch.ones(len(judge.cases))))))
+        if own > _NOTHING:
+            change = entry.ladder_by(judge).change_that_turns(_TURNED) or own
+            return name, change, _look_of(judge, entry, change)
     raise EvaluationError(
-        f"{', '.join(sized)} find nothing to change in most images, so there is no size to bring "
-        f"the others to; say how large with {option('change', 0.05)}, or fit on more {option('images')}"
+        f"{', '.join(sized)} find nothing to change in most images, so there is no size to bring the others to; say "
+        f"how large with {option('change', 0.05)}, or fit on more {option('images')}"
     )
+
+
+def _look_of(judge: Judge, entry: _Entry, change: float) -> float:
+    """The median perceptual distance of pictures that a method changes by so much."""
+    assert isinstance(entry.made, Moves)
+    drawn = drawn_at(entry.made, entry.ladder_by(judge).pixels, judge.pixels, change)[1]
+    return float(np.median(judge.perceptual(drawn)))
 
 
 def _changed(judge: Judge, entry: _Entry, change: float, perceptual: float, subject: TrainedSubject) -> None:
     """Measure changed pictures at one size of change, and what papers print at the method's own."""
     moves = entry.made
     assert isinstance(moves, Moves)
-    ladder, n = judge.ladder(moves), len(judge.cases)
+    ladder, n = entry.ladder_by(judge), len(judge.cases)
     entry.curve = ladder.curve() if entry.name != "unchanged" else ()
     strength, entry.pictures = drawn_at(moves, ladder.pixels, judge.pixels, change)
     began, before = time.perf_counter(), calls(subject)

@@ -76,7 +76,7 @@ def ranked(arena: Arena, name: MethodName) -> Moves:
             for i, row in enumerate(rows):
                 if raised[i] > best[row]:
                     best[row], end[row] = raised[i], moved[i]
-                    said[row] = f"{attribute.name} {'up' if attribute.sign > 0 else 'down'}"
+                    said[row] = f"{attribute.coordinate} {'up' if attribute.sign > 0 else 'down'}"
     moves = straight(subject, s, end)
     several = sum(map(len, rankings.values())) > len(rankings)
     return replace(

@@ -38,6 +38,14 @@ class Ladder:
         means = zip(self.pixels.mean(axis=1), self.turned.mean(axis=1), strict=True)
         return ((0.0, 0.0), *((float(change), float(flips)) for change, flips in means))
 
+    def change_that_turns(self, share: float) -> float | None:
+        """The mean change of the pixels at which so many images are turned; None where that is never reached."""
+        curve = self.curve()
+        for (start, few), (end, many) in zip(curve, curve[1:], strict=False):
+            if many >= share:
+                return start + (end - start) * (share - few) / (many - few)
+        return None
+
 
 def strengths_for(sizes: Float[ndarray, "g n"], wanted: float) -> Float[ndarray, " n"]:
     """The strength at which each image is changed by ``wanted``, between the steps of the ladder; else the largest.

@@ -334,7 +334,7 @@ class Comparison:
         labels: the classifier's class names.
         searched, measured: how many images methods were fitted on, and how many others they were measured on.
         change, perceptual: the sizes of change that all are brought to: mean of the pixels (of 2), and perceptual.
-        reference: the method whose own changes gave that size; None: it was asked for.
+        reference: the method that gave that size, see ``compare``; None: it was asked for.
         extractor: by what pictures are compared.
         rows: methods in the order asked for, then controls.
         settings: everything needed to repeat it, JSON-able.
@@ -371,7 +371,7 @@ class Comparison:
     def by_accident(self, name: str, column: Column) -> bool:
         """Whether a method's number is no better than what random directions of equal change get, surely."""
         own, chance = self._ends(name, column.key), self._ends("random", column.key)
-        if own is None or chance is None or column.better is None:
+        if own is None or chance is None or column.better is None or self[name].kind == "map":
             return False
         return own[0] <= chance[1] if column.better == "more" else own[1] >= chance[0]
 

@@ -152,6 +152,8 @@ def number(cell: Cell, column: Column) -> str:
         return f"{100 * cell.value:.0f}%"
     if column.unit == "count":
         return f"{cell.value:,.0f}"
+    if column.unit == "seconds" and cell.value < 0.001:
+        return "<0.001"
     return f"{cell.value:.3g}" if abs(cell.value) < 100 else f"{cell.value:,.0f}"
 
 
