@@ -1046,7 +1046,7 @@ def compare(
         out: the folder to write: ``comparison.json`` and ``comparison.html``.
         data: the archive; its test images are used.
         methods: which, with commas: directions, attfind, eigenfind, sefa, ganalyze, stylespace, pixels, grad-cam,
-            integrated-gradients; not given: all.
+            integrated-gradients; not given: all that this classifier allows.
         target: the class to drive to, by name or number; of several labels also ``not NAME``; not given with two
             classes: each image to the other one.
         classifier: where the classifier is now, if it has moved since the training; Python code
@@ -1091,6 +1091,7 @@ def compare(
         run, data, classifier = _shipped(run, data, classifier)
     options = Options(
         methods=asked(methods),
+        asked=bool(methods.strip(" ,")),
         searched=images,
         measured=measured,
         attributes=attributes,

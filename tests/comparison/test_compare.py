@@ -9,14 +9,15 @@ from importlib.resources import as_file, files
 import numpy as np
 import pytest
 
+from stylex.classifiers import Classifier
 from stylex.classifiers.load import load_classifier
 from stylex.comparison.compare import Inputs, Options, Pictures, compare_methods
 from stylex.comparison.contenders import CONTENDERS, CONTROLS, asked, with_own_size
 from stylex.core.comparison import Comparison
-from stylex.core.errors import ConfigError, EvaluationError
+from stylex.core.errors import ClassifierError, ConfigError, EvaluationError
 from stylex.data.archive import ImageSet, open_images
 from stylex.evaluation.extractors import random_extractor
-from stylex.evaluation.subject import subject_of
+from stylex.evaluation.subject import CountedClassifier, subject_of
 from stylex.models.snapshot import load_snapshot
 from stylex.search.subject import TrainedSubject
 
@@ -116,6 +117,20 @@ def test_no_size_and_too_few_images_are_refused(shoes) -> None:
     subject, images = shoes
     with pytest.raises(EvaluationError, match="10 held-out images are too few"):
         compared((subject, images.subset(np.arange(10))))
+
+
+@pytest.mark.integration
+def test_what_a_classifier_does_not_allow_is_refused_by_name_and_left_out_of_all(shoes) -> None:
+    subject, images = shoes
+    assert isinstance(subject.classifier, CountedClassifier)
+    whole = subject.classifier.counted
+    flat = Classifier(lambda x: whole.model(x), whole.spec)  # a plain function shows no maps
+    other = subject_of(subject.snapshot, flat)
+    with pytest.raises(ClassifierError, match="Grad-CAM needs a classifier with convolutions"):
+        compared((other, images), methods=("pixels", "grad-cam"), change=0.05, asked=True)
+    rest, _ = compared((other, images), methods=("pixels", "grad-cam"), change=0.05)
+    assert [row.name for row in rest.rows] == ["pixels", *CONTROLS]
+    assert rest.notes[0].startswith("Grad-CAM is left out: Grad-CAM needs")
 
 
 def test_methods_are_named_with_commas_and_none_means_all() -> None:

@@ -38,11 +38,11 @@ COMPARISON = Comparison(
 
 def gallery() -> Gallery:
     random = np.random.default_rng(0)
-    pictures = tuple(random.integers(0, 255, (8, 8, 1), dtype=np.uint8) for _ in range(2))
+    rebuilt, pictures = ([random.integers(0, 255, (8, 8, 1), dtype=np.uint8) for _ in range(2)] for _ in range(2))
     rows = tuple(
         GalleryRow(
             name=own.name,
-            pictures=None if own.kind == "map" else pictures,
+            pictures=None if own.kind == "map" else tuple(pictures),
             heat=(np.eye(8),) * 2 if own.kind == "map" else None,
             p=(0.25, 0.75),
             turned=(False, True),
@@ -51,7 +51,7 @@ def gallery() -> Gallery:
         for own in COMPARISON.rows
     )
     return Gallery(
-        names=("i1", "i2"), targets=("dog", "cat"), originals=pictures, rebuilt=pictures,
+        names=("i1", "i2"), targets=("dog", "cat"), originals=tuple(rebuilt), rebuilt=tuple(rebuilt),
         p_originals=(0.1, 0.2), p_rebuilt=(0.1, 0.2), rows=rows,
     )  # fmt: skip
 
@@ -83,7 +83,7 @@ def test_what_random_directions_get_too_is_marked_and_blanks_say_why() -> None:
 def test_findings_say_what_was_measured() -> None:
     said = list(findings(COMPARISON))
     assert "Climb 100%, One 80%, Weak 12%; random directions 10%" in said[0]
-    assert "changed by One (1.2), most by Climb (4.5)" in said[1]
+    assert "by One is spread over fewest attributes (1.2; 1 is one alone), by Climb over most (4.5)" in said[1]
     assert said[2].endswith("hold for Climb.")
     assert said[3].startswith("Heat says where")
 

@@ -18,7 +18,7 @@ from stylex.comparison.contenders import CONTENDERS, CONTROLS, Contender, with_o
 from stylex.comparison.equal import Ladder, drawn_at
 from stylex.comparison.judge import NO_ATTRIBUTES, Judge
 from stylex.core.comparison import COLUMNS, Cell, Compared, Comparison
-from stylex.core.errors import EvaluationError
+from stylex.core.errors import EvaluationError, StylexError
 from stylex.core.progress import Done, Listener, Started, Step, silent
 from stylex.core.wording import option
 from stylex.data.archive import ImageSet
@@ -52,6 +52,7 @@ class Options:
 
     Attributes:
         methods: names of ``CONTENDERS``, in the order of showing.
+        asked: they were asked for by name, so that none is left out where it cannot be used.
         searched: images to fit on.
         measured: other images to measure on.
         attributes: how many a ranking may have towards each class.
@@ -66,7 +67,8 @@ class Options:
     """
 
     methods: tuple[str, ...]
-    searched: int = 48
+    asked: bool = False
+    searched: int = 60
     measured: int = 64
     attributes: int = 8
     change: float | None = None
@@ -181,16 +183,19 @@ def compare_methods(
     sized = [] if options.change is not None else with_own_size(options.methods)
     listener(Started(task=TASK, total=2 * len(entrants), unit="steps"))
     arena, references = _prepared(subject, inputs, options)
-    rows = []
+    rows, left_out = [], []
     for done, (name, contender) in enumerate(entrants.items(), start=1):
-        rows.append(_entered(arena, name, contender))
+        try:
+            rows.append(_entered(arena, name, contender))
+        except StylexError as error:
+            if options.asked or contender.kind == "control":
+                raise
+            left_out.append(f"{contender.title} is left out: {error}.")
         listener(Step(task=TASK, done=done))
     judge = _judge(arena, inputs, options)
     reference, change, perceptual = _size(judge, rows, sized, options)
-    for done, row in enumerate(rows, start=1 + len(rows)):
-        if isinstance(row.made, Heat):
-            _mapped(judge, row, subject)
-        else:
+    for done, row in enumerate(rows, start=1 + len(entrants)):
+        if isinstance(row.made, Moves):
             _changed(judge, row, change, perceptual, subject)
         listener(Step(task=TASK, done=done))
     _realism(judge, rows, references, options.seed)
@@ -207,7 +212,7 @@ def compare_methods(
         rows=tuple(_row(row, known) for row in rows),
         settings=dict(settings),
         snapshot={"path": str(subject.snapshot.path), "sha256": subject.snapshot.sha256},
-        notes=_notes(judge, reference, sized),
+        notes=(*left_out, *_notes(judge, reference, sized)),
     )
     return comparison, _pictures(judge, rows, options.shown)
 
@@ -259,26 +264,24 @@ def _judge(arena: Arena, inputs: Inputs, options: Options) -> Judge:
 
 
 def _entered(arena: Arena, name: str, contender: Contender) -> _Entry:
-    """A method after its fitting."""
-    began, before = time.perf_counter(), calls(arena.subject)
+    """A method after its fitting; heat-maps are drawn and measured here."""
+    subject, n = arena.subject, len(arena.cases)
+    began, before = time.perf_counter(), calls(subject)
     made = contender.enter(arena)
     seconds, shown = made.choosing if isinstance(made, Moves) else (0.0, 0)
     cells = {
         "seconds_found": Cell.of(time.perf_counter() - began - seconds),
-        "calls_found": Cell.of(float(calls(arena.subject) - before - shown)),
+        "calls_found": Cell.of(float(calls(subject) - before - shown)),
     }
-    return _Entry(name=name, contender=contender, made=made, cells=cells)
-
-
-def _mapped(judge: Judge, entry: _Entry, subject: TrainedSubject) -> None:
-    """Measure heat-maps."""
-    assert isinstance(entry.made, Heat)
-    began, before, n = time.perf_counter(), calls(subject), len(judge.cases)
-    entry.heat = entry.made.maps()
-    entry.cells["seconds"] = Cell.of((time.perf_counter() - began) / n)
-    entry.cells["calls"] = Cell.of((calls(subject) - before) / n)
-    hot = entry.heat[:, None].double().cpu().numpy() ** 0.5  # of which the squares are summed
-    entry.cells["area"] = Cell.of(mean_interval(area(np.zeros_like(hot), hot), seed=judge.seed))
+    entry = _Entry(name=name, contender=contender, made=made, cells=cells)
+    if isinstance(made, Heat):
+        began, before = time.perf_counter(), calls(subject)
+        entry.heat = made.maps()
+        cells["seconds"] = Cell.of((time.perf_counter() - began) / n)
+        cells["calls"] = Cell.of((calls(subject) - before) / n)
+        hot = entry.heat[:, None].double().cpu().numpy() ** 0.5  # of which the squares are summed
+        cells["area"] = Cell.of(mean_interval(area(np.zeros_like(hot), hot), seed=arena.seed))
+    return entry
 
 
 def _size(
@@ -290,6 +293,7 @@ def _size(
     the median of its own changes. Where a size is asked for, random directions tell how it looks.
     """
     by_name = {row.name: row for row in rows}
+    sized = [name for name in sized if name in by_name]
     if options.change is not None:
         return None, options.change, _look_of(judge, by_name["random"], options.change)
     for name in sized:

@@ -26,6 +26,7 @@ from stylex.metrics.interval import mean_interval
 from stylex.metrics.locality import area
 from stylex.metrics.observer import observe
 from stylex.metrics.photograph import mean_change, on_photograph
+from stylex.metrics.spread import spread_over
 from stylex.planted.changes import factor_changes
 from stylex.planted.known import Known
 from stylex.planted.truth import FactorChanges, truth
@@ -34,8 +35,8 @@ from stylex.search.shifts import statistics_of
 from stylex.search.subject import TrainedSubject
 
 _AT_ONCE = 64
-_CLEAR = 0.5
-"""A factor or a component counts as changed by so many of its standard deviations."""
+_ROUNDING = 1e-3
+"""A factor or a component that moves by no more of its standard deviations does not move."""
 _OBSERVED, _FEWEST_OBSERVED = 4, 8
 NO_ATTRIBUTES = "it has no several attributes to tell apart"
 
@@ -110,11 +111,11 @@ class Judge:
             cells["other_logits"] = self._mean(others)
         if self.components is not None:
             moved = self._places(x) - self._places(cases.x_rec)
-            cells["components"] = self._mean((np.abs(moved) >= _CLEAR).sum(axis=1))
+            cells["components"] = self._mean(spread_over(np.where(np.abs(moved) > _ROUNDING, moved, 0.0)))
         if self.known is not None:
             changes = self.known.reader.read(x.cpu()) - self.known.reader.read(cases.x_rec.cpu())
             innocent = [f for f in range(changes.shape[1]) if f not in self.known.causes]
-            cells["factors"] = self._mean((np.abs(changes) >= _CLEAR).sum(axis=1))
+            cells["factors"] = self._mean(spread_over(np.where(np.abs(changes) > _ROUNDING, changes, 0.0)))
             cells["other_factors"] = self._mean(np.abs(changes[:, innocent]).mean(axis=1))
         return cells
 

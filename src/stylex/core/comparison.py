@@ -96,8 +96,9 @@ COLUMNS: tuple[Column, ...] = (
         group="changes",
         unit="number",
         better="less",
-        about="of the directions along which images vary independently, how many change by half a standard deviation "
-        "or more when the changed picture is encoded again; in favour of whoever moves these directions",
+        about="over how many of the directions along which images vary independently a change is spread, once the "
+        "changed picture is encoded again: 1 where one alone changes (participation ratio); in favour of whoever moves "
+        "these directions",
     ),
     Column(
         key="area",
@@ -121,7 +122,7 @@ COLUMNS: tuple[Column, ...] = (
         group="changes",
         unit="number",
         better="less",
-        about="how many of the factors that the images were drawn from change by half a standard deviation or more",
+        about="over how many of the factors that the images were drawn from a change is spread: 1 for one alone",
     ),
     Column(
         key="other_factors",
@@ -369,9 +370,14 @@ class Comparison:
                 yield question, tuple(known)
 
     def by_accident(self, name: str, column: Column) -> bool:
-        """Whether a method's number is no better than what random directions of equal change get, surely."""
+        """Whether a method's number is no better than what random directions get, within both intervals.
+
+        Never of what is not taken at equal change: heat-maps, and what papers print.
+        """
         own, chance = self._ends(name, column.key), self._ends("random", column.key)
-        if own is None or chance is None or column.better is None or self[name].kind == "map":
+        if own is None or chance is None or column.better is None:
+            return False
+        if column.group == "papers" or self[name].kind == "map":
             return False
         return own[0] <= chance[1] if column.better == "more" else own[1] >= chance[0]
 

@@ -131,8 +131,8 @@ def findings(comparison: Comparison) -> Iterator[str]:
     if len(counted) > 1:
         least, most = (f(counted, key=lambda pair: pair[1].value) for f in (min, max))
         yield (
-            f"Fewest attributes are changed by {least[0].title} ({least[1].value:.1f}), most by {most[0].title} "
-            f"({most[1].value:.1f}), at the same size of change."
+            f"A change by {least[0].title} is spread over fewest attributes ({least[1].value:.1f}; 1 is one alone), by "
+            f"{most[0].title} over most ({most[1].value:.1f})."
         )
     carried = [(row, row.cells["flips_photograph"].value, row.cells["flips"].value) for row, _ in known]
     lost = [row.title for row, laid, rebuilt in carried if rebuilt > 0 and laid < rebuilt / 2]
@@ -194,7 +194,7 @@ def _facts(row: Compared) -> Iterator[str]:
     if _is_there(row, "flips"):
         yield f"turns {percent(round(row.cells['flips'].value, 2))}"
     if _is_there(row, "components"):
-        yield f"changes {row.cells['components'].value:.1f} attributes"
+        yield f"spread over {row.cells['components'].value:.1f} attributes"
     if _is_there(row, "area"):
         yield f"on {percent(round(row.cells['area'].value, 2))} of the pixels"
 
@@ -206,7 +206,9 @@ def _figures(row: GalleryRow, gallery: Gallery, scale: float) -> Iterator[Figure
         else:
             assert row.pictures is not None
             picture = row.pictures[i]
-            below = _source(difference_map(gallery.rebuilt[i], picture, scale=scale), _SMALL)
+            before = gallery.rebuilt[i]
+            still = np.array_equal(before, picture)
+            below = None if still else _source(difference_map(before, picture, scale=scale), _SMALL)
         yield Figure(
             src=_source(picture, _LARGE),
             alt=f"{name} by {row.name}",
@@ -273,6 +275,8 @@ def _within(curve: Sequence[tuple[float, float]], reach: float) -> Iterator[tupl
     """The part of a curve that lies in the chart, its last piece cut off at the edge."""
     last = curve[0]
     for point in curve:
+        if point[0] < last[0]:  # stronger, and yet less is changed: the pictures have left what the generator can draw
+            return
         if point[0] > reach:
             part = (reach - last[0]) / (point[0] - last[0])
             yield reach, last[1] + part * (point[1] - last[1])
