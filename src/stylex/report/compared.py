@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stylex.core.comparison import Cell, Column, Compared, Comparison
+from stylex.core.comparison import COLUMNS, Cell, Column, Compared, Comparison
 from stylex.core.explanation import Picture
 from stylex.core.gallery import Gallery, GalleryRow
 from stylex.report.figures import difference_map, difference_scale, encode, enlarge
@@ -127,13 +127,7 @@ def findings(comparison: Comparison) -> Iterator[str]:
             f"Changed by the same amount, images turn so often: {said}; random directions "
             f"{percent(chance.cells['flips'].value)}."
         )
-    counted = [(row, row.cells["components"]) for row in movers if _is_there(row, "components")]
-    if len(counted) > 1:
-        least, most = (f(counted, key=lambda pair: pair[1].value) for f in (min, max))
-        yield (
-            f"A change by {least[0].title} is spread over fewest attributes ({least[1].value:.1f}; 1 is one alone), by "
-            f"{most[0].title} over most ({most[1].value:.1f})."
-        )
+    yield from _spread(comparison, movers)
     carried = [(row, row.cells["flips_photograph"].value, row.cells["flips"].value) for row, _ in known]
     lost = [row.title for row, laid, rebuilt in carried if rebuilt > 0 and laid < rebuilt / 2]
     if lost:
@@ -142,6 +136,25 @@ def findings(comparison: Comparison) -> Iterator[str]:
     if maps:
         say, they = ("say", "they change") if len(maps) > 1 else ("says", "it changes")
         yield (f"{' and '.join(maps)} {say} where the classifier looks and not what it looks at: {they} no picture.")
+
+
+def _spread(comparison: Comparison, movers: Sequence[Compared]) -> Iterator[str]:
+    """Over how many things changes are spread: known factors where there are some, else attributes."""
+    for key, things in (("factors", "factors"), ("components", "attributes")):
+        counted = [(row, row.cells[key]) for row in movers if _is_there(row, key)]
+        if len(counted) < 2:
+            continue
+        column = next(column for column in COLUMNS if column.key == key)
+        sure = [pair for pair in counted if not comparison.by_accident(pair[0].name, column)]
+        if not sure:
+            yield f"No method's change is spread over fewer {things} than random directions of the same size, surely."
+            return
+        least, most = min(sure, key=lambda pair: pair[1].value), max(counted, key=lambda pair: pair[1].value)
+        yield (
+            f"A change by {least[0].title} is spread over fewest {things} ({least[1].value:.1f}; 1 is one alone), by "
+            f"{most[0].title} over most ({most[1].value:.1f})."
+        )
+        return
 
 
 def number(cell: Cell, column: Column) -> str:
