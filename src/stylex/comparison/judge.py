@@ -100,8 +100,8 @@ class Judge:
         """What holds of the cases' pictures at equal change of their pixels."""
         cases = self.cases
         cells = {
-            "flips": self._mean(self.turned(x)),
-            "flips_photograph": self._mean(self.turned(on_photograph(cases.x, cases.x_rec, x))),
+            "flips": self._share(self.turned(x)),
+            "flips_photograph": self._share(self.turned(on_photograph(cases.x, cases.x_rec, x))),
             "change": self._mean(self.pixels(x)),
             "perceptual": self._mean(self.perceptual(x)),
             "area": self._mean(area(cases.x_rec.float().cpu().numpy(), x.float().cpu().numpy())),
@@ -125,8 +125,8 @@ class Judge:
         originals, changed = self.extractor.features(cases.x), self.extractor.features(x)
         before, after = self.target_probability(cases.x), self.target_probability(x)
         return {
-            "flip_rate": self._mean(self.turned(x)),
-            "validity": self._mean(valid(before, after)),
+            "flip_rate": self._share(self.turned(x)),
+            "validity": self._share(valid(before, after)),
             "proximity": self._mean(proximity(cases.x, x).cpu().numpy()),
             "sparsity": self._mean(sparsity(cases.x, x).cpu().numpy()),
             "cout": self._mean(cout(self._both, cases.x, x)),
@@ -171,8 +171,13 @@ class Judge:
         found = truth(measured, np.zeros(len(known.noise)), known.causes, seed=self.seed)
         return {name: Cell.of(getattr(found, name)) for name in ("recall", "precision", "purity")}
 
-    def _mean(self, values: Float[ndarray, " n"] | ndarray) -> Cell:
+    def _share(self, values: Float[ndarray, " n"] | ndarray) -> Cell:
+        """Of images that say yes (1) and no (0)."""
         return Cell.of(mean_interval(np.asarray(values, dtype=np.float64), seed=self.seed))
+
+    def _mean(self, values: Float[ndarray, " n"] | ndarray) -> Cell:
+        """Of a size; where there is none on any image, it is surely none."""
+        return Cell(0.0, 0.0, 0.0) if not np.any(values) else self._share(values)
 
     def _both(self, x: Float[Tensor, "n c h w"]) -> Float[ndarray, "n 2"]:
         """Probabilities of the target, and of the answer that the photograph has."""
