@@ -31,6 +31,7 @@ LINES = {
     "find": FIND,
     "explain": ["explain", "runs/a", "photo.jpg", "--out", "e"],
     "evaluate": ["evaluate", "runs/a", "--data", "a.zip"],
+    "compare": ["compare", "demo", "--out", "c"],
     "report": ["report", "e"],
     "explore": ["explore", "runs/a"],
     "demo": ["demo", "--out", "d"],
