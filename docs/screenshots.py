@@ -1,4 +1,4 @@
-"""Draw these pages' pictures of explorer and report: the real ones of an explanation, in Chromium, light and dark."""
+"""Draw these pages' pictures of explorer, report and comparison: the real ones, in Chromium, light and dark."""
 
 from __future__ import annotations
 
@@ -10,20 +10,26 @@ import sys
 import tempfile
 from pathlib import Path
 
+from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from stylex.report import write_report
 
 IMAGES = Path(__file__).parent / "images"
+_NARROW = 860
 
 
 def main() -> None:
     """Draw them."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("explanation", type=Path, help="the explanation folder, of `stylex demo`")
+    parser.add_argument("explanation", type=Path, nargs="?", help="the explanation folder, of `stylex demo`")
     parser.add_argument("--run", default="demo", help="the run that it is of")
     parser.add_argument("--chromium", default=shutil.which("chromium"), help="the browser's program")
+    parser.add_argument("--comparison", type=Path, help="the folder of `stylex compare demo`: draws its page alone")
     options = parser.parse_args()
+    if options.comparison is not None:
+        _comparison(options.comparison / "comparison.html", options.chromium)
+        return
     words = ["-m", "stylex", "explore", options.run, "--explanation", str(options.explanation), "--no-browser"]
     explorer = subprocess.Popen([sys.executable, *words, "--port", "8690"], stderr=subprocess.PIPE, text=True)
     try:
@@ -66,6 +72,20 @@ def _report(browser: Browser, explanation: Path) -> None:
             page.evaluate("window.scrollTo(0, 0)")
             page.screenshot(path=IMAGES / f"report-{scheme}.png")
             page.close()
+
+
+def _comparison(file: Path, chromium: str) -> None:
+    """The rows of pictures of a comparison's page."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": 1320, "height": 1000}, color_scheme="light")
+        page.goto(file.resolve().as_uri())
+        page.locator("table.rows").screenshot(path=IMAGES / "compare.png")
+        browser.close()
+    drawn = Image.open(IMAGES / "compare.png").convert("RGB")  # long, and so kept small
+    drawn.resize((_NARROW, round(drawn.height * _NARROW / drawn.width)), Image.Resampling.LANCZOS).quantize(
+        96, dither=Image.Dither.NONE
+    ).save(IMAGES / "compare.png", optimize=True)
 
 
 def _turned(page: Page, *, scroll: bool) -> None:

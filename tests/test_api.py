@@ -1024,3 +1024,13 @@ def test_labels_without_names_are_enough_for_a_classifier(world: World, capsys: 
     without("stylex.json")(world)
     assert main(["classifier", "--data", world / "less.zip", "--out", world / "c", "--epochs", "1", "-q"]) == 0
     assert json.loads((world.root / "c" / "classifier.json").read_text())["spec"]["labels"] == ["label 0", "label 1"]
+
+
+def test_a_comparison_needs_images_and_known_methods(tmp_path: Path) -> None:
+    with pytest.raises(StylexError, match="a comparison needs images; give an archive that prepare wrote with data"):
+        stylex.compare(tmp_path, out=tmp_path / "comparison")
+    with pytest.raises(StylexError, match="methods names 'magic' and is none; expected some of directions, attfind"):
+        stylex.compare("demo", out=tmp_path / "comparison", methods="sefa, magic")
+    with pytest.raises(StylexError, match="measured is 2; expected 8 or more"):
+        stylex.compare("demo", out=tmp_path / "comparison", measured=2)
+    assert list(tmp_path.iterdir()) == []

@@ -38,6 +38,7 @@ def test_no_function_takes_more_than_eight_parameters() -> None:
 DOORS = {
     "classifiers": "test_load.py",
     "cli": "test_main.py",
+    "comparison": "test_compare.py",
     "core": "test_attribute.py",
     "data": "test_prepare.py",
     "evaluation": "test_evaluate.py",

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import stylex
+from stylex.cli import main
 
 pytestmark = pytest.mark.integration
 
@@ -30,3 +31,19 @@ def test_the_shipped_photographs_are_explained(tmp_path: Path) -> None:
     assert len(explanation.ranking) >= 3
     assert all(attribute.effect > 0 for attribute in explanation.ranking)
     assert stylex.report(tmp_path / "one").read_text().startswith("<!doctype html>")
+
+
+def test_the_shipped_photographs_are_compared(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "comparison"
+    given = ["--methods", "pixels,grad-cam", "--change", "0.05", "--images", "8", "--measured", "8", "--shown", "2"]
+    assert main(["compare", "demo", "--out", str(folder), *given, "-q"]) == 0
+    said = capsys.readouterr().out
+    assert "gradient in pixels" in said
+    assert f"page: {folder / 'comparison.html'}" in said
+    read = stylex.read_comparison(folder)
+    assert read["pixels"].cells["flips"].value > read["random"].cells["flips"].value
+    assert read.settings["run"] == "demo"
+    page = (folder / "comparison.html").read_text()
+    assert page.count("<img") == 2 * (2 + 2 * 4 + 1 + 1)  # what is unchanged has no difference
+    assert main(["compare", "demo", "--out", str(folder), *given, "-q"]) == 2
+    assert "already holds a comparison" in capsys.readouterr().err

@@ -20,6 +20,7 @@ from stylex.core.presenting import presented_by
 if TYPE_CHECKING:
     from stylex.api import (
         attack,
+        compare,
         demo,
         evaluate,
         explain,
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from stylex.classifiers import Classifier, ClassifierSpec, load_classifier
     from stylex.core.attacked import Attack, AttackedImage
     from stylex.core.attribute import Attribute, AttributeRanking
+    from stylex.core.comparison import Comparison
     from stylex.core.errors import StylexError
     from stylex.core.evaluation import Evaluation
     from stylex.core.explanation import Counterfactual, ExplainedImage, Explanation
@@ -45,6 +47,7 @@ if TYPE_CHECKING:
     from stylex.models.snapshot import Snapshot, load_snapshot
     from stylex.search.latents import LatentModel
     from stylex.store.attack import read_attack
+    from stylex.store.comparison import read_comparison
     from stylex.store.evaluation import read_evaluation
     from stylex.store.folder import read_explanation, write_explanation
     from stylex.training.config import PRESETS, TrainConfig
@@ -60,6 +63,7 @@ _HOMES = {
         "explain",
         "attack",
         "evaluate",
+        "compare",
         "report",
         "demo",
         "serve",
@@ -69,6 +73,7 @@ _HOMES = {
     "stylex.classifiers": ("Classifier", "ClassifierSpec", "load_classifier"),
     "stylex.core.attacked": ("Attack", "AttackedImage"),
     "stylex.core.attribute": ("Attribute", "AttributeRanking"),
+    "stylex.core.comparison": ("Comparison",),
     "stylex.core.errors": ("StylexError",),
     "stylex.core.evaluation": ("Evaluation",),
     "stylex.core.explanation": ("Counterfactual", "ExplainedImage", "Explanation"),
@@ -79,6 +84,7 @@ _HOMES = {
     "stylex.models.snapshot": ("Snapshot", "load_snapshot"),
     "stylex.search.latents": ("LatentModel",),
     "stylex.store.attack": ("read_attack",),
+    "stylex.store.comparison": ("read_comparison",),
     "stylex.store.evaluation": ("read_evaluation",),
     "stylex.store.folder": ("read_explanation", "write_explanation"),
     "stylex.training.config": ("PRESETS", "TrainConfig"),
@@ -86,17 +92,18 @@ _HOMES = {
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [  # noqa: RUF022 (the order a person meets them)
-    "prepare", "fit_classifier", "train", "find", "explain", "attack", "evaluate", "report", "serve", "open_studio",
+    "prepare", "fit_classifier", "train", "find", "explain", "attack", "evaluate", "compare", "report", "serve",
+    "open_studio",
     "explore", "demo",
     "PRESETS", "TrainConfig",
     "Classifier", "ClassifierSpec", "load_classifier",
     "ImageSet", "open_images",
     "Snapshot", "load_snapshot",
     "Attribute", "AttributeRanking", "Counterfactual", "ExplainedImage", "Explanation",
-    "Evaluation", "Attack", "AttackedImage", "LatentModel",
+    "Evaluation", "Comparison", "Attack", "AttackedImage", "LatentModel",
     "StyleCoordinate", "StyleSpace",
     "Studio", "Turn", "Frame",
-    "read_explanation", "write_explanation", "read_evaluation", "read_attack",
+    "read_explanation", "write_explanation", "read_evaluation", "read_attack", "read_comparison",
     "Listener", "StylexError",
     "__version__",
 ]  # fmt: skip

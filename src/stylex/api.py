@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 
     from stylex.classifiers import Classifier
     from stylex.core.attacked import Attack
+    from stylex.core.comparison import Comparison
     from stylex.core.evaluation import Evaluation
     from stylex.core.explanation import Explanation
     from stylex.core.studio import Studio
@@ -54,7 +55,7 @@ if TYPE_CHECKING:
     from stylex.training.config import TrainConfig
     from stylex.training.held_out import Panel
 else:  # names for those who read the signatures at run time, without what they would import
-    Attack = Classifier = ClassifierLike = ClassifierSpecLike = Evaluation = Explanation = ImageSet = Any
+    Attack = Classifier = ClassifierLike = ClassifierSpecLike = Comparison = Evaluation = Explanation = ImageSet = Any
     LatentModel = Latents = PrepareSummary = Realism = Studio = TrainConfig = TrainedSubject = Any
 
 
@@ -366,8 +367,10 @@ def find(
         method: ``directions`` tries ICA directions in w, and lists only those whose effect is
             significant and large enough to matter; ``attfind`` searches single style coordinates, as published;
             ``eigenfind`` tries the 20 directions that change the generator's styles most, and ranks them by itself;
-            two baselines: ``stylespace`` ranks coordinates in which the class's images stand out, without asking the
-            classifier, ``random`` puts random directions to the test of ``directions``; ``auto`` is ``directions``, but
+            four baselines: ``sefa`` does so with every style value's weights brought to one length, ``ganalyze`` trains
+            one direction for each class against the classifier, ``stylespace`` ranks coordinates in which the class's
+            images stand out, without asking the classifier, ``random`` puts random directions to the test of
+            ``directions``; ``auto`` is ``directions``, but
             ``attfind`` where the generator is given the classifier's answer (``model.class_input``), which may draw
             what w does not hold.
         search: ``exact`` moves every coordinate on every image; ``screened`` only those that a screen by gradients
@@ -765,7 +768,7 @@ def evaluate(
             extractor=instrument,
             against=None
             if other is None
-            else subject_of(steered_alike(other.snapshot, snapshot), explained, torgb=torgb),
+            else subject_of(steered_alike(other.snapshot, snapshot, explained), explained, torgb=torgb),
             listener=listener,
         ),
         options,
@@ -1065,11 +1068,8 @@ def open_studio(
     from stylex.opening import Run, device_of, record
     from stylex.store.folder import read_explanation
 
-    # A folder of that name may be what ``stylex demo --out demo`` wrote.
-    if str(run) == "demo" and not any((Path(run) / own).exists() for own in ("snapshots", "snapshot.json")):
-        shipped = Path(__file__).parent / "demo_data"
-        run, data = shipped / "snapshot", data or shipped / "shoes.zip"
-        classifier = classifier or shipped / "classifier"
+    if _is_demo(run):
+        run, data, classifier = _shipped(run, data, classifier)
     found = None if explanation is None else read_explanation(explanation)
     on = device_of(device)
     listener(Found(message=f"loading the networks of {run}"))
@@ -1249,6 +1249,155 @@ def demo(out: str | Path, *, images: int = 80, listener: Listener = silent) -> P
             listener=listener,
         )
     return report(folder / "explanation", out=folder / "report.html")
+
+
+@one_writer("out")
+def compare(
+    run: str | Path,
+    *,
+    out: str | Path,
+    data: str | Path | None = None,
+    methods: str = "",
+    target: str | None = None,
+    classifier: ClassifierLike | None = None,
+    images: int = 60,
+    measured: int = 64,
+    attributes: int = 8,
+    change: float | None = None,
+    shown: int = 7,
+    extractor: str = "random",
+    seed: int = 0,
+    classifier_spec: ClassifierSpecLike | None = None,
+    other_classifier: bool = False,
+    device: str = "auto",
+    overwrite: bool = False,
+    listener: Listener = silent,
+) -> Comparison:
+    """Set methods of explanation side by side, on the same images and at the same size of change.
+
+    Methods are fitted on some test images and measured on others, beside what passes each measure by accident. Writes
+    the numbers as JSON and a page with the same images in a row for every method.
+
+    Args:
+        run: a run's folder (its newest snapshot is used) or one snapshot; ``demo``: what comes with the package.
+        out: the folder to write: ``comparison.json`` and ``comparison.html``.
+        data: the archive; its test images are used.
+        methods: which, with commas: directions, attfind, eigenfind, sefa, ganalyze, stylespace, attack, attack-s,
+            pixels, grad-cam, integrated-gradients; not given: all that this classifier allows.
+        target: the class to drive to, by name or number; of several labels also ``not NAME``; not given with two
+            classes: each image to the other one.
+        classifier: where the classifier is now, if it has moved since the training; Python code
+            (``package.module:callable``) always, since no code is imported because a run names it.
+        images: how many images to fit methods on.
+        measured: how many other images to measure on.
+        attributes: how many attributes a method may have towards each class; of these, each image gets the one that
+            moves it most.
+        change: mean change of a pixel that all are brought to, of 2; not given: that at which the first method turns
+            three quarters of the images (where it never does, the median of its own changes).
+        shown: how many images the page shows.
+        extractor: what pictures are compared with, as in ``evaluate``; never the explained classifier.
+        seed: of everything random.
+        classifier_spec: a JSON file that describes the classifier, as in ``train``.
+        other_classifier: go on although the classifier is not the one that the run was trained with; every page then
+            says so.
+        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:1``.
+        overwrite: replace a comparison that is already there.
+        listener: hears the progress.
+
+    Returns:
+        The comparison, as written.
+
+    Raises:
+        ConfigError: there is no such method, or no data.
+        EvaluationError: too few images, or no size of change to bring the methods to.
+        SearchError: an unknown class, or more than two and none given.
+        SnapshotError: no snapshot there, or a damaged one.
+    """
+    from stylex.comparison.compare import Inputs, Options, compare_methods
+    from stylex.comparison.contenders import asked
+    from stylex.comparison.gallery import gallery_of
+    from stylex.evaluation.extractors import extractor_for
+    from stylex.evaluation.subject import subject_of
+    from stylex.opening import Run, device_of, record
+    from stylex.report.compared import comparison_page
+    from stylex.search.encoding import latents_of
+    from stylex.store.comparison import check_folder, write_comparison
+
+    folder, repeat = Path(out), record(run, data, classifier, classifier_spec)
+    if _is_demo(run):
+        run, data, classifier = _shipped(run, data, classifier)
+    options = Options(
+        methods=asked(methods),
+        asked=bool(methods.strip(" ,")),
+        searched=images,
+        measured=measured,
+        attributes=attributes,
+        change=change,
+        shown=shown,
+        seed=seed,
+    )
+    if data is None:
+        raise ConfigError(f"a comparison needs images; give an archive that prepare wrote with {option('data')}")
+    check_folder(folder, overwrite=overwrite)
+    on = device_of(device)
+    opened = Run.open(
+        run,
+        classifier=classifier,
+        classifier_spec=classifier_spec,
+        other_classifier=other_classifier,
+        device=on,
+        listener=listener,
+    )
+    opened, goal = opened.aimed(target)
+    explained, archive = opened.classifier, opened.images(data)
+    if goal is None and (explained.k > 2 or explained.activation == "sigmoid"):
+        raise SearchError(
+            f"the classifier has labels {', '.join(explained.spec.labels[:5])}; say which one all images are to be "
+            f"driven to, such as {option('target', explained.spec.labels[-1])}"
+        )
+    subject = subject_of(opened.snapshot, explained)
+    comparison, pictures = compare_methods(
+        subject,
+        Inputs(
+            held_out=archive.split("test"),
+            targets=range(explained.k) if goal is None else [goal],
+            extractor=extractor_for(extractor, explained, on),
+            latents=lambda: latents_of(subject, archive),
+            listener=listener,
+        ),
+        options,
+        settings={
+            "verb": "compare",
+            **repeat,
+            **opened.identity,
+            "data_fingerprint": archive.fingerprint,
+            "methods": list(options.methods),
+            "target": target,
+            "images": images,
+            "measured": measured,
+            "attributes": attributes,
+            "change": change,
+            "extractor": extractor,
+            "seed": seed,
+        },
+    )
+    if remark := classifier_remark(opened.identity):
+        comparison = replace(comparison, notes=(remark, *comparison.notes))
+    write_comparison(comparison, comparison_page(comparison, gallery_of(pictures)), folder)
+    return comparison
+
+
+def _is_demo(run: str | Path) -> bool:
+    """Whether what comes with the package is meant: a folder of that name may be what ``stylex demo`` wrote."""
+    return str(run) == "demo" and not any((Path(run) / own).exists() for own in ("snapshots", "snapshot.json"))
+
+
+def _shipped(
+    run: str | Path, data: str | Path | None, classifier: ClassifierLike | None
+) -> tuple[Path, str | Path, ClassifierLike]:
+    """Run, archive and classifier that come with the package, where none are given beside."""
+    shipped = Path(__file__).parent / "demo_data"
+    return shipped / "snapshot", data or shipped / "shoes.zip", classifier or shipped / "classifier"
 
 
 def _compare_labels(classifier: Classifier, images: ImageSet, held_out: ImageSet, listener: Listener) -> None:

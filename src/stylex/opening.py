@@ -167,7 +167,7 @@ class Run:
             raise SearchError(
                 f"{folder} was made with another snapshot than {self.snapshot.path}; open it with the one that it names"
             )
-        return replace(run, snapshot=prepared_as(explanation.space, run.snapshot))
+        return replace(run, snapshot=prepared_as(explanation.space, run.snapshot, run.classifier))
 
     def images(self, data: str | Path) -> ImageSet:
         """The images of an archive.
@@ -196,7 +196,9 @@ class Run:
             SearchError: the method cannot be used with this snapshot.
         """
         snapshot = method(name).prepare(
-            self.snapshot, lambda: latents_of(TrainedSubject.of(self.snapshot, self.classifier), images)
+            self.snapshot,
+            lambda: latents_of(TrainedSubject.of(self.snapshot, self.classifier), images),
+            self.classifier,
         )
         return TrainedSubject.of(snapshot, self.classifier, torgb=torgb)
 

@@ -32,6 +32,7 @@ LINES = {
     "explain": ["explain", "runs/a", "photo.jpg", "--out", "e"],
     "attack": ["attack", "runs/a", "--data", "a.zip", "--out", "k"],
     "evaluate": ["evaluate", "runs/a", "--data", "a.zip"],
+    "compare": ["compare", "demo", "--out", "c"],
     "report": ["report", "e"],
     "explore": ["explore", "runs/a"],
     "demo": ["demo", "--out", "d"],

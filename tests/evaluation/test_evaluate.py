@@ -267,7 +267,7 @@ def test_options_that_cannot_be_meant_are_refused(wrong: dict[str, object], said
 def test_directions_in_w_are_evaluated_as_coordinates_are(snapshot: Snapshot, halves: Judge, images: ImageSet) -> None:
     steered = independent(snapshot)
     directions = subject_of(steered, halves())
-    again = subject_of(steered_alike(snapshot, steered), halves())
+    again = subject_of(steered_alike(snapshot, steered, halves()), halves())
     without = frozenset({"own", "observer", "attack", "reconstruction", "realism"})
     options = replace(OPTIONS, searched=24, search=SearchConfig(shift_range=8.0, selection="together"), without=without)
     found = measure(directions, images, options=options, against=again)
@@ -275,7 +275,7 @@ def test_directions_in_w_are_evaluated_as_coordinates_are(snapshot: Snapshot, ha
     assert all(a.name.startswith(INDEPENDENT) for a in found.attributes)
     assert all(a.counterpart == a.name for a in found.attributes)
     assert any(m.what.startswith("random") for m in found.measures if m.part == "sufficiency")
-    assert steered_alike(snapshot, snapshot) is snapshot
+    assert steered_alike(snapshot, snapshot, halves()) is snapshot
 
 
 def test_random_coordinates_move_one_value_equally_far(subject: TrainedSubject, images: ImageSet) -> None:

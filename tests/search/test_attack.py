@@ -12,9 +12,9 @@ from torch import Tensor
 from stylex.core.errors import ConfigError, SearchError
 from stylex.data.images import to_pictures, to_tensor
 from stylex.models.snapshot import Snapshot, load_snapshot
-from stylex.search.attack import Attacked, Opponent, as_shown, attack, height, shrunk
+from stylex.search.attack import Attacked, Opponent, as_shown, attack, shrunk
 from stylex.search.config import AttackConfig, Objective
-from stylex.search.decision import margin
+from stylex.search.decision import margin, margins
 from stylex.search.encoding import Encoded
 from stylex.search.latents import InModel, InS, InW, Placed, principal_axes
 from stylex.search.subject import TrainedSubject, condition
@@ -154,10 +154,10 @@ def test_without_a_gradient_there_is_no_attack() -> None:
 
 
 @pytest.mark.parametrize("output", ["softmax", "sigmoid"])
-def test_the_height_is_the_margin(output: str) -> None:
+def test_what_is_climbed_is_the_margin(output: str) -> None:
     logits = torch.randn(20, 4, generator=torch.Generator().manual_seed(1))
     targets = torch.arange(20) % 4
-    ours = height(logits, targets, output)  # type: ignore[arg-type]
+    ours = margins(logits, targets, output)  # type: ignore[arg-type]
     theirs = [margin(logits[i].numpy(), int(targets[i]), output) for i in range(20)]  # type: ignore[arg-type]
     np.testing.assert_allclose(ours, theirs, rtol=1e-6)
 

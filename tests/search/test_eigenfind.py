@@ -78,6 +78,28 @@ def test_the_first_vector_changes_the_styles_most(snapshot, rows) -> None:
     assert lengths[0] >= np.linalg.norm(random @ weights.T, axis=1).max()
 
 
+def test_unit_rows_find_the_direction_that_most_styles_agree_on_however_small_their_weights() -> None:
+    # A linear generator: twelve styles go along one direction of w by little, one along another by much.
+    torch.manual_seed(0)
+    synthesis = Generator(
+        GeneratorConfig(resolution=8, channels=1, widths=(4, 3), z_dim=8, w_dim=6, c_dim=2, mapping_layers=2)
+    ).synthesis
+    known, loud = torch.linalg.qr(torch.randn(6, 2))[0].T
+    weights = torch.outer(torch.full((synthesis.space.conv_dim,), 0.01), known)
+    weights[0] = 5 * loud
+    with torch.no_grad():
+        for layer in synthesis.space.layers:
+            if layer.kind == "conv":
+                affine = synthesis._layer(layer.name).affine
+                affine.weight.zero_()
+                affine.weight[:, :6] = weights[synthesis.space.slice(layer.name)] / affine.weight_gain
+    w = torch.randn(50, 6).numpy()
+    sefa = eigenvectors(synthesis, w, num=1, rows="unit").basis[0]
+    plain = eigenvectors(synthesis, w, num=1, rows="plain").basis[0]
+    assert abs(sefa @ known.numpy()) > 0.999
+    assert abs(plain @ loud.numpy()) > 0.999
+
+
 def test_random_directions_are_orthogonal_and_follow_the_seed(snapshot) -> None:
     w = snapshot.latents
     first, again, other = (random_directions(w, 4, seed=seed) for seed in (0, 0, 1))

@@ -73,17 +73,17 @@ def test_every_family_of_directions_is_searched_and_found_again(shoes, name) -> 
     with as_file(files("stylex") / "demo_data") as folder:
         images = open_images(folder / "shoes.zip")
         images = images.subset(np.linspace(0, len(images) - 1, 10).astype(int))
-    snapshot = METHODS[name].prepare(plain, lambda: latents_of(subject, images))
+    snapshot = METHODS[name].prepare(plain, lambda: latents_of(subject, images), subject.classifier)
     assert method_of(snapshot.space) == name
     prepared = TrainedSubject.of(snapshot, subject.classifier)
     assert {snapshot.space.coordinate(int(i)).layer for i in prepared.indices} == {METHODS[name].layer}
     found = search_classes(prepared, encode_set(prepared, images), SearchConfig(method=name), (0, 1))
     assert found is not None
     assert [task.target for task in found.tasks] == [0, 1]
-    assert prepared_as(snapshot.space, plain).space.to_json() == snapshot.space.to_json()
+    assert prepared_as(snapshot.space, plain, subject.classifier).space.to_json() == snapshot.space.to_json()
 
 
 def test_single_coordinates_are_those_of_a_plain_snapshot(shoes) -> None:
     plain, _ = shoes
     assert method_of(plain.space) == "attfind"
-    assert prepared_as(plain.space, plain) is plain
+    assert prepared_as(plain.space, plain, subject.classifier) is plain

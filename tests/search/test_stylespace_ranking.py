@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -56,6 +57,15 @@ def test_only_the_surest_are_looked_at() -> None:
     scores = standing_out(s, logits, 1, space=space, exemplars=2)
     z = (s[rows, :5].astype(np.float64) - s[:, :5].mean(axis=0)) / s[:, :5].std(axis=0)
     assert scores[:5] == pytest.approx(z.mean(axis=0) / z.std(axis=0), rel=1e-3)
+
+
+def test_the_known_coordinate_of_a_linear_generator_is_recovered(make_world: Callable[..., Any]) -> None:
+    # The classifier reads coordinate 3 of the picture upwards for class 1, and nothing else.
+    world = make_world(n=400, channels=(4, 3), reads={3: (-1.0, 1.0)})
+    logits = world.subject.logits(world.s)
+    scores = standing_out(world.s.numpy(), logits, 1, space=world.space)
+    assert most_standing_out(scores, np.arange(world.space.s_dim), 1).tolist() == [3]
+    assert scores[3] > 0 > standing_out(world.s.numpy(), logits, 0, space=world.space)[3]
 
 
 def test_a_class_of_nobody_is_refused() -> None:

@@ -14,6 +14,7 @@ from stylex.core.verdict import agreement_verdict, classifier_remark
 
 if TYPE_CHECKING:
     from stylex.core.attacked import Attack
+    from stylex.core.comparison import Comparison
     from stylex.core.evaluation import Evaluation
     from stylex.core.explanation import Explanation
     from stylex.data.prepare import PrepareSummary
@@ -86,6 +87,13 @@ def _evaluated(options: Mapping[str, Any], evaluation: Evaluation) -> list[str]:
     return [*verdict, *table_of(evaluation), *written]
 
 
+def _compared(options: Mapping[str, Any], comparison: Comparison) -> list[str]:
+    from stylex.cli.compared import tables_of
+
+    folder = Path(options["out"])
+    return [*tables_of(comparison), f"comparison: {folder / 'comparison.json'}", f"page: {folder / 'comparison.html'}"]
+
+
 def _path(name: str) -> Callable[[Mapping[str, Any], Path], list[str]]:
     return lambda options, path: [f"{name}: {path}"]
 
@@ -146,6 +154,7 @@ VERBS: Mapping[str, Verb] = {
     "explain": Verb(function="explain", positional=("run", "image"), closing=_explained, interrupted=NOTHING_WRITTEN),
     "attack": Verb(function="attack", positional=("run",), closing=_attacked, interrupted=NOTHING_WRITTEN),
     "evaluate": Verb(function="evaluate", positional=("run",), closing=_evaluated, interrupted=NOTHING_WRITTEN),
+    "compare": Verb(function="compare", positional=("run",), closing=_compared, interrupted=NOTHING_WRITTEN),
     "report": Verb(
         function="report", positional=("explanation_folder",), closing=_path("report"), interrupted=NOTHING_WRITTEN
     ),

@@ -18,8 +18,8 @@ from stylex.core.errors import EvaluationError
 from stylex.core.evaluation import About
 from stylex.evaluation.sheet import Sheet
 from stylex.models.snapshot import Snapshot
-from stylex.search.attack import gradients, height
-from stylex.search.decision import margin, predicted
+from stylex.search.attack import gradients
+from stylex.search.decision import margin, margins, predicted
 from stylex.search.shifts import apply_attributes
 
 _STEPS = 10
@@ -123,7 +123,7 @@ def measure(sheet: Sheet) -> None:
 def _height(sheet: Sheet, x: Float[Tensor, "n c h w"], *, target: int) -> Float[Tensor, " n"]:
     """The margin to climb."""
     logits = sheet.subject.classifier.logits(x)
-    return height(logits, torch.full((len(x),), target, device=x.device), sheet.output)
+    return margins(logits, torch.full((len(x),), target, device=x.device), sheet.output)
 
 
 def _again(sheet: Sheet, x: Float[Tensor, "n c h w"], condition: Float[Tensor, "n k"]) -> Float32[ndarray, "n k"]:

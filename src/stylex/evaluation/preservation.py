@@ -10,7 +10,7 @@ from jaxtyping import Float, Int64
 from numpy import ndarray
 from torch import Tensor
 
-from stylex.classifiers.classifier import opposite_name
+from stylex.classifiers.classifier import Classifier, opposite_name
 from stylex.evaluation.sheet import Sheet
 from stylex.evaluation.subject import random_moves_alike
 from stylex.metrics.photograph import mean_change
@@ -72,12 +72,28 @@ def _changes(
         "perceptual": sheet.outside.distance(before, after).double().cpu().numpy(),
         "pixels": mean_change(before, after).double().cpu().numpy(),
     }
-    name = sheet.labels[target]  # of several labels it may be one's absence
-    own = sheet.labels[: sheet.subject.classifier.own]
-    kept = [k for k, label in enumerate(own) if name not in (label, opposite_name(label))]
-    if len(kept) > (sheet.output == "softmax"):
-        rise = (logits - sheet.base[rows])[:, kept].astype(np.float64)
-        if sheet.output == "softmax":  # only differences between logits say anything
-            rise -= rise.mean(axis=1, keepdims=True)
-        changed["other_logits"] = np.abs(rise).mean(axis=1)
+    others = others_changed(sheet.base[rows], logits, target, sheet.subject.classifier)
+    if others is not None:
+        changed["other_logits"] = others
     return changed
+
+
+def others_changed(
+    before: Float[ndarray, "n k"], after: Float[ndarray, "n k"], target: int, classifier: Classifier
+) -> Float[ndarray, " n"] | None:
+    """Mean absolute change of the other classes' logits on each image; None where there are too few of them.
+
+    Args:
+        before, after: logits.
+        target: the class that is not counted (with its opposite, of several labels).
+        classifier: whose logits they are.
+    """
+    labels = classifier.spec.labels
+    name, softmax = labels[target], classifier.activation == "softmax"  # of several labels it may be one's absence
+    kept = [k for k, label in enumerate(labels[: classifier.own]) if name not in (label, opposite_name(label))]
+    if len(kept) <= softmax:
+        return None
+    rise = (after - before)[:, kept].astype(np.float64)
+    if softmax:  # only differences between logits say anything
+        rise -= rise.mean(axis=1, keepdims=True)
+    return np.asarray(np.abs(rise).mean(axis=1))

@@ -62,7 +62,7 @@ def subject_of(snapshot: Snapshot, classifier: Classifier, *, torgb: bool = Fals
     return TrainedSubject.of(snapshot, CountedClassifier(classifier), torgb=torgb)
 
 
-def steered_alike(snapshot: Snapshot, other: Snapshot) -> Snapshot:
+def steered_alike(snapshot: Snapshot, other: Snapshot, classifier: Classifier) -> Snapshot:
     """A snapshot with directions in w of the kinds that another has; itself where the other has none.
 
     Raises:
@@ -74,7 +74,7 @@ def steered_alike(snapshot: Snapshot, other: Snapshot) -> Snapshot:
             raise SearchError(f"{snapshot.path} keeps no latents to find directions in; train to a new snapshot")
         return snapshot.latents
 
-    return METHODS[method_of(other.space)].prepare(snapshot, latents)
+    return METHODS[method_of(other.space)].prepare(snapshot, latents, classifier)
 
 
 def comparable(subject: TrainedSubject, shown: Sequence[Attribute]) -> Int64[ndarray, " r"]:

@@ -33,7 +33,11 @@ MAX_BYTES = 8_000_000
 
 _MARK = b"default-src &#39;none&#39;; img-src data:; style-src"
 """What every report has had in its head; no other page has it."""
-Asset = Literal["page.html.j2", "page.css", "page.js", "page_knobs.js", "attack.html.j2", "attack.css"]
+Asset = Literal[
+    "page.html.j2", "page.css", "page.js", "page_knobs.js", "attack.html.j2", "attack.css", "compared.html.j2",
+    "compared.css",
+]  # fmt: skip
+
 _CLASSES_SHOWN = 5
 _LONGEST_SETTINGS = 100_000
 
@@ -357,7 +361,7 @@ def filled(template: Asset, css: str, js: str, **given: Any) -> str:
 
     Args:
         template: its file.
-        css, js: the only style and the only script that it allows.
+        css, js: the only style and the only script that it allows; no script where that is empty.
         given: what the template is given; everything is escaped.
     """
     # Imported here because a training draws its panels without ever needing a template.
@@ -367,10 +371,8 @@ def filled(template: Asset, css: str, js: str, **given: Any) -> str:
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters["percent"] = words.percent
     environment.filters["signed"] = words.signed
-    policy = (
-        f"default-src 'none'; img-src data:; style-src '{_hash(css)}'; script-src '{_hash(js)}'; "
-        "base-uri 'none'; form-action 'none'"
-    )
+    script = f"script-src '{_hash(js)}'; " if js else ""
+    policy = f"default-src 'none'; img-src data:; style-src '{_hash(css)}'; {script}base-uri 'none'; form-action 'none'"
     # The two files are our own; everything else in the page is escaped.
     return environment.from_string(asset(template)).render(css=Markup(css), js=Markup(js), policy=policy, **given)
 

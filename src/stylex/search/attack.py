@@ -18,7 +18,7 @@ from torch import Tensor
 from stylex.core.errors import SearchError
 from stylex.core.progress import Done, Listener, Started, Step, silent
 from stylex.search.config import AttackConfig
-from stylex.search.decision import Output
+from stylex.search.decision import Output, margins
 from stylex.search.latents import Latents, Placed
 from stylex.search.render import HasLogits
 
@@ -53,14 +53,6 @@ class Attacked:
     logits: Float[Tensor, "n k"]
     converged: Bool[Tensor, " n"]
     steps: Int64[Tensor, " n"]
-
-
-def height(logits: Float[Tensor, "n k"], targets: Int64[Tensor, " n"], output: Output) -> Float[Tensor, " n"]:
-    """How far each image's target stands above the decision boundary (``decision.margin``), with a gradient."""
-    own = logits.gather(1, targets[:, None])
-    if output == "sigmoid":
-        return own[:, 0]
-    return own[:, 0] - logits.scatter(1, targets[:, None], -torch.inf).amax(dim=1)
 
 
 def as_shown(x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
@@ -192,7 +184,7 @@ def _gradient(
 ) -> Float[Tensor, "n m"]:
     """The gradient of what is raised, to the change."""
     x, logits, p = seen
-    raised = p if config.objective == "probability" else height(logits, targets, opponent.output)
+    raised = p if config.objective == "probability" else margins(logits, targets, opponent.output)
     if config.realism and opponent.realism is not None:
         real = opponent.realism(x, logits.detach())
         raised = raised - config.realism * torch.nn.functional.softplus(-real)

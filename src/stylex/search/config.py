@@ -11,7 +11,7 @@ from typing import Any, Literal
 from stylex.core.errors import ConfigError
 from stylex.core.wording import option
 
-MethodName = Literal["directions", "attfind", "eigenfind", "stylespace", "random"]
+MethodName = Literal["directions", "attfind", "eigenfind", "sefa", "ganalyze", "stylespace", "random"]
 """What is moved, and how it is ranked: rows of ``methods.METHODS``."""
 Selection = Literal["attfind", "together", "notebook"]
 Search = Literal["auto", "exact", "screened"]

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Bool, Float
+import torch
+from jaxtyping import Bool, Float, Int64
 from numpy import ndarray
+from torch import Tensor
 
 Output = Literal["softmax", "sigmoid"]
 """How logits become probabilities: one class of k, or k independent labels."""
@@ -45,3 +47,11 @@ def probabilities(logits: Float[ndarray, "*n k"], output: Output) -> Float[ndarr
         return np.asarray(np.exp(-np.logaddexp(0, -logits)))
     odds = np.exp(logits - logits.max(axis=-1, keepdims=True))
     return np.asarray(odds / odds.sum(axis=-1, keepdims=True))
+
+
+def margins(logits: Float[Tensor, "n k"], targets: Int64[Tensor, " n"], output: Output) -> Float[Tensor, " n"]:
+    """``margin`` of every row towards a target of its own, with a gradient."""
+    own = logits.gather(1, targets[:, None])[:, 0]
+    if output == "sigmoid":
+        return own
+    return own - logits.scatter(1, targets[:, None], -torch.inf).amax(dim=1)

@@ -115,7 +115,7 @@ def independent_directions(w: Float[ndarray, "n w_dim"], *, seed: int = 0) -> Di
             f"{n} latents are too few to find ICA directions in; expected {_FEWEST} or more: train on more "
             f"images, or search single coordinates ({option('method', 'attfind')})"
         )
-    white, projection, basis = _whitened(w.astype(np.float64), min(_MOST, n // _PER_COMPONENT))
+    white, projection, basis = whitened(w.astype(np.float64), min(_MOST, n // _PER_COMPONENT))
     random = np.random.default_rng(seed)
     # Neither what comes out again nor entropies need more than single precision.
     rough = white.astype(np.float32)
@@ -149,8 +149,8 @@ def random_directions(w: Float[ndarray, "n w_dim"], among: Directions, *, seed: 
     return Directions.observed(RANDOM, w.astype(np.float64), projection=projection / scale, basis=basis * scale)
 
 
-def _whitened(w: Float[ndarray, "n w_dim"], most: int) -> tuple[ndarray, ndarray, ndarray]:
-    """Principal components of unit variance ``[n, m]``, and how to get there and back ``[m, w_dim]``."""
+def whitened(w: Float[ndarray, "n w_dim"], most: int) -> tuple[ndarray, ndarray, ndarray]:
+    """At most so many principal components of unit variance ``[n, m]``; the ways there and back ``[m, w_dim]``."""
     centred = w - w.mean(axis=0)
     variance, vectors = np.linalg.eigh(centred.T @ centred / len(w))
     deviation = np.sqrt(variance.clip(0))[::-1]

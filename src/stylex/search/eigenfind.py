@@ -19,8 +19,8 @@ from stylex.models.snapshot import Snapshot
 from stylex.models.steered import Directions, SteeredSynthesis
 from stylex.search.task import Task
 
-EIGEN, RANDOM = "eigen", "eigenrandom"
-"""Names of the eigenvectors' layer, and of the random directions' beside them."""
+EIGEN, SEFA, RANDOM = "eigen", "sefa", "eigenrandom"
+"""Names of the eigenvectors' layers (of plain rows, of unit rows), and of the random directions' beside them."""
 
 Rows = Literal["plain", "unit"]
 """Whether the affine layers' rows count by their length, or all alike."""
@@ -50,7 +50,8 @@ def eigenvectors(
     # The sign of an eigenvector is the library's choice: make its largest entry positive.
     largest = vectors[np.arange(len(vectors)), np.abs(vectors).argmax(axis=1)]
     vectors = vectors * np.sign(largest)[:, None]
-    return Directions.observed(EIGEN, w.astype(np.float64), projection=vectors, basis=vectors)
+    name = SEFA if rows == "unit" else EIGEN
+    return Directions.observed(name, w.astype(np.float64), projection=vectors, basis=vectors)
 
 
 def random_directions(w: Float[ndarray, "n w_dim"], num: int = 20, *, seed: int = 0) -> Directions:

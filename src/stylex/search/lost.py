@@ -258,10 +258,19 @@ def _others(decided: Int64[ndarray, " n"], seed: int) -> Int64[ndarray, " n"]:
 
 
 def _places(mask: Float[Tensor, "n 1 h w"]) -> list[str]:
-    """In which ninth of the picture most of each mask lies."""
-    cells = torch.nn.functional.adaptive_avg_pool2d(mask, 3).flatten(1).argmax(dim=1)
-    names = [f"{row} {column}" if row != column else row for row in _ROWS for column in _COLUMNS]
-    return [names[cell] for cell in cells.tolist()]
+    """In which ninth of the picture most of each mask lies, in words."""
+    names = place_names()
+    return [names[cell] for cell in ninths(mask).tolist()]
+
+
+def ninths(mask: Float[Tensor, "n 1 h w"]) -> Int64[Tensor, " n"]:
+    """In which ninth of the picture most of each mask lies, row by row."""
+    return torch.nn.functional.adaptive_avg_pool2d(mask, 3).flatten(1).argmax(dim=1)
+
+
+def place_names() -> list[str]:
+    """What the ninths of a picture are called."""
+    return [f"{row} {column}" if row != column else row for row in _ROWS for column in _COLUMNS]
 
 
 def _numbers(values: Float[Tensor, " n"]) -> Float64[ndarray, " n"]:

@@ -6,22 +6,24 @@ A new ranking or a new family of directions is a file of its own and a row here.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from jaxtyping import Float
 from numpy import ndarray
 
+from stylex.classifiers.classifier import Classifier
 from stylex.core.attribute import AttributeRanking
 from stylex.core.errors import ConfigError, SearchError
 from stylex.core.progress import Listener
 from stylex.core.stylespace import StyleSpace
 from stylex.core.wording import option
 from stylex.models.snapshot import Snapshot
-from stylex.search import directions, eigenfind
+from stylex.search import directions, eigenfind, ganalyze
 from stylex.search.attfind import attfind
 from stylex.search.claims import claim
 from stylex.search.config import MethodName, SearchConfig
+from stylex.search.localisation import with_its_place
 from stylex.search.notebook import binary_combined, notebook_ranking
 from stylex.search.stylespace_ranking import standing_out, stylespace_ranking
 from stylex.search.task import Task
@@ -29,6 +31,8 @@ from stylex.search.together import together
 
 Latents = Callable[[], Float[ndarray, "n w_dim"]]
 """Latents of images; encoded when they are asked for."""
+Prepare = Callable[[Snapshot, Latents, Classifier], Snapshot]
+"""Gives a snapshot what is moved; a family of directions may be found by asking the classifier."""
 Ranking = Callable[[Task, int, Listener], AttributeRanking]
 """Ranks a task: at most so many attributes; the listener hears of a long one."""
 
@@ -46,7 +50,7 @@ class Method:
     """
 
     about: str
-    prepare: Callable[[Snapshot, Latents], Snapshot] = lambda snapshot, _: snapshot
+    prepare: Prepare = lambda snapshot, latents, classifier: snapshot
     layer: str | None = None
     rankings: Mapping[str, Ranking]
     few: bool = False
@@ -62,7 +66,8 @@ def _standing_out(task: Task, num: int, _: Listener) -> AttributeRanking:
     scores = standing_out(
         task.drawn[1].cpu().numpy(), task.effects.base_logits, task.target, space=task.space, output=task.output
     )
-    return stylespace_ranking(task, scores, num=num)
+    ranking, (subject, s) = stylespace_ranking(task, scores, num=num), task.drawn
+    return replace(ranking, attributes=tuple(with_its_place(attribute, subject, s) for attribute in ranking))
 
 
 _TOGETHER: Mapping[str, Ranking] = {"together": lambda task, num, listener: together(task, num=num, listener=listener)}
@@ -70,7 +75,7 @@ _TOGETHER: Mapping[str, Ranking] = {"together": lambda task, num, listener: toge
 METHODS: Mapping[MethodName, Method] = {
     "directions": Method(
         about="ICA directions in w, along which images vary independently; only those with a significant effect",
-        prepare=lambda snapshot, _: directions.independent(snapshot),
+        prepare=lambda snapshot, latents, classifier: directions.independent(snapshot),
         layer=directions.INDEPENDENT,
         rankings={"attfind": lambda task, num, _: claim(task, num=num), **_TOGETHER},
     ),
@@ -84,10 +89,23 @@ METHODS: Mapping[MethodName, Method] = {
     ),
     "eigenfind": Method(
         about="the 20 directions in w that change the generator's styles most, ranked by mean effect",
-        prepare=lambda snapshot, latents: eigenfind.along_eigenvectors(snapshot, latents()),
+        prepare=lambda snapshot, latents, classifier: eigenfind.along_eigenvectors(snapshot, latents()),
         layer=eigenfind.EIGEN,
         rankings={"attfind": lambda task, num, _: eigenfind.eigenfind(task, num=num), **_TOGETHER},
         few=True,
+    ),
+    "sefa": Method(
+        about="the 20 eigenvectors of the generator's unit-normalised style weights, ranked by mean effect; a baseline",
+        prepare=lambda snapshot, latents, classifier: eigenfind.along_eigenvectors(snapshot, latents(), rows="unit"),
+        layer=eigenfind.SEFA,
+        rankings={"attfind": lambda task, num, _: eigenfind.eigenfind(task, num=num), **_TOGETHER},
+        few=True,
+    ),
+    "ganalyze": Method(
+        about="one direction in w for each class, trained to raise the classifier's log odds; a baseline",
+        prepare=lambda snapshot, latents, classifier: ganalyze.along_trained(snapshot, latents(), classifier),
+        layer=ganalyze.TRAINED,
+        rankings={"attfind": lambda task, num, _: ganalyze.ganalyze(task)},
     ),
     "stylespace": Method(
         about="style coordinates in which the class's images stand out; a baseline that never asks the classifier",
@@ -95,7 +113,7 @@ METHODS: Mapping[MethodName, Method] = {
     ),
     "random": Method(
         about="random directions in w, put to the same test as ICA directions; a baseline that shows what passes it",
-        prepare=lambda snapshot, _: directions.at_random(snapshot),
+        prepare=lambda snapshot, latents, classifier: directions.at_random(snapshot),
         layer=directions.RANDOM,
         rankings={"attfind": lambda task, num, _: claim(task, num=num), **_TOGETHER},
     ),
@@ -162,7 +180,7 @@ def method_of(space: StyleSpace) -> MethodName:
     raise SearchError(f"the explanation moves along {', '.join(names)}, which no method of this stylex finds")
 
 
-def prepared_as(space: StyleSpace, snapshot: Snapshot) -> Snapshot:
+def prepared_as(space: StyleSpace, snapshot: Snapshot, classifier: Classifier) -> Snapshot:
     """A snapshot in the space that an explanation was made in; itself if that has no directions.
 
     Raises:
@@ -177,7 +195,7 @@ def prepared_as(space: StyleSpace, snapshot: Snapshot) -> Snapshot:
             )
         return snapshot.latents
 
-    prepared = METHODS[method_of(space)].prepare(snapshot, latents)
+    prepared = METHODS[method_of(space)].prepare(snapshot, latents, classifier)
     if prepared.space.to_json() != space.to_json():
         raise SearchError(
             f"the explanation's directions are not those that {snapshot.path} gives; find again with this stylex"
