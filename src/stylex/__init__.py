@@ -19,12 +19,15 @@ from stylex.core.presenting import presented_by
 
 if TYPE_CHECKING:
     from stylex.api import (
+        adapt,
         demo,
         evaluate,
         explain,
         explore,
         find,
         fit_classifier,
+        mix,
+        morph,
         open_studio,
         prepare,
         report,
@@ -52,6 +55,9 @@ _HOMES = {
         "prepare",
         "fit_classifier",
         "train",
+        "adapt",
+        "mix",
+        "morph",
         "find",
         "explain",
         "evaluate",
@@ -78,8 +84,8 @@ _HOMES = {
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [  # noqa: RUF022 (the order a person meets them)
-    "prepare", "fit_classifier", "train", "find", "explain", "evaluate", "report", "serve", "open_studio", "explore",
-    "demo",
+    "prepare", "fit_classifier", "train", "adapt", "mix", "morph",
+    "find", "explain", "evaluate", "report", "serve", "open_studio", "explore", "demo",
     "PRESETS", "TrainConfig",
     "Classifier", "ClassifierSpec", "load_classifier",
     "ImageSet", "open_images",
