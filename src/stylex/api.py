@@ -446,7 +446,7 @@ def morph(
     drawn = morphed([run, *str(to).split(",")], fractions, data=data, count=images, seed=seed, listener=listener)
     if path.suffix.lower() == ".png":
         notes = [[f"{fractions[i % frames]:.2f}" for i in range(len(drawn))]]
-        return save_picture(panel(list(drawn.swapaxes(0, 1)), notes=notes), path)
+        return save_picture(panel([list(row) for row in drawn.swapaxes(0, 1)], notes=notes), path)
     pictures = [panel([list(frame)]) for frame in drawn]
     return animation([*pictures, *pictures[-2:0:-1]], path, _FRAME_S)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import torch
 from jaxtyping import Float
@@ -85,8 +85,9 @@ class AdaptConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.method not in METHODS:
-            raise ConfigError(f"method is {self.method!r}, but must be one of {', '.join(METHODS)}")
+        for name, known in (("method", tuple(METHODS)), ("latents", get_args(Latents))):
+            if getattr(self, name) not in known:
+                raise ConfigError(f"{name} is {getattr(self, name)!r}, but must be one of {', '.join(known)}")
         if not 0 < self.kimg < 1e6:
             raise ConfigError(f"kimg is {self.kimg}, but must be positive")
         if not 0 <= self.encoder_kimg < 1e6:
