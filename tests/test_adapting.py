@@ -46,7 +46,7 @@ def test_an_adapted_run_is_found_in_and_explained(place: Path, tmp_path: Path) -
     assert found.labels == ("small", "large")
     picture = tmp_path / "one.png"
     Image.fromarray(np.zeros((16, 16), np.uint8)).save(picture)
-    stylex.explain(place / "one", picture, data=place / "few.zip", out=tmp_path / "explained")
+    stylex.explain(place / "one", picture, out=tmp_path / "explained")
     assert stylex.open_studio(place / "one", data=place / "few.zip") is not None
 
 
@@ -118,6 +118,8 @@ def test_strips_and_animations_are_written(place: Path, tmp_path: Path) -> None:
     command = ["morph", str(place / "run"), f"{one},{two}", "--out", str(tmp_path / "m.gif"), "--frames", "4"]
     assert main(command) == 0
     assert Image.open(tmp_path / "m.gif").n_frames >= 8  # there and back; equal neighbours are one
+    stylex.morph(place / "run", one, out=tmp_path / "two.gif", frames=2)
+    assert Image.open(tmp_path / "two.gif").info["duration"] >= 334  # faster it flickers
     with pytest.raises(StylexError, match="exists already"):
         stylex.morph(place / "run", one, out=tmp_path / "m.gif")
     with pytest.raises(StylexError, match=r"ends in \.png"):

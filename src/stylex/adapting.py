@@ -98,9 +98,8 @@ class Place:
             )
         explained = explained.to(device)
         some = images.batch(range(0, len(images), -(-len(images) // 64)))
-        check_classifier(
-            explained, channels=config.channels, resolution=config.resolution, labels=images.label_names, images=some
-        )
+        # What another domain's labels are called is not the classifier's concern.
+        check_classifier(explained, channels=config.channels, resolution=config.resolution, images=some)
         told = {c for c in (config.c_dim, snapshot.encoder.config.c_dim) if c}
         if told - {explained.k}:
             raise ClassifierError(

@@ -338,6 +338,8 @@ def adapt(
     )
     on = device_of(device)
     place = Place.open(run, data, classifier=classifier, classifier_spec=classifier_spec, device=on)
+    if (Path(out) / "state.pt").exists():
+        _require_same_answers(Path(out), place.classifier)
     return adapt_run(
         place, config, out=Path(out), device=on, draw_panel=_draw_panel, dry_run=dry_run, listener=listener
     )
@@ -448,11 +450,13 @@ def morph(
         notes = [[f"{fractions[i % frames]:.2f}" for i in range(len(drawn))]]
         return save_picture(panel([list(row) for row in drawn.swapaxes(0, 1)], notes=notes), path)
     pictures = [panel([list(frame)]) for frame in drawn]
-    return animation([*pictures, *pictures[-2:0:-1]], path, _FRAME_S)
+    return animation([*pictures, *pictures[-2:0:-1]], path, max(_FRAME_S, _WAY_S / (frames - 1)))
 
 
 _FRAME_S = 0.15
-"""Seconds that a picture of an animated morph is shown; neighbours differ little, so it does not flicker."""
+"""Seconds that a picture of an animated morph is shown."""
+_WAY_S = 1.0
+"""Seconds that an animated morph takes from one run to the next, at least: faster it would be a flicker."""
 
 
 def _require_same_answers(run: Path, classifier: Classifier) -> None:
