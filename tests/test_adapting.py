@@ -10,6 +10,7 @@ import pytest
 import torch
 from PIL import Image
 from tests.training.conftest import discs
+from tests.training.test_guided import Brightness
 
 import stylex
 from stylex.adapting import powers_of
@@ -124,6 +125,20 @@ def test_strips_and_animations_are_written(place: Path, tmp_path: Path) -> None:
         stylex.morph(place / "run", one, out=tmp_path / "m.gif")
     with pytest.raises(StylexError, match=r"ends in \.png"):
         stylex.morph(place / "run", one, out=tmp_path / "m.mp4")
+
+
+def test_words_or_an_image_bring_a_run_elsewhere(place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("stylex.adapting.open_clip_guides", lambda device: [Brightness()])
+    picture = tmp_path / "white.png"
+    Image.fromarray(np.full((16, 16), 255, np.uint8)).save(picture)
+    command = ["guide", str(place / "run"), "--data", str(place / "discs.zip"), "--steps", "3"]
+    words = ["--text", "bright", "--instead-of", "dark"]
+    for name, aim in (("words", words), ("image", ["--image", str(picture)])):
+        assert main([*command, *aim, "--out", str(tmp_path / name)]) == 0
+        assert read_domain(stylex.load_snapshot(tmp_path / name).path).record["method"] == "stylespace"
+    for wrong in ([], words[:2], [*words, "--image", str(picture)]):
+        assert main([*command, *wrong, "--out", str(tmp_path / "x")]) == 2
+        assert not (tmp_path / "x").exists()
 
 
 @pytest.mark.parametrize(

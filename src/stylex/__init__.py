@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         explore,
         find,
         fit_classifier,
+        guide,
         mix,
         morph,
         open_studio,
@@ -56,6 +57,7 @@ _HOMES = {
         "fit_classifier",
         "train",
         "adapt",
+        "guide",
         "mix",
         "morph",
         "find",
@@ -84,7 +86,7 @@ _HOMES = {
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [  # noqa: RUF022 (the order a person meets them)
-    "prepare", "fit_classifier", "train", "adapt", "mix", "morph",
+    "prepare", "fit_classifier", "train", "adapt", "guide", "mix", "morph",
     "find", "explain", "evaluate", "report", "serve", "open_studio", "explore", "demo",
     "PRESETS", "TrainConfig",
     "Classifier", "ClassifierSpec", "load_classifier",

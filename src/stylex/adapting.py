@@ -20,7 +20,8 @@ from stylex.core.errors import ClassifierError, ConfigError, DataError, Snapshot
 from stylex.core.progress import Done, Found, Listener, SnapshotWritten, Started, Step, silent
 from stylex.core.wording import option
 from stylex.data import ImageSet, open_images
-from stylex.data.images import to_pictures
+from stylex.data.images import load_image, to_pictures
+from stylex.models.config import AdaptMethod
 from stylex.models.domain import DomainVector, between, read_domain
 from stylex.models.latents import normal_latents
 from stylex.models.snapshot import (
@@ -33,6 +34,16 @@ from stylex.models.snapshot import (
 )
 from stylex.opening import ClassifierLike, ClassifierSpecLike, spec_of
 from stylex.training.adaptation import Adaptation, AdaptConfig, training_config, what_is_trained
+from stylex.training.guided import (
+    Guide,
+    GuidedConfig,
+    Pictures,
+    aim_of_image,
+    aim_of_words,
+    guided,
+    open_clip_guides,
+    what_is_learnt,
+)
 from stylex.training.held_out import HeldOut, Panel, measure, observe
 from stylex.training.loop import TrainingTask, train_networks
 from stylex.training.state import images_seen
@@ -202,7 +213,8 @@ def mix_run(
     Raises:
         SnapshotError: a vector that is missing, damaged, or for another shape of generator; ``out`` holds something.
     """
-    snapshot, classifier = place.snapshot, place.classifier
+    _require_empty(out)
+    snapshot = place.snapshot
     vectors = {run: read_domain(find_snapshot(Path(run))) for run in powers}
     total: DomainVector | None = None
     for run, vector in vectors.items():
@@ -212,12 +224,73 @@ def mix_run(
         listener(Found(message=f"{run}: {vector.size:,} numbers, {powers[run]:g} times, learnt on {kin}"))
     assert total is not None, "no vector to add"
     record = {"method": "mix", "parent": snapshot.sha256, "latents": "encoder", "of": dict(powers)}
-    total = DomainVector(generator=total.generator, offsets=total.offsets, record=record)
-    generator = total.added_to(snapshot.generator).eval()
-    target = out / "snapshots" / f"{snapshot.nimg:09d}"
+    whole = DomainVector(generator=total.generator, offsets=total.offsets, record=record)
+    return _write(place, whole, out=out, draw_panel=draw_panel, listener=listener)
+
+
+def guide_run(
+    place: Place,
+    method: AdaptMethod,
+    config: GuidedConfig,
+    *,
+    aims: Aims,
+    out: Path,
+    draw_panel: Callable[[Panel], bytes],
+    listener: Listener,
+) -> Path:
+    """A run whose generator was moved along what words or one image say; written to ``out``.
+
+    Raises:
+        TrainingError: no guide is there, or the losses are no longer finite.
+        SnapshotError: ``out`` holds something.
+    """
+    _require_empty(out)
+    settings = AdaptConfig(method=method, seed=config.seed, encoder_kimg=0)
+    start = Adaptation.planned(place.snapshot, settings)
+    listener(Found(message=what_is_learnt(start, config)))
+    guides = open_clip_guides(str(next(place.snapshot.generator.parameters()).device))
+    pairs = [(guide, aims(guide, Pictures(start, config.seed))) for guide in guides]
+    vector = guided(start, pairs, config, listener=listener)
+    return _write(place, vector, out=out, draw_panel=draw_panel, listener=listener)
+
+
+Aims = Callable[[Guide, Pictures], Float[Tensor, " d"]]
+"""In a guide's space, the direction that pictures are to move."""
+
+
+def aim_for(place: Place, *, text: str | None, instead_of: str | None, image: str | Path | None) -> Aims:
+    """Where words, or one image, say that pictures should go.
+
+    Raises:
+        ConfigError: neither is given, or both, or words without those that they stand instead of.
+        DataError: the image cannot be read.
+    """
+    if (text is None) == (image is None) or (text is None) != (instead_of is None):
+        raise ConfigError(
+            f"give {option('text')} with {option('instead_of')}, such as 'an ankle boot' instead of 'a sneaker', or "
+            f"{option('image')} alone"
+        )
+    if image is not None:
+        config = place.snapshot.generator.config
+        x = load_image(image, resolution=config.resolution, channels=config.channels)
+        return lambda guide, pictures: aim_of_image(guide, x.to(pictures.on), pictures.some())
+    words, others = str(text), str(instead_of)
+    return lambda guide, pictures: aim_of_words(guide, words, others)
+
+
+def _require_empty(out: Path) -> None:
     if out.exists() and any(out.iterdir()):
         raise SnapshotError(f"{out} exists already; remove it, or choose another {option('out')}")
-    listener(Started(task="mix", total=None, unit="images"))
+
+
+def _write(
+    place: Place, vector: DomainVector, *, out: Path, draw_panel: Callable[[Panel], bytes], listener: Listener
+) -> Path:
+    """A run of one snapshot: the given one's networks, with the vector in the generator's weights."""
+    _require_empty(out)
+    snapshot, classifier = place.snapshot, place.classifier
+    generator = vector.added_to(snapshot.generator).eval()
+    target = out / "snapshots" / f"{snapshot.nimg:09d}"
     with torch.no_grad():
         on = next(generator.parameters()).device
         seen = observe(generator, snapshot.encoder, place.training, classifier, on)
@@ -242,10 +315,9 @@ def mix_run(
             training=snapshot.training,
             figures=figures,
         ),
-        files={"panel.png": draw_panel(panel), **total.files()},
+        files={"panel.png": draw_panel(panel), **vector.files()},
     )
     listener(SnapshotWritten(nimg=snapshot.nimg, path=target, figures=figures))
-    listener(Done(task="mix", path=target))
     return out
 
 

@@ -1,4 +1,4 @@
-"""The verbs of the library: prepare, fit_classifier, train, adapt, mix, morph, find, explain, report, demo.
+"""The verbs of the library: prepare, fit_classifier, train, adapt, guide, mix, morph, find, explain, report, demo.
 
 Each verb reads what the one before it wrote, and none of them prints: give a ``listener`` to hear how far it
 is. What a person can mend is raised as a ``StylexError`` before work begins. The networks (and with them
@@ -388,6 +388,65 @@ def mix(
     powers = powers_of(of)
     place = Place.open(run, data, classifier=classifier, classifier_spec=classifier_spec, device=device_of(device))
     return mix_run(place, powers, out=Path(out), draw_panel=_draw_panel, listener=listener)
+
+
+@one_writer("out", error=TrainingError)
+def guide(
+    run: str | Path,
+    *,
+    data: str | Path,
+    out: str | Path,
+    text: str | None = None,
+    instead_of: str | None = None,
+    image: str | Path | None = None,
+    method: AdaptMethod = "stylespace",
+    steps: int = 250,
+    lr: float = 0.05,
+    classifier: ClassifierLike | None = None,
+    classifier_spec: ClassifierSpecLike | None = None,
+    seed: int = 0,
+    device: str = "auto",
+    listener: Listener = silent,
+) -> Path:
+    """Bring a run to a domain that words, or one image, describe; by CLIP, which sees pictures and reads words.
+
+    It needs the package open_clip (``pip install open_clip_torch``), which downloads its weights when it is first used.
+    The generator's pictures are moved as the words differ, and kept as unlike each other as they were; there is no
+    discriminator, and the encoder is kept. The result is a run as any other, with its domain vector.
+
+    Args:
+        run: a run's folder (its newest snapshot is used) or one snapshot.
+        data: an archive of images such as the result is to explain; its style values are observed on them.
+        out: the new run's folder.
+        text: what pictures are to become: ``"an ankle boot"``.
+        instead_of: what they are: ``"a sneaker"``.
+        image: an image that they are to be like, instead of words.
+        method: what of the generator is trained, as in ``adapt``.
+        steps: how many.
+        lr: learning rate.
+        classifier: the classifier to explain there, the run's or another one.
+        classifier_spec: a JSON file that says what the classifier takes and gives.
+        seed: of the pictures.
+        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:1``.
+        listener: hears the losses, and held-out figures.
+
+    Returns:
+        The new run's folder.
+
+    Raises:
+        TrainingError: open_clip or its weights are not there.
+        ConfigError: neither words nor an image are given, or both.
+
+    Source: Gal et al., StyleGAN-NADA, SIGGRAPH 2022; Alanov et al., StyleDomain, ICCV 2023.
+    """
+    from stylex.adapting import Place, aim_for, guide_run
+    from stylex.opening import device_of
+    from stylex.training.guided import GuidedConfig
+
+    config = GuidedConfig(steps=steps, lr=lr, seed=seed)
+    place = Place.open(run, data, classifier=classifier, classifier_spec=classifier_spec, device=device_of(device))
+    aims = aim_for(place, text=text, instead_of=instead_of, image=image)
+    return guide_run(place, method, config, aims=aims, out=Path(out), draw_panel=_draw_panel, listener=listener)
 
 
 @one_writer("out")

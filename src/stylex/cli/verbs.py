@@ -120,6 +120,7 @@ VERBS: Mapping[str, Verb] = {
     "classifier": Verb(function="fit_classifier", closing=_path("classifier"), interrupted=NOTHING_WRITTEN),
     "train": Verb(function="train", closing=_trained, interrupted=_left_of_training),
     "adapt": Verb(function="adapt", positional=("run",), closing=_trained, interrupted=_left_of_training),
+    "guide": Verb(function="guide", positional=("run",), closing=_trained, interrupted=NOTHING_WRITTEN),
     "mix": Verb(function="mix", positional=("run",), closing=_trained, interrupted=NOTHING_WRITTEN),
     "morph": Verb(function="morph", positional=("run", "to"), closing=_path("picture"), interrupted=NOTHING_WRITTEN),
     "find": Verb(
