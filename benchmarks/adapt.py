@@ -8,14 +8,16 @@
 boots as the others. Each method learns from equally many pictures, at the learning rate it has in ``stylex adapt``, or
 at those given with ``--lr METHOD=RATE``. ``frechet`` is the distance of as many new pictures as there are held-out
 images from these, over the named extractor; beside it stand the run as it was, and real boots, those to learn from of
-``--all``. Where ``--encoder-kimg`` is not 0, affine+ is done again with the encoder fitted afterwards: ``kept`` and
-``fitted`` are held-out figures of what the encoder rebuilds. What is already in ``--out`` is not trained again.
+``--all``. ``kept`` are held-out images as the run's own encoder and the adapted generator rebuild them; ``fitted`` the
+same after the encoder has been fitted to affine+'s generator for ``--encoder-kimg``. What is already in ``--out`` is
+not trained again.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +25,11 @@ import numpy as np
 import torch
 
 import stylex
-from stylex.classifiers import load_classifier
+from stylex.classifiers import Classifier, load_classifier
 from stylex.core.files import write_whole
 from stylex.data.archive import ImageSet, open_images
 from stylex.evaluation.extractors import extractor_for
+from stylex.metrics.agreement import agreement
 from stylex.metrics.frechet import frechet_distance
 from stylex.models.domain import read_domain
 from stylex.models.snapshot import Snapshot, load_snapshot
@@ -45,7 +48,7 @@ def main() -> None:
     parser.add_argument("--classifier", required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--kimg", type=float, default=4.0)
-    parser.add_argument("--encoder-kimg", type=float, default=0.0)
+    parser.add_argument("--encoder-kimg", type=float, default=2.0)
     parser.add_argument("--methods", nargs="+", default=METHODS)
     parser.add_argument("--lr", nargs="*", default=[], metavar="METHOD=RATE", help="further rates to try")
     parser.add_argument("--json", type=Path)
@@ -55,10 +58,11 @@ def main() -> None:
     extractors = [extractor_for(name, classifier) for name in EXTRACTORS]
     held_out, real = open_images(options.all).split("test"), open_images(options.all).split("train")
     others = real.subset(np.linspace(0, len(real) - 1, min(len(real), len(held_out))).round().astype(int))
-    yardsticks = [(extractor, extractor.features(pixels(held_out))) for extractor in extractors]
+    x = pixels(held_out)
+    yardsticks = [(extractor, extractor.features(x)) for extractor in extractors]
 
-    def distances(x: torch.Tensor) -> dict[str, float]:
-        return {e.name: frechet_distance(known, e.features(x)).value for e, known in yardsticks}
+    def distances(pictures: torch.Tensor) -> dict[str, float]:
+        return {e.name: frechet_distance(known, e.features(pictures)).value for e, known in yardsticks}
 
     source = load_snapshot(options.run)
     axes = Adaptation.planned(source, AdaptConfig()).axes
@@ -77,45 +81,43 @@ def main() -> None:
     for name, archive in (given.split("=", 1) for given in options.data):
         for method, rate in rates:
             out = options.out / f"{name}-{method}-{rate:g}"
-            row = adapted(out, options, archive, method, rate, 0.0)
+            fits = options.encoder_kimg if method == "affine+" else 0.0
+            stylex.adapt(
+                options.run,
+                data=archive,
+                out=out,
+                method=method,
+                kimg=options.kimg,
+                encoder_kimg=fits,
+                lr=rate,
+                classifier=options.classifier,
+                device="cpu",
+            )
             after = load_snapshot(out)
-            row |= {
-                "images": name,
-                "frechet": distances(new_pictures(after, axes, len(held_out))),
-                "kept": rebuilt(after),
-            }
+            row: dict[str, Any] = {"images": name, "method": method, "lr": rate, "kimg": options.kimg}
             row["parameters"] = read_domain(after.path).size
-            if method == "affine+" and options.encoder_kimg and rate == RATES[method]:
-                fitted = options.out / f"{name}-{method}-encoder"
-                adapted(fitted, options, archive, method, rate, options.encoder_kimg)
-                row["fitted"] = rebuilt(load_snapshot(fitted))
+            row["frechet"] = distances(new_pictures(after, axes, len(held_out)))
+            row["kept"] = rebuilt(replace(after, encoder=source.encoder), x, classifier)
+            if fits:
+                row["fitted"] = rebuilt(after, x, classifier)
             report["rows"].append(row)
             print(json.dumps(row), flush=True)
             if options.json:
                 write_whole(options.json, (json.dumps(report, indent=1) + "\n").encode())
 
 
-def adapted(
-    out: Path, options: argparse.Namespace, archive: str, method: Any, rate: float, encoder_kimg: float
-) -> dict[str, Any]:
-    """Adapt, unless it is done already."""
-    stylex.adapt(
-        options.run,
-        data=archive,
-        out=out,
-        method=method,
-        kimg=options.kimg,
-        encoder_kimg=encoder_kimg,
-        lr=rate,
-        classifier=options.classifier,
-        device="cpu",
-    )
-    return {"method": method, "lr": rate}
-
-
-def rebuilt(snapshot: Snapshot) -> dict[str, float]:
-    """What was measured of reconstructions when the snapshot was written."""
-    return {name: round(snapshot.figures[name], 4) for name in ("pixel_l1", "agreement", "kl")}
+@torch.inference_mode()
+def rebuilt(snapshot: Snapshot, x: torch.Tensor, classifier: Classifier) -> dict[str, float]:
+    """How well images are rebuilt: mean difference of pixels on [-1, 1], and whether the classifier says the same."""
+    logits = torch.cat([classifier.logits(part) for part in x.split(64)])
+    c = classifier.probabilities(logits)
+    drawn = [
+        snapshot.generator.synthesis(snapshot.styles_of(*part)).clamp(-1, 1)
+        for part in zip(x.split(64), c.split(64), strict=True)
+    ]
+    said = torch.cat([classifier.logits(part) for part in drawn])
+    answers = agreement(logits, said, classifier.activation)
+    return {"pixel_l1": (torch.cat(drawn) - x).abs().mean().item()} | {n: answers[n] for n in ("agreement", "kl")}
 
 
 @torch.inference_mode()

@@ -304,7 +304,7 @@ def adapt(
         keep: the fraction of the learnt numbers that is kept, the largest by magnitude; not given: all, of
             ``stylespace-sparse`` a fifth.
         latents: what pictures are drawn from: the ``mapping`` network's latents, or ones like the ``encoder``'s;
-            ``auto`` is the mapping network's where the run has trained that enough.
+            ``auto`` is the encoder's, unless the run learnt from noise alone, as a StyleGAN2 does.
         classifier: the classifier to explain there, the run's or another one; also where it is now, if it has moved
             since the training.
         classifier_spec: a JSON file that says what the classifier takes and gives.

@@ -259,6 +259,10 @@ class DomainVector:
         }
 
 
+_DAMAGE = (OSError, SafetensorError, ValueError, TypeError, KeyError, MemoryError, OverflowError, ConfigError)
+"""What the readers raise at files that are not what they should be."""
+
+
 def is_adapted(folder: Path) -> bool:
     """Whether a domain vector lies in a snapshot's folder."""
     return (folder / _JSON).is_file()
@@ -281,7 +285,7 @@ def read_domain(folder: Path) -> DomainVector:
         offsets = load_tensors(read_whole(folder / _WEIGHTS))
         config = config_from_json(GeneratorConfig, dict(description["generator"]))
         _check(offsets, config)
-    except (OSError, SafetensorError, ValueError, TypeError, KeyError, MemoryError, ConfigError) as error:
+    except _DAMAGE as error:
         raise SnapshotError(
             f"the domain vector in {folder} cannot be read ({first_line(error)[:200]}); copy the snapshot again"
         ) from None

@@ -70,8 +70,8 @@ class AdaptConfig:
         block: resolution in pixels of the block that methods with a plus train; None: by the image's.
         keep: the fraction of what was learnt that is kept, the largest by magnitude; None: all, of stylespace-sparse
             a fifth.
-        latents: from the ``mapping`` network's, from ones like the ``encoder``'s, or the mapping network's where the
-            run has trained that enough.
+        latents: from the ``mapping`` network's, from ones like the ``encoder``'s, or the encoder's unless the run
+            learnt from noise alone.
         seed: all randomness follows from it and the image counter.
     """
 
@@ -129,7 +129,10 @@ class Adaptation:
         """
         generator = snapshot.generator.config
         of_encoder = config.latents == "encoder" or (
-            config.latents == "auto" and config.method != "mapping" and not _samples(snapshot)
+            config.latents == "auto"
+            and config.method != "mapping"
+            and snapshot.latents is not None
+            and not _from_noise_alone(snapshot)
         )
         if of_encoder and (snapshot.latents is None or config.method == "mapping"):
             raise ConfigError(
@@ -195,11 +198,15 @@ def source_config(snapshot: Snapshot) -> TrainConfig:
     return TrainConfig.from_json(snapshot.training)
 
 
-def _samples(snapshot: Snapshot) -> bool:
-    """Whether the snapshot's mapping network has learnt to sample pictures."""
-    if is_adapted(snapshot.path) and read_domain(snapshot.path).record.get("latents") != "mapping":
-        return False
-    return source_config(snapshot).schedule.sampled_by(snapshot.nimg)
+def _from_noise_alone(snapshot: Snapshot) -> bool:
+    """Whether the generator has learnt from the mapping network's latents only, as a StyleGAN2 does.
+
+    One that learnt with its encoder draws well where the encoder's latents lie, and hardly elsewhere.
+    """
+    if is_adapted(snapshot.path):
+        return read_domain(snapshot.path).record.get("latents") == "mapping"
+    schedule = source_config(snapshot).schedule
+    return schedule.noise_every == 1 and schedule.reconstruct_first == 0
 
 
 def training_config(snapshot: Snapshot, config: AdaptConfig) -> TrainConfig:
