@@ -95,7 +95,7 @@ def main() -> None:
             )
             after = load_snapshot(out)
             row: dict[str, Any] = {"images": name, "method": method, "lr": rate, "kimg": options.kimg}
-            row["parameters"] = read_domain(after.path).size
+            row["parameters"] = sum(value.numel() for value in read_domain(after.path).offsets.values())
             row["frechet"] = distances(new_pictures(after, axes, len(held_out)))
             row["kept"] = rebuilt(replace(after, encoder=source.encoder), x, classifier)
             if fits:

@@ -298,7 +298,7 @@ def adapt(
         kimg: how long, in thousands of pictures that the generator draws.
         encoder_kimg: how long the encoder is fitted to the adapted generator afterwards, in thousands of images; 0
             keeps the run's encoder as it is.
-        lr: the generator's learning rate; not given: the published one of the method.
+        lr: the generator's learning rate; not given: by the method.
         block: resolution in pixels of the block that methods with a plus train; not given: 64, or a quarter of the side
             of smaller images.
         keep: the fraction of the learnt numbers that is kept, the largest by magnitude; not given: all, of

@@ -18,6 +18,7 @@ from stylex.classifiers import Classifier
 from stylex.core.errors import ConfigError
 from stylex.core.progress import Listener, silent
 from stylex.data.archive import ImageSet
+from stylex.models.discriminator import Discriminator
 from stylex.models.domain import read_domain
 from stylex.models.snapshot import Snapshot, load_snapshot
 from stylex.training.adaptation import (
@@ -175,3 +176,21 @@ def test_what_is_trained_is_said_with_its_number(source: Snapshot) -> None:
     assert f"trains {styles} parameters" in said
     assert "20% are kept" in said
     assert said.endswith("the encoder is kept")
+
+
+def test_pictures_are_judged_with_the_answers_that_real_images_get(
+    source: Snapshot, data: ImageSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their own answers, still those of the run's domain, would give them away whatever they look like."""
+    given: list[torch.Tensor | None] = []
+    forward = Discriminator.forward
+
+    def heard(self: Discriminator, x: torch.Tensor, c: torch.Tensor | None = None) -> torch.Tensor:
+        given.append(c)
+        return forward(self, x, c)
+
+    monkeypatch.setattr(Discriminator, "forward", heard)
+    adapted(source, data, tmp_path / "a", replace(ADAPT, kimg=0.008, encoder_kimg=0))
+    real, *others = given
+    assert len(others) >= 2  # of pictures, when the discriminator learns and when the generator does
+    assert all(c is not None and real is not None and torch.equal(c, real) for c in others)

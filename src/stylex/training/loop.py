@@ -178,7 +178,8 @@ def train_networks(
     }
     augment = Augmentation(config.augment).to(on)
     path_mean = torch.zeros((), device=on)
-    some_unconditional = config.model.class_input == "none" or schedule.class_dropout > 0
+    # What is adapted does not draw the other domain's classes yet: its own answers would give its pictures away.
+    some_unconditional = task.start is None and (config.model.class_input == "none" or schedule.class_dropout > 0)
 
     # Resume.
     state_path, nimg = out / "state.pt", 0
