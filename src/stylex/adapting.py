@@ -349,9 +349,9 @@ def morphed(
     stages = [load_snapshot(run) for run in runs]
     w, c, maps = _shown(stages[0], None if data is None else open_images(data).split("test"), count, seed)
     frames: list[Tensor] = []
-    listener(Started(task="morph", total=len(fractions) * (len(stages) - 1), unit="frames"))
-    for one, other in zip(stages, stages[1:], strict=False):
-        for fraction in fractions:
+    listener(Started(task="morph", total=(len(fractions) - 1) * (len(stages) - 1) + 1, unit="frames"))
+    for way, (one, other) in enumerate(zip(stages, stages[1:], strict=False)):
+        for fraction in fractions[min(way, 1) :]:  # where a way begins, the one before has ended
             generator = between(one.generator, other.generator, fraction)
             frames.append(generator(w, c, maps).clamp(-1, 1))
             listener(Step(task="morph", done=len(frames)))

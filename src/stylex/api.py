@@ -475,7 +475,7 @@ def morph(
         data: an archive whose held-out images are shown, as the first run rebuilds them; not given: new pictures.
         images: how many pictures.
         frames: how many places on each way, its ends included.
-        power: how far to go; 1 is all the way.
+        power: how far to go; 1 is all the way. Of two runs only.
         seed: of new pictures.
         overwrite: replace a file that is already there.
         listener: hears the progress.
@@ -503,10 +503,13 @@ def morph(
             f"{frames} frames, {images} images and power {power:g}; expected 2 to 200 frames, 1 to 100 images, and a "
             "power such as 0.8"
         )
+    stages = [run, *str(to).split(",")]
+    if power != 1 and len(stages) > 2:
+        raise ConfigError(f"power is {power:g}, but of {len(stages)} runs each way has to end at one; give two runs")
     fractions = [power * i / (frames - 1) for i in range(frames)]
-    drawn = morphed([run, *str(to).split(",")], fractions, data=data, count=images, seed=seed, listener=listener)
+    drawn = morphed(stages, fractions, data=data, count=images, seed=seed, listener=listener)
     if path.suffix.lower() == ".png":
-        notes = [[f"{fractions[i % frames]:.2f}" for i in range(len(drawn))]]
+        notes = [[f"{power * i / (frames - 1):.2f}" for i in range(len(drawn))]]
         return save_picture(panel([list(row) for row in drawn.swapaxes(0, 1)], notes=notes), path)
     pictures = [panel([list(frame)]) for frame in drawn]
     return animation([*pictures, *pictures[-2:0:-1]], path, max(_FRAME_S, _WAY_S / (frames - 1)))

@@ -48,8 +48,8 @@ RATES: Mapping[AdaptMethod, float] = {
     "mapping": 0.002,
     "synthesis-convs": 0.002,
 }
-"""Learning rates: the published ones, but of the affine layers a quarter of it, which was better in short adaptations of
-small networks (docs/results.md); for all that trains whole networks those of a training."""
+"""Learning rates: the published ones, but of the affine layers a quarter of it, which was better in short adaptations
+of small networks (docs/results.md); for all that trains whole networks those of a training."""
 
 SPARSE = 0.2
 """The fraction of a StyleSpace vector that ``stylespace-sparse`` keeps."""
