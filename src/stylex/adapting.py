@@ -271,8 +271,7 @@ def aim_for(place: Place, *, text: str | None, instead_of: str | None, image: st
             f"{option('image')} alone"
         )
     if image is not None:
-        config = place.snapshot.generator.config
-        x = load_image(image, resolution=config.resolution, channels=config.channels)
+        x = load_image(image, resolution=place.images.resolution, channels=place.images.channels)
         return lambda guide, pictures: aim_of_image(guide, x.to(pictures.on), pictures.some())
     words, others = str(text), str(instead_of)
     return lambda guide, pictures: aim_of_words(guide, words, others)
