@@ -39,17 +39,16 @@ Latents = Literal["auto", "mapping", "encoder"]
 """Where the latents of the pictures come from that the discriminator judges."""
 
 RATES: Mapping[AdaptMethod, float] = {
-    "affine+": 0.005,
+    "affine+": 0.02,
     "affinelight+": 0.008,
-    "affine": 0.005,
+    "affine": 0.02,
     "stylespace": 0.02,
     "stylespace-sparse": 0.02,
     "full": 0.002,
     "mapping": 0.002,
     "synthesis-convs": 0.002,
 }
-"""Learning rates: the published ones, but of the affine layers a quarter of it, which was better in short adaptations
-of small networks (docs/results.md); for all that trains whole networks those of a training."""
+"""Learning rates: the published ones, and for all that trains whole networks those of a training."""
 
 SPARSE = 0.2
 """The fraction of a StyleSpace vector that ``stylespace-sparse`` keeps."""
