@@ -19,6 +19,7 @@ from stylex.core.presenting import presented_by
 
 if TYPE_CHECKING:
     from stylex.api import (
+        adapt,
         attack,
         compare,
         demo,
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
         explore,
         find,
         fit_classifier,
+        guide,
+        mix,
+        morph,
         open_studio,
         prepare,
         report,
@@ -59,6 +63,10 @@ _HOMES = {
         "prepare",
         "fit_classifier",
         "train",
+        "adapt",
+        "guide",
+        "mix",
+        "morph",
         "find",
         "explain",
         "attack",
@@ -92,9 +100,8 @@ _HOMES = {
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [  # noqa: RUF022 (the order a person meets them)
-    "prepare", "fit_classifier", "train", "find", "explain", "attack", "evaluate", "compare", "report", "serve",
-    "open_studio",
-    "explore", "demo",
+    "prepare", "fit_classifier", "train", "adapt", "guide", "mix", "morph",
+    "find", "explain", "attack", "evaluate", "compare", "report", "serve", "open_studio", "explore", "demo",
     "PRESETS", "TrainConfig",
     "Classifier", "ClassifierSpec", "load_classifier",
     "ImageSet", "open_images",

@@ -99,7 +99,7 @@ def _path(name: str) -> Callable[[Mapping[str, Any], Path], list[str]]:
 
 
 def _trained(options: Mapping[str, Any], run: Path) -> list[str]:
-    given = str(options["classifier"])
+    given = str(options["classifier"] or "")
     again = f" --classifier {given}" if ":" in given and not Path(given).exists() else ""  # code is never recalled
     return [
         *_verdict_of(run),
@@ -145,6 +145,10 @@ VERBS: Mapping[str, Verb] = {
     "prepare": Verb(function="prepare", positional=("source",), closing=_prepared, interrupted=NOTHING_WRITTEN),
     "classifier": Verb(function="fit_classifier", closing=_path("classifier"), interrupted=NOTHING_WRITTEN),
     "train": Verb(function="train", closing=_trained, interrupted=_left_of_training),
+    "adapt": Verb(function="adapt", positional=("run",), closing=_trained, interrupted=_left_of_training),
+    "guide": Verb(function="guide", positional=("run",), closing=_trained, interrupted=NOTHING_WRITTEN),
+    "mix": Verb(function="mix", positional=("run",), closing=_trained, interrupted=NOTHING_WRITTEN),
+    "morph": Verb(function="morph", positional=("run", "to"), closing=_path("picture"), interrupted=NOTHING_WRITTEN),
     "find": Verb(
         function="find",
         positional=("run",),

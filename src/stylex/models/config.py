@@ -20,6 +20,11 @@ DEEPEST, WIDEST = 64, 8192
 ClassLayers = Literal["all", "coarse", "fine"]
 """Which affine layers are conditioned on c: all, those of the lower half of the resolutions, or those of the others."""
 
+AdaptMethod = Literal[
+    "affine+", "affinelight+", "affine", "stylespace", "stylespace-sparse", "full", "mapping", "synthesis-convs"
+]
+"""What of a generator an adaptation to another domain trains; ``models/domain.py`` says which parameters these are."""
+
 Config = TypeVar("Config", "GeneratorConfig", "DiscriminatorConfig", "EncoderConfig")
 
 

@@ -230,22 +230,36 @@ def flicker(before: Picture, after: Picture, path: str | Path, seconds_each: flo
         ConfigError: another ending, or a flicker faster than 3 a second, which can harm people.
         StoreError: the file cannot be written.
     """
-    path = Path(path)
     if seconds_each < 1 / 3:
         raise ConfigError(
             f"a flicker of {seconds_each} s a picture can harm people with epilepsy; use at least 0.334, better 1.0"
         )
-    kind = {".gif": "GIF", ".webp": "WEBP"}.get(path.suffix.lower())
+    return animation([before, after], path, seconds_each)
+
+
+def animation(frames: Sequence[Picture], path: str | Path, seconds_each: float) -> Path:
+    """Write an endless animation of pictures of one size; ``.gif`` or ``.webp`` by the path's ending.
+
+    Raises:
+        ConfigError: another ending.
+        StoreError: the file cannot be written.
+    """
+    path = Path(path)
+    kind = ANIMATIONS.get(path.suffix.lower())
     if kind is None:
         raise ConfigError(f"cannot write an animation to {path}; give a name that ends in .gif or .webp")
-    first, second = (_image(p).convert("RGB") for p in (before, after))
+    first, *others = (_image(p).convert("RGB") for p in frames)
     buffer = io.BytesIO()
     options = {"lossless": True} if kind == "WEBP" else {"disposal": 1}
     first.save(
-        buffer, kind, save_all=True, append_images=[second], duration=round(1000 * seconds_each), loop=0, **options
+        buffer, kind, save_all=True, append_images=others, duration=round(1000 * seconds_each), loop=0, **options
     )
     write_whole(path, buffer.getvalue())
     return path
+
+
+ANIMATIONS = {".gif": "GIF", ".webp": "WEBP"}
+"""Kinds of animations, by a name's ending."""
 
 
 def _image(picture: Picture) -> Image.Image:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -23,6 +24,12 @@ from stylex.models.encoder import Encoder
 from stylex.models.generator import Generator
 from stylex.models.latents import normal_latents
 
+STATISTICS_IMAGES = 20_000
+"""Training images over which the StyleSpace's minimum and maximum are taken."""
+_LATENTS = 8_192
+"""Latents of training images that a snapshot keeps, to find directions in."""
+_MAPS = 64
+"""Training images whose maps a snapshot keeps, for pictures that are of no image."""
 _MEASURED = 1_000
 """Held-out images measured at most."""
 _SHOWN = 10
@@ -64,6 +71,34 @@ class Seen:
     def some_maps(self, n: int) -> Float[Tensor, "n m_dim"] | None:
         """Maps for ``n`` pictures, each in its turn."""
         return None if self.maps is None else self.maps[torch.arange(n) % len(self.maps)]
+
+
+def observe(
+    generator: Generator,
+    encoder: Encoder,
+    images: ImageSet,
+    classifier: Classifier,
+    on: torch.device,
+    *,
+    most: int = STATISTICS_IMAGES,
+) -> Seen:
+    """Statistics of the style vectors of training images, spread evenly over the set; some latents and maps."""
+    chosen = np.linspace(0, len(images) - 1, min(len(images), most)).round().astype(int)
+    rows, latents, synthesis = [], [], generator.synthesis
+    for part in np.array_split(chosen, math.ceil(len(chosen) / 64)):
+        x = images.batch(part).to(on)
+        c = classifier.probabilities(classifier.logits(x))
+        w = encoder(x, c)
+        rows.append(synthesis.styles(w, generator.condition(c))[:, : synthesis.space.style_dim].cpu())
+        latents.append(w.cpu())
+    kept = np.linspace(0, len(chosen) - 1, min(len(chosen), _LATENTS)).round().astype(int)
+    few = np.linspace(0, len(images) - 1, min(len(images), _MAPS)).round().astype(int)
+    maps = encoder.maps(images.batch(few).to(on))
+    return Seen(
+        statistics=StyleStatistics.observe(torch.cat(rows).numpy(), *([] if maps is None else [maps.cpu().numpy()])),
+        latents=torch.cat(latents).numpy()[kept],
+        maps=maps,
+    )
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -25,7 +24,6 @@ from stylex.classifiers.classifier import Classifier
 from stylex.classifiers.identity import Answers
 from stylex.core.errors import SnapshotError, TrainingError, first_line
 from stylex.core.progress import Alarm, Done, Found, Listener, SnapshotWritten, Started, Tick, silent
-from stylex.core.stylespace import StyleStatistics
 from stylex.core.wording import option
 from stylex.data.archive import ImageSet
 from stylex.models.discriminator import Discriminator
@@ -35,24 +33,19 @@ from stylex.models.precision import has_fast_bf16
 from stylex.models.processes import Processes, join
 from stylex.models.snapshot import SnapshotNetworks, SnapshotRecord, save_snapshot
 from stylex.training import losses
+from stylex.training.adaptation import Adaptation
 from stylex.training.augment import Augmentation
 from stylex.training.config import TrainConfig
 from stylex.training.draw import draw
-from stylex.training.held_out import HeldOut, Panel, Seen, measure
+from stylex.training.held_out import STATISTICS_IMAGES, HeldOut, Panel, measure, observe
 from stylex.training.perceptual import losses_with, perceptual_for
 from stylex.training.state import append_row, load_state, save_state, tidy
 from stylex.training.tensorboard import scalars_in
 
-_STATISTICS_IMAGES = 20_000
-"""Training images over which the StyleSpace's minimum and maximum are taken."""
 _EARLY_IMAGES = 2_000
-"""The same of the first snapshot, which is there to be looked at soon."""
+"""Images over which the StyleSpace of the first snapshot is observed, which is there to be looked at soon."""
 _FIRST_SNAPSHOT_S = 120.0
 """Seconds after which a training shows its first snapshot and panel."""
-_LATENTS = 8_192
-"""Latents of training images that a snapshot keeps, to find directions in."""
-_MAPS = 64
-"""Training images whose maps a snapshot keeps, for pictures that are of no image."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -66,13 +59,15 @@ class Networks:
     encoder_ema: Encoder
 
     @classmethod
-    def build(cls, config: TrainConfig, channels: int, k: int) -> Networks:
-        """Fresh networks, by the training's seed."""
+    def build(cls, config: TrainConfig, channels: int, k: int, start: Adaptation | None = None) -> Networks:
+        """Fresh networks, by the training's seed; or those that an adaptation begins with."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)
             generator = Generator(config.model.generator(channels, k))
             encoder = Encoder(config.model.encoder(channels, k))
             discriminator = Discriminator(config.model.discriminator(channels, k))
+            if start is not None:
+                start.begin(generator, encoder, discriminator)
         return cls(
             generator=generator,
             encoder=encoder,
@@ -99,6 +94,7 @@ class TrainingTask:
         classifier_fingerprint: identity of its weights.
         classifier_answers: what it says of a few fixed images, to know it again where it has no weights.
         identity: JSON of options, data and classifier, kept in the state and compared when going on.
+        start: what is adapted; None: the networks begin fresh.
     """
 
     config: TrainConfig
@@ -109,6 +105,22 @@ class TrainingTask:
     classifier_fingerprint: str
     identity: Mapping[str, Any]
     classifier_answers: Answers | None = None
+    start: Adaptation | None = None
+
+    def latents_of(self, generator: Generator, z: Tensor) -> Tensor:
+        """The latents of pictures that are drawn from noise."""
+        w: Tensor = generator.mapping(z) if self.start is None else self.start.latents_of(generator.mapping, z)
+        return w
+
+    def samples(self, nimg: int) -> bool:
+        """Whether the mapping network has learnt, before image ``nimg``, to sample pictures."""
+        return self.config.schedule.sampled_by(nimg) and (self.start is None or self.start.axes is None)
+
+    def finished(self, nets: Networks) -> Networks:
+        """The networks as they are to be used: an adapted generator with plain weights."""
+        if self.start is None:
+            return nets
+        return dataclasses.replace(nets, generator_ema=self.start.finished(nets.generator_ema))
 
 
 def train_networks(
@@ -152,7 +164,7 @@ def train_networks(
     autocast = _autocast(config.precision, on)
 
     # Build.
-    nets = Networks.build(config, images.channels, classifier.k)
+    nets = Networks.build(config, images.channels, classifier.k, task.start)
     for network in nets.by_name().values():
         network.to(on)
     classifier = classifier.to(on)
@@ -166,7 +178,8 @@ def train_networks(
     }
     augment = Augmentation(config.augment).to(on)
     path_mean = torch.zeros((), device=on)
-    some_unconditional = config.model.class_input == "none" or schedule.class_dropout > 0
+    # What is adapted does not draw the other domain's classes yet: its own answers would give its pictures away.
+    some_unconditional = task.start is None and (config.model.class_input == "none" or schedule.class_dropout > 0)
 
     # Resume.
     state_path, nimg = out / "state.pt", 0
@@ -200,6 +213,7 @@ def train_networks(
     sums: dict[str, list[Tensor]] = {}
     tick_start, tick_nimg = time.perf_counter(), nimg
     watch = HeldOut.choose(held_out, classifier, on) if processes.first else None
+    finished: Networks | None = None
     began, shown = tick_start, any((out / "snapshots").glob("[0-9]*/snapshot.json"))
 
     while nimg < schedule.total_nimg:
@@ -207,7 +221,9 @@ def train_networks(
         _set_rates(optimizers, config, nimg, adversarial=step.adversarial)
         penalize_paths = step.from_noise and loss_weights.path_length > 0 and _nth_noise_step(step.number, config)
         batch = draw(config, images, generator.synthesis, nimg, shard, on, paths=penalize_paths)
-        decoder = nets.generator_ema if step.encoder_alone else generator
+        if step.encoder_alone and finished is None:
+            finished = task.finished(nets)
+        decoder = finished.generator_ema if finished is not None else generator
         encode = encoder if step.encoder_alone or config.model.class_encoder == "always" else _unconditional(encoder)
         figures: dict[str, Tensor] = {}
 
@@ -218,7 +234,7 @@ def train_networks(
                 logits, features = perceptual.of_real(batch.x)
                 c = classifier.probabilities(logits)
                 given = decoder.condition(c * batch.conditioned[:, None])
-            w = generator.mapping(batch.z) if step.from_noise else encode(batch.x, c)
+            w = task.latents_of(generator, batch.z) if step.from_noise else encode(batch.x, c)
             maps = batch.stirred(encoder, decoder.synthesis, config.model.map_noise, learns=not step.from_noise)
             s = decoder.synthesis.styles(w, given, maps)
             if step.from_noise and batch.mixed is not None:
@@ -340,16 +356,18 @@ def train_networks(
             if early:
                 _stop_unless_finite({n: torch.stack(v).mean().item() for n, v in sums.items()}, nets, out, nimg)
             newest = out / "snapshots" / f"{nimg:09d}"
+            used = task.finished(nets)
             with torch.no_grad():
-                seen = _observe(nets, images, classifier, on, _EARLY_IMAGES if early else _STATISTICS_IMAGES)
+                most = _EARLY_IMAGES if early else STATISTICS_IMAGES
+                seen = observe(used.generator_ema, used.encoder_ema, images, classifier, on, most=most)
                 measured, panel, alarms = measure(
-                    watch, nets.generator_ema, nets.encoder_ema, classifier, seen, samples=schedule.sampled_by(nimg)
+                    watch, used.generator_ema, used.encoder_ema, classifier, seen, samples=task.samples(nimg)
                 )
             save_snapshot(
                 newest,
                 SnapshotNetworks(
-                    generator=nets.generator_ema,
-                    encoder=nets.encoder_ema,
+                    generator=used.generator_ema,
+                    encoder=used.encoder_ema,
                     discriminator=discriminator,
                     statistics=seen.statistics,
                     latents=seen.latents,
@@ -364,7 +382,10 @@ def train_networks(
                     training=config.to_json(),
                     figures=measured,
                 ),
-                files={"panel.png": draw_panel(panel)},
+                files={
+                    "panel.png": draw_panel(panel),
+                    **({} if task.start is None else task.start.learnt(nets.generator_ema).files()),
+                },
             )
             append_row(out / "stats.jsonl", {"nimg": nimg, "held_out": measured})
             for message in [*alarms, *augment.alarms()]:
@@ -454,26 +475,6 @@ def _average(ema: nn.Module, network: nn.Module, keep: float) -> None:
 def _autocast(precision: str, on: torch.device) -> Callable[[], torch.autocast]:
     enabled = precision == "bf16" or (precision == "auto" and has_fast_bf16(on))
     return lambda: torch.autocast(on.type, dtype=torch.bfloat16, enabled=enabled)
-
-
-def _observe(nets: Networks, images: ImageSet, classifier: Classifier, on: torch.device, most: int) -> Seen:
-    """Statistics of the style vectors of training images, spread evenly over the set; some latents and maps."""
-    chosen = np.linspace(0, len(images) - 1, min(len(images), most)).round().astype(int)
-    rows, latents, synthesis = [], [], nets.generator_ema.synthesis
-    for part in np.array_split(chosen, math.ceil(len(chosen) / 64)):
-        x = images.batch(part).to(on)
-        c = classifier.probabilities(classifier.logits(x))
-        w = nets.encoder_ema(x, c)
-        rows.append(synthesis.styles(w, nets.generator_ema.condition(c))[:, : synthesis.space.style_dim].cpu())
-        latents.append(w.cpu())
-    kept = np.linspace(0, len(chosen) - 1, min(len(chosen), _LATENTS)).round().astype(int)
-    few = np.linspace(0, len(images) - 1, min(len(images), _MAPS)).round().astype(int)
-    maps = nets.encoder_ema.maps(images.batch(few).to(on))
-    return Seen(
-        statistics=StyleStatistics.observe(torch.cat(rows).numpy(), *([] if maps is None else [maps.cpu().numpy()])),
-        latents=torch.cat(latents).numpy()[kept],
-        maps=maps,
-    )
 
 
 def _stop_unless_finite(means: Mapping[str, float], nets: Networks, out: Path, nimg: int) -> None:
