@@ -518,6 +518,85 @@ def _load_evaluation(folder: Path) -> object:
     return read_evaluation(folder / "evaluation.json")
 
 
+def _make_attack(folder: Path) -> None:
+    from stylex.core.attacked import Attack, AttackedImage, Probe, Score
+    from stylex.core.evaluation import Interval
+    from stylex.store.attack import write_attack
+
+    pictures = [np.asarray(picture)[:16, :16] for picture in _pictures()]
+    numbers = np.array([0.25, 0.75], np.float32)
+    image = AttackedImage(
+        id="one", original=pictures[0], rebuilt=pictures[1], counterfactual=pictures[0], probabilities=numbers,
+        rebuilt_probabilities=numbers, counterfactual_probabilities=numbers, target=1, converged=True, steps=7,
+        changed=3, length=1.5, scores={"spots": 0.5}, label="x",
+    )  # fmt: skip
+    attack = Attack(
+        title="t", labels=("x", "y"), towards="y", coordinates=8, probability=0.75, images=(image,),
+        probes=(Probe(descriptor="spots", kind="continuous", images=99, quality=0.9, shuffled=0.0, weak=False),),
+        scores=(Score(descriptor="spots", change=Interval(value=0.5, low=0.4, high=0.6), images=1),),
+        settings={"verb": "attack"}, notes=("one",),
+    )  # fmt: skip
+    write_attack(attack, folder / "a")
+
+
+def _load_attack(folder: Path) -> object:
+    from stylex.report.attack import render_attack
+    from stylex.store.attack import read_attack
+
+    return render_attack(read_attack(folder / "a"))
+
+
+def _make_comparison(folder: Path) -> None:
+    from stylex.core.comparison import Cell, Compared, Comparison
+    from stylex.store.comparison import write_comparison
+
+    cells = {"flips": Cell(0.5, 0.1, 0.9), "distinct": Cell.without("it has no attributes")}
+    row = Compared(name="one", title="One", about="x", kind="moves", cells=cells, curve=((0.0, 0.0), (0.1, 0.5)))
+    comparison = Comparison(
+        labels=("a", "b"), searched=4, measured=8, change=0.1, perceptual=0.2, reference="one", extractor="e",
+        rows=(row,), settings={"seed": 0}, snapshot={"path": "run", "sha256": "0"}, notes=("few",),
+    )  # fmt: skip
+    write_comparison(comparison, "", folder / "c")
+
+
+def _load_comparison(folder: Path) -> object:
+    from stylex.store.comparison import read_comparison
+
+    return read_comparison(folder / "c")
+
+
+def _make_table(folder: Path) -> None:
+    rows = [f"{i}.png,{i % 2},{i / 7:.3f},{'mf'[i % 2]},{'abc'[i % 3]}" for i in range(12)]
+    (folder / "t.csv").write_text("\n".join(["image,hat,age,sex,kind", *rows]))
+
+
+def _load_table(folder: Path) -> object:
+    from stylex.data.descriptors import read_descriptors
+
+    table = read_descriptors(folder / "t.csv")
+    return table.of([f"{i}.png" for i in range(12)])
+
+
+def _make_domain(folder: Path) -> None:
+    from stylex.models.config import GeneratorConfig
+    from stylex.models.domain import DomainVector
+    from stylex.models.generator import Generator
+
+    config = GeneratorConfig(resolution=16, channels=1, widths=(8, 8, 8), z_dim=4, w_dim=4, c_dim=0, mapping_layers=1)
+    weights = dict(Generator(config).named_parameters())
+    name = next(name for name in weights if name.endswith("affine.weight"))
+    vector = DomainVector(generator=config, offsets={name: torch.zeros_like(weights[name])}, record={"method": "affine"})
+    for file, data in vector.files().items():
+        (folder / file).write_bytes(data)
+
+
+def _load_domain(folder: Path) -> object:
+    from stylex.models.domain import is_adapted, read_domain
+
+    is_adapted(folder)
+    return read_domain(folder)
+
+
 def _make_config(folder: Path) -> None:
     (folder / "c.yaml").write_text(json.dumps({"kimg": 5, "loss": {"pixel": 2.0}, "preset": "small-32"}))
 
@@ -705,6 +784,10 @@ DOORS: Mapping[str, Door] = {
     "state": Door(_make_state, _load_state, 27),
     "evaluation": Door(_make_evaluation, _load_evaluation, 120),
     "config": Door(_make_config, _load_config, 10),
+    "attack": Door(_make_attack, _load_attack, 20),
+    "comparison": Door(_make_comparison, _load_comparison, 120),
+    "table": Door(_make_table, _load_table, 120),
+    "domain": Door(_make_domain, _load_domain, 60),
 }
 
 
