@@ -585,7 +585,9 @@ def _make_domain(folder: Path) -> None:
     config = GeneratorConfig(resolution=16, channels=1, widths=(8, 8, 8), z_dim=4, w_dim=4, c_dim=0, mapping_layers=1)
     weights = dict(Generator(config).named_parameters())
     name = next(name for name in weights if name.endswith("affine.weight"))
-    vector = DomainVector(generator=config, offsets={name: torch.zeros_like(weights[name])}, record={"method": "affine"})
+    vector = DomainVector(
+        generator=config, offsets={name: torch.zeros_like(weights[name])}, record={"method": "affine"}
+    )
     for file, data in vector.files().items():
         (folder / file).write_bytes(data)
 

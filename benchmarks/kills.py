@@ -297,9 +297,14 @@ def again(bench: Bench, name: str, place: Path) -> list[str]:
     return wrong + [f"again: {what}" for what in not_as_alone(bench, name, place)]
 
 
+def last_words(said: str) -> str:
+    """What a command said, but for the warnings that went before."""
+    return "\n".join(line for line in said.splitlines() if line.strip() and not line.startswith("warning: "))
+
+
 def said_wrongly(end: End) -> list[str]:
-    """A traceback, or more than a line."""
-    lines = [line for line in end.said.splitlines() if line.strip()]
+    """A traceback, or more than a line beside warnings."""
+    lines = last_words(end.said).splitlines()
     if "Traceback" in end.said:
         return [f"a traceback: {end.said[-1500:]}"]
     return [f"said {len(lines)} lines: {end.said[:400]}"] if len(lines) > 1 else []
@@ -323,7 +328,7 @@ def kill(bench: Bench, name: str, number: signal.Signals, share: float) -> tuple
             expected.add(-2)
         if end.code not in expected:
             wrong.append(f"exit code {end.code}, {end.said[-400:]}")
-        if end.code == SIGNALS[number] and number != signal.SIGKILL and not end.said.startswith("stylex: "):
+        if end.code == SIGNALS[number] and number != signal.SIGKILL and not last_words(end.said).startswith("stylex: "):
             wrong.append(f"said {end.said!r}")
         wrong += half_written(bench, name, place)
         return "done" if end.code == 0 else "killed", wrong + again(bench, name, place)
@@ -348,7 +353,7 @@ def trouble(bench: Bench, name: str, kind: str, rng: random.Random) -> tuple[str
             wrong = said_wrongly(end)
             if end.code not in (0, 2):
                 wrong.append(f"exit code {end.code}, {end.said[-400:]}")
-            if end.code == 2 and not end.said.startswith("stylex: error: "):
+            if end.code == 2 and not last_words(end.said).startswith("stylex: error: "):
                 wrong.append(f"said {end.said!r}")
             if kind != "removed":
                 wrong += half_written(bench, name, place)

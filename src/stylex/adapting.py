@@ -346,7 +346,14 @@ def morphed(
         SnapshotError: the generators are of different shapes, or there are no latents to draw from.
     """
     stages = [load_snapshot(run) for run in runs]
-    w, c, maps = _shown(stages[0], None if data is None else open_images(data).split("test"), count, seed)
+    images = None if data is None else open_images(data).split("test")
+    config = stages[0].generator.config
+    if images is not None and (images.resolution, images.channels) != (config.resolution, config.channels):
+        raise DataError(
+            f"{data} holds images of {images.resolution} px and {images.channels} channel(s), {runs[0]} draws "
+            f"{config.resolution} px and {config.channels}; give the archive that it was trained on"
+        )
+    w, c, maps = _shown(stages[0], images, count, seed)
     frames: list[Tensor] = []
     listener(Started(task="morph", total=(len(fractions) - 1) * (len(stages) - 1) + 1, unit="frames"))
     for way, (one, other) in enumerate(zip(stages, stages[1:], strict=False)):

@@ -514,13 +514,15 @@ def morph(
     Source: Alanov et al., StyleDomain, ICCV 2023.
     """
     from stylex.adapting import morphed
-    from stylex.report.figures import ANIMATIONS, animation, panel, save_picture
+    from stylex.report.figures import ANIMATIONS, animation, is_picture, panel, save_picture
 
     path = Path(out)
     if path.suffix.lower() not in (".png", *ANIMATIONS):
         raise ConfigError(f"cannot draw {path}; give {option('out')} a name that ends in .png, .gif or .webp")
     if path.exists() and not overwrite:
         raise StoreError(f"{path} exists already; give {option('overwrite', True)}, or choose another {option('out')}")
+    if path.exists() and not is_picture(path):
+        raise StoreError(f"{path} holds something else and stays as it is; choose another {option('out')}")
     if not (2 <= frames <= 200 and 1 <= images <= 100 and 0 < abs(power) <= 10):
         raise ConfigError(
             f"{frames} frames, {images} images and power {power:g}; expected 2 to 200 frames, 1 to 100 images, and a "

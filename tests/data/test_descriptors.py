@@ -72,3 +72,16 @@ def test_other_files_are_refused(tmp_path: Path) -> None:
     (tmp_path / "latin.csv").write_bytes("image,größe\n".encode("latin-1"))
     with pytest.raises(DataError, match="not UTF-8"):
         read_descriptors(tmp_path / "latin.csv")
+
+
+def test_a_row_is_of_no_other_image_of_the_same_name(tmp_path: Path) -> None:
+    rows = [f"boot/{i:04}.png,{i}" for i in range(1, 5)]
+    (tmp_path / "t.csv").write_text("\n".join(["image,height", *rows]))
+    table = read_descriptors(tmp_path / "t.csv")
+    known, values = table.of(["boot/0001.png", "sneaker/0001.png", "photos/boot/0002.png", "sneaker/0003.png"])
+    assert known.tolist() == [0, 2]
+    assert values[:, 0].tolist() == [1, 2]
+    (tmp_path / "u.csv").write_text("image,height\n0001,1\n0002,2\n")
+    assert read_descriptors(tmp_path / "u.csv").of(["boot/0001.png", "sneaker/0001.png", "boot/0002.png"])[
+        0
+    ].tolist() == [2]

@@ -139,6 +139,7 @@ def test_other_folders_are_classes(save: Save, folders: list[str], counts: list[
             under(["a/train", "a/test", "b/train", "b/test"], ["x", "y"]),
             ["a, b are classes", "x, y in the folders test, train are"],
         ),
+        (["train/a", "train/b", "x/test/a", "x/test/b"], ["train, x are classes", "the parts in x are parts"]),
     ],
 )
 def test_two_readings_are_refused_with_both(save: Save, folders: list[str], readings: list[str]) -> None:

@@ -359,6 +359,23 @@ def test_many_are_not_made_black_for_a_few(
         assert images.pictures([i]).max() > 245
 
 
+def test_what_is_cut_is_named_and_a_class_is_not_lost(tmp_path: Path) -> None:
+    ramp = np.linspace(0, 1, 256, dtype=np.float32).reshape(16, 16)
+    for name in ("a", "b"):
+        (tmp_path / "photos" / name).mkdir(parents=True)
+        for i in range(3):
+            picture = np.roll(ramp, i + 7 * (name == "b")) * (1000 if name == "a" else 255)
+            place = tmp_path / "photos" / name / f"{i}.tif"
+            Image.fromarray(picture if name == "a" else picture.astype(np.uint8)).save(place)
+    with pytest.raises(
+        DataError, match=r"none of the 3 photographs of 'a' can be used, the first a/0.tif: has values"
+    ) as no:
+        run(tmp_path / "photos")
+    assert "say what is white with white=1000" in str(no.value)
+    assert run(tmp_path / "photos", white=1000.0).counts == {"a": 3, "b": 3}
+    assert "3 of numbers above white, which are cut: a/0.tif" in str(run(tmp_path / "photos", white=500.0))
+
+
 @pytest.mark.parametrize("white", [0, -1, 70000, float("nan")])
 def test_what_cannot_be_white_is_refused(white: float) -> None:
     with pytest.raises(DataError, match="expected a number from 1 to 65535"):

@@ -82,7 +82,7 @@ def test_what_random_directions_get_too_is_marked_and_blanks_say_why() -> None:
 
 def test_findings_say_what_was_measured() -> None:
     said = list(findings(COMPARISON))
-    assert "Climb 100%, One 80%, Weak 12%; random directions 10%" in said[0]
+    assert "Climb 100%, One 80%, Weak 12%; by Random 10%" in said[0]
     assert "by One is spread over fewest attributes (1.2; 1 is one alone), by Climb over most (4.5)" in said[1]
     assert said[2].endswith("hold for Climb.")
     assert said[3].startswith("Heat says where")

@@ -84,6 +84,6 @@ def test_every_family_of_directions_is_searched_and_found_again(shoes, name) -> 
 
 
 def test_single_coordinates_are_those_of_a_plain_snapshot(shoes) -> None:
-    plain, _ = shoes
+    plain, subject = shoes
     assert method_of(plain.space) == "attfind"
     assert prepared_as(plain.space, plain, subject.classifier) is plain

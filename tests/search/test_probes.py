@@ -97,3 +97,15 @@ def test_without_scikit_learn_the_extra_is_named(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(builtins, "__import__", gone)
     with pytest.raises(ConfigError, match=r"pip install 'stylex\[descriptors\]'"):
         check_installed()
+
+
+def test_copies_of_a_picture_do_not_vouch_for_each_other() -> None:
+    random = np.random.default_rng(0)
+    latents = np.repeat(random.standard_normal((30, 60)), 6, axis=0) + 0.02 * random.standard_normal((180, 60))
+    noise = np.repeat(random.standard_normal(30), 6)[:, None]
+    table = Descriptors(names=("noise",), binary=(False,), images=(), values=noise)
+    keys = [str(i // 6) for i in range(180)]
+    assert fit_probes(latents, noise, table).probes[0].quality > 0.9
+    probe = fit_probes(latents, noise, table, keys=keys).probes[0]
+    assert probe.weak
+    assert probe.quality < 0.2

@@ -27,13 +27,13 @@ def attack() -> Attack:
             return random.integers(0, 256, (16, 16, 3), dtype=np.uint8)
 
         def said() -> np.ndarray:
-            p = np.float32(random.random())
+            p = np.float32(0.5 + random.random() / 2)  # of the class that it is not driven to
             return np.array([p, 1 - p], np.float32)
 
         return AttackedImage(
             id=name, original=picture(), rebuilt=picture(), counterfactual=picture(), probabilities=said(),
-            rebuilt_probabilities=said(), counterfactual_probabilities=said(), target=1, converged=converged,
-            steps=steps, changed=3, length=1.25, scores={"spots": 0.5, "coin": -0.1}, label="sick",
+            rebuilt_probabilities=said(), counterfactual_probabilities=said()[::-1].copy(), target=1,
+            converged=converged, steps=steps, changed=3, length=1.25, scores={"spots": 0.5, "coin": -0.1}, label="sick",
         )  # fmt: skip
 
     return Attack(
@@ -68,6 +68,13 @@ def test_written_then_read_it_is_the_same(attack: Attack, tmp_path: Path) -> Non
     assert (tmp_path / "a" / "images" / "b" / "counterfactual.png").is_file()
     assert attack.converged == 2
     assert [image.id for image in attack.turned] == ["a"], "not what was turned by being rebuilt alone"
+    a = attack.images[0]
+    for other in (
+        {"rebuilt_probabilities": np.array([0.4, 0.6], np.float32)},
+        {"counterfactual_probabilities": np.array([0.6, 0.4], np.float32)},
+    ):
+        same_answer = dataclasses.replace(attack, images=(dataclasses.replace(a, **other),))
+        assert same_answer.turned == (), "nor what had the answer already, or does not get it"
 
 
 @pytest.mark.parametrize(

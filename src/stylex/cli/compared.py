@@ -33,9 +33,10 @@ def tables_of(comparison: Comparison) -> list[str]:
                 table.add_section()
         console.print(table)
     said = [
-        f"Every image is changed by {comparison.change:.3f} of 2 on average over its pixels"
+        f"Every image is changed by {comparison.change:.3f} of 2 on average over its pixels, where a method can"
         + (f", the size that {comparison.reference} gives" if comparison.reference else "")
         + f"; fitted on {comparison.searched} images, measured on {comparison.measured} others.",
+        *filter(None, [comparison.falling_short()]),
         "~ no better than random directions of the same size (within the intervals); - does not apply.",
     ]
     return [line.rstrip() for line in stream.getvalue().splitlines()] + said + [f"note: {n}" for n in comparison.notes]

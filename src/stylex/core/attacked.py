@@ -90,6 +90,15 @@ class AttackedImage:
     label: str | None = None
 
     @property
+    def is_turned(self) -> bool:
+        """Whether the target is the counterfactual's answer, and is not the rebuilt image's."""
+        return self._says(self.counterfactual_probabilities) and not self._says(self.rebuilt_probabilities)
+
+    def _says(self, p: NDArray[np.float32]) -> bool:
+        one_of_several = len(p) > 1 and abs(float(p.sum()) - 1) < 1e-3  # else each label is there or not by itself
+        return int(p.argmax()) == self.target if one_of_several else bool(p[self.target] >= 0.5)
+
+    @property
     def gain(self) -> float:
         """How much the target's probability rose from the rebuilt image to the counterfactual."""
         return float(self.counterfactual_probabilities[self.target] - self.rebuilt_probabilities[self.target])
@@ -130,8 +139,12 @@ class Attack:
 
     @property
     def turned(self) -> tuple[AttackedImage, ...]:
-        """The images that the attack turned: those that converged, but not by being rebuilt alone."""
-        return tuple(image for image in self.images if image.converged and image.steps > 0)
+        """The images that the attack turned: those that converged and whose answer it changed.
+
+        Those that were rebuilt with the target's answer already do not count, nor those that reach a probability which
+        is not the answer yet.
+        """
+        return tuple(image for image in self.images if image.converged and image.steps > 0 and image.is_turned)
 
     def weak(self, descriptor: str) -> bool:
         """Whether a descriptor reads too badly for anything to be claimed of it."""

@@ -17,6 +17,10 @@ Better = Literal["more", "less"]
 Unit = Literal["fraction", "number", "seconds", "count"]
 
 
+_REACHES = 0.9
+"""A method that changes images by less of what is asked does not reach it."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Column:
     """What is measured of every method.
@@ -380,6 +384,23 @@ class Comparison:
         if column.group == "papers" or self[name].kind == "map":
             return False
         return own[0] <= chance[1] if column.better == "more" else own[1] >= chance[0]
+
+    def falling_short(self) -> str | None:
+        """Which methods do not change images by so much, however far they go; None where all do."""
+        short = [
+            f"{row.title} {row.cells['change'].value:.3f}"
+            for row in self.rows
+            if row.name != "unchanged" and row.kind != "map" and self._change_of(row) < _REACHES * self.change
+        ]
+        if not short:
+            return None
+        return (
+            f"Not so much, however far they go: {', '.join(short)}; their other numbers are of these smaller changes."
+        )
+
+    def _change_of(self, row: Compared) -> float:
+        cell = row.cells.get("change")
+        return self.change if cell is None or cell.blank is not None else cell.value
 
     def _ends(self, name: str, key: str) -> tuple[float, float] | None:
         cell = next((row.cells.get(key) for row in self.rows if row.name == name), None)

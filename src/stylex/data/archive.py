@@ -390,6 +390,11 @@ class ImageSet:
         return tuple(self._index.groups[i] for i in self._rows)
 
     @cached_property
+    def split_keys(self) -> tuple[str, ...]:
+        """Pictures of the same key belong together: a group's, or equal ones."""
+        return tuple(self._index.split_keys[i] for i in self._rows)
+
+    @cached_property
     def fingerprint(self) -> str:
         """sha256 of the whole archive's directory (names, sizes, checksums) and labels: cheap, and any change shows."""
         digest = hashlib.sha256()

@@ -44,16 +44,22 @@ class Descriptors:
     def of(self, images: Sequence[str]) -> tuple[Int64[ndarray, " r"], Float[ndarray, "r m"]]:
         """Which of these images the table knows (positions among those given), and what it says of each.
 
-        An image is known by its name, or by the name's last part, with or without its ending, where that is one row's
-        alone.
+        An image is known by its name; or by the name's last part, without its ending, where only one row and only one
+        of these images is called so, and the row names no folder that is another one than the image's.
 
         Raises:
             DataError: it knows none of them.
         """
         exact = {name: row for row, name in enumerate(self.images)}
         endings = Counter(_short(name) for name in self.images)
+        alike = Counter(_short(name) for name in images)
         short = {_short(name): row for row, name in enumerate(self.images) if endings[_short(name)] == 1}
-        found = [(at, exact.get(name, short.get(_short(name)))) for at, name in enumerate(images)]
+
+        def row_of(name: str) -> int | None:
+            row = short.get(_short(name)) if alike[_short(name)] == 1 else None
+            return row if row is not None and _is_within(_folders(self.images[row]), _folders(name)) else None
+
+        found = [(at, exact.get(name, row_of(name))) for at, name in enumerate(images)]
         pairs = [(at, row) for at, row in found if row is not None]
         if not pairs:
             given, known = (", ".join(map(repr, names[:2])) for names in (images, self.images))
@@ -62,6 +68,15 @@ class Descriptors:
                 "write the images' names as the archive has them"
             )
         return np.array([at for at, _ in pairs], np.int64), self.values[[row for _, row in pairs]]
+
+
+def _folders(name: str) -> list[str]:
+    return name.replace("\\", "/").split("/")[:-1]
+
+
+def _is_within(said: list[str], folders: list[str]) -> bool:
+    """Whether the folders that a row names are the last ones of the image's."""
+    return not said or folders[-len(said) :] == said
 
 
 def _short(name: str) -> str:

@@ -22,6 +22,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from stylex.core.errors import DataError
+from stylex.core.wording import option
 
 Channels = Literal[1, 3]
 Fit = Literal["crop", "pad"]
@@ -101,6 +102,11 @@ def whites_of(ranges: Iterable[WideRange]) -> Whites:
 
 _DIM = 8
 """A picture whose highest number is so many times below white comes out nearly black."""
+
+
+def is_cut(range: WideRange, whites: Whites) -> bool:
+    """Whether a picture has numbers above white, which are white all alike."""
+    return range.highest > whites["float" if range.kind == "float" else "whole"]
 
 
 def is_dim(range: WideRange, whites: Whites) -> bool:
@@ -305,7 +311,7 @@ def _to_eight_bit(image: Image.Image, name: str, whites: Whites | None) -> _Eigh
     image = _upright(image, notes)
     mode = image.mode
     if mode.startswith("I;16") or mode in ("I", "F"):
-        range = _wide_range(whole, name)
+        range = _wide_range(whole, name, whites)
         image = _wide_to_grey(image, range, whites, notes, inverted=_white_is_zero(whole))
     elif narrowed and mode in ("RGB", "RGBA", "LA"):
         range = _check_narrowed(image, name, whites)
@@ -353,15 +359,17 @@ def _upright(image: Image.Image, notes: list[str]) -> Image.Image:
     return turned
 
 
-def _wide_range(image: Image.Image, name: str) -> WideRange:
-    """What the numbers of a 16-bit, 32-bit or float grey picture are."""
+def _wide_range(image: Image.Image, name: str, whites: Whites | None) -> WideRange:
+    """What the numbers of a 16-bit, 32-bit or float grey picture are; of floats any, if it is said what is white."""
     values: NDArray[Any] = np.asarray(image)
     low, high = float(values.min()), float(values.max())
     if image.mode == "F":
         if not np.isfinite(values).all():
             raise PictureError(name, "has values that are not finite")
-        if low < 0 or high > 255:
-            raise PictureError(name, f"has values from {low:g} to {high:g}: expected 0..1 or 0..255")
+        usual = (whites or {}).get("float", 255) in (1, 255)
+        if low < 0 or (usual and high > 255):
+            reason = f"has values from {low:g} to {high:g}: expected 0..1 or 0..255, or say what is white with"
+            raise PictureError(name, f"{reason} {option('white', high)}" if low >= 0 else reason.partition(", or")[0])
         return WideRange("float", high)
     if low < 0 or high > 65535:
         raise PictureError(name, f"has values from {low:g} to {high:g}: expected 16 bit, 0..65535")

@@ -64,6 +64,13 @@ def read_layout(names: Sequence[str]) -> Layout:
             doubt=f"its folders can be read in two ways: {_listed(tops)} are classes, or {_listed(classes[parts[0]])} "
             f"in {parts[0]}/ are, and {_listed(others)} lies beside them: {_REMEDY}",
         )
+    hidden = [top for top in others if len(parts) == 1 and {x.lower() for x in below[top]} & PART_WORDS]
+    if hidden and classes[parts[0]]:
+        return Layout(
+            places=_classes(names),
+            doubt=f"its folders can be read in two ways: {_listed(tops)} are classes, or {_listed(parts)} and the "
+            f"parts in {_listed(hidden)} are parts: {_REMEDY}",
+        )
     divided = [top for top in below if _is_divided(below[top])]
     if divided:
         return _parts_below(names, divided, below)

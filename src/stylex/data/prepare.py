@@ -30,6 +30,7 @@ from stylex.data.images import (
     Whites,
     WideRange,
     check_resolution,
+    is_cut,
     is_dim,
     quiet_pillow,
     read_picture,
@@ -171,20 +172,43 @@ def prepare(
         if not listing.photos:
             raise _nothing(source, listing.skipped)
         with _spool(out) as spool:
-            shape = _Shape(resolution=config.resolution, channels=config.channels, fit=config.fit)
+            said = None if config.white is None else {"whole": config.white, "float": config.white}
+            shape = _Shape(resolution=config.resolution, channels=config.channels, fit=config.fit, whites=said)
             read = _read_all(tree, listing, spool, shape, listener)
             ranges = set(read.ranges.values())
-            whites = whites_of(ranges) if config.white is None else {"whole": config.white, "float": config.white}
-            if any(whites_of([each]).items() - whites.items() for each in ranges):  # one rule for the whole set
-                dim = _dim(read.ranges, whites, asked=config.white is not None)
+            whites = whites_of(ranges) if said is None else said
+            cut = [name for name, range in read.ranges.items() if is_cut(range, whites)]
+            read.noted.extend((name, "of numbers above white, which are cut") for name in cut)
+            dim = _dim(read.ranges, whites, asked=said is not None)
+            if said is None and any(whites_of([each]).items() - whites.items() for each in ranges):  # one rule for all
                 spool.seek(0)
                 read = _read_all(tree, listing, spool, replace(shape, whites=whites), listener)
-                read.noted.extend((name, "nearly black by what is white in the others") for name in dim)
+            read.noted.extend((name, "nearly black by what is white in the others") for name in dim)
             if not read.photos:
                 raise _nothing(source, read.skipped)
+            _check_classes(listing, read)
             summary = _write(out, spool, read, listing, config)
     listener(Done(task=_TASK, path=out))
     return summary
+
+
+def _check_classes(listing: Listing, read: _Read) -> None:
+    """Refuse to lose a whole class, of several photographs, without being asked.
+
+    Raises:
+        DataError: none of a class's photographs can be used.
+    """
+    kept = {photo.label for photo in read.photos}
+    given = Counter(photo.label for photo in listing.photos)
+    reasons = dict(read.skipped)
+    for label, count in given.items():
+        if count > 1 and isinstance(label, int) and label not in kept:
+            name = listing.label_names[label] if listing.label_names else str(label)
+            first = next(photo.name for photo in listing.photos if photo.label == label)
+            raise DataError(
+                f"none of the {count} photographs of {name!r} can be used, the first {first}: {reasons.get(first)}; "
+                "mend them, or take that class away"
+            )
 
 
 def _dim(ranges: Mapping[str, WideRange], whites: Whites, *, asked: bool) -> list[str]:

@@ -118,10 +118,14 @@ def findings(comparison: Comparison) -> Iterator[str]:
     if known and chance is not None:
         best = sorted(known, key=lambda pair: -pair[1].value)
         said = ", ".join(f"{row.title} {percent(cell.value)}" for row, cell in best)
-        yield (
-            f"Changed by the same amount, images turn so often: {said}; random directions "
-            f"{percent(chance.cells['flips'].value)}."
+        controls = " and ".join(
+            f"{row.title} {percent(row.cells['flips'].value)}"
+            for row in comparison.rows
+            if row.name in ("random", "other") and row.cells["flips"].blank is None
         )
+        yield (f"Changed by the same amount, images turn so often: {said}; by {controls}.")
+    if short := comparison.falling_short():
+        yield short
     yield from _spread(comparison, movers)
     carried = [(row, row.cells["flips_photograph"].value, row.cells["flips"].value) for row, _ in known]
     lost = [row.title for row, laid, rebuilt in carried if rebuilt > 0 and laid < rebuilt / 2]
@@ -142,7 +146,8 @@ def _spread(comparison: Comparison, movers: Sequence[Compared]) -> Iterator[str]
         column = next(column for column in COLUMNS if column.key == key)
         sure = [pair for pair in counted if not comparison.by_accident(pair[0].name, column)]
         if not sure:
-            yield f"No method's change is spread over fewer {things} than random directions of the same size, surely."
+            chance = "random directions of the same size (within the intervals)"
+            yield f"No method's change is spread over fewer {things} than {chance}."
             return
         least, most = min(sure, key=lambda pair: pair[1].value), max(counted, key=lambda pair: pair[1].value)
         yield (

@@ -258,6 +258,17 @@ def animation(frames: Sequence[Picture], path: str | Path, seconds_each: float) 
     return path
 
 
+_BEGINNINGS = {".png": b"\x89PNG\r\n\x1a\n", ".gif": b"GIF8", ".webp": b"RIFF"}
+
+
+def is_picture(path: Path) -> bool:
+    """Whether a file is a picture of the kind that its name says, by its first bytes."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return file.read(8).startswith(_BEGINNINGS[path.suffix.lower()])
+
+
 ANIMATIONS = {".gif": "GIF", ".webp": "WEBP"}
 """Kinds of animations, by a name's ending."""
 

@@ -127,10 +127,11 @@ def attack_images(
             listener(Found(message=line))
     placed, rebuilt, rebuilt_logits = _placed(opponent, classifier, chosen)
     attacked = attack(opponent, placed, chosen.targets, config, listener=listener)
-    turned = (attacked.converged & (attacked.steps > 0)).cpu().numpy()
-    changes = np.zeros((len(turned), 0))
+    changes = np.zeros((len(chosen.targets), 0))
     if probes is not None:
         changes = probes.read(read(attacked.x)) - probes.read(read(rebuilt))
+    images = _images(classifier, chosen, attacked, (rebuilt, rebuilt_logits), (probes, changes))
+    turned = np.array([image.converged and image.steps > 0 and image.is_turned for image in images], bool)
     labels, towards = classifier.spec.labels, chosen.towards
     signs = np.where(chosen.targets.cpu().numpy() == towards, 1.0, -1.0)
     scores = () if probes is None else global_scores(probes.probes, changes[turned], signs[turned])
@@ -142,7 +143,7 @@ def attack_images(
         towards=labels[towards],
         coordinates=opponent.latents.coordinates,
         probability=config.probability,
-        images=_images(classifier, chosen, attacked, (rebuilt, rebuilt_logits), (probes, changes)),
+        images=images,
         probes=() if probes is None else probes.probes,
         scores=scores,
         settings=settings,

@@ -121,7 +121,7 @@ def _why_nothing(
 
 def _more(ways: int, images: int) -> str:
     """The remedy where a direction works on most images, only of too few."""
-    return f". More images may settle it: {option('images', 4 * images)}." if 2 * ways > images else "."
+    return f". More images may settle it ({option('images')})." if 2 * ways > images else "."
 
 
 def _changes(task: Task, effects: EffectTable) -> Float[ndarray, "2 m n"]:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int64
 from numpy import ndarray
 
 from stylex.core.attacked import Kind, Probe, Score
@@ -75,7 +75,12 @@ def check_installed() -> None:
 
 
 def fit_probes(
-    latents: Float[ndarray, "n d"], values: Float[ndarray, "n m"], descriptors: Descriptors, *, seed: int = 0
+    latents: Float[ndarray, "n d"],
+    values: Float[ndarray, "n m"],
+    descriptors: Descriptors,
+    *,
+    keys: Sequence[str] | None = None,
+    seed: int = 0,
 ) -> Probes:
     """Fit one linear probe to each descriptor: logistic regression (binary) or ridge regression (continuous).
 
@@ -83,6 +88,7 @@ def fit_probes(
         latents: the encoder's, of images that nothing is claimed about.
         values: of the same images; nan where nothing is known.
         descriptors: names and kinds of the columns.
+        keys: of the images; those of one key (one patient, or the same picture twice) are left out of a fit together.
         seed: of the division into folds, and of the exchanged rows.
 
     Raises:
@@ -97,6 +103,7 @@ def fit_probes(
     for name, binary, column in zip(descriptors.names, descriptors.binary, values.T, strict=True):
         known = np.isfinite(column)
         x, y = latents[known], column[known]
+        together = np.unique(np.arange(len(column)) if keys is None else np.array(keys), return_inverse=True)[1][known]
         rarest = int(min((y == 0).sum(), (y == 1).sum())) if binary else len(y)
         if len(y) < _FEWEST or rarest < _LEAST_OF_A_KIND or y.std() == 0:
             raise SearchError(
@@ -104,7 +111,7 @@ def fit_probes(
                 "kind" if binary else "") + f"; give at least {_FEWEST}, {_LEAST_OF_A_KIND} of each kind, that differ, "
                 "or leave the column out"
             )  # fmt: skip
-        quality, by_chance = (_quality(x, values_, binary, seed) for values_ in (y, random.permutation(y)))
+        quality, by_chance = (_quality(x, each, together, binary) for each in (y, random.permutation(y)))
         weak = quality < (WEAK_AUC if binary else WEAK_R2)
         kind: Kind = "binary" if binary else "continuous"
         probes.append(Probe(descriptor=name, kind=kind, images=len(y), quality=quality, shuffled=by_chance, weak=weak))
@@ -135,7 +142,8 @@ def fit_on(
     chosen = spread(len(rows), min(len(rows), _MOST))
     parts = np.array_split(rows[chosen], max(len(chosen) // _READ_AT_ONCE, 1))
     latents = [read(images.batch(part).to(device)) for part in parts if len(part)]
-    return fit_probes(np.concatenate(latents) if latents else np.zeros((0, 1)), values[chosen], descriptors)
+    keys = [images.split_keys[row] for row in rows[chosen]]
+    return fit_probes(np.concatenate(latents) if latents else np.zeros((0, 1)), values[chosen], descriptors, keys=keys)
 
 
 def _model(binary: bool) -> Any:
@@ -146,13 +154,14 @@ def _model(binary: bool) -> Any:
     return make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000) if binary else RidgeCV(_PENALTIES))
 
 
-def _quality(x: Float[ndarray, "n d"], y: Float[ndarray, " n"], binary: bool, seed: int) -> float:
-    """On images left out of the fit: area under the ROC curve, or R2."""
+def _quality(x: Float[ndarray, "n d"], y: Float[ndarray, " n"], together: Int64[ndarray, " n"], binary: bool) -> float:
+    """On images left out of the fit, and on none that belongs to one in it: area under the ROC curve, or R2."""
     from sklearn.metrics import r2_score, roc_auc_score
-    from sklearn.model_selection import KFold, StratifiedKFold, cross_val_predict
+    from sklearn.model_selection import GroupKFold, StratifiedGroupKFold, cross_val_predict
 
-    folds = (StratifiedKFold if binary else KFold)(_FOLDS, shuffle=True, random_state=seed)
-    said = cross_val_predict(_model(binary), x, y, cv=folds, method="decision_function" if binary else "predict")
+    folds = (StratifiedGroupKFold if binary else GroupKFold)(min(_FOLDS, len(np.unique(together))))
+    how = "decision_function" if binary else "predict"
+    said = cross_val_predict(_model(binary), x, y, cv=folds, groups=together, method=how)
     return float(roc_auc_score(y, said) if binary else r2_score(y, said))
 
 
