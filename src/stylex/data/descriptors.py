@@ -65,7 +65,7 @@ class Descriptors:
             given, known = (", ".join(map(repr, names[:2])) for names in (images, self.images))
             raise DataError(
                 f"the table of descriptors knows none of the images: they are called {given}, its rows {known}; "
-                "write the images' names as the archive has them"
+                "write the images' names as they were in the source that was prepared"
             )
         return np.array([at for at, _ in pairs], np.int64), self.values[[row for _, row in pairs]]
 
