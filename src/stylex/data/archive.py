@@ -449,7 +449,7 @@ class ImageSet:
         if not part:
             raise DataError(
                 f"the {name} part of {self.path} is empty ({len(self)} images, test_fraction {test_fraction}): "
-                "give more images or another fraction"
+                "give more images"
             )
         return self.subset(part)
 
