@@ -28,7 +28,14 @@ from stylex.training.adaptation import (
     training_config,
     what_is_trained,
 )
+from stylex.training.augment import Augmentation
+from stylex.training.config import AugmentConfig
 from stylex.training.loop import TrainingTask, train_networks
+
+try:
+    Augmentation(AugmentConfig(mode="ada"))  # with which an adaptation learns
+except ConfigError as error:
+    pytest.skip(str(error), allow_module_level=True)
 
 ADAPT = AdaptConfig(kimg=0.032, encoder_kimg=0.032, block=8)
 
