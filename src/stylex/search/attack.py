@@ -56,10 +56,14 @@ class Attacked:
 
 
 def as_shown(x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
-    """Pictures clamped and rounded to 8 bits, as they are saved; the gradient is that of clamping alone."""
-    clamped = x.clamp(-1, 1)
-    eight_bit = ((clamped.detach() + 1) * 127.5).round() / 127.5 - 1
-    return eight_bit + (clamped - clamped.detach())
+    """Pictures clamped and rounded to 8 bits, as they are saved.
+
+    The gradient is that of clamping alone, and on its edge still there: a black pixel can become brighter. (What
+    ``clamp`` gives there differs between versions of torch.)
+    """
+    eight_bit = ((x.detach().clamp(-1, 1) + 1) * 127.5).round() / 127.5 - 1
+    within = (x.detach().abs() <= 1).to(x.dtype)
+    return eight_bit + (x - x.detach()) * within
 
 
 def target_probability(
