@@ -58,7 +58,7 @@ def test_a_table_that_is_written_is_read_again(tmp_path: Path) -> None:
         ("image,x,x\na,1,2\n", "two columns of one name"),
         ("image,x\na,1\nb,1\n", "no column of numbers, or of two words"),
         ('image,x\n"a,1\n', "is no CSV table"),
-        ("", "is no CSV table"),
+        ("", "is empty"),
     ],
 )
 def test_what_cannot_be_read_is_said_in_one_line(tmp_path: Path, text: str, says: str) -> None:
@@ -85,3 +85,13 @@ def test_a_row_is_of_no_other_image_of_the_same_name(tmp_path: Path) -> None:
     assert read_descriptors(tmp_path / "u.csv").of(["boot/0001.png", "sneaker/0001.png", "boot/0002.png"])[
         0
     ].tolist() == [2]
+
+
+def test_a_table_of_semicolons_and_decimal_commas_is_read(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("image;height;maker\na.png;1,5;x\nb.png;2,25;y\nc.png;-3;x\n")
+    table = read_descriptors(tmp_path / "t.csv")
+    assert table.names == ("height", "maker=y")
+    assert table.values[:, 0].tolist() == [1.5, 2.25, -3]
+    (tmp_path / "empty.csv").touch()
+    with pytest.raises(DataError, match="is empty; expected a line of column names"):
+        read_descriptors(tmp_path / "empty.csv")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from numpy import ndarray
 
 from stylex.core.errors import DataError
 from stylex.core.files import read_whole
+from stylex.data.source import separator_of
 
 _NAMES = ("image", "file_name")
 _LARGEST = 2**28
@@ -134,16 +136,25 @@ def table_of(images: Sequence[str], columns: Mapping[str, Sequence[float]]) -> s
     return text.getvalue()
 
 
+_DECIMAL = re.compile(r"^([+-]?\d+),(\d+)$")
+
+
 def _rows_of(path: Path) -> tuple[list[str], list[list[str]]]:
     try:
         text = read_whole(path, largest=_LARGEST).decode("utf-8-sig")
-        header, *rows = [[cell.strip() for cell in row] for row in csv.reader(io.StringIO(text), strict=True) if row]
+        separator = separator_of(text, _NAMES)
+        lines = csv.reader(io.StringIO(text), strict=True, delimiter=separator)
+        header, *rows = [[cell.strip() for cell in row] for row in lines if row] or [[]]
     except OSError as error:
         raise DataError(f"{path} cannot be read ({error.strerror}); expected a CSV table of descriptors") from None
     except UnicodeDecodeError:
         raise DataError(f"{path} is not UTF-8 text; save the table as CSV in UTF-8") from None
     except (csv.Error, ValueError) as error:
         raise DataError(f"{path} is no CSV table ({error}); expected a line of column names, then rows") from None
+    if not header:
+        raise DataError(f"{path} is empty; expected a line of column names, then rows")
+    if separator == ";":  # written where a comma stands before the decimals
+        rows = [[_DECIMAL.sub(r"\1.\2", cell) for cell in row] for row in rows]
     if len(set(header)) != len(header):
         raise DataError(f"{path} has two columns of one name; name them apart")
     uneven = [number for number, row in enumerate(rows, start=2) if len(row) != len(header)]

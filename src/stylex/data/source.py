@@ -7,7 +7,7 @@ import io
 import json
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
@@ -274,11 +274,17 @@ def _read_table(data: bytes, where: str, table: str) -> tuple[tuple[str, ...], l
     return tuple(dict.fromkeys(column for row in rows for column in row.cells)), rows
 
 
-def _csv_rows(text: str, where: str) -> Iterator[_Row]:
+def separator_of(text: str, names: Collection[str]) -> str:
+    """What stands between the columns of a table, one of which has one of these names: comma, semicolon or tab.
+
+    Spreadsheets of many countries write semicolons.
+    """
     first = text.partition("\n")[0]
-    # Spreadsheets of many countries write semicolons.
-    separator = next((x for x in ",;\t" if "file_name" in [cell.strip(' "\r') for cell in first.split(x)]), ",")
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True, delimiter=separator)
+    return next((x for x in ",;\t" if {cell.strip(' "\r') for cell in first.split(x)} & set(names)), ",")
+
+
+def _csv_rows(text: str, where: str) -> Iterator[_Row]:
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True, delimiter=separator_of(text, ("file_name",)))
     try:
         header = [cell.strip() for cell in next(reader, [])]
         twice = [column for column, count in Counter(header).items() if count > 1]
