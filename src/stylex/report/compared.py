@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -14,8 +13,8 @@ from numpy.typing import NDArray
 from stylex.core.comparison import COLUMNS, Cell, Column, Compared, Comparison
 from stylex.core.explanation import Picture
 from stylex.core.gallery import Gallery, GalleryRow
-from stylex.report.figures import difference_map, difference_scale, encode, enlarge
-from stylex.report.page import asset, filled
+from stylex.report.figures import difference_map, difference_scale, enlarge
+from stylex.report.page import asset, filled, picture_uri
 from stylex.report.words import percent
 
 _LARGE, _SMALL = 132, 132
@@ -303,5 +302,4 @@ def _settings(comparison: Comparison) -> list[tuple[str, str]]:
 
 
 def _source(picture: Picture, size: int) -> str:
-    data = base64.b64encode(encode(enlarge(picture, size), "webp", quality=88)).decode()
-    return f"data:image/webp;base64,{data}"
+    return picture_uri(enlarge(picture, size), quality=88)

@@ -340,9 +340,9 @@ class _Drawing:
         return picture_uri(picture)
 
 
-def picture_uri(picture: Picture) -> str:
+def picture_uri(picture: Picture, *, quality: int = 92) -> str:
     """A picture as text that a page carries."""
-    return "data:image/webp;base64," + base64.b64encode(encode(picture, "webp", quality=92)).decode()
+    return "data:image/webp;base64," + base64.b64encode(encode(picture, "webp", quality=quality)).decode()
 
 
 def _render(page: Page) -> str:
