@@ -67,6 +67,7 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "decay": ({"optimizer": {"decay": 2}}, "optimizer.decay is 2, but must lie in 0..1"),
     "share": ({"schedule": {"kimg": 1, "reconstruct_first": 1.5}}, "reconstruct_first is 1.5, but must lie in 0..1"),
     "classifier's share": ({"schedule": {"kimg": 1, "classifier_from": -1}}, "classifier_from is -1, but must lie in"),
+    "swap's start": ({"schedule": {"kimg": 1, "swap_from": 2}}, "swap_from is 2, but must lie in"),
     "two shares": ({"schedule": {"kimg": 1, "encoder_after": 0.7}}, "must not exceed 1 together"),
     "class input": ({"model": PRESETS["tiny-16"].model.__dict__ | {"class_input": "some"}}, "one of all, coarse, fine"),
     "class encoder": ({"model": PRESETS["tiny-16"].model.__dict__ | {"class_encoder": "now"}}, "one of never, after"),

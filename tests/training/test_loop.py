@@ -110,6 +110,16 @@ def test_the_classifiers_answers_count_from_when_they_are_said_to(trained: Calla
     assert {name.split(".")[1] for name in different(never, at_the_end)} == {"identity"}
 
 
+def test_answers_with_swapped_maps_count_from_when_they_are_said_to(trained: Callable[..., Path]) -> None:
+    maps = {"model__map_resolutions": (8,), "loss__swap_features": 1.0}
+    never, late = (
+        trained("never", **maps),
+        trained("late", **maps, loss__swap=1.0, schedule__swap_from=0.5),
+    )
+    assert rows(never)[1]["swap"] == rows(late)[1]["swap"]
+    assert rows(never)[-2]["swap"] != rows(late)[-2]["swap"]
+
+
 def rows(out: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (out / "stats.jsonl").read_text().splitlines()]
 

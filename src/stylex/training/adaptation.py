@@ -235,6 +235,7 @@ def training_config(snapshot: Snapshot, config: AdaptConfig) -> TrainConfig:
             reconstruct_first=0.0,
             noise_every=1,
             classifier_from=0.0,
+            swap_from=0.0,
             encoder_after=config.encoder_kimg / total,
             class_dropout=0.0,
             map_dropout=0.0,

@@ -264,6 +264,7 @@ class Step(NamedTuple):
         from_noise: images are sampled from noise, not reconstructed; the encoder does not learn.
         encoder_alone: nothing else learns; images are drawn by the generator's moving average.
         consistent: the classifier's answers on image and reconstruction are compared.
+        follows: the classifier's answers on image and reconstruction with another image's maps are compared.
     """
 
     number: int
@@ -271,6 +272,7 @@ class Step(NamedTuple):
     from_noise: bool
     encoder_alone: bool
     consistent: bool
+    follows: bool
 
     @property
     def trains(self) -> tuple[Literal["generator", "encoder"], ...]:
@@ -291,6 +293,7 @@ class ScheduleConfig:
         noise_every: after that, every so many-th step draws from noise instead of the encoder (0: never).
         classifier_from: fraction of the training after which ``loss.classifier`` counts: from then on reconstructions
             are held to what the classifier says of the images.
+        swap_from: the same of ``loss.swap``: before it, only ``loss.swap_features`` holds what the classifier sees in w.
         encoder_after: last fraction of the training, in which the encoder alone is fitted to the finished generator.
             With it, ``reconstruct_first`` 0 and ``noise_every`` 1, a StyleGAN2 is trained, and an encoder afterwards.
         class_dropout: fraction of the images whose c the generator is not given, but zeros.
@@ -308,6 +311,7 @@ class ScheduleConfig:
     reconstruct_first: float = 0.4
     noise_every: int = 2
     classifier_from: float = 0.0
+    swap_from: float = 0.0
     encoder_after: float = 0.0
     class_dropout: float = 0.0
     swap_share: float = 0.5
@@ -321,8 +325,8 @@ class ScheduleConfig:
         _require(0 < self.kimg < math.inf, f"schedule.kimg is {self.kimg}, but must be positive")
         _require(self.batch >= 1, f"schedule.batch is {self.batch}, but must be 1 or more")
         fractions = (
-            "reconstruct_first", "classifier_from", "encoder_after", "class_dropout", "swap_share", "map_dropout",
-            "style_mixing",
+            "reconstruct_first", "classifier_from", "swap_from", "encoder_after", "class_dropout", "swap_share",
+            "map_dropout", "style_mixing",
         )  # fmt: skip
         for name in fractions:
             value = getattr(self, name)
@@ -368,7 +372,8 @@ class ScheduleConfig:
         adversarial = nimg >= self.total_nimg * self.reconstruct_first and not encoder_alone
         from_noise = adversarial and self.noise_every > 0 and number % self.noise_every == self.noise_every - 1
         consistent = nimg >= self.total_nimg * self.classifier_from
-        return Step(number, adversarial, from_noise, encoder_alone, consistent)
+        follows = nimg >= self.total_nimg * self.swap_from
+        return Step(number, adversarial, from_noise, encoder_alone, consistent, follows)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -296,7 +296,8 @@ def train_networks(
                     total = total + figures["kl"] * loss_weights.classifier
                 if swaps > 0:
                     figures["swap"] = losses.classifier_kl(logits[:swaps], logits_all[len(s) :], classifier.activation)
-                    total = total + figures["swap"] * loss_weights.swap
+                    if step.follows:
+                        total = total + figures["swap"] * loss_weights.swap
                     if loss_weights.swap_features > 0 and features:
                         figures["swap_features"] = losses.pooled_features(
                             [f[:swaps] for f in features], [f[len(s) :] for f in features_all]
