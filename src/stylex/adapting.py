@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,14 +14,26 @@ from jaxtyping import Float, UInt8
 from numpy import ndarray
 from torch import Tensor
 
-from stylex.classifiers import answers, check_classifier, describe, fingerprint, load_classifier, load_recorded
+from stylex.classifiers import (
+    answers,
+    check_classifier,
+    describe,
+    fingerprint,
+    load_classifier,
+    load_recorded,
+    recorded_place,
+)
 from stylex.classifiers.classifier import Classifier
 from stylex.classifiers.spec import ClassifierSpec
-from stylex.core.errors import ClassifierError, ConfigError, DataError, SnapshotError
+from stylex.core.errors import ClassifierError, ConfigError, DataError, SnapshotError, TrainingError
+from stylex.core.files import write_whole
 from stylex.core.progress import Done, Found, Listener, SnapshotWritten, Started, Step, silent
 from stylex.core.wording import option
 from stylex.data import ImageSet, open_images
 from stylex.data.images import load_image, to_pictures
+from stylex.evaluation.extractors import random_extractor
+from stylex.metrics.features import Features
+from stylex.metrics.kid import kernel_distance
 from stylex.models.config import AdaptMethod
 from stylex.models.domain import DomainVector, between, read_domain
 from stylex.models.latents import normal_latents
@@ -50,6 +63,8 @@ from stylex.training.state import images_seen
 
 _PAIR = 2
 """Of training and of held-out images there must be as many: a step compares images with each other."""
+_FEWEST = 3
+"""Real images on each side of a kernel distance."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -99,10 +114,8 @@ class Place:
             explained = load_classifier(classifier, spec)
             reference = describe(classifier) if isinstance(classifier, str | Path) else None
         elif snapshot.classifier_reference is not None:
-            explained = load_recorded(
-                snapshot.classifier_reference, spec or ClassifierSpec.from_json(dict(snapshot.classifier))
-            )
-            reference = snapshot.classifier_reference
+            reference = recorded_place(snapshot.classifier_reference, snapshot.path)
+            explained = load_recorded(reference, spec or ClassifierSpec.from_json(dict(snapshot.classifier)))
         else:
             raise ClassifierError(
                 f"{run} was trained with a classifier that was given as an object; give it again as classifier"
@@ -177,7 +190,61 @@ def adapt_run(
         device=device,
         listener=listener,
     )
+    measure_nearness(place, load_snapshot(out).to(torch.device(device)), out, axes=start.axes)
     return out
+
+
+_DRAWN = 256
+"""New pictures that are measured; as many other real images at most."""
+NEARNESS = "nearness.json"
+
+
+@torch.inference_mode()
+def measure_nearness(
+    place: Place, after: Snapshot, out: Path, *, axes: Float[Tensor, "rows w_dim"] | None = None
+) -> None:
+    """Write beside a run how near its new pictures are to held-out images of the domain, and what that compares with.
+
+    The kernel distance over a network of random weights: of new pictures, of the pictures that the run began with drew
+    from the same latents, and of other real images, which is as near as can be. Nothing is written where there are too
+    few held-out images.
+
+    Args:
+        place: where the run was brought to.
+        after: the result.
+        out: the run's folder.
+        axes: of the latents to draw from; None: those that the first run keeps, or else its mapping network's.
+    """
+    before = place.snapshot
+    if len(place.held_out) < _FEWEST:
+        return
+    on = next(before.generator.parameters()).device
+    z = torch.randn(_DRAWN, before.generator.config.z_dim, generator=torch.Generator().manual_seed(1))
+    if axes is None and before.latents is not None:
+        w = normal_latents(before.latents, _DRAWN, seed=1).to(on)
+    elif axes is not None:
+        w = torch.addmm(axes[0].cpu(), z, axes[1:].cpu()).to(on)
+    else:
+        w = before.generator.mapping(z.to(on))
+    k = len(before.classifier["labels"])
+    c = torch.full((_DRAWN, k), 1 / k, device=on)
+    extractor = random_extractor(on)
+
+    def drawn(snapshot: Snapshot) -> Features:
+        parts = zip(w.split(64), c.split(64), strict=True)
+        new = [snapshot.generator(a, b, snapshot.some_maps(len(a))).clamp(-1, 1) for a, b in parts]
+        return extractor.features(torch.cat(new))
+
+    def real(images: ImageSet) -> Features:
+        some = np.linspace(0, len(images) - 1, min(len(images), _DRAWN)).round().astype(int)
+        return extractor.features(images.batch(some).to(on))
+
+    known = real(place.held_out)
+    measured = {"after": drawn(after), "before": drawn(before), "real": real(place.training)}
+    distances = {name: kernel_distance(known, features).interval for name, features in measured.items()}
+    found = {name: {"value": d.value, "low": d.low, "high": d.high} for name, d in distances.items()}
+    report = {"measure": "kernel distance", "by": extractor.name, "held_out": len(known), "drawn": _DRAWN, **found}
+    write_whole(out / NEARNESS, (json.dumps(report, indent=1) + "\n").encode(), error=TrainingError)
 
 
 def powers_of(of: str | Mapping[str, float]) -> dict[str, float]:
@@ -317,6 +384,7 @@ def _write(
         files={"panel.png": draw_panel(panel), **vector.files()},
     )
     listener(SnapshotWritten(nimg=snapshot.nimg, path=target, figures=figures))
+    measure_nearness(place, load_snapshot(target).to(on), out)
     return out
 
 

@@ -10,9 +10,12 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from stylex.core.demo import NAME as DEMO
+from stylex.core.demo import is_demo
 from stylex.core.errors import (
     ClassifierError,
     ConfigError,
@@ -1136,6 +1139,8 @@ def attack(
     import torch
 
     from stylex.data.descriptors import read_descriptors
+    from stylex.evaluation.extractors import random_extractor
+    from stylex.evaluation.realism import likeness
     from stylex.opening import device_of, record
     from stylex.report.attack import overview, render_attack
     from stylex.search.attack import Opponent
@@ -1183,6 +1188,8 @@ def attack(
             f"{option('realism')} needs a discriminator, which this model does not have; leave it out, or give a run"
         )
     chosen = choose(explained, archive.split("test"), images, goal, torch.device(on))
+    attacked = set(chosen.images.names)
+    others = archive.subset([i for i, name in enumerate(archive.names) if name not in attacked])
     result = attack_images(
         Opponent(latents=latents, classifier=explained, output=explained.activation, realism=critic),
         chosen,
@@ -1198,6 +1205,7 @@ def attack(
             "descriptors": None if descriptors is None else str(descriptors),
             "attacked": list(chosen.images.names),
         },
+        compare=partial(likeness, photographs=others, classifier=explained, extractor=random_extractor(on)),
         listener=listener,
     )
     page = render_attack(result).encode()
@@ -1333,8 +1341,7 @@ def open_studio(
     from stylex.opening import Run, device_of, record
     from stylex.store.folder import read_explanation
 
-    if _is_demo(run):
-        run, data, classifier = _shipped(run, data, classifier)
+    data = DEMO if data is None and is_demo(run) else data
     found = None if explanation is None else read_explanation(explanation)
     on = device_of(device)
     listener(Found(message=f"loading the networks of {run}"))
@@ -1499,20 +1506,16 @@ def demo(out: str | Path, *, images: int = 80, listener: Listener = silent) -> P
     Raises:
         StoreError: ``out`` cannot be written, or holds something else.
     """
-    from importlib.resources import as_file, files
-
     folder = Path(out)
-    with as_file(files("stylex") / "demo_data") as shipped:
-        find(
-            shipped / "snapshot",
-            data=shipped / "shoes.zip",
-            classifier=shipped / "classifier",
-            out=folder / "explanation",
-            images=images,
-            device="cpu",
-            overwrite=True,
-            listener=listener,
-        )
+    find(
+        DEMO,
+        data=DEMO,
+        out=folder / "explanation",
+        images=images,
+        device="cpu",
+        overwrite=True,
+        listener=listener,
+    )
     return report(folder / "explanation", out=folder / "report.html")
 
 
@@ -1589,8 +1592,7 @@ def compare(
     from stylex.store.comparison import check_folder, write_comparison
 
     folder, repeat = Path(out), record(run, data, classifier, classifier_spec)
-    if _is_demo(run):
-        run, data, classifier = _shipped(run, data, classifier)
+    data = DEMO if data is None and is_demo(run) else data
     options = Options(
         methods=asked(methods),
         asked=bool(methods.strip(" ,")),
@@ -1650,19 +1652,6 @@ def compare(
         comparison = replace(comparison, notes=(remark, *comparison.notes))
     write_comparison(comparison, comparison_page(comparison, gallery_of(pictures)), folder)
     return comparison
-
-
-def _is_demo(run: str | Path) -> bool:
-    """Whether what comes with the package is meant: a folder of that name may be what ``stylex demo`` wrote."""
-    return str(run) == "demo" and not any((Path(run) / own).exists() for own in ("snapshots", "snapshot.json"))
-
-
-def _shipped(
-    run: str | Path, data: str | Path | None, classifier: ClassifierLike | None
-) -> tuple[Path, str | Path, ClassifierLike]:
-    """Run, archive and classifier that come with the package, where none are given beside."""
-    shipped = Path(__file__).parent / "demo_data"
-    return shipped / "snapshot", data or shipped / "shoes.zip", classifier or shipped / "classifier"
 
 
 def _compare_labels(classifier: Classifier, images: ImageSet, held_out: ImageSet, listener: Listener) -> None:

@@ -19,6 +19,7 @@ from stylex.classifiers import (
     is_same,
     load_classifier,
     load_recorded,
+    recorded_place,
 )
 from stylex.classifiers.classifier import Classifier, WithOpposite, opposite_name
 from stylex.classifiers.load import read_spec
@@ -78,7 +79,7 @@ class Run:
         if classifier is not None:
             loaded = load_classifier(classifier, spec)
         elif snapshot.classifier_reference is not None:
-            loaded = load_recorded(snapshot.classifier_reference, spec)
+            loaded = load_recorded(recorded_place(snapshot.classifier_reference, snapshot.path), spec)
         else:
             raise ClassifierError(
                 f"{path} was trained with a classifier that was given as an object; give it again as classifier"

@@ -8,7 +8,7 @@ import re
 import numpy as np
 from PIL import Image
 
-from stylex.core.attacked import Attack, AttackedImage, Probe, Score
+from stylex.core.attacked import Attack, AttackedImage, Likeness, Probe, Score
 from stylex.core.evaluation import Interval
 from stylex.report.attack import in_order, overview, render_attack
 
@@ -20,7 +20,8 @@ def image(name: str, *, converged: bool = True, steps: int = 5, changed: int = 3
         id=name, original=picture, rebuilt=picture, counterfactual=255 - picture,
         probabilities=np.array([0.9, 0.1], np.float32), rebuilt_probabilities=np.array([0.95, 0.05], np.float32),
         counterfactual_probabilities=np.array([1 - after, after], np.float32), target=1, converged=converged,
-        steps=steps, changed=changed, length=1.0, scores={"spots": told, "<coin>": 4 * told}, label="<b>healthy</b>",
+        steps=steps, changed=changed, length=1.0, turned=converged and steps > 0, turned_at_random=name == "far",
+        scores={"spots": told, "<coin>": 4 * told}, label="<b>healthy</b>",
     )  # fmt: skip
 
 
@@ -40,7 +41,11 @@ def attack() -> Attack:
             Probe(descriptor="<coin>", kind="binary", images=99, quality=0.5, shuffled=0.51, weak=True),
         ),
         scores=(Score(descriptor="spots", change=Interval(value=0.5, low=-0.1, high=0.7), images=2),),
-        settings={"space": "w", "other_classifier": True},
+        likeness=Likeness(
+            attacked=Interval(value=0.5, low=0.4, high=0.6), rebuilt=Interval(value=0.1, low=0.0, high=0.2),
+            random=Interval(value=0.3, low=0.2, high=0.4), images=2, by="<net>",
+        ),
+        settings={"space": "w", "other_classifier": True, "run": "runs/<a>"},
         notes=("2 images did not reach it.",),
     )  # fmt: skip
 
@@ -53,6 +58,8 @@ def test_images_are_sorted_by_what_became_of_them() -> None:
     assert places == sorted(places)
     assert html.count("not converged</span>") == 2
     assert "converged after 5 steps" in html
+    assert "Of the 2 that are turned by it, random moves of as many coordinates and as long turn 1." in html
+    assert "look whether they are still pictures of the domain" in html
 
 
 def test_the_page_loads_nothing_and_escapes_everything() -> None:
@@ -60,7 +67,7 @@ def test_the_page_loads_nothing_and_escapes_everything() -> None:
     assert "default-src &#39;none&#39;" in html
     assert not re.findall(r'(?:src|href)="(?!data:|#)', html)
     assert "<script" not in html
-    assert not any(word in html for word in ("<sick>", "<coin>", "<b>healthy"))
+    assert not any(word in html for word in ("<sick>", "<coin>", "<b>healthy", "<net>", "<a>"))
     assert html.count('alt="near, ') == 4
     assert "This is not the classifier that the networks were trained with" in html
 

@@ -55,7 +55,7 @@ def test_each_attribute_gets_the_name_of_what_it_changes(make_world: Callable[..
     assert up.r == pytest.approx(1, abs=1e-3)
     assert down.r == pytest.approx(-1, abs=1e-3), "its own direction is the other way"
     assert other.r == pytest.approx(-1, abs=1e-3)
-    assert str(up) == "length (r 1.00)"
+    assert str(up).startswith(f"length ({up.change:+.1f} sd, r 1.00)")
     assert up.change > 1
 
 

@@ -5,7 +5,7 @@ from stylex.classifiers.classifier import Classifier
 from stylex.classifiers.features import perceptual_distance
 from stylex.classifiers.identity import answers, behaviour, fingerprint, has_weights, is_same
 from stylex.classifiers.labels import LabelCheck, check_labels
-from stylex.classifiers.load import describe, load_classifier, load_recorded
+from stylex.classifiers.load import describe, load_classifier, load_recorded, recorded_place
 from stylex.classifiers.small import FitConfig, LabelledRows, SmallCNN, fit_small_classifier, save_small_classifier
 from stylex.classifiers.spec import ClassifierSpec
 
@@ -28,5 +28,6 @@ __all__ = [
     "load_classifier",
     "load_recorded",
     "perceptual_distance",
+    "recorded_place",
     "save_small_classifier",
 ]

@@ -72,6 +72,12 @@ def load_classifier(reference: Reference, spec: ClassifierSpec | None = None) ->
     raise ClassifierError(f"no classifier at {text!r}: no such file or folder{where}; {_FORMS}")
 
 
+def recorded_place(reference: str, snapshot: Path) -> str:
+    """Where the classifier is that a snapshot names: beside the snapshot's folder, or where a command finds it."""
+    beside = snapshot.absolute().parent / reference
+    return str(beside) if "\0" not in reference and beside.exists() else reference
+
+
 def load_recorded(reference: str, spec: ClassifierSpec | None = None) -> Classifier:
     """The classifier that a run names, if opening it runs no code of the run's author: a file or a folder.
 

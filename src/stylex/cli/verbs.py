@@ -46,7 +46,7 @@ def _explained(options: Mapping[str, Any], explanation: Explanation) -> list[str
 
     rows = [
         f"{rank:>3}. {attribute.name:<24} {attribute.target_label}: effect {attribute.effect:+.2f} logits"
-        + ("" if attribute.meaning is None else f"  = {attribute.meaning}")
+        + ("" if attribute.meaning is None else f"  goes with {attribute.meaning}")
         for rank, attribute in enumerate(explanation.ranking, start=1)
     ]
     agreement = explanation.figures.get("agreement") if explanation.scope == "class" else None
@@ -73,7 +73,8 @@ def _attacked(options: Mapping[str, Any], attack: Attack) -> list[str]:
     ]
     head = [f"change towards {attack.towards}, in standard deviations of each descriptor:"] if rows else []
     written = [f"attack: {options['out']}", f"report: {Path(options['out']) / 'report.html'}"]
-    return [*([] if remark is None else [remark]), finding(attack), *attack.notes, *head, *rows, *written]
+    like = [] if attack.likeness is None else [attack.likeness.said]
+    return [*([] if remark is None else [remark]), finding(attack), *like, *attack.notes, *head, *rows, *written]
 
 
 def _evaluated(options: Mapping[str, Any], evaluation: Evaluation) -> list[str]:
@@ -108,6 +109,37 @@ def _trained(options: Mapping[str, Any], run: Path) -> list[str]:
     ]
 
 
+def _adapted(options: Mapping[str, Any], run: Path) -> list[str]:
+    """What became of an adaptation, and a next command that its images allow."""
+    from stylex.adapting import NEARNESS
+
+    path, panels = run / NEARNESS, sorted((run / "snapshots").glob("[0-9]*/panel.png"))
+    said = []
+    if path.exists():
+        known = json.loads(path.read_text())
+        after, before, real = (known[name] for name in ("after", "before", "real"))
+        said.append(
+            f"New pictures are {after['value']:.3f} ({after['low']:.3f} to {after['high']:.3f}) from "
+            f"{known['held_out']} held-out images; before it was {before['value']:.3f}, and other real images are "
+            f"{real['value']:.3f} (kernel distance, {known['by']})."
+        )
+    given = "".join(
+        f" --{name.replace('_', '-')} {options[name]}" for name in ("classifier", "classifier_spec") if options[name]
+    )
+    verdict = _verdict_of(run, of_a_domain=True)
+    few = (path.exists() and known["held_out"] < _ENOUGH_TO_SEARCH) or not path.exists()
+    goes_on = (
+        f"stylex morph {options['run']} {run} --out morph.png"
+        if few
+        else f"stylex find {run} --data {options['data']}{given} --out explanation/{_aim_of(run)}"
+    )
+    return [*said, *verdict, f"run: {run}", *(f"picture: {panel}" for panel in panels[-1:]), f"next: {goes_on}"]
+
+
+_ENOUGH_TO_SEARCH = 20
+"""Held-out images from which on a search can claim anything."""
+
+
 def _aim_of(run: Path) -> str:
     """The target that ``find`` needs where there are not just two classes: the last label, as an example."""
     described = max((run / "snapshots").glob("[0-9]*/snapshot.json"), default=None)
@@ -117,12 +149,17 @@ def _aim_of(run: Path) -> str:
     return "" if two or not labels else f" --target {shlex.quote(labels[-1])}"
 
 
-def _verdict_of(run: Path) -> list[str]:
-    """What the newest held-out figures of a training say; nothing where there are none."""
+def _verdict_of(run: Path, *, of_a_domain: bool = False) -> list[str]:
+    """What the newest held-out figures of a training say; nothing where there are none.
+
+    Args:
+        run: its folder.
+        of_a_domain: its images may be all of one class.
+    """
     path = run / "stats.jsonl"
     rows = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
     measured = [row["held_out"] for row in rows if "agreement" in row.get("held_out", {})]
-    return [agreement_verdict(x["agreement"], x.get("agreement_other")) for x in measured[-1:]]
+    return [agreement_verdict(x["agreement"], x.get("agreement_other"), of_a_domain=of_a_domain) for x in measured[-1:]]
 
 
 def _shown(options: Mapping[str, Any], report: Path) -> list[str]:
@@ -145,9 +182,9 @@ VERBS: Mapping[str, Verb] = {
     "prepare": Verb(function="prepare", positional=("source",), closing=_prepared, interrupted=NOTHING_WRITTEN),
     "classifier": Verb(function="fit_classifier", closing=_path("classifier"), interrupted=NOTHING_WRITTEN),
     "train": Verb(function="train", closing=_trained, interrupted=_left_of_training),
-    "adapt": Verb(function="adapt", positional=("run",), closing=_trained, interrupted=_left_of_training),
-    "guide": Verb(function="guide", positional=("run",), closing=_trained, interrupted=NOTHING_WRITTEN),
-    "mix": Verb(function="mix", positional=("run",), closing=_trained, interrupted=NOTHING_WRITTEN),
+    "adapt": Verb(function="adapt", positional=("run",), closing=_adapted, interrupted=_left_of_training),
+    "guide": Verb(function="guide", positional=("run",), closing=_adapted, interrupted=NOTHING_WRITTEN),
+    "mix": Verb(function="mix", positional=("run",), closing=_adapted, interrupted=NOTHING_WRITTEN),
     "morph": Verb(function="morph", positional=("run", "to"), closing=_path("picture"), interrupted=NOTHING_WRITTEN),
     "find": Verb(
         function="find",

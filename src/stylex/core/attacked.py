@@ -70,6 +70,9 @@ class AttackedImage:
         steps: after how many steps it did, or the search ended; 0: rebuilding the image was enough.
         changed: how many coordinates of the latent were moved.
         length: of the change, in standard deviations of the latent.
+        turned: whether moving it made the target the answer: the search converged, and the rebuilt image's answer is
+            another one.
+        turned_at_random: whether a random move does, of as many coordinates and as long.
         scores: by descriptor, the change of what its probe reads, in standard deviations of the descriptor.
         label: the data set's own label, where it has one.
     """
@@ -86,22 +89,47 @@ class AttackedImage:
     steps: int
     changed: int
     length: float
+    turned: bool
+    turned_at_random: bool
     scores: Mapping[str, float] = field(default_factory=dict)
     label: str | None = None
-
-    @property
-    def is_turned(self) -> bool:
-        """Whether the target is the counterfactual's answer, and is not the rebuilt image's."""
-        return self._says(self.counterfactual_probabilities) and not self._says(self.rebuilt_probabilities)
-
-    def _says(self, p: NDArray[np.float32]) -> bool:
-        one_of_several = len(p) > 1 and abs(float(p.sum()) - 1) < 1e-3  # else each label is there or not by itself
-        return int(p.argmax()) == self.target if one_of_several else bool(p[self.target] >= 0.5)
 
     @property
     def gain(self) -> float:
         """How much the target's probability rose from the rebuilt image to the counterfactual."""
         return float(self.counterfactual_probabilities[self.target] - self.rebuilt_probabilities[self.target])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Likeness:
+    """How far pictures are from other real photographs that get the same answers: kernel distances, smaller is nearer.
+
+    Attributes:
+        attacked: of the counterfactuals.
+        rebuilt: of the same images, rebuilt and not moved: what the generator costs by itself.
+        random: of the same images after random moves of as many coordinates and as long.
+        images: in each set.
+        by: which network looks; it is not the classifier.
+    """
+
+    attacked: Interval
+    rebuilt: Interval
+    random: Interval
+    images: int
+    by: str
+
+    @property
+    def said(self) -> str:
+        """In a sentence."""
+        attacked, rebuilt, random = (
+            f"{d.value:.3f} ({d.low:.3f} to {d.high:.3f})" for d in (self.attacked, self.rebuilt, self.random)
+        )
+        further = self.attacked.low > self.rebuilt.high
+        return (
+            f"The attacked pictures are {attacked} from other photographs of the same answers, the rebuilt ones "
+            f"{rebuilt}, and those moved at random {random} (kernel distance of {self.images} pictures, {self.by})"
+            + (": look whether they are still pictures of the domain." if further else ".")
+        )
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -117,6 +145,7 @@ class Attack:
         images: in the order of the data.
         probes: one for each descriptor.
         scores: of the descriptors that can be read well enough, the largest change first.
+        likeness: to real photographs; None where too few others get the same answers.
         settings: everything needed to repeat the attack, JSON-able.
         notes: for a person.
     """
@@ -129,6 +158,7 @@ class Attack:
     images: tuple[AttackedImage, ...]
     probes: tuple[Probe, ...]
     scores: tuple[Score, ...]
+    likeness: Likeness | None
     settings: Mapping[str, Any]
     notes: tuple[str, ...] = ()
 
@@ -144,7 +174,7 @@ class Attack:
         Those that were rebuilt with the target's answer already do not count, nor those that reach a probability which
         is not the answer yet.
         """
-        return tuple(image for image in self.images if image.converged and image.steps > 0 and image.is_turned)
+        return tuple(image for image in self.images if image.turned)
 
     def weak(self, descriptor: str) -> bool:
         """Whether a descriptor reads too badly for anything to be claimed of it."""

@@ -23,14 +23,17 @@ class Meaning:
             reads of the picture.
         change: of what the probe reads when the attribute is turned from end to end, in standard deviations of the
             descriptor.
+        others: further descriptors that change with it, the most first; it cannot be told from here which is meant.
     """
 
     descriptor: str
     r: float
     change: float
+    others: tuple[Meaning, ...] = ()
 
     def __str__(self) -> str:
-        return f"{self.descriptor} (r {self.r:.2f})"
+        also = ", ".join(f"{each.descriptor} ({each.change:+.1f} sd)" for each in self.others)
+        return f"{self.descriptor} ({self.change:+.1f} sd, r {self.r:.2f})" + (f"; also {also}" if also else "")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -38,11 +38,18 @@ def _is_by_chance(other: float | None) -> bool:
     return other is not None and other >= LOW_AGREEMENT
 
 
-def agreement_verdict(agreement: float, other: float | None = None) -> str:
-    """The same in a sentence, for the end of a training, of a search and of an evaluation, and for a report."""
+def agreement_verdict(agreement: float, other: float | None = None, *, of_a_domain: bool = False) -> str:
+    """The same in a sentence, for the end of a training, of a search and of an evaluation, and for a report.
+
+    Args:
+        agreement, other: the fractions.
+        of_a_domain: the images may be all of one class, as those of another domain often are.
+    """
     said = f"The classifier says the same of photograph and reconstruction for {agreement:.1%} of the images"
     if other is not None:
         said += f" (with another image's reconstruction for {other:.1%})"
+    if _is_by_chance(other) and of_a_domain:
+        return f"{said}: it gives nearly all images of this domain one answer, so that this says little."
     if _is_by_chance(other):
         return (
             f"{said}: it gives nearly all images one answer, so that this says little; take images of all classes, and "

@@ -27,6 +27,7 @@ from numpy.typing import ArrayLike, NDArray
 from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
+from stylex.core.demo import ARCHIVE, shipped
 from stylex.core.errors import DataError
 from stylex.core.files import new_file
 from stylex.data.images import RESOLUTIONS, Channels, quiet_pillow, to_tensor
@@ -152,13 +153,13 @@ def _png(picture: NDArray[np.uint8]) -> bytes:
 
 
 def open_images(path: str | Path) -> ImageSet:
-    """The images of an archive: one that ``stylex prepare`` wrote, or any StyleGAN image zip.
+    """The images of an archive: one that ``stylex prepare`` wrote, any StyleGAN image zip, or the package's (``demo``).
 
     Raises:
         DataError: missing, no archive, damaged, or its pictures are not all square, of one size (16 to 256, a power
             of two) and of one kind (grey or RGB).
     """
-    path = Path(path)
+    path = shipped(path, ARCHIVE)
     if path.is_dir():
         raise DataError(f"{path} is a folder: make an archive of it first, with `stylex prepare`")
     if not path.is_file():

@@ -7,7 +7,10 @@ import torch
 from jaxtyping import Int64
 from numpy import ndarray
 
+from stylex.classifiers.classifier import Classifier
+from stylex.core.attacked import Likeness
 from stylex.data.archive import ImageSet
+from stylex.evaluation.extractors import Extractor
 from stylex.evaluation.options import FEWEST_IMAGES
 from stylex.evaluation.sheet import Sheet
 from stylex.evaluation.subject import random_moves_alike
@@ -15,9 +18,13 @@ from stylex.metrics.frechet import frechet_distance
 from stylex.metrics.kid import kernel_distance
 from stylex.metrics.manifold import precision_recall
 from stylex.models.latents import normal_latents
+from stylex.search.attack_images import Turned
 from stylex.search.decision import predicted
 from stylex.search.encoding import Encoded, encode_set
 from stylex.search.shifts import apply_attributes
+
+_PHOTOGRAPHS = 512
+"""Photographs that turned pictures are set beside, at most."""
 
 
 def measure(sheet: Sheet) -> None:
@@ -116,6 +123,38 @@ def _changed(sheet: Sheet, e: Encoded, others: ImageSet) -> None:
             ("kid", kernel_distance(reference, features).interval),
         ):
             sheet.add(f"realism.{what}_{name}", value, images=count, by=instrument.name, note=note)
+
+
+def likeness(turned: Turned, photographs: ImageSet, classifier: Classifier, extractor: Extractor) -> Likeness | None:
+    """How far turned pictures are from photographs that get the same answers; None where these are too few.
+
+    Of several labels each by itself, an answer is the label of the largest logit.
+
+    Args:
+        turned: the pictures, of at least one image.
+        photographs: none of which was turned.
+        classifier: whose answers are meant.
+        extractor: who looks.
+    """
+    if min(len(photographs), len(turned.attacked[0])) < FEWEST_IMAGES:
+        return None
+    some = np.linspace(0, len(photographs) - 1, min(len(photographs), _PHOTOGRAPHS)).round().astype(int)
+    x = photographs.batch(some).to(turned.attacked[0])
+    with torch.inference_mode():
+        said = torch.cat([classifier.logits(part) for part in x.split(64)]).argmax(dim=1).cpu().numpy()
+    random = np.random.default_rng(0)
+    pairs = {
+        name: paired(logits.argmax(dim=1).cpu().numpy(), said, random) for name, (_, logits) in turned._asdict().items()
+    }
+    count = min(map(len, pairs.values()))
+    if count < FEWEST_IMAGES:
+        return None
+    distances = {}
+    for name, (pictures, _) in turned._asdict().items():
+        own, beside = torch.from_numpy(pairs[name][:count].T).to(x.device)
+        features, reference = extractor.features(pictures[own]), extractor.features(x[beside])
+        distances[name] = kernel_distance(reference, features).interval
+    return Likeness(**distances, images=count, by=extractor.name)
 
 
 def paired(

@@ -22,6 +22,7 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor, nn
 
+from stylex.core.demo import SNAPSHOT, shipped
 from stylex.core.errors import SnapshotError, StylexError, first_line
 from stylex.core.files import new_folder, read_whole
 from stylex.core.stylespace import StyleSpace, StyleStatistics
@@ -202,11 +203,12 @@ def save_snapshot(
 
 
 def find_snapshot(path: Path) -> Path:
-    """The snapshot folder meant by ``path``: itself, or the newest in a training's folder.
+    """The snapshot folder meant by ``path``: itself, the newest in a training's folder, or the package's (``demo``).
 
     Raises:
         SnapshotError: there is none.
     """
+    path = shipped(path, SNAPSHOT)
     if (path / _JSON).is_file():
         return path
     # Not the hidden ones, which a killed process was still writing.

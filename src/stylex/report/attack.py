@@ -90,21 +90,31 @@ def overview(attack: Attack) -> bytes:
 
 def _render(attack: Attack, side: int) -> str:
     scale = difference_scale([(image.rebuilt, image.counterfactual) for image in attack.images])
+    widest = max(
+        (abs(value) for image in attack.images for name, value in image.scores.items() if not attack.weak(name)),
+        default=0.0,
+    )
     strong = [(score.descriptor, score.change.value, score.change.low, score.change.high) for score in attack.scores]
     return filled(
         "attack.html.j2",
         asset("page.css") + asset("attack.css"),
         "",
         attack=attack,
-        groups=[(name, [_row(attack, image, side, scale) for image in images]) for name, images in in_order(attack)],
+        groups=[
+            (name, [_row(attack, image, side, scale, widest) for image in images]) for name, images in in_order(attack)
+        ],
         side=side,
         scale=scale,
         scores=_bars([(name, value, low, high, False) for name, value, low, high in strong]),
+        widest=widest,
+        likeness=None if attack.likeness is None else attack.likeness.said,
+        turned_at_random=sum(image.turned_at_random for image in attack.turned),
+        settings={name: value for name, value in attack.settings.items() if name != "attacked"},
         remark=classifier_remark(attack.settings),
     )
 
 
-def _row(attack: Attack, image: AttackedImage, side: int, scale: float) -> Row:
+def _row(attack: Attack, image: AttackedImage, side: int, scale: float, widest: float) -> Row:
     change = difference_map(image.rebuilt, image.counterfactual, scale=scale)
     states = (
         ("original", image.original),
@@ -120,22 +130,24 @@ def _row(attack: Attack, image: AttackedImage, side: int, scale: float) -> Row:
         before=float(image.probabilities[image.target]),
         rebuilt=float(image.rebuilt_probabilities[image.target]),
         after=float(image.counterfactual_probabilities[image.target]),
-        bars=_bars([(name, value, None, None, attack.weak(name)) for name, value in strongest]),
+        bars=_bars([(name, value, None, None, attack.weak(name)) for name, value in strongest], widest),
     )
 
 
-def _bars(values: Sequence[tuple[str, float, float | None, float | None, bool]]) -> tuple[Bar, ...]:
-    """Bars on one scale, in percent of the chart's width, from its middle."""
+def _bars(
+    values: Sequence[tuple[str, float, float | None, float | None, bool]], widest: float | None = None
+) -> tuple[Bar, ...]:
+    """Bars on one scale, in percent of the chart's width, from its middle; those that are wider end there."""
     ends = [abs(end) for _, value, low, high, _ in values for end in (value, low, high) if end is not None]
-    widest = max(ends, default=0.0) or 1.0
+    widest = widest or max(ends, default=0.0) or 1.0
     return tuple(
         Bar(
             name=name,
             value=value,
             low=None if low is None else 50 + 48 * low / widest,
             high=None if high is None else 50 + 48 * high / widest,
-            left=50 + 48 * min(value, 0) / widest,
-            width=max(48 * abs(value) / widest, 0.5),
+            left=50 + 48 * max(min(value, 0) / widest, -1),
+            width=max(48 * min(abs(value) / widest, 1), 0.5),
             sure=low is None or high is None or low > 0 or high < 0,
             weak=weak,
         )

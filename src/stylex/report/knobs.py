@@ -97,7 +97,7 @@ def knob_row(position: int, knob: Knob) -> dict[str, Any]:
     return {
         "id": position,
         "label": attribute.label,
-        "meaning": None if attribute.meaning is None else str(attribute.meaning),
+        "meaning": None if attribute.meaning is None else attribute.meaning.descriptor,
         "technical": technical(attribute),
         "target": attribute.target,
         "effect": round(attribute.effect, 4),

@@ -22,7 +22,7 @@ _WEAK = 0.2
 def name_of(ranking: AttributeRanking, position: int) -> str:
     """The person's name for an attribute, or ``Attribute 1`` for the first, with what it changes where known."""
     attribute = ranking[position]
-    known = "" if attribute.meaning is None else f" = {attribute.meaning}"
+    known = "" if attribute.meaning is None else f", goes with {attribute.meaning.descriptor}"
     return attribute.label or f"Attribute {position + 1}{known}"
 
 
@@ -125,6 +125,8 @@ def how_it_was_measured(attribute: Attribute, explanation: Explanation) -> str:
     if attribute.significance is not None:
         value, which = attribute.significance, attribute.tested or "p"
         facts.append(f"{which} < 0.001" if value < 0.001 else f"{which} = {value:.3f}")
+    if attribute.meaning is not None:
+        facts.append(f"goes with {attribute.meaning}")
     text = "; ".join(facts) + "."
     return text[0].upper() + text[1:]
 

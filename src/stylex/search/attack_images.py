@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from numpy import ndarray
 from torch import Tensor
 
 from stylex.classifiers.classifier import Classifier
-from stylex.core.attacked import Attack, AttackedImage, Probe
+from stylex.core.attacked import Attack, AttackedImage, Likeness, Probe
 from stylex.core.errors import SearchError
 from stylex.core.progress import Found, Listener, silent
 from stylex.core.wording import option
@@ -51,6 +51,20 @@ class Chosen:
     logits: Float[Tensor, "n k"]
     targets: Tensor
     towards: int
+
+
+class Turned(NamedTuple):
+    """Pictures of the images that were turned, with the classifier's logits of them.
+
+    Attributes:
+        attacked: counterfactuals.
+        rebuilt: not moved.
+        random: moved as far at random.
+    """
+
+    attacked: tuple[Float[Tensor, "n c h w"], Float[Tensor, "n k"]]
+    rebuilt: tuple[Float[Tensor, "n c h w"], Float[Tensor, "n k"]]
+    random: tuple[Float[Tensor, "n c h w"], Float[Tensor, "n k"]]
 
 
 @torch.inference_mode()
@@ -98,6 +112,7 @@ def attack_images(
     *,
     descriptors: Descriptors | None,
     settings: Mapping[str, Any],
+    compare: Callable[[Turned], Likeness | None] | None = None,
     listener: Listener = silent,
 ) -> Attack:
     """Attack images, and tell by probes what changed in them.
@@ -112,6 +127,7 @@ def attack_images(
         config: how to attack.
         descriptors: what is known of images.
         settings: to be written into the attack.
+        compare: sets the turned pictures beside real photographs.
         listener: hears the progress.
 
     Raises:
@@ -130,8 +146,12 @@ def attack_images(
     changes = np.zeros((len(chosen.targets), 0))
     if probes is not None:
         changes = probes.read(read(attacked.x)) - probes.read(read(rebuilt))
-    images = _images(classifier, chosen, attacked, (rebuilt, rebuilt_logits), (probes, changes))
-    turned = np.array([image.converged and image.steps > 0 and image.is_turned for image in images], bool)
+    random = _at_random(opponent, placed, attacked.change)
+    with torch.inference_mode():
+        random_logits = torch.cat([classifier.logits(part) for part in random.split(AT_ONCE)])
+    said = (rebuilt_logits, random_logits)
+    images = _images(classifier, chosen, attacked, rebuilt, said, (probes, changes))
+    turned = np.array([image.turned for image in images], bool)
     labels, towards = classifier.spec.labels, chosen.towards
     signs = np.where(chosen.targets.cpu().numpy() == towards, 1.0, -1.0)
     scores = () if probes is None else global_scores(probes.probes, changes[turned], signs[turned])
@@ -146,6 +166,15 @@ def attack_images(
         images=images,
         probes=() if probes is None else probes.probes,
         scores=scores,
+        likeness=None
+        if compare is None
+        else compare(
+            Turned(
+                attacked=(attacked.x[turned], attacked.logits[turned]),
+                rebuilt=(rebuilt[turned], rebuilt_logits[turned]),
+                random=(random[turned], random_logits[turned]),
+            )
+        ),
         settings=settings,
         notes=tuple(_notes(attacked, config, () if probes is None else probes.probes, descriptors)),
     )
@@ -162,7 +191,9 @@ def finding(attack: Attack) -> str:
     changed = np.mean([image.changed for image in turned])
     return (
         f"{attack.converged} of {n} images reach a probability of {attack.probability:g}, half of them within "
-        f"{steps:.0f} steps, with {changed:.0f} of {attack.coordinates} coordinates changed on average."
+        f"{steps:.0f} steps, with {changed:.0f} of {attack.coordinates} coordinates changed on average; "
+        f"of {len(turned)} that are turned by it, random moves as long turn "
+        f"{sum(image.turned_at_random for image in turned)}."
     )
 
 
@@ -183,15 +214,40 @@ def _placed(opponent: Opponent, classifier: Classifier, chosen: Chosen) -> tuple
     return Placed(z, rest), rebuilt, said
 
 
+@torch.inference_mode()
+def _at_random(opponent: Opponent, placed: Placed, change: Float[Tensor, "n m"]) -> Float[Tensor, "n c h w"]:
+    """The images after random moves: each its own change's numbers, given to other coordinates with other signs."""
+    random = torch.Generator().manual_seed(0)
+    order = torch.rand(change.shape, generator=random).argsort(dim=1).to(change.device)
+    signs = (torch.randint(0, 2, change.shape, generator=random) * 2 - 1).to(change)
+    moves = change.gather(1, order) * signs
+    drawn = [
+        as_shown(opponent.latents.draw(opponent.latents.moved(z, move), rest))
+        for z, rest, move in zip(placed.z.split(AT_ONCE), placed.rest.split(AT_ONCE), moves.split(AT_ONCE), strict=True)
+    ]
+    return torch.cat(drawn)
+
+
 def _images(
     classifier: Classifier,
     chosen: Chosen,
     attacked: Attacked,
-    as_rebuilt: tuple[Tensor, Tensor],
+    rebuilt: Tensor,
+    also_said: tuple[Tensor, Tensor],
     as_read: tuple[Probes | None, Float[ndarray, "n m"]],
 ) -> tuple[AttackedImage, ...]:
-    rebuilt, rebuilt_logits = as_rebuilt
+    rebuilt_logits, random_logits = also_said
     probes, changes = as_read
+    targets = chosen.targets.cpu().numpy()
+
+    def reached(logits: Tensor) -> Bool[ndarray, " n"]:
+        rows = logits.float().cpu().numpy()
+        each = [predicted(rows[i : i + 1], int(targets[i]), classifier.activation)[0] for i in range(len(rows))]
+        return np.array(each, bool)
+
+    before = reached(rebuilt_logits)
+    turned = reached(attacked.logits) & ~before & (attacked.converged & (attacked.steps > 0)).cpu().numpy()
+    by_chance = reached(random_logits) & ~before & (attacked.steps > 0).cpu().numpy()
     names = [] if probes is None else [probe.descriptor for probe in probes.probes]
     said = [classifier.probabilities(x).float().cpu().numpy() for x in (chosen.logits, rebuilt_logits, attacked.logits)]
     shown = [to_pictures(x) for x in (chosen.x, rebuilt, attacked.x)]
@@ -210,6 +266,8 @@ def _images(
             steps=int(attacked.steps[i]),
             changed=int((attacked.change[i] != 0).sum()),
             length=float(attacked.change[i].norm()),
+            turned=bool(turned[i]),
+            turned_at_random=bool(by_chance[i]),
             scores=dict(zip(names, map(float, changes[i]), strict=True)),
             label=labels[i],
         )

@@ -26,6 +26,8 @@ SMALLEST_CHANGE = 0.25
 """Standard deviations of a descriptor that an attribute must change it by, from end to end, to be named after it."""
 SMALLEST_R = 0.5
 _IMAGES = 32
+_OTHERS = 2
+"""Further descriptors that are told at most."""
 _FRACTIONS = (-1.0, -0.5, 0.0, 0.5, 1.0)
 
 
@@ -70,7 +72,7 @@ def with_meanings(
 
     Each attribute is turned from end to end on some images, alone; what is drawn is encoded, and every probe reads
     it. The meaning is the descriptor that changes most, in its own standard deviations, of those that can be read well
-    enough; none where nothing changes by a quarter of one, or where it does not follow the attribute.
+    enough, change by a quarter of one or more and follow the attribute; others that do are told beside it.
 
     Args:
         subject: the networks, in the space of the ranking.
@@ -92,11 +94,13 @@ def _meaning(
     readings = np.stack([probes.read(read(subject.draw(each))) for each in turned])  # [fractions, n, descriptors]
     value = attribute.sign * np.stack([each[:, index].float().cpu().numpy() for each in turned])
     change = (readings[-1] - readings[0]).mean(axis=0)
-    best = int(np.where(probes.strong, np.abs(change), -1.0).argmax())
-    r = within(value, readings[:, :, best])
-    if not probes.strong[best] or abs(change[best]) < SMALLEST_CHANGE or not abs(r) >= SMALLEST_R:
-        return None
-    return Meaning(descriptor=probes.probes[best].descriptor, r=r, change=float(change[best]))
+    most = np.argsort(-np.abs(change), kind="stable")
+    told = [
+        Meaning(descriptor=probes.probes[each].descriptor, r=r, change=float(change[each]))
+        for each in most[probes.strong[most]].tolist()
+        if abs(change[each]) >= SMALLEST_CHANGE and abs(r := within(value, readings[:, :, each])) >= SMALLEST_R
+    ]
+    return replace(told[0], others=tuple(told[1 : 1 + _OTHERS])) if told else None
 
 
 def within(a: Float[ndarray, "turns n"], b: Float[ndarray, "turns n"]) -> float:

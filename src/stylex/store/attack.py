@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from stylex.core.attacked import Attack, AttackedImage, Probe, Score
+from stylex.core.attacked import Attack, AttackedImage, Likeness, Probe, Score
 from stylex.core.errors import StoreError
 from stylex.core.evaluation import Interval
 from stylex.core.explanation import Picture
@@ -19,7 +19,7 @@ from stylex.store.manifest import dump_manifest, load_checked
 from stylex.store.members import Pictures, check_ids, numbers, png
 from stylex.store.place import check_free
 
-ATTACK, ATTACK_SCHEMA, ATTACK_VERSION = "attack.json", "stylex-attack", 1
+ATTACK, ATTACK_SCHEMA, ATTACK_VERSION = "attack.json", "stylex-attack", 2
 PAGE, OVERVIEW = "report.html", "overview.png"
 _SAID = ("probabilities", "rebuilt_probabilities", "counterfactual_probabilities")
 _OURS = frozenset({ATTACK, PAGE, OVERVIEW, "images"})
@@ -90,6 +90,7 @@ def read_attack(path: str | Path) -> Attack:
             )
             for row in content["scores"]
         ),
+        likeness=None if content["likeness"] is None else _likeness(content["likeness"]),
         settings=content["settings"],
         notes=tuple(content["notes"]),
     )  # fmt: skip
@@ -119,6 +120,8 @@ def _pack(attack: Attack) -> tuple[dict[str, bytes], dict[str, Any]]:
             "steps": int(image.steps),
             "changed": int(image.changed),
             "length": float(image.length),
+            "turned": bool(image.turned),
+            "turned_at_random": bool(image.turned_at_random),
             "scores": {name: float(value) for name, value in image.scores.items()},
         }
         for image in attack.images
@@ -143,6 +146,7 @@ def _pack(attack: Attack) -> tuple[dict[str, bytes], dict[str, Any]]:
             }
             for score in attack.scores
         ],
+        "likeness": None if attack.likeness is None else dataclasses.asdict(attack.likeness),
         "settings": dict(attack.settings),
         "notes": list(attack.notes),
     }
@@ -165,8 +169,16 @@ def _image(row: Mapping[str, Any], pictures: Pictures) -> AttackedImage:
         steps=row["steps"],
         changed=row["changed"],
         length=float(row["length"]),
+        turned=row["turned"],
+        turned_at_random=row["turned_at_random"],
         scores={name: float(value) for name, value in row["scores"].items()},
     )
+
+
+def _likeness(row: Mapping[str, Any]) -> Likeness:
+    distances = {name: Interval(**{end: float(row[name][end]) for end in ("value", "low", "high")})
+                 for name in ("attacked", "rebuilt", "random")}  # fmt: skip
+    return Likeness(**distances, images=row["images"], by=row["by"])
 
 
 def _check_references(content: Mapping[str, Any], file: Path) -> None:

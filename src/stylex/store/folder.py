@@ -279,7 +279,8 @@ def _unpack_attribute(row: Mapping[str, Any], strategy: str) -> Attribute:
 
 
 def _unpack_meaning(row: Mapping[str, Any]) -> Meaning:
-    return Meaning(descriptor=row["descriptor"], r=float(row["r"]), change=float(row["change"]))
+    others = tuple(_unpack_meaning(other) for other in row.get("others", ()))
+    return Meaning(descriptor=row["descriptor"], r=float(row["r"]), change=float(row["change"]), others=others)
 
 
 def _tested(row: Mapping[str, Any], strategy: str) -> Tested | None:

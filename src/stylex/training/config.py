@@ -293,7 +293,7 @@ class ScheduleConfig:
         noise_every: after that, every so many-th step draws from noise instead of the encoder (0: never).
         classifier_from: fraction of the training after which ``loss.classifier`` counts: from then on reconstructions
             are held to what the classifier says of the images.
-        swap_from: the same of ``loss.swap``: before it, only ``loss.swap_features`` holds what the classifier sees in w.
+        swap_from: the same of ``loss.swap``: before it, only ``loss.swap_features`` keeps the classifier's causes in w.
         encoder_after: last fraction of the training, in which the encoder alone is fitted to the finished generator.
             With it, ``reconstruct_first`` 0 and ``noise_every`` 1, a StyleGAN2 is trained, and an encoder afterwards.
         class_dropout: fraction of the images whose c the generator is not given, but zeros.

@@ -239,7 +239,7 @@ class Viewer {
 
   setKnobs(knobs) {
     this.knobs = knobs;
-    for (const knob of knobs) knob.name = knob.label || `Attribute ${knob.id + 1}${knob.meaning ? ` = ${knob.meaning}` : ""}`;
+    for (const knob of knobs) knob.name = knob.label || `Attribute ${knob.id + 1}${knob.meaning ? `, goes with ${knob.meaning}` : ""}`;
   }
   get labels() { return this.about.labels; }
   limit(knob) {
