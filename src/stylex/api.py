@@ -1637,6 +1637,7 @@ def compare(
             "verb": "compare",
             **repeat,
             **opened.identity,
+            "snapshot": opened.snapshot.sha256,
             "data_fingerprint": archive.fingerprint,
             "methods": list(options.methods),
             "target": target,

@@ -38,6 +38,9 @@ def test_images_are_known_by_their_name_or_its_last_part(tmp_path: Path) -> None
     np.testing.assert_array_equal(values, [[1], [3], [4]])
     with pytest.raises(DataError, match=r"knows none of the images: they are called 'q.png', its rows 'a.png'"):
         table.of(["q.png"])
+    rows, values = table.of(["q.png", "r.png", "s.png"], ["00000/img00000000.png", "left/b.png", "a.png"])
+    np.testing.assert_array_equal(rows, [1, 2], "where no name is known, by the archive's files, in full")
+    np.testing.assert_array_equal(values, [[2], [1]])
 
 
 def test_a_table_that_is_written_is_read_again(tmp_path: Path) -> None:

@@ -214,7 +214,7 @@ def _of_table(name: MethodName, title: str, about: str) -> Contender:
 
 CONTENDERS: Mapping[str, Contender] = {
     "directions": _of_table(
-        "directions", "StylEx, directions", "turns one thing: of the claimed ICA directions, the one for this image"
+        "directions", "StylEx, directions", "turns one knob: of the claimed ICA directions, the one for this image"
     ),
     "attfind": _of_table(
         "attfind", "StylEx, AttFind", "turns one style coordinate of those found by the published search"

@@ -386,6 +386,11 @@ class ImageSet:
         return tuple(self._index.names[i] for i in self._rows)
 
     @cached_property
+    def files(self) -> tuple[str, ...]:
+        """The pictures' files in the archive."""
+        return tuple(self._pictures.files[i] for i in self._rows)
+
+    @cached_property
     def groups(self) -> tuple[str | None, ...]:
         """Whom or what each picture shows, where the source says so."""
         return tuple(self._index.groups[i] for i in self._rows)

@@ -43,11 +43,18 @@ class Descriptors:
     values: Float[ndarray, "n m"]
     left_out: tuple[str, ...] = ()
 
-    def of(self, images: Sequence[str]) -> tuple[Int64[ndarray, " r"], Float[ndarray, "r m"]]:
+    def of(
+        self, images: Sequence[str], files: Sequence[str] = ()
+    ) -> tuple[Int64[ndarray, " r"], Float[ndarray, "r m"]]:
         """Which of these images the table knows (positions among those given), and what it says of each.
 
         An image is known by its name; or by the name's last part, without its ending, where only one row and only one
-        of these images is called so, and the row names no folder that is another one than the image's.
+        of these images is called so, and the row names no folder that is another one than the image's. Where it knows
+        none of them so, by the names of the archive's files.
+
+        Args:
+            images: the images' names, as they were in their source.
+            files: the same images' files in the archive; not given: these do not count.
 
         Raises:
             DataError: it knows none of them.
@@ -63,11 +70,13 @@ class Descriptors:
 
         found = [(at, exact.get(name, row_of(name))) for at, name in enumerate(images)]
         pairs = [(at, row) for at, row in found if row is not None]
+        pairs = pairs or [(at, exact[name]) for at, name in enumerate(files) if name in exact]
         if not pairs:
             given, known = (", ".join(map(repr, names[:2])) for names in (images, self.images))
             raise DataError(
                 f"the table of descriptors knows none of the images: they are called {given}, its rows {known}; "
-                "write the images' names as they were in the source that was prepared"
+                "write the images' names as they were in the source that was prepared (the archive's stylex.json lists "
+                "them), or those of the archive's files"
             )
         return np.array([at for at, _ in pairs], np.int64), self.values[[row for _, row in pairs]]
 

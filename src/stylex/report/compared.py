@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import cycle
 from typing import Any
 
 import numpy as np
@@ -27,11 +28,12 @@ _COLOURS = (
     "#7e30a0",
     "#b08600",
     "#9b1c2e",
-    "#4a5568",
+    "#d1478a",
     "#2aa198",
-    "#6b7280",
-    "#9ca3af",
+    "#5b6ee1",
 )
+_CONTROL_COLOURS = ("#111827", "#4b5563", "#9ca3af", "#c4b5a5")
+"""Of what passes by accident: greys, which no method has."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,7 @@ class Board:
     question: str
     columns: tuple[Column, ...]
     rows: list[tuple[Compared, list[Number]]]
+    reasons: tuple[tuple[str, str], ...]
 
 
 def comparison_page(comparison: Comparison, gallery: Gallery) -> str:
@@ -249,7 +252,13 @@ def _boards(comparison: Comparison) -> Iterator[Board]:
             for row in comparison.rows
             if columns[0].group != "cost" or row.kind != "control"
         ]
-        yield Board(question, columns, rows)
+        blanks: dict[str, list[str]] = {}
+        for row, numbers in rows:
+            for n in numbers:
+                if n.reason and row.title not in blanks.setdefault(n.reason, []):
+                    blanks[n.reason].append(row.title)
+        reasons = tuple((", ".join(titles), reason) for reason, titles in blanks.items())
+        yield Board(question, columns, rows, reasons)
 
 
 def _number(comparison: Comparison, row: Compared, column: Column) -> Number:
@@ -271,13 +280,14 @@ def _reach(comparison: Comparison) -> float:
 def _lines(comparison: Comparison) -> Iterator[Line]:
     drawn = [row for row in comparison.rows if row.curve]
     reach = _reach(comparison)
-    for i, row in enumerate(drawn):
+    colours, greys = cycle(_COLOURS), cycle(_CONTROL_COLOURS)
+    for row in drawn:
         points = list(_within(row.curve, reach))
         placed = [(_WIDE * change / reach, _HIGH * (1 - flips)) for change, flips in points]
         yield Line(
             title=row.title,
             points=" ".join(f"{x:.1f},{y:.1f}" for x, y in placed),
-            colour=_COLOURS[i % len(_COLOURS)],
+            colour=next(greys if row.kind == "control" else colours),
             dashed=row.kind == "control",
             end=placed[-1],
         )

@@ -136,7 +136,7 @@ def fit_on(
         DataError: the table knows none of the images.
         SearchError: too few images have a descriptor.
     """
-    rows, values = descriptors.of(images.names)
+    rows, values = descriptors.of(images.names, images.files)
     free = np.array([images.names[row] not in without for row in rows], bool)
     rows, values = rows[free], values[free]
     chosen = spread(len(rows), min(len(rows), _MOST))
