@@ -5,8 +5,9 @@
 The three strongest directions towards each class are chosen on half of the images and measured on the other half.
 ``flips_*`` are shares of the images that were not of the class: of rebuilt pictures; of the photographs themselves
 (photograph + moved - rebuilt); and of rebuilt pictures moved as far along random directions of the same subspace.
-``change`` is the mean difference of the pixels, in the unit of [-1, 1]. The rows that the file holds of the domain
-already are replaced.
+``change`` is the mean difference of the pixels, in the unit of [-1, 1]. With ``--tuned N``, ``flips_tuned`` is of the
+pictures after the generator was tuned to each of N photographs, some seconds each, and ``flips_untuned`` of the same
+images before. The rows that the file holds of the domain already are replaced.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ from stylex.search.decision import margin
 from stylex.search.directions import INDEPENDENT, RANDOM, independent
 from stylex.search.encoding import Encoded, encode_set
 from stylex.search.subject import TrainedSubject
+from stylex.search.tuning import tune
 
 BEST, IMAGES, RANDOM_MOVES = 3, 400, 32
 
@@ -47,6 +49,7 @@ def main() -> None:
     parser.add_argument("--classifier", required=True)
     parser.add_argument("--domain")
     parser.add_argument("--images", type=int, default=IMAGES, help="held-out images, at most")
+    parser.add_argument("--tuned", type=int, default=0, help="images whose flips are measured after tuning too")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--sheet", type=Path, help="draw ten images, rebuilt and moved by each best direction")
     options = parser.parse_args()
@@ -58,7 +61,7 @@ def main() -> None:
     subject = TrainedSubject.of(independent(plain), classifier)
     encoded = encode_set(subject, images.subset(chosen))
     minutes = _minutes(options.run, plain.nimg)
-    rows, sheet = measure(subject, encoded, options.domain or options.archive.stem, minutes)
+    rows, sheet = measure(subject, encoded, options.domain or options.archive.stem, minutes, tuned=options.tuned)
     for row in rows:
         print(json.dumps({name: value for name, value in row.items() if name != "attributes"}))
         for attribute in row["attributes"]:
@@ -72,7 +75,7 @@ def main() -> None:
 
 
 def measure(
-    subject: TrainedSubject, encoded: Encoded, domain: str, minutes: float
+    subject: TrainedSubject, encoded: Encoded, domain: str, minutes: float, *, tuned: int = 0
 ) -> tuple[list[dict[str, Any]], np.ndarray]:
     """A row for each class, and a picture: ten photographs, rebuilt, with other maps, and moved."""
     space, output = subject.space, subject.output
@@ -92,7 +95,8 @@ def measure(
         start = _not_yet(encoded, measuring, target, output)
         attributes = [_measured(subject, encoded, start, move[1:], target) for move in best]
         mean = {name: float(np.mean([a[name] for a in attributes])) for name in attributes[0] if name != "coordinate"}
-        row = {"domain": domain, "target": label, "resolution": encoded.x.shape[-1], **mean, "flips_tuned": None}
+        row = {"domain": domain, "target": label, "resolution": encoded.x.shape[-1], **mean}
+        row |= _tuned(subject, encoded, _spread(start, tuned), [move[1:] for move in best], target)
         rows.append(row | common | {"minutes": minutes, "images": len(start), "attributes": attributes})
         strips += [subject.draw(_to_extreme(subject, encoded.s[shown], i, sign)) for _, i, sign in best]
     pictures = np.concatenate([np.concatenate(list(to_pictures(strip)), axis=1) for strip in strips])
@@ -126,6 +130,25 @@ def _measured(
         "change": mean_change(x_rec, moved).mean().item(),
         "change_random": float(np.mean(changes)),
     }
+
+
+def _tuned(
+    subject: TrainedSubject, encoded: Encoded, start: Tensor, moves: list[tuple[int, int]], target: int
+) -> dict[str, float | None]:
+    """Share of pictures that moves turn after the generator was tuned to each photograph, and before."""
+    if len(start) == 0:
+        return {"flips_tuned": None, "flips_untuned": None, "l1_tuned": None}
+    found: dict[str, list[float]] = {"flips_tuned": [], "flips_untuned": [], "l1_tuned": []}
+    for row in start.tolist():
+        alone = encoded.alone(row)
+        own, fitted = tune(subject, alone)
+        found["l1_tuned"].append(fitted.pixel_l1())
+        for name, by, of in (("flips_untuned", subject, alone), ("flips_tuned", own, fitted)):
+            found[name] += [
+                _share(by.classifier.logits(by.draw(_to_extreme(by, of.s, i, sign))), target, by.output)
+                for i, sign in moves
+            ]
+    return {name: float(np.mean(values)) for name, values in found.items()}
 
 
 def _of_all(subject: TrainedSubject, encoded: Encoded) -> dict[str, float]:
@@ -176,6 +199,11 @@ def _not_yet(encoded: Encoded, rows: np.ndarray, target: int, output: Any) -> Te
     """Of these images those that are of another class, as photograph and rebuilt."""
     told = [margin(logits[rows].numpy(), target, output) < 0 for logits in (encoded.logits, encoded.logits_rec)]
     return torch.from_numpy(rows[told[0] & told[1]])
+
+
+def _spread(rows: Tensor, count: int) -> Tensor:
+    """So many of the rows, evenly spread."""
+    return rows[np.linspace(0, len(rows) - 1, min(count, len(rows))).round().astype(int)]
 
 
 def _share(logits: Tensor, target: int, output: Any) -> float:

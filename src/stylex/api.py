@@ -606,6 +606,7 @@ def find(
     precision: Precision = "float32",
     descriptors: str | Path | None = None,
     classifier_spec: ClassifierSpecLike | None = None,
+    tune: bool = False,
     other_classifier: bool = False,
     device: str = "auto",
     overwrite: bool = False,
@@ -652,6 +653,8 @@ def find(
         classifier_spec: a JSON file that describes the classifier, as in ``train``.
         other_classifier: go on although the classifier is not the one that the run was trained with; every page then
             says so.
+        tune: draw the images that are shown by copies of the generator, each fitted to one photograph (some seconds an
+            image, so that fewer are shown), which are nearer to it; the search itself is the generator's as trained.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:1``.
         overwrite: replace an explanation folder that is already there.
         listener: hears the progress.
@@ -729,12 +732,14 @@ def find(
         config,
         target=to,
         source=start,
+        tune=tune,
         settings={
             "verb": "find",
             **record(run, data, classifier, classifier_spec),
             **opened.identity,
             "data_fingerprint": archive.fingerprint,
             **config.to_json(),
+            "tune": tune,
             **({} if descriptors is None else {"descriptors": str(descriptors)}),
             "searched": list(chosen.names),
         },

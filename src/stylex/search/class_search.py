@@ -31,7 +31,7 @@ from stylex.search.effects import Measuring, stream_effects
 from stylex.search.encoding import Searched
 from stylex.search.lost import not_drawn
 from stylex.search.methods import method_for
-from stylex.search.pictures import SHOWN, show_class, strips_of
+from stylex.search.pictures import SHOWN, SHOWN_TUNED, Easel, show_class, strips_of
 from stylex.search.realism import keep_realistic
 from stylex.search.render import Critic
 from stylex.search.screen import Screened, Screening, screen
@@ -156,6 +156,7 @@ def explain_class(
     target: int | None,
     source: int | None = None,
     settings: Mapping[str, Any],
+    tune: bool = False,
     at: Workplace | None = None,
 ) -> Explanation | None:
     """What drives the classifier towards a class, over many images.
@@ -167,6 +168,7 @@ def explain_class(
         target: class to drive to; None with two classes: both, the best attributes of each in turn.
         source: start only from images predicted this class.
         settings: to be written into the explanation.
+        tune: draw the images that are shown by copies of the generator tuned to each of them.
         at: where.
 
     Returns:
@@ -202,9 +204,14 @@ def explain_class(
         figures |= flip_figures(each)
     ranking = _joined(rankings, config.attributes)
     at.listener(Found(message=ranking.finding))
+    easel = Easel(subject, encoded, tunes=tune, listener=at.listener)
     ranking, images, counterfactuals = show_class(
-        subject, encoded, found.tasks[0], found.rows, ranking, shown=SHOWN, listener=at.listener
+        easel, found.tasks[0], found.rows, ranking, shown=SHOWN_TUNED if tune else SHOWN, listener=at.listener
     )
+    strips = strips_of(easel, ranking, counterfactuals, at.listener)
+    tuned = [easel.what_tuning_did(counterfactuals, ranking)] if tune and counterfactuals else []
+    for sentence in tuned:
+        at.listener(Found(message=sentence))
     undrawn = not_drawn(subject, encoded, targets)
     for sentence in undrawn:
         at.listener(Alarm(message=sentence))
@@ -226,10 +233,11 @@ def explain_class(
         notes=(
             *warnings(figures),
             *undrawn,
+            *tuned,
             *helpers,
             *([] if found.screened is None else [f"{found.screened.note}."]),
         ),
-        strips=strips_of(subject, encoded, ranking, counterfactuals, at.listener),
+        strips=strips,
     )
 
 

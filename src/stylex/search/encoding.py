@@ -45,6 +45,20 @@ class Searched(ABC):
     def pair(self, row: int) -> tuple[Float[Tensor, "1 c h w"], Float[Tensor, "1 c h w"]]:
         """An image and its reconstruction, in [-1, 1]."""
 
+    def alone(self, row: int) -> Encoded:
+        """One of the images, held in memory."""
+        x, x_rec = self.pair(row)
+        own = slice(row, row + 1)
+        return Encoded(
+            ids=self.ids[own],
+            labels=self.labels[own],
+            logits=self.logits[own],
+            logits_rec=self.logits_rec[own],
+            s=self.s[own],
+            x=x,
+            x_rec=x_rec,
+        )
+
     @abstractmethod
     def pixel_l1(self) -> float:
         """Mean difference between images and reconstructions, in the unit of [-1, 1]."""

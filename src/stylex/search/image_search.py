@@ -19,7 +19,7 @@ from stylex.search.config import SearchConfig
 from stylex.search.counterfactual import effect_alone, independent, subset
 from stylex.search.effects import Measuring, measure_effects
 from stylex.search.encoding import Encoded
-from stylex.search.pictures import Change, images_of, render, strips_of
+from stylex.search.pictures import Change, Easel, images_of, render, strips_of
 from stylex.search.subject import TrainedSubject
 from stylex.search.task import Task
 
@@ -82,7 +82,8 @@ def explain_image(
     for step in (path[:n] for n in range(1, len(path) + 1)):
         applied = [knobs[i] for i in step]
         changes.append(Change(role="subset", row=0, attributes=applied, positions=tuple(step), target=target))
-    counterfactuals = render(subject, encoded, changes)
+    easel = Easel(subject, encoded)
+    counterfactuals = render(easel, changes)
     knobs = [_beside_rebuilding(knob, cf, encoded) for knob, cf in zip(knobs, counterfactuals, strict=False)]
     figures = quality(subject, encoded)
     cautions = [] if figures["agreement"] == 1 else [_UNFAITHFUL]
@@ -104,14 +105,14 @@ def explain_image(
         labels=tuple(subject.labels),
         output=subject.output,
         ranking=ranking,
-        images=images_of(subject, encoded, [0]),
+        images=images_of(easel, [0]),
         counterfactuals=counterfactuals,
         figures=figures,
         settings=dict(settings),
         snapshot={"path": str(subject.snapshot.path), "sha256": subject.snapshot.sha256},
         space=subject.space,
         notes=tuple(cautions),
-        strips=strips_of(subject, encoded, ranking, counterfactuals, at.listener),
+        strips=strips_of(easel, ranking, counterfactuals, at.listener),
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -13,17 +13,21 @@ from numpy import ndarray
 
 from stylex.core.attribute import Attribute, AttributeRanking
 from stylex.core.explanation import Counterfactual, ExplainedImage, Strip
-from stylex.core.progress import Done, Listener, Started, Step
+from stylex.core.progress import Done, Listener, Started, Step, silent
 from stylex.core.studio import Turn
 from stylex.data.images import to_pictures
+from stylex.search.decision import predicted
 from stylex.search.editor import StyleEditor
 from stylex.search.encoding import Searched
 from stylex.search.select import choose_images
 from stylex.search.subject import TrainedSubject
 from stylex.search.task import Task
+from stylex.search.tuning import tune
 
 SHOWN = 6
 """Images to show each attribute on."""
+SHOWN_TUNED = 2
+"""The same where the generator is tuned to each image, which takes some seconds."""
 _STRIP_IMAGES = 4
 """Images on which every attribute is turned from end to end, for sliders without networks."""
 _STRIP_END = 1.5
@@ -49,9 +53,55 @@ class Change:
     target: int
 
 
+@dataclass(frozen=True, eq=False)
+class Easel:
+    """Draws the images that are shown, by the generator as trained, or by copies of it tuned to each photograph.
+
+    Attributes:
+        subject: the networks as trained.
+        encoded: all images.
+        tunes: whether to tune.
+        listener: hears of it.
+    """
+
+    subject: TrainedSubject
+    encoded: Searched
+    tunes: bool = False
+    listener: Listener = silent
+    _tuned: dict[int, tuple[TrainedSubject, Searched]] = field(default_factory=dict)
+
+    def of(self, row: int) -> tuple[TrainedSubject, Searched, int]:
+        """Who draws an image, and where it is found: among images, at a position."""
+        if not self.tunes:
+            return self.subject, self.encoded, row
+        if row not in self._tuned:
+            self._tuned[row] = tune(self.subject, self.encoded.alone(row), listener=self.listener)
+        return (*self._tuned[row], 0)
+
+    def what_tuning_did(self, changes: Sequence[Counterfactual], ranking: AttributeRanking) -> str:
+        """What tuning did to the pictures that are shown, in a sentence: how near they are, and how many are turned."""
+        before, after = np.array([
+            [float((x - rec).abs().mean()) for x, rec in (self.encoded.pair(row), self._tuned[row][1].pair(0))]
+            for row in self._tuned
+        ]).mean(axis=0)  # fmt: skip
+        turned = [0, 0]
+        meant = [change for change in changes if change.role == "shows"]
+        for change in meant:
+            row = self.encoded.ids.index(change.image)
+            for i, (subject, encoded, at) in enumerate(((self.subject, self.encoded, row), self.of(row))):
+                own = encoded.s[at : at + 1]
+                said = [subject.logits(own), subject.logits(subject.moved(own, [ranking[change.attributes[0]]]))]
+                before_it, after_it = (predicted(each, change.target, subject.output)[0] for each in said)
+                turned[i] += bool(after_it and not before_it)
+        return (
+            "The pictures shown are drawn by copies of the generator that were tuned to each photograph: they differ "
+            f"by {after:.3f} from it on average (as trained, {before:.3f}; on [-1, 1]), and {turned[1]} of "
+            f"{len(meant)} turn to the other answer (as trained, {turned[0]}). Numbers over all images are as trained."
+        )
+
+
 def show_class(
-    subject: TrainedSubject,
-    encoded: Searched,
+    easel: Easel,
     task: Task,
     measured: Int64[ndarray, " r"],
     ranking: AttributeRanking,
@@ -88,20 +138,21 @@ def show_class(
     listener(Done(task="pictures"))
     rows = sorted({change.row for change in changes})
     ranking = replace(ranking, attributes=tuple(noted))
-    return ranking, images_of(subject, encoded, rows), render(subject, encoded, changes)
+    return ranking, images_of(easel, rows), render(easel, changes)
 
 
-def render(subject: TrainedSubject, encoded: Searched, changes: Sequence[Change]) -> tuple[Counterfactual, ...]:
+def render(easel: Easel, changes: Sequence[Change]) -> tuple[Counterfactual, ...]:
     """Draw and classify changed images."""
     out: list[Counterfactual] = []
     for change in changes:
-        x = subject.draw(subject.moved(encoded.s[change.row : change.row + 1], change.attributes))
+        subject, encoded, row = easel.of(change.row)
+        x = subject.draw(subject.moved(encoded.s[row : row + 1], change.attributes))
         with torch.inference_mode():
             logits = subject.classifier.logits(x)
             probabilities = subject.classifier.probabilities(logits)
         out.append(
             Counterfactual(
-                image=encoded.ids[change.row],
+                image=encoded.ids[row],
                 attributes=change.positions,
                 picture=to_pictures(x)[0],
                 logits=logits[0].cpu().numpy(),
@@ -113,28 +164,32 @@ def render(subject: TrainedSubject, encoded: Searched, changes: Sequence[Change]
     return tuple(out)
 
 
-def images_of(subject: TrainedSubject, encoded: Searched, rows: Sequence[int]) -> tuple[ExplainedImage, ...]:
+def images_of(easel: Easel, rows: Sequence[int]) -> tuple[ExplainedImage, ...]:
     """Images with their reconstructions, and what the classifier says of both."""
-    p, p_rec = (subject.classifier.probabilities(t).cpu().numpy() for t in (encoded.logits, encoded.logits_rec))
-    pairs = [[to_pictures(x)[0] for x in encoded.pair(row)] for row in rows]
-    return tuple(
-        ExplainedImage(
-            id=encoded.ids[row],
-            original=original,
-            reconstruction=reconstruction,
-            logits=encoded.logits[row].cpu().numpy(),
-            probabilities=p[row],
-            reconstruction_logits=encoded.logits_rec[row].cpu().numpy(),
-            reconstruction_probabilities=p_rec[row],
-            label=encoded.labels[row],
+    out: list[ExplainedImage] = []
+    for subject, encoded, row in map(easel.of, rows):
+        original, reconstruction = (to_pictures(x)[0] for x in encoded.pair(row))
+        p, p_rec = (
+            subject.classifier.probabilities(logits[row : row + 1])[0].cpu().numpy()
+            for logits in (encoded.logits, encoded.logits_rec)
         )
-        for row, (original, reconstruction) in zip(rows, pairs, strict=True)
-    )
+        out.append(
+            ExplainedImage(
+                id=encoded.ids[row],
+                original=original,
+                reconstruction=reconstruction,
+                logits=encoded.logits[row].cpu().numpy(),
+                probabilities=p,
+                reconstruction_logits=encoded.logits_rec[row].cpu().numpy(),
+                reconstruction_probabilities=p_rec,
+                label=encoded.labels[row],
+            )
+        )
+    return tuple(out)
 
 
 def strips_of(
-    subject: TrainedSubject,
-    encoded: Searched,
+    easel: Easel,
     ranking: AttributeRanking,
     counterfactuals: Sequence[Counterfactual],
     listener: Listener,
@@ -148,11 +203,11 @@ def strips_of(
     shown = shown[:_STRIP_IMAGES]
     if not shown:
         return ()
-    rows = [encoded.ids.index(image) for image in shown]
-    editor = StyleEditor(subject, encoded.s[rows], shown, ranking.attributes)
     strips: list[Strip] = []
     listener(Started(task="sliders", total=len(shown) * len(ranking), unit="strips"))
     for image in shown:
+        subject, encoded, row = easel.of(easel.encoded.ids.index(image))
+        editor = StyleEditor(subject, encoded.s[row : row + 1], [image], ranking.attributes)
         for position, attribute in enumerate(ranking):
             stops = strip_fractions(attribute.shift_range)
             pictures, logits = editor.render_all([Turn(image=image, knobs={position: stop}) for stop in stops])
