@@ -60,6 +60,37 @@ def test_what_is_trained_is_said_before_it_begins(place: Path, tmp_path: Path, c
     assert not (tmp_path / "dry").exists()
 
 
+def test_how_near_it_came_is_said_beside_what_it_was(
+    place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "near"
+    command = ["adapt", str(place / "run"), "--data", str(place / "few.zip"), "--out", str(out), *SHORT, "-q"]
+    assert main(command) == 0
+    said = capsys.readouterr().out
+    held_out = len(stylex.open_images(place / "few.zip").split("test"))
+    if held_out < 3:
+        assert not (out / "nearness.json").exists()
+    else:
+        near = json.loads((out / "nearness.json").read_text())
+        assert near["held_out"] == held_out
+        assert all(
+            near[name]["low"] <= near[name]["value"] <= near[name]["high"] for name in ("after", "before", "real")
+        )
+        assert f"from {held_out} held-out images; before it was {near['before']['value']:.3f}" in said
+    assert str(sorted((out / "snapshots").glob("*/panel.png"))[-1]) in said
+    # There are too few held-out images to search on.
+    assert f"next: stylex morph {place / 'run'} {out} --out morph.png" in said
+
+
+def test_a_runs_own_vector_is_not_added_to_it_in_silence(
+    place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    one = str(place / "one")
+    assert main(["mix", one, "--of", one, "--data", str(place / "few.zip"), "--out", str(tmp_path / "twice")]) == 0
+    said = capsys.readouterr()
+    assert "it will be there once more" in said.out + said.err
+
+
 def test_another_classifier_with_other_classes(place: Path, tmp_path: Path) -> None:
     stylex.adapt(
         place / "run",

@@ -33,6 +33,19 @@ def test_the_shipped_photographs_are_explained(tmp_path: Path) -> None:
     assert stylex.report(tmp_path / "one").read_text().startswith("<!doctype html>")
 
 
+def test_demo_is_a_run_and_an_archive_for_every_verb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "demo").mkdir()  # as `stylex demo --out demo` leaves one
+    given = ["--data", "demo", "--images", "4", "-q"]
+    assert main(["attack", "demo", *given, "--steps", "20", "--out", "attack"]) == 0
+    assert main(["find", "demo", *given, "--attributes", "1", "--out", "found"]) == 0
+    assert main(["morph", "demo", "demo", "--out", "strip.png", "--images", "2", "--frames", "2"]) == 0
+    explanation = stylex.read_explanation("found")
+    assert explanation.settings["run"] == explanation.settings["data"] == "demo"
+    (tmp_path / "demo" / "snapshots").mkdir()  # and as a training called so begins
+    assert main(["attack", "demo", *given, "--out", "other"]) == 2
+
+
 def test_the_shipped_photographs_are_compared(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = tmp_path / "comparison"
     given = ["--methods", "pixels,grad-cam", "--change", "0.05", "--images", "8", "--measured", "8", "--shown", "2"]

@@ -287,7 +287,12 @@ def mix_run(
     for run, vector in vectors.items():
         part = vector.times(powers[run])
         total = part if total is None else total.plus(part)
-        kin = "its own parent" if vector.record.get("parent") == snapshot.sha256 else "another run: transferred"
+        if find_snapshot(Path(run)) == snapshot.path:
+            kin = "the run that it is added to, which has it already: it will be there once more"
+        elif vector.record.get("parent") == snapshot.sha256:
+            kin = "its own parent"
+        else:
+            kin = "another run: transferred"
         listener(Found(message=f"{run}: {vector.size:,} numbers, {powers[run]:g} times, learnt on {kin}"))
     assert total is not None, "no vector to add"
     record = {"method": "mix", "parent": snapshot.sha256, "latents": "encoder", "of": dict(powers)}

@@ -531,16 +531,21 @@ def morph(
             f"{frames} frames, {images} images and power {power:g}; expected 2 to 200 frames, 1 to 100 images, and a "
             "power such as 0.8"
         )
-    stages = [run, *str(to).split(",")]
+    stages: list[str | Path] = [run, *str(to).split(",")]
     if power != 1 and len(stages) > 2:
         raise ConfigError(f"power is {power:g}, but of {len(stages)} runs each way has to end at one; give two runs")
     fractions = [power * i / (frames - 1) for i in range(frames)]
     drawn = morphed(stages, fractions, data=data, count=images, seed=seed, listener=listener)
     if path.suffix.lower() == ".png":
-        notes = [[f"{power * i / (frames - 1):.2f}" for i in range(len(drawn))]]
+        notes = [[_on_the_way(stages, power * i / (frames - 1)) for i in range(len(drawn))]]
         return save_picture(panel([list(row) for row in drawn.swapaxes(0, 1)], notes=notes), path)
     pictures = [panel([list(frame)]) for frame in drawn]
     return animation([*pictures, *pictures[-2:0:-1]], path, max(_FRAME_S, _WAY_S / (frames - 1)))
+
+
+def _on_the_way(stages: list[str | Path], place: float) -> str:
+    """A run's name where the way begins or ends at it, else how far it is."""
+    return Path(stages[int(place)]).name[:14] if place == int(place) >= 0 and place < len(stages) else f"{place:.2f}"
 
 
 _FRAME_S = 0.15
