@@ -163,7 +163,7 @@ def problem_of(
     if asked.kind == "sort":
         fits = words is None and plausible is None and type(side) is int and side in (0, 1)
         return None if fits else "a side must be 0 or 1, and nothing else"
-    said = isinstance(words, str) and 1 <= len(words.strip()) and len(words) <= LONGEST_WORDS
+    said = isinstance(words, str) and len(words.strip()) >= 1 and len(words) <= LONGEST_WORDS
     if side is not None or not said:
         return f"words must be a text of 1 to {LONGEST_WORDS} characters"
     judged = plausible in ("yes", "no", "unsure") if asked.kind == "clinical" else plausible is None

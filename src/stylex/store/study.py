@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from stylex.core.errors import StoreError
-from stylex.core.files import check_writable, new_folder, read_whole, write_whole
 from stylex.core.explanation import Picture
+from stylex.core.files import check_writable, new_folder, read_whole, write_whole
 from stylex.core.study import Asked, Flicker, Item, Study, Subject
 from stylex.store.manifest import dump_manifest, load_checked
 from stylex.store.members import png

@@ -25,10 +25,10 @@ _SECONDS = {"sort": 8, "describe": 25, "clinical": 40}
 _WORDS = ("river", "window", "seven", "garden", "paper", "orange", "bridge", "winter")
 
 CONSENT = """\
-You will see pictures that a computer has changed, and say what you see. It takes about {minutes} minutes.
+You will see pictures that a computer has changed, and say what you see. It takes about {minutes}.
 
-What is kept: your choices, the words that you type, and how many seconds each answer took, under a number. What is not \
-kept: your name, your address, your device, the day or the hour. Please write nothing that tells who you are.
+What is kept: your choices, the words that you type, and how many seconds each answer took, under a number. What is \
+not kept: your name, your address, your device, the day or the hour. Please write nothing that tells who you are.
 
 Taking part is your choice. You may stop at any time by closing the page, and go on later with the same link. You may \
 also take back everything that you have answered; it is then deleted.
@@ -135,9 +135,7 @@ class _Maker:
             if len(pictures) < EXAMPLES or taken == self.design.attributes:
                 continue
             name = name_of(explanation.ranking, position)
-            self.subjects.append(
-                Subject(method=method, position=position, name=name, target=attribute.target_label)
-            )
+            self.subjects.append(Subject(method=method, position=position, name=name, target=attribute.target_label))
             at = len(self.flickers)
             self.flickers += [(*pair, image) for image, pair in pictures.items()]
             self.shown.append({image: at + i for i, image in enumerate(pictures)})
@@ -160,7 +158,7 @@ class _Maker:
         seconds = sum(_SECONDS[self.items[asked.item].kind] for asked in orders[0])
         study = Study(
             title=title,
-            consent=(CONSENT if consent is None else consent).replace("{minutes}", str(max(1, round(seconds / 60)))),
+            consent=(CONSENT if consent is None else consent).replace("{minutes}", _minutes(seconds)),
             seed=self.design.seed,
             subjects=tuple(self.subjects),
             flickers=files,
@@ -247,7 +245,9 @@ class _Maker:
         """One attribute on both sides."""
         rich = [subject for subject in own if len(self.shown[subject]) > 2 * EXAMPLES]
         if not rich:
-            self.notes.append(f"{self.subjects[own[0]].method} has too few pictures to put one attribute on both sides.")
+            self.notes.append(
+                f"{self.subjects[own[0]].method} has too few pictures to put one attribute on both sides."
+            )
             return
         subject = self.rng.choice(rich)
         places = self.rng.sample(sorted(self.shown[subject].values()), 2 * EXAMPLES + 1)
@@ -284,7 +284,7 @@ class _Maker:
         )
 
     def _checks(self) -> dict[Kind, list[int]]:
-        """Items that an attentive person cannot miss, spread over the tasks: an example comes again, a word is typed."""
+        """Items that no attentive person misses, spread over the tasks: an example comes again, a word is typed."""
         out: dict[Kind, list[int]] = {kind: [] for kind in self.design.tasks}
         sorts = [item for item in self.items if item.kind == "sort" and item.role == "question"]
         for number in range(self.design.checks):
@@ -310,7 +310,7 @@ class _Maker:
         return out
 
     def _order(self, rater: int, checks: Mapping[Kind, Sequence[int]]) -> tuple[Asked, ...]:
-        """Task by task; in each, blocks of all methods and checks come in any order, and sides are exchanged by a coin."""
+        """Task by task; in each, blocks of all methods and checks in any order, sides exchanged by a coin."""
         rng = random.Random(f"{self.design.seed} {rater}")
         order: list[Asked] = []
         for kind in self.design.tasks:
@@ -343,6 +343,10 @@ class _Maker:
             pictures |= {names[0]: before, names[1]: after}
             flickers.append(Flicker(before=names[0], after=names[1], image=image))
         return tuple(flickers), pictures
+
+
+def _minutes(seconds: float) -> str:
+    return "a minute" if seconds < 90 else f"{round(seconds / 60)} minutes"
 
 
 def _pictures(explanation: Explanation, position: int) -> dict[str, tuple[Picture, Picture]]:
