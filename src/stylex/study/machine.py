@@ -19,8 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from stylex.core.errors import StoreError
+from stylex.core.errors import ConfigError, StoreError
 from stylex.core.study import Study
+from stylex.core.wording import option
 from stylex.store.study import read_picture, read_tokens
 
 Manner = Literal["looks", "guesses", "left", "leaves"]
@@ -192,6 +193,19 @@ def _named(pairs: Sequence[Pair], rng: random.Random, *, looks: bool) -> str:
     blocks = change.reshape(3, third, 3, third).mean(axis=(1, 3))
     row, column = np.unravel_index(int(np.abs(blocks).argmax()), blocks.shape)
     return f"{rows[row]} {columns[column]} {ways[int(blocks[row, column] < 0)]}"
+
+
+def cast_of(raters: int) -> list[Manner]:
+    """So many simulated raters: three who do not do as they are asked, all others look.
+
+    Raises:
+        ConfigError: too few.
+    """
+    if raters < 4:
+        raise ConfigError(f"{option('raters')} is {raters}; a simulated study needs 4 or more")
+    manners: list[Manner] = ["guesses", "left", "leaves"]
+    looking: list[Manner] = ["looks"]
+    return looking * (raters - len(manners)) + manners
 
 
 @contextmanager

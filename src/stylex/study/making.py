@@ -11,6 +11,7 @@ import numpy as np
 
 from stylex.core.errors import ConfigError
 from stylex.core.explanation import Explanation, Picture
+from stylex.core.files import read_whole
 from stylex.core.study import KINDS, Asked, Flicker, Item, Kind, Study, Subject
 from stylex.core.wording import option
 from stylex.report.words import name_of, turned_back
@@ -20,6 +21,7 @@ EXAMPLES = 2
 """Flickers of each side of a question, as in the paper."""
 DESCRIBED = 4
 """Flickers of an attribute that is to be described, at most."""
+_LONGEST_CONSENT = 16_000
 _SECONDS = {"sort": 8, "describe": 25, "clinical": 40}
 """What an answer may take, for the estimate that raters are told."""
 _WORDS = ("river", "window", "seven", "garden", "paper", "orange", "bridge", "winter")
@@ -91,8 +93,24 @@ def make_study(
     Raises:
         ConfigError: they have too few attributes or pictures for what is asked.
     """
-    maker = _Maker(explanations, design)
-    return maker.study(title, consent)
+    if not 1 <= len(title.strip()) <= 200:
+        raise ConfigError(f"{option('title')} must be a line of 1 to 200 characters")
+    return _Maker(explanations, design).study(" ".join(title.split()), consent)
+
+
+def consent_in(file: Path) -> str:
+    """What raters agree to, as a file says it.
+
+    Raises:
+        ConfigError: it cannot be read, or is no such text.
+    """
+    try:
+        text = read_whole(file, largest=_LONGEST_CONSENT).decode().strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{file} cannot be read ({error}); give {option('consent')} a text file in UTF-8") from error
+    if not text:
+        raise ConfigError(f"{file} is empty; write into it what raters agree to, paragraphs parted by empty lines")
+    return text
 
 
 def named_explanations(folders: Sequence[str | Path]) -> dict[str, Explanation]:

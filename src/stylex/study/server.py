@@ -54,9 +54,7 @@ def build_study_app(folder: str | Path, *, root_path: str = "") -> Starlette:
 
 
 class _Server:
-    def __init__(
-        self, study: Study, ledger: Ledger, raters: Mapping[str, int], pictures: Mapping[str, bytes]
-    ) -> None:
+    def __init__(self, study: Study, ledger: Ledger, raters: Mapping[str, int], pictures: Mapping[str, bytes]) -> None:
         self.study, self.ledger, self.raters, self.pictures = study, ledger, raters, pictures
         # One thread writes: two would wait for each other.
         self.desk = ThreadPoolExecutor(1, "stylex answers")

@@ -46,6 +46,8 @@ def serve_folder(
             where = address or own_address(host, listening.getsockname()[1], None, root_path)
             write_links(folder, read_tokens(folder), where)
             if address is None and not is_loopback(host):
-                listener(Alarm(message=f"raters cannot open 127.0.0.1; give {option('address')} what they reach you by"))
+                listener(
+                    Alarm(message=f"raters cannot open 127.0.0.1; give {option('address')} what they reach you by")
+                )
             listener(Found(message=f"study: {where}  (links: {folder / LINKS}; Ctrl-C ends it)"))
             server_of(app).run(sockets=[listening])
