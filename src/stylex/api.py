@@ -1529,7 +1529,7 @@ def new_study(
     attributes: int = 4,
     images: int = 4,
     checks: int = 2,
-    title: str = "What changes in these pictures?",
+    title: str = "What do you see?",
     consent: str | Path | None = None,
     seed: int = 0,
 ) -> Path:

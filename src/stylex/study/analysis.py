@@ -349,8 +349,9 @@ def _controls(study: Study, rows: Sequence[Row], machine: Mapping[int, Told] | N
         assert machine is not None
         told = [machine[row] for row in sorted({row.asked.item for row in asked if _method(study, row) == method})]
         for words, right in (
-            ("by what changes", [one.change for one in told]), ("by the first picture alone", [one.first for one in told])
-        ):  # fmt: skip
+            ("by what changes", [one.change for one in told]),
+            ("by the first picture alone", [one.first for one in told]),
+        ):
             yield Sorted(
                 about=f"a machine, {words}: {method}", answers=len(told), raters=0,
                 accuracy=wilson(sum(right), len(right)), of_raters=nobody,

@@ -355,7 +355,8 @@ class _Maker:
         """Files whose names tell neither the method nor the attribute."""
         numbers = list(range(2 * len(self.flickers)))
         self.rng.shuffle(numbers)
-        flickers, pictures = [], {}
+        flickers: list[Flicker] = []
+        pictures: dict[str, Picture] = {}
         for i, (before, after, image) in enumerate(self.flickers):
             names = [f"pictures/{numbers[2 * i + k]:05d}.png" for k in (0, 1)]
             pictures |= {names[0]: before, names[1]: after}

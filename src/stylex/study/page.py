@@ -27,6 +27,10 @@ from stylex.study.analysis import Analysis, Row, Sorted
 
 ANALYSIS, PAGE, TABLE = "analysis.json", "analysis.html", "answers.csv"
 ANALYSIS_SCHEMA, ANALYSIS_VERSION = "stylex-analysis", 1
+_COLUMNS = (
+    "rater", "place", "task", "role", "method", "attribute", "other", "image", "side", "correct", "chosen", "words",
+    "plausible", "seconds", "left_out",
+)  # fmt: skip
 _THUMB = 96
 _FEW = 5
 """With fewer raters, no pattern of signs is rare enough to be called significant."""
@@ -88,25 +92,7 @@ def table_of(study: Study, rows: Sequence[Row]) -> str:
     """Every answer as a line of CSV; a typed text that a spreadsheet would take for a formula begins with a quote."""
     text = io.StringIO()
     lines = csv.writer(text, lineterminator="\n")
-    lines.writerow(
-        [
-            "rater",
-            "place",
-            "task",
-            "role",
-            "method",
-            "attribute",
-            "other",
-            "image",
-            "side",
-            "correct",
-            "chosen",
-            "words",
-            "plausible",
-            "seconds",
-            "left_out",
-        ]
-    )
+    lines.writerow(_COLUMNS)
 
     def name(place: int | None) -> str:
         return "" if place is None else _harmless(study.subjects[place].name)
@@ -245,7 +231,7 @@ def cautions(analysis: Analysis) -> Iterator[str]:
                 "and not what changes."
             )
         if entry.about.startswith("the same attribute") and (high or entry.accuracy.high < 0.5):
-            yield "With the same attribute on both sides raters are not at one half: something else tells the sides apart."
+            yield "With the same attribute on both sides raters are not at one half: something else tells sides apart."
     yield from analysis.notes
 
 
