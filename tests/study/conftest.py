@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -110,13 +112,25 @@ def design(**given: Any) -> Design:
     )  # fmt: skip
 
 
-@pytest.fixture
-def made(tmp_path: Path) -> Callable[..., tuple[Path, Study]]:
-    """Write a study of two drawn explanations; gives its folder and what it asks."""
+@pytest.fixture(scope="session")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., tuple[Path, Study]]:
+    """A study of two drawn explanations, written once for all tests; gives its folder and what it asks."""
 
-    def make(**given: Any) -> tuple[Path, Study]:
+    @cache
+    def write(**given: Any) -> tuple[Path, Study]:
         explanations = {"ours": drawn(), "baseline": drawn(seed=1)}
         study, pictures = make_study(explanations, design(**given), title="Corners", consent=None)
-        return write_study(study, pictures, tmp_path / "study"), study
+        return write_study(study, pictures, tmp_path_factory.mktemp("written") / "study"), study
+
+    return write
+
+
+@pytest.fixture
+def made(written: Callable[..., tuple[Path, Study]], tmp_path: Path) -> Callable[..., tuple[Path, Study]]:
+    """A copy of it, to be answered."""
+
+    def make(**given: Any) -> tuple[Path, Study]:
+        folder, study = written(**given)
+        return Path(shutil.copytree(folder, tmp_path / "study")), study
 
     return make

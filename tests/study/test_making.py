@@ -15,7 +15,7 @@ from stylex.core.study import Study
 from stylex.store.folder import write_explanation
 from stylex.study.making import EXAMPLES, consent_in, kinds_of, make_study, named_explanations
 
-from .conftest import design, drawn
+from tests.study.conftest import design, drawn
 
 
 def make(explanation: Explanation | None = None, **given: object) -> Study:

@@ -27,7 +27,38 @@ def spoken(text: str) -> dict[str, str]:
     out: dict[str, str] = {}
     for word in _WORD.findall(unicodedata.normalize("NFKC", text).casefold()):
         if word not in _EMPTY and len(word) > 1:
-            out.setdefault(stem(word), word)
+            out.setdefault(stem(_PLAIN.get(word, word)), word)
+    return out
+
+
+# Pictures are described by comparing, and by what is done to them, which no stripping of endings brings together.
+
+_COMPARED = (
+    "black blue blunt blurry bold bright broad clean clear close coarse cold cool curly curvy dark deep dense dim dull "
+    "fair faint fat few fine firm flat full fuzzy green grey happy hard harsh heavy high hot large light long loose low "
+    "narrow near neat new old pale plain pointy puffy quick red rich rough round sad shallow sharp shiny short slim slow "
+    "small smooth soft steep straight strong tall thick thin tight tiny warm weak white wide wrinkly young big"
+)
+_DONE = (
+    "black bright broad dark deep fat flat hard light loose quick red rough sharp short soft straight thick tight weak "
+    "white wide"
+)
+_ODD = {
+    "better": "good", "best": "good", "worse": "bad", "worst": "bad", "feet": "foot", "teeth": "tooth",
+    "leaves": "leaf", "men": "man", "women": "woman", "children": "child", "darkness": "dark", "brightness": "bright",
+    "height": "high", "heights": "high", "length": "long", "lengthen": "long", "lengthened": "long", "width": "wide",
+    "heighten": "high", "heightened": "high", "gray": "grey",
+}  # fmt: skip
+
+
+def _plain_words() -> dict[str, str]:
+    """From ``darker``, ``darkest`` and ``darkened`` to ``dark``."""
+    out = dict(_ODD)
+    for words, endings in ((_COMPARED, ("er", "est")), (_DONE, ("en", "ens", "ened", "ening"))):
+        for word in words.split():
+            root = word[:-1] if word.endswith("e") else f"{word[:-1]}i" if word.endswith("y") and word != "grey" else word
+            short = len(word) < 5 and _consonants(word).endswith("cvc") and word[-1] not in "wxy"
+            out |= {root + (root[-1] if short else "") + ending: word for ending in endings}
     return out
 
 
@@ -119,3 +150,7 @@ def _doubled(word: str) -> bool:
 
 def _short(word: str) -> bool:
     return _consonants(word).endswith("cvc") and word[-1] not in "wxy"
+
+
+_PLAIN = _plain_words()
+"""Words by what they are made of."""
