@@ -130,6 +130,7 @@ function show(state) {
   $("bar").style.width = `${(100 * state.done) / state.total}%`;
   question = state.question ?? null;
   began = 0;
+  delete main.dataset.ready;
   onKey = null;
   const views = { consent, question: asked, done, withdrawn };
   main.replaceChildren(...views[state.phase](state));
@@ -137,7 +138,11 @@ function show(state) {
   window.scrollTo(0, 0);
   if (question) {
     const now = question;
-    whenThere().then(() => { if (question === now) began = performance.now(); });
+    whenThere().then(() => {
+      if (question !== now) return;
+      began = performance.now();
+      main.dataset.ready = now.place;
+    });
     for (const names of question.next) for (const name of Object.values(names)) new Image().src = here + name;
   }
 }
