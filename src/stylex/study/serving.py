@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from stylex.core.errors import ConfigError
 from stylex.core.lock import sole_writer
 from stylex.core.progress import Alarm, Found, Listener, silent
 from stylex.core.wording import option
-from stylex.store.study import LINKS, read_study, read_tokens, write_links
+from stylex.store.study import LINKS, read_tokens, write_links
 from stylex.ui.serving import checked_root, listen, server_of
 
 
@@ -35,19 +34,15 @@ def serve_folder(
     from stylex.ui.guard import is_loopback
 
     root_path = checked_root(root_path)
-    if address is not None and (urlsplit(address).scheme not in ("http", "https") or not urlsplit(address).netloc):
+    if address is not None and re.fullmatch(r"https?://[^\s\"'<>\\/]+(/[^\s\"'<>\\]*)?", address) is None:
         raise ConfigError(f"{option('address')} is {address[:80]!r}; expected one like https://study.example.org")
-    if address is not None and re.search(r"[\s\"'<>\\]", address):
-        raise ConfigError(f"{option('address')} is {address[:80]!r}; expected one like https://study.example.org")
-    read_study(folder)
     with sole_writer(folder, verb="study serve"):
         app = build_study_app(folder, root_path=root_path)
         with listen(host, port) as listening:
             where = address or own_address(host, listening.getsockname()[1], None, root_path)
             write_links(folder, read_tokens(folder), where)
             if address is None and not is_loopback(host):
-                listener(
-                    Alarm(message=f"raters cannot open 127.0.0.1; give {option('address')} what they reach you by")
-                )
+                here = "127.0.0.1 is this machine's own name"
+                listener(Alarm(message=f"{here}; give {option('address')} what raters reach it by, for their links"))
             listener(Found(message=f"study: {where}  (links: {folder / LINKS}; Ctrl-C ends it)"))
             server_of(app).run(sockets=[listening])

@@ -56,7 +56,9 @@ def _plain_words() -> dict[str, str]:
     out = dict(_ODD)
     for words, endings in ((_COMPARED, ("er", "est")), (_DONE, ("en", "ens", "ened", "ening"))):
         for word in words.split():
-            root = word[:-1] if word.endswith("e") else f"{word[:-1]}i" if word.endswith("y") and word != "grey" else word
+            root = (
+                word[:-1] if word.endswith("e") else f"{word[:-1]}i" if word.endswith("y") and word != "grey" else word
+            )
             short = len(word) < 5 and _consonants(word).endswith("cvc") and word[-1] not in "wxy"
             out |= {root + (root[-1] if short else "") + ending: word for ending in endings}
     return out
