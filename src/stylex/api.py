@@ -55,7 +55,7 @@ if TYPE_CHECKING:
     from stylex.search.attack import Realism
     from stylex.search.latents import LatentModel, Latents
     from stylex.search.subject import TrainedSubject
-    from stylex.study.analysis import Analysis
+    from stylex.study.analysed import Analysis
     from stylex.training.config import TrainConfig
     from stylex.training.held_out import Panel
 else:  # names for those who read the signatures at run time, without what they would import

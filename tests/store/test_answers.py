@@ -11,13 +11,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.store.test_study import STUDY_OF_TWO
 
 from stylex.core.errors import StoreError
 from stylex.core.study import Answer, problem_of
 from stylex.store.answers import ANSWERS, Ledger, read_answers
 from stylex.store.study import read_study, write_study
-
-from tests.store.test_study import STUDY_OF_TWO
 
 SORTED = Answer(rater=0, place=0, seconds=1.5, side=1)
 DESCRIBED = Answer(rater=0, place=1, seconds=9.25, words="the heel is higher")

@@ -1,8 +1,8 @@
 """The analysis of a recorded file of answers equals what is computed by hand; and what passes by accident stands there.
 
 The record (``tests/data_files/study``): six links, five raters. 0, 1 and 2 finish; of the pictures to be sorted, 1 errs
-on one of ``baseline``, 2 on one of ``ours`` and two of ``baseline``. 3 always presses left and fails the check in words.
-4 is right three times with ``ours`` and leaves.
+on one of ``baseline``, 2 on one of ``ours`` and two of ``baseline``. 3 always presses left and fails the word to be
+typed. 4 is right three times with ``ours`` and leaves.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from stylex.core.evaluation import Interval
 from stylex.core.study import Answer, Answers, Study
 from stylex.store.answers import read_answers
 from stylex.store.study import read_study
-from stylex.study.analysis import Analysis, Sorted, analyse, rows_of
+from stylex.study.analysed import Analysis, Sorted
+from stylex.study.analysis import analyse, rows_of
 from stylex.study.machine import observed, simulate
 
 RECORD = Path(__file__).parents[1] / "data_files" / "study"
@@ -75,7 +76,7 @@ def test_agreement_in_what_was_chosen(analysis: Analysis) -> None:
 def test_accuracy_of_each_attribute(analysis: Analysis) -> None:
     told = {i: (round(entry.accuracy.value * entry.answers), entry.answers) for i, entry in analysis.attributes.items()}
     assert told == {0: (6, 7), 1: (8, 8), 2: (4, 6), 3: (5, 6)}
-    # Distances of raters: 0: 1/2, 1/2, 0, 1/2 (2 of 16); 1: four of 1/2 (1 of 16); 2: 1/2, 0, 0 (4 of 8); 3: 1/2, 1/2, 0.
+    # Distances: of 0: 1/2, 1/2, 0, 1/2 (2 of 16); of 1: four of 1/2 (1 of 16); of 2: 1/2, 0, 0; of 3: 1/2, 1/2, 0.
     assert [entry.p for entry in analysis.attributes.values()] == [1 / 8, 1 / 16, 1 / 2, 1 / 4]
     # Holm: 4/16; 3/8; 2/4; then not less than the one before.
     assert [entry.p_corrected for entry in analysis.attributes.values()] == [3 / 8, 1 / 4, 1 / 2, 1 / 2]
@@ -152,8 +153,8 @@ def test_one_answer_is_enough_to_be_said(study: Study, answers: Answers) -> None
 
 
 def test_clinicians_judgements(made) -> None:
-    folder, study = made(tasks=("clinical",), attributes=2, images=2, checks=0, raters=4)
-    # Two methods of two attributes with two pictures each; rater 3 says no to everything, others yes; 0 is not sure once.
+    _, study = made(tasks=("clinical",), attributes=2, images=2, checks=0, raters=4)
+    # Two methods of two attributes with two pictures each; rater 3 says no to all, others yes; 0 is not sure once.
     given = [
         Answer(
             rater=rater,

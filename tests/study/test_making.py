@@ -8,14 +8,13 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
+from tests.study.conftest import design, drawn
 
 from stylex.core.errors import ConfigError
 from stylex.core.explanation import Explanation
 from stylex.core.study import Study
 from stylex.store.folder import write_explanation
 from stylex.study.making import EXAMPLES, consent_in, kinds_of, make_study, named_explanations
-
-from tests.study.conftest import design, drawn
 
 
 def make(explanation: Explanation | None = None, **given: object) -> Study:

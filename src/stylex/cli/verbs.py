@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from stylex.core.evaluation import Evaluation
     from stylex.core.explanation import Explanation
     from stylex.data.prepare import PrepareSummary
-    from stylex.study.analysis import Analysis
+    from stylex.study.analysed import Analysis
 
 
 @dataclass(frozen=True, kw_only=True)

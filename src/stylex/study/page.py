@@ -23,7 +23,7 @@ from stylex.report.figures import enlarge
 from stylex.report.page import asset, filled, picture_uri
 from stylex.store.place import check_free
 from stylex.store.study import read_picture
-from stylex.study.analysis import Analysis, Row, Sorted
+from stylex.study.analysed import Analysis, Row, Sorted
 
 ANALYSIS, PAGE, TABLE = "analysis.json", "analysis.html", "answers.csv"
 ANALYSIS_SCHEMA, ANALYSIS_VERSION = "stylex-analysis", 1

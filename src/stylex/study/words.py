@@ -8,10 +8,10 @@ from functools import cache
 
 _WORD = re.compile(r"[^\W\d_]+")
 _SAY_NOTHING = (
-    "a an and are as at be become becomes becoming been but by change changed changes changing from get gets getting goes "
-    "going got had has have having i if in into is it its like looks look looking made make makes me more most much of on "
-    "or out picture pictures image images seem seems so some than that the their them then there these they thing things "
-    "this those to too was were what when which while with you your"
+    "a an and are as at be become becomes becoming been but by change changed changes changing from get gets "
+    "getting goes going got had has have having i if in into is it its like looks look looking made make makes me "
+    "more most much of on or out picture pictures image images seem seems so some than that the their them then "
+    "there these they thing things this those to too was were what when which while with you your"
 )
 _EMPTY = frozenset(_SAY_NOTHING.split())
 """Words that say nothing of what changes."""
@@ -34,14 +34,15 @@ def spoken(text: str) -> dict[str, str]:
 # Pictures are described by comparing, and by what is done to them, which no stripping of endings brings together.
 
 _COMPARED = (
-    "black blue blunt blurry bold bright broad clean clear close coarse cold cool curly curvy dark deep dense dim dull "
-    "fair faint fat few fine firm flat full fuzzy green grey happy hard harsh heavy high hot large light long loose low "
-    "narrow near neat new old pale plain pointy puffy quick red rich rough round sad shallow sharp shiny short slim slow "
-    "small smooth soft steep straight strong tall thick thin tight tiny warm weak white wide wrinkly young big"
+    "big black blue blunt blurry bold bright broad clean clear close coarse cold cool curly curvy dark deep dense "
+    "dim dull fair faint fat few fine firm flat full fuzzy green grey happy hard harsh heavy high hot large light "
+    "long loose low narrow near neat new old pale plain pointy puffy quick red rich rough round sad shallow sharp "
+    "shiny short slim slow small smooth soft steep straight strong tall thick thin tight tiny warm weak white wide "
+    "wrinkly young"
 )
 _DONE = (
-    "black bright broad dark deep fat flat hard light loose quick red rough sharp short soft straight thick tight weak "
-    "white wide"
+    "black bright broad dark deep fat flat hard light loose quick red rough sharp short soft straight thick tight "
+    "weak white wide"
 )
 _ODD = {
     "better": "good", "best": "good", "worse": "bad", "worst": "bad", "feet": "foot", "teeth": "tooth",
