@@ -108,6 +108,12 @@ def test_nobody_gets_in_without_a_link(client) -> None:
         assert client.get(path).status_code == 404
 
 
+def test_a_link_without_its_last_slash_leads_there(client, first) -> None:
+    answer = client.get(first.rstrip("/"), follow_redirects=False)
+    assert answer.headers["location"] == f"./{first.split('/')[2]}/"
+    assert "study.js" in client.get(first.rstrip("/")).text
+
+
 def test_a_name_of_ones_own_will_do_since_links_are_secret(client, first) -> None:
     for headers in ({"host": "study.example.org"}, {"sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate"}):
         answer = client.get(first, headers=headers)

@@ -6,7 +6,7 @@ import math
 
 from stylex.core.evaluation import Interval
 
-_Z = 1.959963984540054
+Z = 1.959963984540054
 """Of the normal distribution, 97.5% lie below."""
 
 
@@ -18,9 +18,9 @@ def wilson(yes: int, n: int) -> Interval:
     assert 0 <= yes <= n, (yes, n)
     if n == 0:
         return Interval.nothing()
-    share, spread = yes / n, _Z**2 / n
+    share, spread = yes / n, Z**2 / n
     middle = (share + spread / 2) / (1 + spread)
-    reach = _Z / (1 + spread) * math.sqrt(share * (1 - share) / n + spread / (4 * n))
+    reach = Z / (1 + spread) * math.sqrt(share * (1 - share) / n + spread / (4 * n))
     return Interval(
         value=share,
         low=0.0 if yes == 0 else max(0.0, middle - reach),

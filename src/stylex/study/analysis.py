@@ -15,7 +15,7 @@ from stylex.core.study import Answers, Kind, Study
 from stylex.metrics.interval import bootstrap
 from stylex.metrics.krippendorff import alpha, apart
 from stylex.metrics.significance import holm, sign_flip
-from stylex.metrics.wilson import wilson
+from stylex.metrics.wilson import Z, wilson
 from stylex.study.analysed import Analysis, Described, Difference, Judged, Raters, Row, Sorted, Worded
 from stylex.study.machine import Told
 from stylex.study.words import spoken, stems
@@ -140,7 +140,7 @@ def _controls(study: Study, rows: Sequence[Row], machine: Mapping[int, Told] | N
     if not asked:
         return
     n, nobody = len(asked), Interval.nothing()
-    reach = 1.959963984540054 * math.sqrt(0.25 / n)
+    reach = Z * math.sqrt(0.25 / n)
     yield Sorted(
         about="who guesses", answers=n, raters=0, of_raters=nobody,
         accuracy=Interval(value=0.5, low=max(0.0, 0.5 - reach), high=min(1.0, 0.5 + reach)),

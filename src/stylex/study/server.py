@@ -18,7 +18,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from stylex.core.errors import StoreError
@@ -65,6 +65,7 @@ class _Server:
         routes = [
             Route("/", self.nowhere),
             Route("/{name}", self.file),
+            Route("/r/{token}", self.beside),
             Route("/r/{token}/", self.page),
             Route("/r/{token}/state", self.state),
             Route("/r/{token}/pictures/{name}", self.picture),
@@ -98,6 +99,11 @@ class _Server:
     async def page(self, request: Request) -> Response:
         known = request.path_params["token"] in self.raters
         return Response(self.index, status_code=200 if known else 404, media_type="text/html; charset=utf-8")
+
+    async def beside(self, request: Request) -> Response:
+        self._rater(request)
+        # Told relative to the address, whatever a proxy calls it: some mail programs cut the slash at a link's end.
+        return RedirectResponse(f"./{request.path_params['token']}/")
 
     async def picture(self, request: Request) -> Response:
         self._rater(request)
