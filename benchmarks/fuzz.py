@@ -499,6 +499,48 @@ def _load_explanation(folder: Path) -> object:
     return render_report(explanation, evaluation_in(folder / "e"))
 
 
+def _make_study(folder: Path) -> None:
+    from stylex.core.study import Answer, Asked, Flicker, Item, Study, Subject
+    from stylex.store.answers import Ledger
+    from stylex.store.study import write_study
+
+    names = [f"pictures/{i:05d}.png" for i in range(10)]
+    study = Study(
+        title="t",
+        consent="c",
+        seed=0,
+        subjects=tuple(Subject(method="m", position=i, name=f"a{i}", target="y") for i in range(2)),
+        flickers=tuple(Flicker(before=names[2 * i], after=names[2 * i + 1], image=f"i{i}") for i in range(5)),
+        items=(
+            Item(kind="sort", role="question", block=0, subjects=(0, 1), examples=((0, 1), (2, 3)), picture=4, truth=1),
+            Item(kind="describe", role="check", block=1, subjects=(), word="river"),
+            Item(kind="clinical", role="question", block=2, subjects=(1,), picture=2),
+        ),
+        orders=((Asked(item=0, flipped=True, right=0), Asked(item=1), Asked(item=2)), (Asked(item=0, right=1),)),
+    )
+    pixels = [np.asarray(picture)[:8, :8] for picture in _pictures()]
+    write_study(study, {name: pixels[i % len(pixels)] for i, name in enumerate(names)}, folder / "s")
+    with Ledger(folder / "s", study) as ledger:
+        ledger.consent(0)
+        ledger.keep(Answer(rater=0, place=0, seconds=1.0, side=1))
+        ledger.keep(Answer(rater=0, place=1, seconds=1.0, words="river"))
+        ledger.keep(Answer(rater=0, place=2, seconds=1.0, words="heart", plausible="no"))
+
+
+def _load_study(folder: Path) -> object:
+    from stylex.store.answers import read_answers
+    from stylex.store.study import read_study, read_tokens
+    from stylex.study.analysis import analyse, rows_of
+    from stylex.study.machine import observed
+    from stylex.study.page import analysis_page, table_of
+
+    study = read_study(folder / "s")
+    read_tokens(folder / "s")
+    answers = read_answers(folder / "s", study)
+    analysis = analyse(study, answers, machine=observed(folder / "s", study))
+    return analysis_page(analysis, study, folder / "s"), table_of(study, rows_of(study, answers, 0))
+
+
 def _make_evaluation(folder: Path) -> None:
     from stylex.core.evaluation import Evaluation, Measure
 
@@ -790,6 +832,7 @@ DOORS: Mapping[str, Door] = {
     "comparison": Door(_make_comparison, _load_comparison, 120),
     "table": Door(_make_table, _load_table, 120),
     "domain": Door(_make_domain, _load_domain, 60),
+    "study": Door(_make_study, _load_study, 6),
 }
 
 

@@ -8,8 +8,10 @@ import os
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import ipaddress
+import shutil
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -40,3 +42,26 @@ def _is_here(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """Chromium, driven by Playwright; not for the whole session, because its loop would be in asyncio's way."""
+    sync_api = pytest.importorskip("playwright.sync_api", reason="NOT RUN in a browser: pip install playwright")
+    names = ("chromium", "chromium-browser", "google-chrome")
+    program = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
+    if program is None:
+        pytest.skip("NOT RUN in a browser: no Chromium is installed (apt install chromium)")
+    sync_api.expect.set_options(timeout=20_000)  # a busy machine takes its time
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox", "--disable-gpu"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def axe() -> str:
+    """The script of axe-core."""
+    if not os.environ.get("AXE_CORE"):
+        pytest.skip("NOT CHECKED by axe-core: set AXE_CORE to axe.min.js (.ci/run does)")
+    return Path(os.environ["AXE_CORE"]).read_text(encoding="utf-8")

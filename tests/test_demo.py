@@ -60,3 +60,28 @@ def test_the_shipped_photographs_are_compared(tmp_path: Path, capsys: pytest.Cap
     assert page.count("<img") == 2 * (2 + 2 * 4 + 1 + 1)  # what is unchanged has no difference
     assert main(["compare", "demo", "--out", str(folder), *given, "-q"]) == 2
     assert "already holds a comparison" in capsys.readouterr().err
+
+
+def test_a_whole_study_runs_by_itself(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "demo"
+    assert main(["study", "demo", "--out", str(folder), "--raters", "4", "--images", "16", "-q"]) == 0
+    said = capsys.readouterr().out
+    assert said.startswith("4 of 4 raters began, 3 finished, 1 stopped early")
+    for accident in ("who guesses", "who always presses left", "the same attribute on both sides"):
+        assert accident in said
+    page = folder / "study" / "analysis" / "analysis.html"
+    assert f"analysis: {page}\n" in said
+    assert page.read_text().startswith("<!doctype html>")
+    # What it wrote goes on: more of its answers, and other studies of its explanations.
+    assert main(["study", "analyse", str(folder / "study"), "-q"]) == 2
+    assert "already holds an analysis" in capsys.readouterr().err
+    assert main(["study", "analyse", str(folder / "study"), "--most-failed", "9", "--overwrite", "-q"]) == 0
+    assert "0 left out" in capsys.readouterr().out
+    given = [str(folder / method) for method in ("eigenfind", "sefa")]
+    assert main(["study", "new", *given, "--out", str(tmp_path / "s"), "--tasks", "describe,clinical", "-q"]) == 0
+    assert capsys.readouterr().out == f"study: {tmp_path / 's'}\nnext: stylex study serve {tmp_path / 's'}\n"
+    assert main(["study", "new", *given, "--out", str(tmp_path / "s"), "-q"]) == 2
+    assert "already holds a study, whose answers would be lost" in capsys.readouterr().err
+    assert main(["study", "analyse", str(tmp_path / "s"), "-q"]) == 2
+    assert "let raters answer first: stylex study serve" in capsys.readouterr().err
+    assert sorted(path.name for path in (tmp_path / "s").iterdir()) == ["links.csv", "pictures", "study.json"]

@@ -20,9 +20,11 @@ from stylex.core.presenting import presented_by
 if TYPE_CHECKING:
     from stylex.api import (
         adapt,
+        analyse_study,
         attack,
         compare,
         demo,
+        demo_study,
         evaluate,
         explain,
         explore,
@@ -31,10 +33,12 @@ if TYPE_CHECKING:
         guide,
         mix,
         morph,
+        new_study,
         open_studio,
         prepare,
         report,
         serve,
+        serve_study,
         train,
     )
     from stylex.classifiers import Classifier, ClassifierSpec, load_classifier
@@ -77,6 +81,10 @@ _HOMES = {
         "serve",
         "open_studio",
         "explore",
+        "new_study",
+        "serve_study",
+        "analyse_study",
+        "demo_study",
     ),
     "stylex.classifiers": ("Classifier", "ClassifierSpec", "load_classifier"),
     "stylex.core.attacked": ("Attack", "AttackedImage"),
@@ -102,6 +110,7 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 __all__ = [  # noqa: RUF022 (the order a person meets them)
     "prepare", "fit_classifier", "train", "adapt", "guide", "mix", "morph",
     "find", "explain", "attack", "evaluate", "compare", "report", "serve", "open_studio", "explore", "demo",
+    "new_study", "serve_study", "analyse_study", "demo_study",
     "PRESETS", "TrainConfig",
     "Classifier", "ClassifierSpec", "load_classifier",
     "ImageSet", "open_images",

@@ -39,6 +39,10 @@ LINES = {
     "compare": ["compare", "demo", "--out", "c"],
     "report": ["report", "e"],
     "explore": ["explore", "runs/a"],
+    "study new": ["study", "new", "e", "f", "--out", "s"],
+    "study serve": ["study", "serve", "s"],
+    "study analyse": ["study", "analyse", "s"],
+    "study demo": ["study", "demo", "--out", "d"],
     "demo": ["demo", "--out", "d"],
 }
 
@@ -64,7 +68,19 @@ def test_what_a_dry_run_prints_can_be_given_back_as_a_config_file(verb: str, tmp
     first = parse(LINES[verb])
     file = tmp_path / "settings.yaml"
     file.write_text(first.settings)
-    assert parse([verb, "--config", str(file)]).call == first.call
+    assert parse([*verb.split(), "--config", str(file)]).call == first.call
+
+
+def test_a_verb_of_two_words_takes_many(capsys: pytest.CaptureFixture[str]) -> None:
+    command = parse(LINES["study new"])
+    assert command.call["explanations"] == ["e", "f"]
+    assert command.settings.startswith("# stylex study new\n")
+    with pytest.raises(SystemExit):
+        parse(["study", "--help"])
+    assert re.findall(r"^    (\w+)  ", capsys.readouterr().out, re.MULTILINE) == ["new", "serve", "analyse", "demo"]
+    with pytest.raises(SystemExit):
+        parse(["study", "new", "--help"])
+    assert "usage: stylex study new EXPLANATIONS ... --out OUT" in capsys.readouterr().out
 
 
 def test_options_may_be_spelled_either_way() -> None:
@@ -134,6 +150,10 @@ WRONG = {
     "a setting that cannot be": ([*TRAIN, "--schedule.batch", "0"], "schedule.batch is 0, but must be 1 or more"),
     "no such group": ([*TRAIN, "--loss.nonsense", "1"], "unrecognized arguments: --loss.nonsense 1"),
     "no config file": ([*FIND, "--config", "none.yaml"], "--config none.yaml: No such file or directory"),
+    "no second word": (["study"], "stylex study does several things; choose from stylex study new, stylex study serve"),
+    "no such second word": (["study", "old"], "there is no command stylex study old; choose from stylex study new"),
+    "none of many": (["study", "new", "--out", "s"], "missing: EXPLANATIONS, what find or explain wrote"),
+    "of two words": (["study", "new", "e"], "missing: --out (see stylex study new --help)"),
     "config is a folder": ([*FIND, "--config", "."], "--config .: Is a directory"),
 }
 

@@ -8,7 +8,7 @@ from itertools import product
 import numpy as np
 import pytest
 
-from stylex.metrics.significance import benjamini_hochberg, largest_sign_flip, sign_flip
+from stylex.metrics.significance import benjamini_hochberg, holm, largest_sign_flip, sign_flip
 
 
 @pytest.mark.parametrize("n", [8, 30])
@@ -30,6 +30,13 @@ def test_a_sure_effect_has_the_smallest_p_there_is() -> None:
 def test_q_values_are_those_of_the_definition() -> None:
     q = benjamini_hochberg(np.array([0.04, 0.01, 0.03, 0.5]))
     assert q == pytest.approx([0.04 * 4 / 3, 0.04, 0.04 * 4 / 3, 0.5])
+
+
+def test_holms_values_are_those_of_the_definition() -> None:
+    # 0.01 * 4, 0.02 * 3 = 0.06, 0.03 * 2 = 0.06, 0.5 * 1
+    assert holm(np.array([0.03, 0.01, 0.5, 0.02])) == pytest.approx([0.06, 0.04, 0.5, 0.06])
+    assert holm(np.array([0.6, 0.7])) == pytest.approx([1, 1])
+    assert holm(np.array([])).shape == (0,)
 
 
 def test_the_false_discovery_rate_is_held() -> None:

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import io
-import os
-import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -230,29 +227,6 @@ def listening(studio: Any, **options: Any) -> Iterator[str]:
     yield f"http://127.0.0.1:{port}"
     server.should_exit = True
     thread.join(timeout=10)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    """Chromium, driven by Playwright; not for the whole session, because its loop would be in asyncio's way."""
-    sync_api = pytest.importorskip("playwright.sync_api", reason="NOT RUN in a browser: pip install playwright")
-    names = ("chromium", "chromium-browser", "google-chrome")
-    program = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
-    if program is None:
-        pytest.skip("NOT RUN in a browser: no Chromium is installed (apt install chromium)")
-    sync_api.expect.set_options(timeout=20_000)  # a busy machine takes its time
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox", "--disable-gpu"])
-        yield browser
-        browser.close()
-
-
-@pytest.fixture(scope="session")
-def axe() -> str:
-    """The script of axe-core."""
-    if not os.environ.get("AXE_CORE"):
-        pytest.skip("NOT CHECKED by axe-core: set AXE_CORE to axe.min.js (.ci/run does)")
-    return Path(os.environ["AXE_CORE"]).read_text(encoding="utf-8")
 
 
 @pytest.fixture

@@ -51,7 +51,7 @@ def test_answers_are_sent_at_once() -> None:
             arrived.set_result(connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
             writer.close()
 
-        with serving._listen("127.0.0.1", 0) as listening:
+        with serving.listen("127.0.0.1", 0) as listening:
             async with await asyncio.start_server(came, sock=listening):
                 _, writer = await asyncio.open_connection(*listening.getsockname())
                 try:

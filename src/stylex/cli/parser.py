@@ -74,17 +74,17 @@ def parse(arguments: Sequence[str]) -> Command:
         ConfigError: an unknown command or option, or a value that cannot be meant.
         SystemExit: ``--help``, ``--version`` or ``--print_config`` were asked for, and answered.
     """
-    spelled = _bracketed([_spelled(argument) for argument in arguments])
+    spelled = _bracketed([_spelled(argument) for argument in _joined(arguments)])
     parser = build_parser(_in_files(spelled))
     try:
         chosen = parser.parse_args(spelled)
     except OverflowError as error:
         raise ConfigError(f"a number that was given is too large ({error}); give a smaller one") from error
-    name = chosen.verb
-    verb, options = VERBS[name], chosen[name]
+    name = _parted(chosen.verb)
+    verb, options = VERBS[name], chosen[chosen.verb]
     verb_parser = verb_parsers(parser)[name]
     for positional in verb.positional:
-        if options[positional] is None:
+        if options[positional] in (None, []):
             verb_parser.error(f"missing: {positional.upper()}, {_parameter_help(function_of(verb))[positional]}")
     return Command(
         verb=verb,
@@ -125,18 +125,54 @@ def build_parser(in_files: Mapping[str, Any] = MappingProxyType({})) -> Argument
         description="What does this image classifier look at? Attributes that drive it, shown as pictures.",
         epilog="Start with: stylex demo --out stylex-demo",
     )
-    commands = parser.add_subcommands(required=True, dest="verb", title="commands", description=" ")
-    for name, verb in VERBS.items():
-        verb_parser = _verb_parser(verb, in_files)
-        commands.add_subcommand(name, verb_parser, help=_summary(function_of(verb)))
+    _add_verbs(parser, VERBS, in_files)
     return parser
+
+
+def _add_verbs(parser: ArgumentParser, verbs: Mapping[str, Verb], in_files: Mapping[str, Any]) -> None:
+    commands = parser.add_subcommands(required=True, dest="verb", title="commands", description=" ")
+    for name, verb in verbs.items():
+        verb_parser = _verb_parser(verb, in_files)
+        commands.add_subcommand(name.replace(" ", "-"), verb_parser, help=_summary(function_of(verb)))
+        verb_parser.prog = f"stylex {name}"
+        commands._choices_actions[-1].metavar = name
+
+
+# Verbs of two words, such as ``study new``: to the parser they are one, with a dash.
+
+
+def _parted(name: str) -> str:
+    """A verb as it is typed."""
+    return next((verb for verb in VERBS if verb.replace(" ", "-") == name), name)
+
+
+def _joined(arguments: Sequence[str]) -> list[str]:
+    """The arguments with a verb of two words as one.
+
+    Raises:
+        ConfigError: the second word is missing, or none that is known.
+        SystemExit: ``--help`` was asked for, and answered.
+    """
+    first = arguments[0] if arguments else ""
+    family = {name: verb for name, verb in VERBS.items() if name.startswith(f"{first} ")}
+    if not first or not family:
+        return list(arguments)
+    second = arguments[1] if len(arguments) > 1 else ""
+    if f"{first} {second}" in family:
+        return [f"{first}-{second}", *arguments[2:]]
+    if second in ("-h", "--help"):
+        parser = _Parser(prog=f"stylex {first}", description=" ")
+        _add_verbs(parser, {name.removeprefix(f"{first} "): verb for name, verb in family.items()}, {})
+        parser.print_help()
+        raise SystemExit(0)
+    said = f"there is no command stylex {first} {second}" if second else f"stylex {first} does several things"
+    raise ConfigError(f"{said}; choose from {', '.join(f'stylex {name}' for name in family)}")
 
 
 def verb_parsers(parser: ArgumentParser) -> Mapping[str, ArgumentParser]:
     """The parser of each verb, by its name."""
     action = next(action for action in parser._actions if isinstance(action, argparse._SubParsersAction))
-    parsers: Mapping[str, ArgumentParser] = action.choices
-    return parsers
+    return {_parted(name): verb_parser for name, verb_parser in action.choices.items()}
 
 
 def _verb_parser(verb: Verb, in_files: Mapping[str, Any]) -> ArgumentParser:
@@ -154,7 +190,8 @@ def _verb_parser(verb: Verb, in_files: Mapping[str, Any]) -> ArgumentParser:
         name, text = parameter.name, help_of[parameter.name]
         if name in verb.positional:
             # Not required here, so that a config file may hold it; `parse` asks for it in the end.
-            parser.add_argument(name, nargs="?", type=str, default=in_files.get(name), help=text)
+            many = typing.get_origin(types[name]) is Sequence
+            parser.add_argument(name, nargs="*" if many else "?", type=str, default=in_files.get(name), help=text)
         else:
             _add_option(parser, parameter, types[name], text)
     if verb.function == "train":
@@ -380,7 +417,7 @@ class _Help(DefaultHelpFormatter):
 
     def _format_usage(self, usage: Any, actions: Any, groups: Any, prefix: str | None) -> str:
         words = [self._prog.replace(" [options]", "")]
-        words += [action.dest.upper() for action in actions if not action.option_strings and action.nargs == "?"]
+        words += [_bare(action) for action in actions if not action.option_strings and action.nargs in ("?", "*")]
         words += [
             f"{shown(action.option_strings[-1])} {action.dest.upper()}"
             for action in actions
@@ -392,6 +429,11 @@ class _Help(DefaultHelpFormatter):
         return f"{'usage: ' if prefix is None else prefix}{' '.join(words)}\n\n"
 
 
+def _bare(action: argparse.Action) -> str:
+    """An argument without a name, in a usage line."""
+    return action.dest.upper() + (" ..." if action.nargs == "*" else "")
+
+
 class _Parser(ArgumentParser):
     """A parser whose complaints are one line, raised as a ``ConfigError``."""
 
@@ -401,9 +443,9 @@ class _Parser(ArgumentParser):
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         parser = getattr(ex, "subcommand_parser", None) or self
         program = parser.prog.replace(" [options]", "")
-        missing = re.search(r"the following arguments are required: (\w+)\.", message)
+        missing = re.search(r"the following arguments are required: ([\w-]+)\.", message)
         if missing:  # told by the main parser, of a command's options
-            program = f"{program} {missing[1]}"
+            program = f"{program} {_parted(missing[1])}"
         raise ConfigError(f"{_one_line(message)} (see {program} --help)") from ex
 
 
@@ -432,7 +474,9 @@ def _one_line(message: str) -> str:
         return f"{shown('--' + key[1])}: expected {expected}, got {value[1]!r}"
     if key:
         return f"{shown('--' + key[1])}: {' '.join(message.split(':', 1)[1].split())}"
-    message = re.sub(r"Subcommand '\w+' does not accept option", "there is no option", message)
+    message = re.sub(r"Subcommand '[\w-]+' does not accept option", "there is no option", message)
+    for verb in VERBS:
+        message = message.replace(f"'{verb.replace(' ', '-')}'", f"'{verb}'")
     return message.replace("argument verb: invalid choice", "unknown command")
 
 

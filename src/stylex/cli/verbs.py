@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from stylex.core.evaluation import Evaluation
     from stylex.core.explanation import Explanation
     from stylex.data.prepare import PrepareSummary
+    from stylex.study.analysed import Analysis
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -166,6 +167,25 @@ def _shown(options: Mapping[str, Any], report: Path) -> list[str]:
     return [f"report: {report}", f"next: stylex explore demo --explanation {Path(options['out']) / 'explanation'}"]
 
 
+def _study_made(options: Mapping[str, Any], study: Path) -> list[str]:
+    return [f"study: {study}", f"next: stylex study serve {shlex.quote(str(study))}"]
+
+
+def _study_analysed(options: Mapping[str, Any], analysis: Analysis) -> list[str]:
+    from stylex.study.page import PAGE, lines_of
+
+    folder = Path(options["out"] or Path(options["study"]) / "analysis")
+    return [*lines_of(analysis), f"analysis: {folder / PAGE}"]
+
+
+def _study_shown(options: Mapping[str, Any], analysis: Analysis) -> list[str]:
+    from stylex.study.page import PAGE, lines_of
+
+    study = Path(options["out"]) / "study"
+    again = f"next: stylex study serve {shlex.quote(str(study))}"
+    return [*lines_of(analysis), f"analysis: {study / 'analysis' / PAGE}", again]
+
+
 def _holds(said: str) -> Callable[[Mapping[str, Any]], str]:
     return lambda call: said
 
@@ -205,6 +225,19 @@ VERBS: Mapping[str, Verb] = {
         closing=lambda options, nothing: [],
         interrupted=_holds("the explorer has ended"),
     ),
+    "study new": Verb(
+        function="new_study", positional=("explanations",), closing=_study_made, interrupted=NOTHING_WRITTEN
+    ),
+    "study serve": Verb(
+        function="serve_study",
+        positional=("study",),
+        closing=lambda options, nothing: [],
+        interrupted=_holds("the study has ended; the same command again goes on with all that was answered"),
+    ),
+    "study analyse": Verb(
+        function="analyse_study", positional=("study",), closing=_study_analysed, interrupted=NOTHING_WRITTEN
+    ),
+    "study demo": Verb(function="demo_study", closing=_study_shown, interrupted=NOTHING_WRITTEN),
     "demo": Verb(function="demo", closing=_shown, interrupted=_holds("the same command again starts over")),
 }
 

@@ -1,4 +1,4 @@
-"""Is it more than chance: sign-flip p-values, and the false discovery rate over many of them."""
+"""Is it more than chance: sign-flip p-values, and what many of them are worth together."""
 
 from __future__ import annotations
 
@@ -52,6 +52,18 @@ def benjamini_hochberg(p: Float[ndarray, " m"]) -> Float[ndarray, " m"]:
     q = np.empty(m)
     q[order] = np.minimum(np.minimum.accumulate(raised[::-1])[::-1], 1.0)
     return q
+
+
+def holm(p: Float[ndarray, " m"]) -> Float[ndarray, " m"]:
+    """P-values corrected for their number: rejecting all that are <= 0.05 errs once or more in 5% of cases at most.
+
+    Source: Holm 1979.
+    """
+    m = len(p)
+    order = np.argsort(p, kind="stable")
+    corrected = np.empty(m)
+    corrected[order] = np.minimum(np.maximum.accumulate(p[order] * np.arange(m, 0, -1)), 1.0)
+    return corrected
 
 
 def largest_sign_flip(

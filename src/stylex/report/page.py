@@ -33,9 +33,10 @@ MAX_BYTES = 8_000_000
 
 _MARK = b"default-src &#39;none&#39;; img-src data:; style-src"
 """What every report has had in its head; no other page has it."""
+_ROOM = "stylex.report"
 Asset = Literal[
     "page.html.j2", "page.css", "page.js", "page_knobs.js", "attack.html.j2", "attack.css", "compared.html.j2",
-    "compared.css",
+    "compared.css", "analysis.html.j2", "analysis.css",
 ]  # fmt: skip
 
 _CLASSES_SHOWN = 5
@@ -356,12 +357,13 @@ def _render(page: Page) -> str:
     return filled("page.html.j2", css, js, page=page, e=page.explanation, knobs=knobs)
 
 
-def filled(template: Asset, css: str, js: str, **given: Any) -> str:
+def filled(template: Asset, css: str, js: str, *, room: str = _ROOM, **given: Any) -> str:
     """A page of ours, which loads nothing from anywhere.
 
     Args:
         template: its file.
         css, js: the only style and the only script that it allows; no script where that is empty.
+        room: the package that the file lies in.
         given: what the template is given; everything is escaped.
     """
     # Imported here because a training draws its panels without ever needing a template.
@@ -374,12 +376,12 @@ def filled(template: Asset, css: str, js: str, **given: Any) -> str:
     script = f"script-src '{_hash(js)}'; " if js else ""
     policy = f"default-src 'none'; img-src data:; style-src '{_hash(css)}'; {script}base-uri 'none'; form-action 'none'"
     # The two files are our own; everything else in the page is escaped.
-    return environment.from_string(asset(template)).render(css=Markup(css), js=Markup(js), policy=policy, **given)
+    return environment.from_string(asset(template, room)).render(css=Markup(css), js=Markup(js), policy=policy, **given)
 
 
-def asset(name: Asset) -> str:
-    """The text of a file beside this one."""
-    return resources.files("stylex.report").joinpath(name).read_text(encoding="utf-8")
+def asset(name: Asset, room: str = _ROOM) -> str:
+    """The text of a file beside this one, or in another room."""
+    return resources.files(room).joinpath(name).read_text(encoding="utf-8")
 
 
 def _hash(text: str) -> str:

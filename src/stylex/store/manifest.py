@@ -67,15 +67,16 @@ def load_checked(file: Path, kind: str, version: int) -> dict[str, Any]:
     from jsonschema.validators import extend
 
     noun = kind.removeprefix("stylex-")
+    one = f"{'an' if noun[0] in 'aeiou' else 'a'} {noun}"
     try:
         content = read_whole(file, largest=LARGEST_MANIFEST)
         manifest = parse_json(content, parse_constant=_finite, parse_float=_finite, parse_int=_whole)
     except FileNotFoundError:
-        raise StoreError(f"{file.parent} is not an {noun} folder: it has no {file.name}") from None
+        raise StoreError(f"{file.parent} is not {one} folder: it has no {file.name}") from None
     except (OSError, ValueError) as error:
         raise StoreError(f"{file} cannot be read ({error}); write the {noun} again") from error
     if not isinstance(manifest, dict) or manifest.get("schema") != kind:
-        raise StoreError(f'{file} is not the manifest of an {noun}: expected "schema": "{kind}"')
+        raise StoreError(f'{file} is not the manifest of {one}: expected "schema": "{kind}"')
     said = manifest.get("version")
     if said != version:
         raise StoreError(

@@ -27,10 +27,10 @@ from starlette.routing import Route
 from stylex.core.errors import StylexError
 from stylex.core.explanation import Picture
 from stylex.core.studio import Flip, Frame, Knob, Studio, StudioImage, Turn
-from stylex.core.untrusted import parse_json
 from stylex.report.figures import encode
 from stylex.report.knobs import image_detail, image_row, knob_row, numbers
 from stylex.ui.drawing import Busy, Drawing, Lane
+from stylex.ui.exchange import HANDLERS, json_body
 from stylex.ui.export import TYPES, Kind, export
 from stylex.ui.guard import Guard
 from stylex.ui.searching import Job, Searching
@@ -90,13 +90,7 @@ class _Server:
         return Starlette(
             routes=routes,
             middleware=[Middleware(Guard, token=token, upload=("/api/images", MAX_UPLOAD), root_path=root_path)],
-            exception_handlers={
-                HTTPException: _http_error,
-                StylexError: _user_error,
-                Busy: _busy,
-                ClientDisconnect: _gone,
-                Exception: _fault,
-            },
+            exception_handlers={**HANDLERS, Busy: _busy},
             lifespan=self.lifespan,
         )
 
@@ -185,7 +179,7 @@ class _Server:
     # What can be done.
 
     async def frames(self, request: Request) -> Response:
-        body = await _json(request)
+        body = await json_body(request)
         viewer, lane, rows = body.get("viewer"), body.get("lane"), body.get("turns")
         draft = body.get("draft", False)
         if not isinstance(viewer, str) or not 1 <= len(viewer) <= 64:
@@ -228,7 +222,7 @@ class _Server:
         return JSONResponse(image_row(image) | {"notes": list(image.notes)}, status_code=201)
 
     async def flip(self, request: Request) -> Response:
-        body = await _json(request)
+        body = await json_body(request)
         knobs = body.get("knobs")
         if not isinstance(knobs, list) or len(knobs) > _MAX_KNOBS or not all(_is_whole(knob) for knob in knobs):
             raise HTTPException(400, "knobs must be a list of whole numbers")
@@ -236,7 +230,7 @@ class _Server:
         return JSONResponse(_flip(flip))
 
     async def search(self, request: Request) -> Response:
-        body = await _json(request)
+        body = await json_body(request)
         image, target = _text(body, "image"), _target(body)
         self._find(image)
         return JSONResponse(self._told(self.searching.start(image, target)), status_code=202)
@@ -270,7 +264,7 @@ class _Server:
         return JSONResponse(job.to_json())
 
     async def knob(self, request: Request) -> Response:
-        body, knob = await _json(request), request.path_params["knob"]
+        body, knob = await json_body(request), request.path_params["knob"]
         label, hidden = body.get("label", ""), body.get("hidden")
         if "label" in body and not (label is None or isinstance(label, str)):
             raise HTTPException(400, "label must be a text or null")
@@ -283,7 +277,7 @@ class _Server:
         return JSONResponse({"knobs": _knobs(self.studio.knobs)})
 
     async def export(self, request: Request) -> Response:
-        body = await _json(request)
+        body = await json_body(request)
         kind: Kind | None = next((k for k in TYPES if k == body.get("kind")), None)
         if kind is None:
             raise HTTPException(400, f"kind must be one of {', '.join(TYPES)}")
@@ -306,18 +300,6 @@ async def _gone_away(request: Request) -> None:
     """Returns when the client has left."""
     if (await request.receive())["type"] != "http.disconnect":
         await asyncio.Event().wait()  # a transport that cannot tell
-
-
-async def _json(request: Request) -> Mapping[str, Any]:
-    if request.headers.get("content-type", "").split(";")[0].strip() != "application/json":
-        raise HTTPException(415, "send JSON, as application/json")
-    try:
-        body = parse_json(await request.body())
-    except ValueError:
-        raise HTTPException(400, "this is not JSON") from None
-    if not isinstance(body, dict):
-        raise HTTPException(400, "expected a JSON object")
-    return body
 
 
 def _turn(row: Any) -> Turn:
@@ -389,26 +371,5 @@ def _packed(frames: list[Frame]) -> bytes:
     return b"".join([struct.pack("<I", len(header)), header, *pixels])
 
 
-# Errors, in words that the page shows.
-
-
-def _http_error(request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)
-    detail = error.detail[:1].upper() + error.detail[1:]
-    return JSONResponse({"error": f"{detail}."}, status_code=error.status_code, headers=error.headers)
-
-
-def _user_error(request: Request, error: Exception) -> Response:
-    return JSONResponse({"error": str(error)}, status_code=422)
-
-
 def _busy(request: Request, error: Exception) -> Response:
     return JSONResponse({"error": "Too much to do at once; try again in a moment."}, status_code=503)
-
-
-def _gone(request: Request, error: Exception) -> Response:
-    return Response(status_code=400)
-
-
-def _fault(request: Request, error: Exception) -> Response:
-    return JSONResponse({"error": "stylex made a mistake; the terminal says more."}, status_code=500)

@@ -8,11 +8,16 @@ import socket
 import threading
 import webbrowser
 from importlib.util import find_spec
+from typing import TYPE_CHECKING
 
 from stylex.core.errors import ConfigError
 from stylex.core.progress import Found, Listener, silent
 from stylex.core.studio import Studio
 from stylex.core.wording import option
+
+if TYPE_CHECKING:
+    import uvicorn
+    from starlette.applications import Starlette
 
 _TRIES = 20
 _MOST_CONNECTIONS = 4000
@@ -21,7 +26,7 @@ _OTHER_FILES = 100
 """Open files that are no connections."""
 
 
-def check_installed() -> None:
+def check_installed(what: str = "the explorer") -> None:
     """Say before any work that the server cannot run.
 
     Raises:
@@ -29,7 +34,7 @@ def check_installed() -> None:
     """
     missing = [name for name in ("starlette", "uvicorn") if find_spec(name) is None]
     if missing:
-        raise ConfigError(f"the explorer needs {' and '.join(missing)}; install them: pip install {' '.join(missing)}")
+        raise ConfigError(f"{what} needs {' and '.join(missing)}; install them: pip install {' '.join(missing)}")
 
 
 def serve_studio(
@@ -40,28 +45,44 @@ def serve_studio(
     Raises:
         ConfigError: the address cannot be listened at, or the root path is none.
     """
-    import uvicorn
-
     from stylex.ui.guard import address, is_loopback
     from stylex.ui.server import build_app
 
-    root_path = root_path.rstrip("/")
-    if re.fullmatch(r"(/[\w.~@%+=:-]+)*", root_path, re.ASCII) is None:
-        raise ConfigError(f"the root path is {root_path[:80]!r}; expected a path like /lab/explorer")
+    root_path = checked_root(root_path)
     token = None if is_loopback(host) and not root_path else secrets.token_urlsafe(24)
-    listening = _listen(host, port)
+    listening = listen(host, port)
     where = address(host, listening.getsockname()[1], token, root_path)
     app = build_app(studio, token=token, root_path=root_path)
-    config = uvicorn.Config(
-        app, log_level="warning", access_log=False, server_header=False, ws="none",
-        timeout_graceful_shutdown=2, timeout_keep_alive=15, limit_concurrency=_room(),
-        h11_max_incomplete_event_size=16384,
-    )  # fmt: skip
     listener(Found(message=f"explorer: {where}  (Ctrl-C ends it)"))
     if open_browser:
         threading.Timer(0.3, webbrowser.open, [where]).start()
     with listening:
-        uvicorn.Server(config).run(sockets=[listening])
+        server_of(app).run(sockets=[listening])
+
+
+def server_of(app: Starlette) -> uvicorn.Server:
+    """The server of an application; it keeps no record of who asks."""
+    import uvicorn
+
+    return uvicorn.Server(
+        uvicorn.Config(
+            app, log_level="warning", access_log=False, server_header=False, ws="none",
+            timeout_graceful_shutdown=2, timeout_keep_alive=15, limit_concurrency=_room(),
+            h11_max_incomplete_event_size=16384,
+        )
+    )  # fmt: skip
+
+
+def checked_root(root_path: str) -> str:
+    """The path at which a proxy shows a server, without a slash at its end.
+
+    Raises:
+        ConfigError: it is no path.
+    """
+    root_path = root_path.rstrip("/")
+    if re.fullmatch(r"(/[\w.~@%+=:-]+)*", root_path, re.ASCII) is None:
+        raise ConfigError(f"the root path is {root_path[:80]!r}; expected a path like /lab/explorer")
+    return root_path
 
 
 def _room() -> int:
@@ -78,7 +99,7 @@ def _room() -> int:
     return _MOST_CONNECTIONS if soft == resource.RLIM_INFINITY else max(1, min(_MOST_CONNECTIONS, soft - _OTHER_FILES))
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int) -> socket.socket:
     """A socket at the port, or at the first free one after it.
 
     Raises:
