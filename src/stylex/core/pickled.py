@@ -12,8 +12,8 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-_MOST_STEPS = 2**21
-"""A network of a thousand layers takes a twentieth of these."""
+MOST_STEPS = 2**19
+"""Instructions of a pickle at most; the networks of StyleGAN2 at 1024 px take a tenth of these."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,7 +51,7 @@ class Kept:
     identity: Any
 
 
-def read_pickle(data: memoryview, at: int, *, names: Collection[str]) -> tuple[Any, int]:
+def read_pickle(data: memoryview, at: int, *, names: Collection[str], most: int = MOST_STEPS) -> tuple[Any, int]:
     """The value that a pickle says, and the place behind it.
 
     Bytes are views of ``data``, and all else is of the built-in types, ``Name``, ``Made`` and ``Kept``; a set is a
@@ -61,13 +61,14 @@ def read_pickle(data: memoryview, at: int, *, names: Collection[str]) -> tuple[A
         data: the pickle, perhaps with more around it.
         at: where it begins.
         names: that it may hold; of another one the pickle is refused.
+        most: instructions.
 
     Raises:
         ValueError: it is damaged, cut short, too long, or holds what no such file needs; the message says what.
     """
     machine = _Machine(data, at, frozenset(names))
     try:
-        return machine.run(), machine.at
+        return machine.run(most), machine.at
     except (IndexError, KeyError, struct.error, OverflowError):
         raise ValueError(f"its instruction at byte {machine.at} does not make sense") from None
     except UnicodeDecodeError:
@@ -83,8 +84,9 @@ class _Machine:
         self.marks: list[list[Any]] = []
         self.memo: dict[int, Any] = {}
 
-    def run(self) -> Any:
-        for _ in range(_MOST_STEPS):
+    def run(self, most: int) -> Any:
+        """The value, after so many instructions at most."""
+        for _ in range(most):
             code = self.take(1)[0]
             if code == _STOP:
                 return self.stack.pop()
@@ -92,7 +94,7 @@ class _Machine:
             if step is None:
                 raise ValueError(f"its instruction {bytes([code])!r} at byte {self.at - 1} is none of a checkpoint's")
             step(self)
-        raise ValueError(f"it has more than {_MOST_STEPS:,} instructions")
+        raise ValueError(f"it has more than {most:,} instructions")
 
     def take(self, n: int) -> memoryview:
         """The next ``n`` bytes."""

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from stylex.core.errors import SnapshotError, first_line
 from stylex.core.files import read_whole
-from stylex.core.pickled import Kept, Made, Name, read_pickle
+from stylex.core.pickled import MOST_STEPS, Kept, Made, Name, read_pickle
 
 _TYPES: Mapping[str, torch.dtype] = {
     "FloatStorage": torch.float32,
@@ -50,8 +50,10 @@ _NAMES = frozenset(
 
 _MAGIC = 0x1950A86A20F9469CFC6C
 """With this number begins what ``torch.save`` wrote before it wrote zips."""
-_DEEPEST, _MOST = 32, 2**18
-"""Levels of modules in modules, and entries looked at, at most."""
+_DEEPEST, _MOST, _TENSORS = 32, 2**16, 2**13
+"""Levels of modules in modules, entries looked at, and tensors, at most."""
+_INNER_STEPS = 500
+"""Instructions of a pickle inside of a pickle, which says one tensor."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,7 +101,7 @@ def _pickled(data: bytes) -> Checkpoint:
     if data[:2] == b"PK":
         root, kept = _zipped(data)
     elif _is_legacy(view):
-        root, kept = _legacy(view)
+        root, kept = _legacy(view, MOST_STEPS)
     else:
         (root, _), kept = read_pickle(view, 0, names=_NAMES), _nothing_kept
     harvest = _Harvest(kept)
@@ -150,16 +152,16 @@ _DAMAGE = (EOFError, KeyError, NotImplementedError, RuntimeError, OSError, struc
 
 def _is_legacy(view: memoryview) -> bool:
     try:
-        return read_pickle(view, 0, names=())[0] == _MAGIC
+        return read_pickle(view, 0, names=(), most=10)[0] == _MAGIC
     except ValueError:
         return False
 
 
-def _legacy(view: memoryview) -> tuple[Any, _Storages]:
+def _legacy(view: memoryview, most: int) -> tuple[Any, _Storages]:
     """What ``torch.save`` wrote before 2020, and writes inside of pickles: five pickles, then the storages' bytes."""
     at, parts = 0, []
     for _ in range(5):
-        value, at = read_pickle(view, at, names=_NAMES)
+        value, at = read_pickle(view, at, names=_NAMES, most=most)
         parts.append(value)
     magic, protocol, system, value, keys = parts
     if magic != _MAGIC or protocol != 1001 or not isinstance(system, dict) or not isinstance(keys, list):
@@ -226,8 +228,8 @@ class _Harvest:
 
     def gather(self, value: Any, at: str = "", depth: int = 0) -> None:
         """Take what lies under a name; networks are followed into their modules."""
-        if depth > _DEEPEST:
-            raise ValueError("its networks are nested too deeply")
+        if depth > _DEEPEST or len(self.tensors) > _TENSORS:
+            raise ValueError("its networks are nested too deeply, or have too many tensors")
         match value:
             case Made(by=by) if str(by) in _TENSOR or str(by) == _PARAMETER:
                 self.tensors[at] = self.tensor(value)
@@ -288,7 +290,7 @@ class _Harvest:
             case Made(by=by, given=(memoryview() as inner,)) if str(by) == _BYTES:
                 inside = id(inner)
                 if inside not in self.inner:
-                    self.inner[inside] = _legacy(inner)
+                    self.inner[inside] = _legacy(inner, _INNER_STEPS)
                 value, storages = self.inner[inside]
         key, dtype = _identity(value)
         known = inside or key

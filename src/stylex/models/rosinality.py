@@ -212,4 +212,6 @@ def _their_shape(name: str, value: Tensor) -> tuple[int, ...]:
         return (1, *shape, 1, 1)
     if name.startswith("noises."):
         return (1, 1, *shape)
-    return (1, *shape) if name == "input.input" or re.match(r"(conv1|convs\.\d+|to_rgb.*)\.conv\.weight$", name) else shape
+    return (
+        (1, *shape) if name == "input.input" or re.match(r"(conv1|convs\.\d+|to_rgb.*)\.conv\.weight$", name) else shape
+    )
