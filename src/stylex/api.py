@@ -303,7 +303,7 @@ def train(
 
 @one_writer("out", error=TrainingError, typed="import")
 def import_generator(
-    kind: Literal["stylegan2"],
+    kind: str,
     file: str | Path,
     *,
     data: str | Path,

@@ -7,6 +7,7 @@ import io
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -134,7 +135,7 @@ def import_run(
         listener(event)
     snapshot = out / "snapshots" / f"{0:09d}"
     figures = {"variety_sampled": variety}
-    shape = {"resolution": config.resolution, "channels": config.channels}
+    shape: dict[str, Any] = {"resolution": config.resolution, "channels": config.channels}
     discriminator = networks.discriminator or Discriminator(
         DiscriminatorConfig(**shape, widths=config.widths, c_dim=0, mapping_layers=1)
     )
@@ -187,13 +188,13 @@ def _verdict(p: Float[Tensor, "n k"], classifier: Classifier, variety: float) ->
     labels = classifier.spec.labels
     events: list[Found | Alarm] = []
     if classifier.activation == "sigmoid":
-        shares, said = (p > 0.5).float().mean(dim=0).tolist(), "sees {label} in {share:.0%}"
+        shares, how, said = (p > 0.5).float().mean(dim=0).tolist(), "sees", "{label} in {share:.0%}"
     else:
         counts = torch.bincount(p.argmax(dim=1), minlength=len(labels))
-        shares, said = (counts / len(p)).tolist(), "calls {share:.0%} {label}"
+        shares, how, said = (counts / len(p)).tolist(), "calls", "{share:.0%} {label}"
     rows = sorted(zip(shares, labels, strict=True), reverse=True)[:5]
     told = ", ".join(said.format(label=label, share=share) for share, label in rows)
-    events.append(Found(message=f"of {len(p)} pictures that it draws, the classifier {told}"))
+    events.append(Found(message=f"of {len(p)} pictures that it draws, the classifier {how} {told}"))
     never = [label for share, label in zip(shares, labels, strict=True) if share == 0]
     if never:
         events.append(

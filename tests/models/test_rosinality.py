@@ -90,11 +90,9 @@ def test_other_networks_are_refused_in_one_line(plain: tuple[Generator, Discrimi
         ("d", "final_linear.1.bias", torch.full((1,), torch.inf), "not finite"),
     ]
     for part, name, value, says in cases:
+        read = discriminator_from_rosinality if part == "d" else lambda state: generator_from_rosinality(state, None)
         with pytest.raises(SnapshotError, match=says) as caught:
-            if part == "d":
-                discriminator_from_rosinality(wrong(part, name, value))
-            else:
-                generator_from_rosinality(wrong(part, name, value), None)
+            read(wrong(part, name, value))
         assert "\n" not in str(caught.value)
     with pytest.raises(SnapshotError, match="latent_avg"):
         generator_from_rosinality(whole["g"], torch.zeros(3))

@@ -199,8 +199,10 @@ def _declared(value: Any) -> Iterator[tuple[str, torch.dtype]]:
             yield _identity(one)
         elif isinstance(one, (dict, list, tuple, Made)) and id(one) not in seen:
             seen.add(id(one))
-            parts = one.values() if isinstance(one, dict) else one
-            left.extend([*one.given, *one.items.values(), one.state] if isinstance(one, Made) else parts)
+            if isinstance(one, Made):
+                left.extend([*one.given, *one.items.values(), one.state])
+            else:
+                left.extend(one.values() if isinstance(one, dict) else one)
 
 
 def _identity(kept: Any) -> tuple[str, torch.dtype]:

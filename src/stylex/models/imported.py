@@ -75,8 +75,8 @@ def _from_stylegan2(path: Path, checkpoint: Checkpoint, prefix: str) -> Imported
     if checkpoint.passed_over:
         remarks.append(
             f"{path} brings the code of {len(checkpoint.passed_over)} classes along "
-            f"({', '.join(checkpoint.passed_over[:3])}, ...), of which nothing was run: tensors, numbers and names were "
-            "read"
+            f"({', '.join(checkpoint.passed_over[:3])}, ...), of which nothing was run: tensors, numbers and names "
+            "were read"
         )
     clamps = {v for k, v in numbers.items() if k.startswith(f"{prefix}synthesis.") and k.endswith(".conv_clamp")}
     if clamps:

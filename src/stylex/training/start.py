@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -24,6 +24,7 @@ _WARMUP = 0.1
 """The first fraction of an encoder's own training over which its learning rate rises."""
 
 
+@runtime_checkable
 class Start(Protocol):
     """What a training begins with."""
 
@@ -79,7 +80,7 @@ class GivenGenerator:
         return True
 
     def settings(self, options: TrainConfig, *, channels: int, k: int) -> TrainConfig:
-        """The settings of a training that begins so: the given networks' shapes, and the order that ``freeze`` asks for.
+        """The settings of a training that begins so: the given networks' shapes, and the order that ``freeze`` needs.
 
         Args:
             options: all other settings.
@@ -92,8 +93,8 @@ class GivenGenerator:
         generator, discriminator = self.snapshot.generator.config, self.snapshot.discriminator.config
         if (generator.resolution, generator.channels) != (options.model.resolution, channels):
             raise ConfigError(
-                f"{self.snapshot.path} draws {generator.resolution} px with {generator.channels} channel(s), the images "
-                f"are of {options.model.resolution} px with {channels}; prepare them with "
+                f"{self.snapshot.path} draws {generator.resolution} px with {generator.channels} channel(s), the "
+                f"images are of {options.model.resolution} px with {channels}; prepare them with "
                 f"{option('resolution', generator.resolution)} and {option('channels', generator.channels)}"
             )
         if generator.c_dim not in (0, k):
