@@ -18,7 +18,7 @@ if not FUZZ.is_file():
 
 QUICK = (
     "archive", "foreign", "PNG", "JPEG", "TIFF", "WebP", "requests", "snapshot", "classifier", "explanation", "names",
-    "effects", "state", "evaluation", "config",
+    "effects", "state", "evaluation", "config", "pickle", "rosinality", "legacy", "generator",
 )  # fmt: skip
 
 

@@ -351,7 +351,7 @@ def import_generator(
 def export(
     run: str | Path,
     *,
-    to: Literal["rosinality"],
+    to: Literal["rosinality", "onnx"],
     out: str | Path,
     overwrite: bool = False,
     listener: Listener = silent,
@@ -360,7 +360,9 @@ def export(
 
     Args:
         run: a run's folder (its newest snapshot is used) or one snapshot.
-        to: ``rosinality``: a checkpoint of rosinality's stylegan2-pytorch, which many tools read.
+        to: ``rosinality``: a checkpoint of rosinality's stylegan2-pytorch, which many tools read; ``onnx``: a graph from
+            w (and the classifier's answer and maps, where it draws from these) to a picture, with fixed noise. That
+            needs the extra ``export``.
         out: the file to write.
         overwrite: replace a file that is already there.
         listener: hears what was left out.
@@ -369,17 +371,16 @@ def export(
         The file.
 
     Raises:
+        ConfigError: a package for it is not installed.
         SnapshotError: no snapshot there, or its generator has no place in that layout.
         StoreError: ``out`` exists already.
     """
     from stylex.importing import export_run
 
     path = Path(out)
-    if to != "rosinality":
-        raise ConfigError(f"{option('to')} is {to!r:.80}, but must be rosinality")
     if path.is_dir() or (path.exists() and not overwrite):
         raise StoreError(f"{path} exists already; give {option('overwrite', True)}, or choose another {option('out')}")
-    return export_run(run, path, listener=listener)
+    return export_run(run, to, path, listener=listener)
 
 
 @one_writer("out", unless="dry_run", error=TrainingError)

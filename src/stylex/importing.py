@@ -7,7 +7,7 @@ import io
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 import torch
 from jaxtyping import Float
@@ -15,7 +15,7 @@ from torch import Tensor
 
 from stylex.classifiers import answers, check_classifier, describe, fingerprint, load_classifier
 from stylex.classifiers.classifier import Classifier
-from stylex.core.errors import DataError, SnapshotError
+from stylex.core.errors import ConfigError, DataError, SnapshotError
 from stylex.core.files import read_whole, write_whole
 from stylex.core.progress import Alarm, Done, Found, Listener, SnapshotWritten, Started, Step
 from stylex.core.stylespace import StyleStatistics
@@ -26,10 +26,14 @@ from stylex.models.config import DiscriminatorConfig, EncoderConfig
 from stylex.models.discriminator import Discriminator
 from stylex.models.encoder import Encoder
 from stylex.models.imported import Imported, read_stylegan2
+from stylex.models.onnx import to_onnx
 from stylex.models.rosinality import to_rosinality
 from stylex.models.snapshot import IMPORTED, SnapshotNetworks, SnapshotRecord, load_snapshot, save_snapshot
 from stylex.opening import ClassifierLike, ClassifierSpecLike, spec_of
 from stylex.training.held_out import Panel
+
+Layout = Literal["rosinality", "onnx"]
+"""What a generator can be written as."""
 
 _DRAWN = 2_048
 """Pictures over whose style values the StyleSpace is observed."""
@@ -168,13 +172,19 @@ def import_run(
     return out
 
 
-def export_run(run: str | Path, out: Path, *, listener: Listener) -> Path:
-    """Write a run's generator, and its discriminator where it fits, as rosinality's stylegan2-pytorch reads them.
+def export_run(run: str | Path, to: Layout, out: Path, *, listener: Listener) -> Path:
+    """Write a run's generator, and for rosinality's program its discriminator where it fits.
 
     Raises:
+        ConfigError: there is no such layout, or a package for it is missing.
         SnapshotError: the run cannot be read, its generator has no place in that layout, or ``out`` cannot be written.
     """
+    if to not in get_args(Layout):
+        raise ConfigError(f"{option('to')} is {to!r:.80}, but must be one of {', '.join(get_args(Layout))}")
     snapshot = load_snapshot(run)
+    if to == "onnx":
+        write_whole(out, to_onnx(snapshot.generator), error=SnapshotError)
+        return out
     if snapshot.discriminator.config.c_dim:
         listener(Found(message="its discriminator is told the classifier's answer, and is left out"))
     buffer = io.BytesIO()  # torch.save has its own error for a full disk

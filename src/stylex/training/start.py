@@ -20,8 +20,8 @@ from stylex.models.generator import Mapping as MappingNetwork
 from stylex.models.snapshot import Snapshot
 from stylex.training.config import TrainConfig
 
-_WARMUP = 0.1
-"""The first fraction of an encoder's own training over which its learning rate rises."""
+_WARMUP_NIMG = 1_000
+"""Images over which the learning rate of an encoder rises that is trained alone from the beginning."""
 
 
 @runtime_checkable
@@ -118,7 +118,7 @@ class GivenGenerator:
         if self.freeze == "nothing":
             return replace(options, model=model, loss=loss)
         schedule = replace(options.schedule, reconstruct_first=0.0, noise_every=1, encoder_after=1.0)
-        warmup = options.optimizer.encoder_warmup_nimg or round(_WARMUP * schedule.total_nimg)
+        warmup = options.optimizer.encoder_warmup_nimg or _WARMUP_NIMG
         return replace(
             options,
             model=model,
