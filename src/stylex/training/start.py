@@ -114,7 +114,9 @@ class GivenGenerator:
             discriminator_mapping_layers=discriminator.mapping_layers,
             map_resolutions=generator.map_resolutions,
         )
-        loss = options.loss if generator.map_resolutions else replace(options.loss, swap=0.0, swap_features=0.0)
+        loss = replace(options.loss, latent_moments=0.0)  # a generator sets the scale of its latents itself
+        if not generator.map_resolutions:
+            loss = replace(loss, swap=0.0, swap_features=0.0)
         if self.freeze == "nothing":
             return replace(options, model=model, loss=loss)
         schedule = replace(options.schedule, reconstruct_first=0.0, noise_every=1, encoder_after=1.0)
