@@ -49,7 +49,9 @@ def test_from_a_checkpoint_to_attributes(place: Path, tmp_path: Path, capsys: py
     assert main(["train", *given(place), *freeze, *short, "--out", str(fitted)]) == 0
     theirs, ours = (stylex.load_snapshot(run) for run in (place / "mine", fitted))
     z = torch.randn(4, 6)
-    assert torch.equal(*(s.generator.synthesis(s.generator.synthesis.styles(s.generator.mapping(z))) for s in (theirs, ours)))
+    assert torch.equal(
+        *(s.generator.synthesis(s.generator.synthesis.styles(s.generator.mapping(z))) for s in (theirs, ours))
+    )
     found = stylex.find(fitted, data=place / "discs.zip", out=tmp_path / "found", images=8, attributes=2)
     assert found.labels == ("small", "large")
     assert stylex.open_studio(fitted, data=place / "discs.zip") is not None

@@ -360,9 +360,9 @@ def export(
 
     Args:
         run: a run's folder (its newest snapshot is used) or one snapshot.
-        to: ``rosinality``: a checkpoint of rosinality's stylegan2-pytorch, which many tools read; ``onnx``: a graph from
-            w (and the classifier's answer and maps, where it draws from these) to a picture, with fixed noise. That
-            needs the extra ``export``.
+        to: ``rosinality``: a checkpoint of rosinality's stylegan2-pytorch, which many tools read; ``onnx``: a graph
+            from w (and the classifier's answer and maps, where it draws from these) to a picture, with fixed noise.
+            That needs the extra ``export``.
         out: the file to write.
         overwrite: replace a file that is already there.
         listener: hears what was left out.

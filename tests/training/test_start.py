@@ -108,9 +108,7 @@ def test_a_training_that_was_cut_goes_on_to_the_last_bit(source: Snapshot, data:
     assert different(tmp_path / "whole", tmp_path / "cut") == []
 
 
-def test_it_does_not_go_on_with_another_generator_or_unfrozen(
-    source: Snapshot, data: ImageSet, tmp_path: Path
-) -> None:
+def test_it_does_not_go_on_with_another_generator_or_unfrozen(source: Snapshot, data: ImageSet, tmp_path: Path) -> None:
     trained(given(source, "generator"), data, tmp_path / "run")
     for other in (given(source, "generator", sha256="0"), given(source, "nothing")):
         with pytest.raises(ConfigError, match="other options"):

@@ -30,8 +30,10 @@ class _Drawn(nn.Module):
 
 
 def to_onnx(generator: Generator) -> bytes:
-    """A graph of inputs ``w`` ``[n, w_dim]``, ``c`` ``[n, k]`` where the generator is told the classifier's answer and
-    ``maps`` ``[n, m_dim]`` where it draws from an image's maps, for any n, to ``image`` ``[n, c, h, w]``, float32.
+    """The graph, for any number of pictures and with fixed noise.
+
+    Its inputs are ``w`` ``[n, w_dim]``; ``c`` ``[n, k]``, where the generator is told the classifier's answer; and
+    ``maps`` ``[n, m_dim]``, where it draws from an image's maps. Its output is ``image`` ``[n, c, h, w]``, float32.
 
     Raises:
         ConfigError: the packages for it are not installed.
