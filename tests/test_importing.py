@@ -96,7 +96,14 @@ def test_what_cannot_be_imported_is_refused_in_one_line(
     (tmp_path / "evil.pkl").write_bytes(pickle.dumps({"G_ema": Runs()}))
     (tmp_path / "cut.pkl").write_bytes((place / "theirs.pkl").read_bytes()[:1000])
     coloured = ["--data", str(place / "coloured.zip"), "--classifier", str(place / "classifier")]
+    small: dict[str, Any] = {"resolution": 8, "channels": 1, "widths": (4, 4), "c_dim": 0}
+    networks = (
+        Generator(GeneratorConfig(**small, z_dim=6, w_dim=10, mapping_layers=2)),
+        Discriminator(DiscriminatorConfig(**small, mapping_layers=1)),
+    )
+    (tmp_path / "small.pkl").write_bytes(ada_checkpoint(*networks))
     for kind, file, with_, says in (
+        ("stylegan2", tmp_path / "small.pkl", given(place), "draws 8 px; archives hold images of 16 to 256 px"),
         ("stylegan2", tmp_path / "evil.pkl", given(place), "nothing of it was run"),
         ("stylegan2", tmp_path / "cut.pkl", given(place), "cut short"),
         ("stylegan2", tmp_path / "none.pkl", given(place), "cannot be read"),

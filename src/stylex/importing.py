@@ -21,7 +21,7 @@ from stylex.core.progress import Alarm, Done, Found, Listener, SnapshotWritten, 
 from stylex.core.stylespace import StyleStatistics
 from stylex.core.wording import option
 from stylex.data import ImageSet, open_images
-from stylex.data.images import to_pictures
+from stylex.data.images import RESOLUTIONS, to_pictures
 from stylex.models.config import DiscriminatorConfig, EncoderConfig
 from stylex.models.discriminator import Discriminator
 from stylex.models.encoder import Encoder
@@ -79,7 +79,13 @@ class Meeting:
             SnapshotError, DataError, ClassifierError: one of them cannot be used, or not with the others.
         """
         networks = read_stylegan2(file)
-        images, config = open_images(data), networks.generator.config
+        config = networks.generator.config
+        if config.resolution not in RESOLUTIONS:
+            raise SnapshotError(
+                f"{file} draws {config.resolution} px; archives hold images of {RESOLUTIONS[0]} to {RESOLUTIONS[-1]} "
+                "px, so give a generator of one of these sizes"
+            )
+        images = open_images(data)
         if (images.resolution, images.channels) != (config.resolution, config.channels):
             raise DataError(
                 f"{data} holds images of {images.resolution} px with {images.channels} channel(s), {file} draws "
