@@ -20,9 +20,6 @@ from stylex.models.generator import Mapping as MappingNetwork
 from stylex.models.snapshot import Snapshot
 from stylex.training.config import TrainConfig
 
-_WARMUP_NIMG = 1_000
-"""Images over which the learning rate of an encoder rises that is trained alone from the beginning."""
-
 
 @runtime_checkable
 class Start(Protocol):
@@ -120,14 +117,7 @@ class GivenGenerator:
         if self.freeze == "nothing":
             return replace(options, model=model, loss=loss)
         schedule = replace(options.schedule, reconstruct_first=0.0, noise_every=1, encoder_after=1.0)
-        warmup = options.optimizer.encoder_warmup_nimg or _WARMUP_NIMG
-        return replace(
-            options,
-            model=model,
-            loss=replace(loss, path_length=0.0, noise_kl=False),
-            schedule=schedule,
-            optimizer=replace(options.optimizer, encoder_warmup_nimg=warmup),
-        )
+        return replace(options, model=model, loss=replace(loss, path_length=0.0, noise_kl=False), schedule=schedule)
 
     def begin(self, generator: Generator, encoder: Encoder, discriminator: Discriminator) -> None:
         """The given generator; the encoder, if there is one of this shape, and what fits of the discriminator.
