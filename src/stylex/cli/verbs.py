@@ -108,14 +108,6 @@ def _trained(options: Mapping[str, Any], run: Path) -> list[str]:
     ]
 
 
-def _imported(options: Mapping[str, Any], run: Path) -> list[str]:
-    return [
-        f"run: {run}",
-        f"next: stylex train --generator {run} --freeze generator --data {options['data']} --classifier "
-        f"{options['classifier']} --out {run}-encoded",
-    ]
-
-
 def _aim_of(run: Path) -> str:
     """The target that ``find`` needs where there are not just two classes: the last label, as an example."""
     described = max((run / "snapshots").glob("[0-9]*/snapshot.json"), default=None)
@@ -137,6 +129,14 @@ def _shown(options: Mapping[str, Any], report: Path) -> list[str]:
     return [f"report: {report}", f"next: stylex explore demo --explanation {Path(options['out']) / 'explanation'}"]
 
 
+def _imported(options: Mapping[str, Any], run: Path) -> list[str]:
+    return [
+        f"run: {run}",
+        f"next: stylex train --generator {run} --freeze generator --data {options['data']} --classifier "
+        f"{options['classifier']} --out {run}-encoded",
+    ]
+
+
 def _holds(said: str) -> Callable[[Mapping[str, Any]], str]:
     return lambda call: said
 
@@ -153,10 +153,6 @@ VERBS: Mapping[str, Verb] = {
     "prepare": Verb(function="prepare", positional=("source",), closing=_prepared, interrupted=NOTHING_WRITTEN),
     "classifier": Verb(function="fit_classifier", closing=_path("classifier"), interrupted=NOTHING_WRITTEN),
     "train": Verb(function="train", closing=_trained, interrupted=_left_of_training),
-    "import": Verb(
-        function="import_generator", positional=("kind", "file"), closing=_imported, interrupted=NOTHING_WRITTEN
-    ),
-    "export": Verb(function="export", positional=("run",), closing=_path("file"), interrupted=NOTHING_WRITTEN),
     "adapt": Verb(function="adapt", positional=("run",), closing=_trained, interrupted=_left_of_training),
     "guide": Verb(function="guide", positional=("run",), closing=_trained, interrupted=NOTHING_WRITTEN),
     "mix": Verb(function="mix", positional=("run",), closing=_trained, interrupted=NOTHING_WRITTEN),
@@ -171,6 +167,10 @@ VERBS: Mapping[str, Verb] = {
     "attack": Verb(function="attack", positional=("run",), closing=_attacked, interrupted=NOTHING_WRITTEN),
     "evaluate": Verb(function="evaluate", positional=("run",), closing=_evaluated, interrupted=NOTHING_WRITTEN),
     "compare": Verb(function="compare", positional=("run",), closing=_compared, interrupted=NOTHING_WRITTEN),
+    "import": Verb(
+        function="import_generator", positional=("kind", "file"), closing=_imported, interrupted=NOTHING_WRITTEN
+    ),
+    "export": Verb(function="export", positional=("run",), closing=_path("file"), interrupted=NOTHING_WRITTEN),
     "report": Verb(
         function="report", positional=("explanation_folder",), closing=_path("report"), interrupted=NOTHING_WRITTEN
     ),
