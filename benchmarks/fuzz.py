@@ -20,6 +20,7 @@ import io
 import json
 import multiprocessing
 import os
+import pickletools
 import random
 import resource
 import shutil
@@ -109,7 +110,7 @@ def do(harm: Harm, folder: Path) -> None:
     wanted: dict[str, Callable[[Path], bool]] = {
         "json": _is_json,
         "zip": zipfile.is_zipfile,
-        "weights": lambda path: path.suffix == ".safetensors",
+        "weights": lambda path: path.suffix in (".safetensors", ".pkl"),
         "png": _is_png,
     }
     fitting = [path for path in files if wanted.get(harm.kind, lambda path: True)(path)]
@@ -205,6 +206,8 @@ def _harm_zip(data: bytes, harm: Harm) -> bytes:
                 members.append(members[i])
             case 4 if name.endswith(".npy"):
                 members[i] = (name, _harm_npy(content, harm))
+            case 4 | 5 if name.endswith(".pkl"):
+                members[i] = (name, _harm_pickle(content, Harm("weights", 0, harm.b // 7, harm.c // 8)))
             case 5 | 6 if content[:1] in (b"{", b"["):
                 members[i] = (name, _harm_json(content, Harm("json", 0, harm.b // 7, harm.c // 8)))
             case _:
@@ -227,12 +230,55 @@ def _harm_npy(content: bytes, harm: Harm) -> bytes:
 
 
 def _harm_weights(data: bytes, harm: Harm) -> bytes:
-    """Weights whose header says something else."""
+    """Weights whose header, or whose pickle, says something else."""
+    if data[:1] == b"\x80":
+        return _harm_pickle(data, harm)
     if len(data) < 8:
         return data
     (length,) = struct.unpack("<Q", data[:8])
     header = _harm_json(data[8 : 8 + length], harm)
     return struct.pack("<Q", len(header)) + header + data[8 + length :]
+
+
+ODD_STEPS: Sequence[bytes] = (
+    b"cos\nsystem\n(X\x04\x00\x00\x00truetR", b"cbuiltins\nexec\nX\x01\x00\x00\x00a\x85R", b"cposix\nfork\n)R",
+    b"\x8c\x02os\x8c\x06system\x93\x8c\x04true\x85R", b"r\xff\xff\xff\x7f", b"N" + b"\x85" * 5000, b"(" * 5000,
+    b"(((t", b"\x8e" + struct.pack("<Q", 2**62), b"B" + struct.pack("<I", 2**31 - 1), b"\x8a\xff" + b"\x01" * 255,
+    b"G\x7f\xf8" + bytes(6), b"G\x7f\xf0" + bytes(6), b"J\xff\xff\xff\xff", b"J\xff\xff\xff\x7f", b"K\x00", b"h\x00",
+    b"N", b"}", b"]", b")", b"R", b"b", b"0", b".", b"Q", b"\x81", b"s", b"u", b"e", b"\x94", b"2", b"\x82\x01",
+    b"i os\nsystem\n", b"X\x01\x00\x00\x00\xff",
+)  # fmt: skip
+"""Instructions of a pickle: what runs a command, claims memory, nests without end, or stands where it should not."""
+
+
+def _harm_pickle(data: bytes, harm: Harm) -> bytes:
+    """A pickle with other instructions: one is put in, replaced, left out, said twice, or exchanged with another."""
+    places: list[int] = []
+    with suppress(Exception):
+        places.extend(place for _, _, place in pickletools.genops(data) if place is not None)
+    if len(places) < 3:
+        return _harm_bytes(data, harm)
+    i = harm.b % (len(places) - 1)
+    at, end = places[i], places[i + 1]
+    odd = ODD_STEPS[harm.c % len(ODD_STEPS)]
+    match harm.c // len(ODD_STEPS) % 6:
+        case 0:
+            return data[:at] + odd + data[at:]
+        case 1:
+            return data[:at] + odd + data[end:]
+        case 2:
+            return data[:at] + data[end:]
+        case 3:
+            return data[:end] + data[at:end] * (1 + harm.c % 300) + data[end:]
+        case 4:
+            j = harm.c % (len(places) - 1)
+            return data[:at] + data[places[j] : places[j + 1]] + data[end:]
+        case _:
+            return (
+                data[: at + 1]
+                + _harm_bytes(data[at + 1 : end], Harm("bytes", 0, harm.b // 7, harm.c // 8))
+                + data[end:]
+            )
 
 
 def _harm_png(data: bytes, harm: Harm) -> bytes:
@@ -641,6 +687,54 @@ def _load_domain(folder: Path) -> object:
     return read_domain(folder)
 
 
+def _plain_networks() -> Any:
+    """A generator and a discriminator as other programs have them."""
+    from stylex.models.config import DiscriminatorConfig, GeneratorConfig
+    from stylex.models.discriminator import Discriminator
+    from stylex.models.generator import Generator
+
+    torch.manual_seed(0)
+    shape: dict[str, Any] = {"resolution": 8, "channels": 1, "widths": (4, 4), "c_dim": 0}
+    generator = Generator(GeneratorConfig(**shape, z_dim=4, w_dim=4, mapping_layers=2))
+    return generator, Discriminator(DiscriminatorConfig(**shape, mapping_layers=1))
+
+
+def _make_pickle(folder: Path) -> None:
+    sys.path.insert(0, str(Path(__file__).parents[1]))
+    from tests.models.layouts import ada_checkpoint
+
+    (folder / "g.pkl").write_bytes(ada_checkpoint(*_plain_networks()))
+
+
+def _make_rosinality(folder: Path, *, zipped: bool) -> None:
+    from stylex.models.rosinality import to_rosinality
+
+    whole = to_rosinality(*_plain_networks())
+    # Without a zip around it, this is five pickles in a row and the tensors' bytes.
+    torch.save(whole, folder / ("g.pt" if zipped else "g.pkl"), _use_new_zipfile_serialization=zipped)
+
+
+def _make_names_of_others(folder: Path) -> None:
+    from safetensors.torch import save_file
+
+    from stylex.models.rosinality import to_rosinality
+
+    state = to_rosinality(*_plain_networks())["g_ema"]
+    save_file(state, folder / "g.safetensors")
+
+
+def _load_generator(name: str) -> Callable[[Path], object]:
+    def load(folder: Path) -> object:
+        from stylex.models.imported import read_stylegan2
+
+        generator = read_stylegan2(folder / name).generator
+        if generator.config.resolution <= 64:
+            generator.synthesis(generator.synthesis.styles(generator.mapping.w_avg[None]))
+        return generator
+
+    return load
+
+
 def _make_config(folder: Path) -> None:
     (folder / "c.yaml").write_text(json.dumps({"kimg": 5, "loss": {"pixel": 2.0}, "preset": "small-32"}))
 
@@ -833,6 +927,10 @@ DOORS: Mapping[str, Door] = {
     "table": Door(_make_table, _load_table, 120),
     "domain": Door(_make_domain, _load_domain, 60),
     "study": Door(_make_study, _load_study, 6),
+    "pickle": Door(_make_pickle, _load_generator("g.pkl"), 40),
+    "rosinality": Door(functools.partial(_make_rosinality, zipped=True), _load_generator("g.pt"), 40),
+    "legacy": Door(functools.partial(_make_rosinality, zipped=False), _load_generator("g.pkl"), 40),
+    "generator": Door(_make_names_of_others, _load_generator("g.safetensors"), 40),
 }
 
 

@@ -18,7 +18,8 @@ if not FUZZ.is_file():
 
 QUICK = (
     "archive", "foreign", "PNG", "JPEG", "TIFF", "WebP", "requests", "snapshot", "classifier", "explanation", "names",
-    "effects", "state", "evaluation", "config", "study",
+    "effects", "state", "evaluation", "config", "study", "pickle", "rosinality",
+    "legacy", "generator",
 )  # fmt: skip
 
 

@@ -28,9 +28,11 @@ if TYPE_CHECKING:
         evaluate,
         explain,
         explore,
+        export,
         find,
         fit_classifier,
         guide,
+        import_generator,
         mix,
         morph,
         new_study,
@@ -67,6 +69,8 @@ _HOMES = {
         "prepare",
         "fit_classifier",
         "train",
+        "import_generator",
+        "export",
         "adapt",
         "guide",
         "mix",
@@ -108,7 +112,7 @@ _HOMES = {
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [  # noqa: RUF022 (the order a person meets them)
-    "prepare", "fit_classifier", "train", "adapt", "guide", "mix", "morph",
+    "prepare", "fit_classifier", "train", "import_generator", "export", "adapt", "guide", "mix", "morph",
     "find", "explain", "attack", "evaluate", "compare", "report", "serve", "open_studio", "explore", "demo",
     "new_study", "serve_study", "analyse_study", "demo_study",
     "PRESETS", "TrainConfig",

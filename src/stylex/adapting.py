@@ -45,7 +45,7 @@ from stylex.models.snapshot import (
     load_snapshot,
     save_snapshot,
 )
-from stylex.opening import ClassifierLike, ClassifierSpecLike, spec_of
+from stylex.opening import ClassifierLike, ClassifierSpecLike, spec_of, with_encoder
 from stylex.training.adaptation import Adaptation, AdaptConfig, training_config, what_is_trained
 from stylex.training.guided import (
     Guide,
@@ -98,7 +98,7 @@ class Place:
         Raises:
             SnapshotError, DataError, ClassifierError: one of them cannot be used, or not with the others.
         """
-        snapshot = load_snapshot(run).to(torch.device(device))
+        snapshot = with_encoder(load_snapshot(run), run).to(torch.device(device))
         images, config = open_images(data), snapshot.generator.config
         if (images.resolution, images.channels) != (config.resolution, config.channels):
             raise DataError(
@@ -449,7 +449,8 @@ def _shown(
     if images is not None:
         x = images.batch(np.linspace(0, len(images) - 1, min(count, len(images))).round().astype(int))
         c = c[: len(x)]
-        return snapshot.encoder(x, c), c, snapshot.encoder.maps(x)
+        encoder = with_encoder(snapshot, snapshot.path).encoder
+        return encoder(x, c), c, encoder.maps(x)
     if snapshot.latents is None:
         raise SnapshotError(
             f"{snapshot.path} keeps no latents to draw new pictures from; give images with {option('data')}"

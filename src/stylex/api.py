@@ -29,7 +29,7 @@ from stylex.core.lock import one_writer, sole_writer
 from stylex.core.progress import Alarm, Found, Listener, silent
 from stylex.core.verdict import classifier_remark
 from stylex.core.wording import option
-from stylex.models.config import AdaptMethod
+from stylex.models.config import AdaptMethod, Freeze
 from stylex.search.config import (
     SPARSITY_IN_S,
     AttackConfig,
@@ -193,6 +193,8 @@ def train(
     preset: str | None = None,
     kimg: float | None = None,
     config: TrainConfig | None = None,
+    generator: str | Path | None = None,
+    freeze: Freeze = "nothing",
     classifier_spec: ClassifierSpecLike | None = None,
     seed: int | None = None,
     device: str = "auto",
@@ -212,6 +214,11 @@ def train(
             not given: the first one for images of the data's resolution.
         kimg: how long to train, in thousands of images shown; not given: as the preset says.
         config: all the settings, instead of a preset.
+        generator: a run to begin with, imported or trained: its generator, what fits of its discriminator, and its
+            encoder where it has one of the shape that the settings say. The shapes of generator and discriminator are
+            then its own.
+        freeze: ``generator`` keeps the given generator as it is, and trains an encoder for it all the time;
+            ``nothing`` tunes both.
         classifier_spec: a JSON file that says what the classifier takes and gives (labels, input size, mean
             and std, kind of output), where the classifier does not say it itself.
         seed: the same seed gives the same run on the same machine; not given: as the preset says, 0.
@@ -228,10 +235,12 @@ def train(
     """
     from stylex.classifiers import answers, check_classifier, describe, fingerprint, load_classifier
     from stylex.data import open_images
+    from stylex.models.snapshot import load_snapshot
     from stylex.opening import device_of, spec_of
     from stylex.training.config import preset_for, resolved
     from stylex.training.loop import TrainingTask, train_networks
     from stylex.training.rehearsal import check_settings, classifier_advice, plan
+    from stylex.training.start import GivenGenerator
     from stylex.training.state import images_seen
 
     on, folder = device_of(device), Path(out)
@@ -253,11 +262,18 @@ def train(
         raise DataError(
             f"{data} has {len(training)} training and {len(held_out)} test images; a training needs at least 2 of each"
         )
+    given = None
+    if generator is not None:
+        given = GivenGenerator(snapshot=load_snapshot(generator), freeze=freeze)
+        options = given.settings(options, channels=channels, k=explained.k)
+    elif freeze != "nothing":
+        raise ConfigError(f"{option('freeze', freeze)} needs a {option('generator')}, the run whose generator it is")
     check_settings(options, channels, explained)
     identity: dict[str, Any] = {
         "options": options.to_json(),
         "data": images.fingerprint,
         "classifier": fingerprint(explained),
+        **({} if given is None else {"generator": given.to_json()}),
     }
     done = images_seen(folder / "state.pt", identity=identity)
     _compare_labels(explained, images, held_out, listener)
@@ -278,6 +294,7 @@ def train(
             classifier_reference=describe(classifier) if isinstance(classifier, str | Path) else None,
             classifier_fingerprint=identity["classifier"],
             classifier_answers=answers(explained),
+            start=given,
         ),
         out=folder,
         draw_panel=_draw_panel,
@@ -288,6 +305,88 @@ def train(
         for sentence in _not_drawn(folder, explained, held_out, on):
             listener(Alarm(message=sentence))
     return folder
+
+
+@one_writer("out", error=TrainingError, typed="import")
+def import_generator(
+    kind: str,
+    file: str | Path,
+    *,
+    data: str | Path,
+    classifier: ClassifierLike,
+    out: str | Path,
+    classifier_spec: ClassifierSpecLike | None = None,
+    device: str = "auto",
+    listener: Listener = silent,
+) -> Path:
+    """Bring your own generator: make a run of a trained StyleGAN2, for which ``train`` then trains an encoder.
+
+    Nothing in the file is run: of a pickle, tensors, numbers and names are read as data, and a file that asks for
+    anything else is refused and says for what.
+
+    Args:
+        kind: of generator: ``stylegan2``.
+        file: a checkpoint of stylegan2-ada-pytorch (``.pkl``) or of rosinality's stylegan2-pytorch (``.pt``); a
+            ``.safetensors`` file with the same names; or a run whose generator is told nothing but w.
+        data: an archive of images such as the generator draws, of its size.
+        classifier: the classifier to explain, as in ``train``.
+        out: the run's folder.
+        classifier_spec: a JSON file that says what the classifier takes and gives.
+        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:1``.
+        listener: hears what was read, and what the classifier says of the generator's pictures.
+
+    Returns:
+        The run's folder.
+
+    Raises:
+        SnapshotError: the file is none, damaged, or asks for code; ``out`` holds something.
+        DataError: the images are not of the generator's size and channels.
+        ClassifierError: the classifier does not fit its spec or the images.
+    """
+    from stylex.importing import Meeting, import_run
+    from stylex.opening import device_of
+
+    if kind != "stylegan2":
+        raise ConfigError(f"no kind of generator {kind!r:.80}; expected stylegan2")
+    on = device_of(device)
+    meeting = Meeting.open(Path(file), data, classifier=classifier, classifier_spec=classifier_spec, device=on)
+    return import_run(meeting, out=Path(out), device=on, draw_panel=_draw_panel, listener=listener)
+
+
+@one_writer("out")
+def export(
+    run: str | Path,
+    *,
+    to: Literal["rosinality", "onnx"],
+    out: str | Path,
+    overwrite: bool = False,
+    listener: Listener = silent,
+) -> Path:
+    """Write a run's generator as another program's file.
+
+    Args:
+        run: a run's folder (its newest snapshot is used) or one snapshot.
+        to: ``rosinality``: a checkpoint of rosinality's stylegan2-pytorch, which many tools read; ``onnx``: a graph
+            from w (and the classifier's answer and maps, where it draws from these) to a picture, with fixed noise.
+            That needs the extra ``export``.
+        out: the file to write.
+        overwrite: replace a file that is already there.
+        listener: hears what was left out.
+
+    Returns:
+        The file.
+
+    Raises:
+        ConfigError: a package for it is not installed.
+        SnapshotError: no snapshot there, or its generator has no place in that layout.
+        StoreError: ``out`` exists already.
+    """
+    from stylex.importing import export_run
+
+    path = Path(out)
+    if path.is_dir() or (path.exists() and not overwrite):
+        raise StoreError(f"{path} exists already; give {option('overwrite', True)}, or choose another {option('out')}")
+    return export_run(run, to, path, listener=listener)
 
 
 @one_writer("out", unless="dry_run", error=TrainingError)

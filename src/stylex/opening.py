@@ -23,7 +23,7 @@ from stylex.classifiers import (
 )
 from stylex.classifiers.classifier import Classifier, WithOpposite, opposite_name
 from stylex.classifiers.load import read_spec
-from stylex.core.errors import ClassifierError, ConfigError, DataError, SearchError
+from stylex.core.errors import ClassifierError, ConfigError, DataError, SearchError, SnapshotError
 from stylex.core.explanation import Explanation
 from stylex.core.progress import Alarm, Listener, silent
 from stylex.core.verdict import classifier_remark
@@ -74,7 +74,7 @@ class Run:
             SnapshotError: no snapshot there, or a damaged one.
             ClassifierError: the classifier is not found, has other labels, or is another and may not be.
         """
-        snapshot = load_snapshot(path).to(torch.device(device))
+        snapshot = with_encoder(load_snapshot(path), path).to(torch.device(device))
         spec = spec_of(classifier_spec) or ClassifierSpec.from_json(dict(snapshot.classifier))
         if classifier is not None:
             loaded = load_classifier(classifier, spec)
@@ -202,6 +202,24 @@ class Run:
             self.classifier,
         )
         return TrainedSubject.of(snapshot, self.classifier, torgb=torgb)
+
+
+def with_encoder(snapshot: Snapshot, path: str | Path) -> Snapshot:
+    """The snapshot, if images can be encoded with it.
+
+    Args:
+        snapshot: of a run.
+        path: how the run was given.
+
+    Raises:
+        SnapshotError: it is an imported generator, for which no encoder has been trained.
+    """
+    if not snapshot.has_encoder:
+        raise SnapshotError(
+            f"{path} is an imported generator without an encoder; train one with {option('generator', str(path))} and "
+            f"{option('freeze', 'generator')}, and give that run"
+        )
+    return snapshot
 
 
 def aimed(classifier: Classifier, target: str | None) -> tuple[Classifier, int | None]:

@@ -28,6 +28,8 @@ LINES = {
     "prepare": ["prepare", "photos", "--out", "a.zip"],
     "classifier": ["classifier", "--data", "a.zip", "--out", "c"],
     "train": TRAIN,
+    "import": ["import", "stylegan2", "g.pkl", "--data", "a.zip", "--classifier", "m:f", "--out", "runs/a"],
+    "export": ["export", "runs/a", "--to", "onnx", "--out", "g.onnx"],
     "adapt": ["adapt", "runs/a", "--data", "b.zip", "--out", "runs/b"],
     "guide": ["guide", "runs/a", "--data", "b.zip", "--out", "runs/b"],
     "mix": ["mix", "runs/a", "--of", "runs/b:0.5", "--data", "b.zip", "--out", "runs/c"],

@@ -61,3 +61,18 @@ def encoder() -> Encoder:
     network = stirred(Encoder(EncoderConfig(resolution=16, channels=3, widths=WIDTHS, w_dim=7)))
     assert isinstance(network, Encoder)
     return network
+
+
+@pytest.fixture
+def plain() -> tuple[Generator, Discriminator]:
+    """A StyleGAN2 as others train it: nothing is told c, and nothing comes from maps."""
+    torch.manual_seed(0)
+    generator = Generator(
+        GeneratorConfig(resolution=16, channels=3, widths=WIDTHS, z_dim=5, w_dim=7, c_dim=0, mapping_layers=2)
+    )
+    discriminator = Discriminator(
+        DiscriminatorConfig(resolution=16, channels=3, widths=WIDTHS, c_dim=0, mapping_layers=1)
+    )
+    generator.mapping.w_avg.copy_(torch.randn(7))
+    stirred(generator), stirred(discriminator)
+    return generator, discriminator

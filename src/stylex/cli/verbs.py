@@ -186,6 +186,14 @@ def _study_shown(options: Mapping[str, Any], analysis: Analysis) -> list[str]:
     return [*lines_of(analysis), f"analysis: {study / 'analysis' / PAGE}", again]
 
 
+def _imported(options: Mapping[str, Any], run: Path) -> list[str]:
+    return [
+        f"run: {run}",
+        f"next: stylex train --generator {run} --freeze generator --data {options['data']} --classifier "
+        f"{options['classifier']} --out {run}-encoded",
+    ]
+
+
 def _holds(said: str) -> Callable[[Mapping[str, Any]], str]:
     return lambda call: said
 
@@ -216,6 +224,10 @@ VERBS: Mapping[str, Verb] = {
     "attack": Verb(function="attack", positional=("run",), closing=_attacked, interrupted=NOTHING_WRITTEN),
     "evaluate": Verb(function="evaluate", positional=("run",), closing=_evaluated, interrupted=NOTHING_WRITTEN),
     "compare": Verb(function="compare", positional=("run",), closing=_compared, interrupted=NOTHING_WRITTEN),
+    "import": Verb(
+        function="import_generator", positional=("kind", "file"), closing=_imported, interrupted=NOTHING_WRITTEN
+    ),
+    "export": Verb(function="export", positional=("run",), closing=_path("file"), interrupted=NOTHING_WRITTEN),
     "report": Verb(
         function="report", positional=("explanation_folder",), closing=_path("report"), interrupted=NOTHING_WRITTEN
     ),

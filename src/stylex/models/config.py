@@ -25,6 +25,9 @@ AdaptMethod = Literal[
 ]
 """What of a generator an adaptation to another domain trains; ``models/domain.py`` says which parameters these are."""
 
+Freeze = Literal["generator", "nothing"]
+"""What of a given run's networks stays as it is in a training that begins with them."""
+
 Config = TypeVar("Config", "GeneratorConfig", "DiscriminatorConfig", "EncoderConfig")
 
 

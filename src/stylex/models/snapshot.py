@@ -39,6 +39,8 @@ VERSION = 1
 _JSON = "snapshot.json"
 _WEIGHTS = "weights.safetensors"
 _LATENTS, _MAPS = "latents", "maps"
+IMPORTED = "imported"
+"""In the place of a training's configuration: where an imported generator is from."""
 _FIELDS: Mapping[str, type | tuple[type, ...]] = {
     "generator": dict,
     "encoder": dict,
@@ -92,6 +94,11 @@ class Snapshot:
     figures: Mapping[str, float]
     path: Path
     sha256: str
+
+    @property
+    def has_encoder(self) -> bool:
+        """Whether its encoder was ever trained; that of an imported generator was not."""
+        return IMPORTED not in self.training
 
     def to(self, device: torch.device) -> Snapshot:
         """Move the networks to a device."""

@@ -34,6 +34,7 @@ from stylex.models.generator import Mapping as MappingNetwork
 from stylex.models.latents import normal_axes
 from stylex.models.snapshot import Snapshot
 from stylex.training.config import AugmentConfig, TrainConfig
+from stylex.training.start import take_fitting
 
 Latents = Literal["auto", "mapping", "encoder"]
 """Where the latents of the pictures come from that the discriminator judges."""
@@ -149,6 +150,11 @@ class Adaptation:
             else None,
         )
 
+    @property
+    def draws_classes(self) -> bool:
+        """Not the other domain's: its own answers would give its pictures away."""
+        return False
+
     def begin(self, generator: Generator, encoder: Encoder, discriminator: Discriminator) -> None:
         """Give fresh networks the snapshot's weights, and reparametrise the generator.
 
@@ -156,9 +162,7 @@ class Adaptation:
         """
         generator.load_state_dict(self.snapshot.generator.state_dict())
         encoder.load_state_dict(self.snapshot.encoder.state_dict())
-        own, theirs = discriminator.state_dict(), self.snapshot.discriminator.state_dict()
-        fitting = {name: w for name, w in theirs.items() if name in own and own[name].shape == w.shape}
-        discriminator.load_state_dict(fitting, strict=False)
+        take_fitting(discriminator, self.snapshot.discriminator.state_dict())
         reparametrise(generator, self.method, self.block)
 
     def latents_of(self, mapping: MappingNetwork, z: Float[Tensor, "n z_dim"]) -> Float[Tensor, "n w_dim"]:
@@ -169,6 +173,10 @@ class Adaptation:
         axes = self.axes.to(z)
         return torch.addmm(axes[0], z, axes[1:])
 
+    def samples(self, learnt: bool) -> bool:
+        """Latents like the encoder's are none of the mapping network's."""
+        return learnt and self.axes is None
+
     def learnt(self, generator: Generator) -> DomainVector:
         """What a reparametrised generator has learnt, pruned."""
         return DomainVector.of(generator, self.to_json()).pruned(self.keep)
@@ -177,6 +185,10 @@ class Adaptation:
         """The ordinary generator, ready to use, that a reparametrised one stands for, pruned."""
         plain = self.learnt(generator).added_to(self.snapshot.generator)
         return plain.to(next(generator.parameters()).device).eval()
+
+    def files(self, generator: Generator) -> Mapping[str, bytes]:
+        """The domain vector."""
+        return self.learnt(generator).files()
 
     def to_json(self) -> dict[str, Any]:
         """What decides the result beside the settings of the training."""

@@ -33,12 +33,12 @@ from stylex.models.precision import has_fast_bf16
 from stylex.models.processes import Processes, join
 from stylex.models.snapshot import SnapshotNetworks, SnapshotRecord, save_snapshot
 from stylex.training import losses
-from stylex.training.adaptation import Adaptation
 from stylex.training.augment import Augmentation
 from stylex.training.config import TrainConfig
 from stylex.training.draw import draw
 from stylex.training.held_out import STATISTICS_IMAGES, HeldOut, Panel, measure, observe
 from stylex.training.perceptual import losses_with, perceptual_for
+from stylex.training.start import Start
 from stylex.training.state import append_row, load_state, save_state, tidy
 from stylex.training.tensorboard import scalars_in
 
@@ -59,8 +59,8 @@ class Networks:
     encoder_ema: Encoder
 
     @classmethod
-    def build(cls, config: TrainConfig, channels: int, k: int, start: Adaptation | None = None) -> Networks:
-        """Fresh networks, by the training's seed; or those that an adaptation begins with."""
+    def build(cls, config: TrainConfig, channels: int, k: int, start: Start | None = None) -> Networks:
+        """Fresh networks, by the training's seed; or those that it begins with."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)
             generator = Generator(config.model.generator(channels, k))
@@ -94,7 +94,7 @@ class TrainingTask:
         classifier_fingerprint: identity of its weights.
         classifier_answers: what it says of a few fixed images, to know it again where it has no weights.
         identity: JSON of options, data and classifier, kept in the state and compared when going on.
-        start: what is adapted; None: the networks begin fresh.
+        start: what it begins with; None: with fresh networks.
     """
 
     config: TrainConfig
@@ -105,7 +105,7 @@ class TrainingTask:
     classifier_fingerprint: str
     identity: Mapping[str, Any]
     classifier_answers: Answers | None = None
-    start: Adaptation | None = None
+    start: Start | None = None
 
     def latents_of(self, generator: Generator, z: Tensor) -> Tensor:
         """The latents of pictures that are drawn from noise."""
@@ -114,7 +114,8 @@ class TrainingTask:
 
     def samples(self, nimg: int) -> bool:
         """Whether the mapping network has learnt, before image ``nimg``, to sample pictures."""
-        return self.config.schedule.sampled_by(nimg) and (self.start is None or self.start.axes is None)
+        learnt = self.config.schedule.sampled_by(nimg)
+        return learnt if self.start is None else self.start.samples(learnt)
 
     def finished(self, nets: Networks) -> Networks:
         """The networks as they are to be used: an adapted generator with plain weights."""
@@ -178,8 +179,8 @@ def train_networks(
     }
     augment = Augmentation(config.augment).to(on)
     path_mean = torch.zeros((), device=on)
-    # What is adapted does not draw the other domain's classes yet: its own answers would give its pictures away.
-    some_unconditional = task.start is None and (config.model.class_input == "none" or schedule.class_dropout > 0)
+    draws_classes = task.start is None or task.start.draws_classes
+    some_unconditional = draws_classes and (config.model.class_input == "none" or schedule.class_dropout > 0)
 
     # Resume.
     state_path, nimg = out / "state.pt", 0
@@ -385,7 +386,7 @@ def train_networks(
                 ),
                 files={
                     "panel.png": draw_panel(panel),
-                    **({} if task.start is None else task.start.learnt(nets.generator_ema).files()),
+                    **({} if task.start is None else task.start.files(nets.generator_ema)),
                 },
             )
             append_row(out / "stats.jsonl", {"nimg": nimg, "held_out": measured})
