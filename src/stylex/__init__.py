@@ -37,7 +37,7 @@ if TYPE_CHECKING:
         serve,
         train,
     )
-    from stylex.classifiers import Classifier, ClassifierSpec, load_classifier
+    from stylex.classifiers import BlackBox, Classifier, ClassifierSpec, load_classifier
     from stylex.core.attacked import Attack, AttackedImage
     from stylex.core.attribute import Attribute, AttributeRanking
     from stylex.core.comparison import Comparison
@@ -78,7 +78,7 @@ _HOMES = {
         "open_studio",
         "explore",
     ),
-    "stylex.classifiers": ("Classifier", "ClassifierSpec", "load_classifier"),
+    "stylex.classifiers": ("BlackBox", "Classifier", "ClassifierSpec", "load_classifier"),
     "stylex.core.attacked": ("Attack", "AttackedImage"),
     "stylex.core.attribute": ("Attribute", "AttributeRanking"),
     "stylex.core.comparison": ("Comparison",),
@@ -103,7 +103,7 @@ __all__ = [  # noqa: RUF022 (the order a person meets them)
     "prepare", "fit_classifier", "train", "adapt", "guide", "mix", "morph",
     "find", "explain", "attack", "evaluate", "compare", "report", "serve", "open_studio", "explore", "demo",
     "PRESETS", "TrainConfig",
-    "Classifier", "ClassifierSpec", "load_classifier",
+    "Classifier", "ClassifierSpec", "BlackBox", "load_classifier",
     "ImageSet", "open_images",
     "Snapshot", "load_snapshot",
     "Attribute", "AttributeRanking", "Counterfactual", "ExplainedImage", "Explanation",

@@ -24,8 +24,10 @@ from stylex.search.task import Task
 
 SHOWN = 6
 """Images to show each attribute on."""
-_STRIP_IMAGES = 4
+STRIP_IMAGES = 4
 """Images on which every attribute is turned from end to end, for sliders without networks."""
+STRIP_FRAMES = 11
+"""Of each, at most."""
 _STRIP_END = 1.5
 """Where a strip ends, at least, as a fraction of the way to the observed extreme: a little is extrapolated."""
 
@@ -145,7 +147,7 @@ def strips_of(
         for position in range(len(ranking))
     ]
     shown = [*dict.fromkeys([*(image for image in best if image), *(cf.image for cf in counterfactuals)])]
-    shown = shown[:_STRIP_IMAGES]
+    shown = shown[:STRIP_IMAGES]
     if not shown:
         return ()
     rows = [encoded.ids.index(image) for image in shown]
