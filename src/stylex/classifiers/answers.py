@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import weakref
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,7 @@ class AnswerFile:
             raise ClassifierError(
                 f"the cache {path} cannot be used ({error}); choose a place for a new file"
             ) from error
+        weakref.finalize(self, self._base.close)
         if found is not None and found[0] != about:
             raise ClassifierError(
                 f"the cache {path} holds answers of another classifier, or by another spec; choose another file"

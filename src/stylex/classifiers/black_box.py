@@ -50,8 +50,8 @@ class Meter:
         """
         if self.most is not None and self.calls + images > self.most:
             raise ClassifierError(
-                f"the classifier has answered {self.calls:,} images, and {option('max_calls')} allows {self.most:,}: allow "
-                "more, search on fewer images, or keep its answers in a cache and go on with the same command"
+                f"the classifier has answered {self.calls:,} images, and {option('max_calls')} allows {self.most:,}: "
+                "allow more, search on fewer images, or keep its answers in a cache and go on with the same command"
             )
         self.calls += images
 
@@ -164,8 +164,8 @@ class BlackBox:
         rows = rows[:, None] if rows.ndim == 1 else rows
         if rows.ndim != 2 or len(rows) != len(pictures):
             raise ClassifierError(
-                f"the classifier's function answered with shape {list(rows.shape)} for {len(pictures)} images; expected "
-                f"[{len(pictures)}, {self.spec.k}]"
+                f"the classifier's function answered with shape {list(rows.shape)} for {len(pictures)} images; "
+                f"expected [{len(pictures)}, {self.spec.k}]"
             )
         if not np.isfinite(rows).all():
             raise ClassifierError("the classifier's function answered with numbers that are not finite (NaN, infinity)")
@@ -191,8 +191,8 @@ def bound(classifier: Classifier, most: int | None) -> None:
     meter = meter_of(classifier)
     if meter is None:
         raise ConfigError(
-            f"{option('max_calls')} bounds how often a black box is called, but this classifier is computed here; leave "
-            "it out"
+            f"{option('max_calls')} bounds how often a black box is called, but this classifier is computed here; "
+            "leave it out"
         )
     meter.most = most
 
@@ -208,8 +208,8 @@ def expect(classifier: Classifier, calls: int, listener: Listener) -> None:
         return
     if meter.most is not None and calls > meter.most - meter.calls:
         raise ConfigError(
-            f"this takes about {calls:,} calls of the classifier, and {option('max_calls')} allows {meter.most:,}; allow "
-            "more, or ask for fewer images"
+            f"this takes about {calls:,} calls of the classifier, and {option('max_calls')} allows {meter.most:,}; "
+            "allow more, or ask for fewer images"
         )
     listener(Found(message=f"about {calls:,} calls of the classifier are expected, one for each image"))
 

@@ -97,11 +97,11 @@ class Server:
     """One address, asked about batches of pictures; connections are kept open."""
 
     def __init__(self, url: str, labels: Sequence[str], outputs: int, asking: Asking) -> None:
+        self._connection: http.client.HTTPConnection | None = None
         self._url, self._labels, self._outputs, self._asking = url, tuple(labels), outputs, asking
         parts = urlsplit(url)
         self._host, self._port, self._secure = parts.hostname or "", parts.port, parts.scheme == "https"
         self._path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-        self._connection: http.client.HTTPConnection | None = None
         self._next = 0.0
         self._headers = {"Accept": "application/json", "User-Agent": "stylex"}
         if asking.token is not None:
@@ -152,6 +152,7 @@ class Server:
             connection.request("POST", self._path, body, {**self._headers, "Content-Type": kind})
             answer = connection.getresponse()
             content = answer.read(most + 1)
+            answer.close()
         except (OSError, http.client.HTTPException) as error:
             over = late.is_set() or isinstance(error, TimeoutError)
             raise _Failed(f"no answer within {self._asking.timeout:g} s" if over else reason(error)) from None
@@ -193,6 +194,9 @@ class Server:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+
+    def __del__(self) -> None:
+        self._close()
 
     def _rows(self, content: bytes, images: int) -> Float32[ndarray, "n k"]:
         try:
@@ -245,8 +249,8 @@ def load(given: Named, spec: ClassifierSpec | None) -> tuple[BlackBox, Classifie
         )
     if spec is None:
         raise ClassifierError(
-            f"a server does not say what it takes; give {option('classifier_spec')}, a JSON file with labels, input_size, "
-            "channels and output"
+            f"a server does not say what it takes; give {option('classifier_spec')}, a JSON file with labels, "
+            "input_size, channels and output"
         )
     if any(spec.mean) or set(spec.std) != {1.0}:
         raise ClassifierError(

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from stylex.classifiers.named import Named, labels_for, package, reason
+from stylex.classifiers.named import Named, labels_for, layout_of, package, reason
 from stylex.classifiers.spec import ClassifierSpec
 from stylex.core.errors import ClassifierError
 from stylex.core.files import read_whole
@@ -72,20 +72,14 @@ def load(given: Named, spec: ClassifierSpec) -> tuple[nn.Module, ClassifierSpec]
     except Exception as error:  # whatever a foreign file makes of the reader
         raise ClassifierError(f"Keras cannot open {path}: {reason(error)}") from error
     shape = tuple(model.input_shape) if isinstance(model.input_shape, tuple) else ()
-    size, channels = spec.input_size, spec.channels
-    layouts = {(size, size, channels): True, (channels, size, size): False}
-    fits = [
-        last
-        for layout, last in layouts.items()
-        if len(shape) == 4 and all(a in (None, b) for a, b in zip(shape[1:], layout, strict=True))
-    ]
-    if not fits:
+    layout = layout_of(shape, spec)
+    if layout is None:
         raise ClassifierError(
-            f"{path} takes images of shape {list(shape[1:])}, its spec says {size} px and {channels} channel(s); correct "
-            "input_size and channels"
+            f"{path} takes images of shape {list(shape[1:])}, its spec says {spec.input_size} px and {spec.channels} "
+            "channel(s); correct input_size and channels"
         )
     labels_for(given, spec, int(model.output_shape[-1]), None)
-    return _Keras(keras, model, last=fits[0]).to(torch.device("cpu")), spec
+    return _Keras(keras, model, last=layout == "last").to(torch.device("cpu")), spec
 
 
 def _holds(content: bytes) -> str | None:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from stylex.classifiers.classifier import unwrap
-from stylex.classifiers.named import Named, labels_for, package, reason
+from stylex.classifiers.named import Named, labels_for, layout_of, package, reason
 from stylex.classifiers.spec import ClassifierSpec
 from stylex.core.errors import ClassifierError
 
@@ -56,22 +56,16 @@ class _Takes:
 
     def __init__(self, session: Any, path: Path, spec: ClassifierSpec) -> None:
         inputs = session.get_inputs()
-        size, channels = spec.input_size, spec.channels
         shape = [side if isinstance(side, int) else None for side in inputs[0].shape]
-        layouts = {"first": (channels, size, size), "last": (size, size, channels)}
-        fits = [
-            name
-            for name, layout in layouts.items()
-            if len(shape) == 4 and all(a in (None, b) for a, b in zip(shape[1:], layout, strict=True))
-        ]
-        if len(inputs) != 1 or inputs[0].type != "tensor(float)" or not fits:
+        layout = layout_of(shape, spec)
+        if len(inputs) != 1 or inputs[0].type != "tensor(float)" or layout is None:
             said = ", ".join(f"{each.name} {each.shape} {each.type}" for each in inputs)
             raise ClassifierError(
-                f"{path} takes {said}; its spec says one float image of {size} px and {channels} channel(s): correct "
-                "input_size and channels, or export it so"
+                f"{path} takes {said}; its spec says one float image of {spec.input_size} px and {spec.channels} "
+                "channel(s): correct input_size and channels, or export it so"
             )
         self.name: str = inputs[0].name
-        self.last, self.batch = fits[0] == "last", shape[0]
+        self.last, self.batch = layout == "last", shape[0]
 
     def asked(self, run: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
         """Answers for images ``[n c h w]``, in the batches that the file takes."""
@@ -129,7 +123,7 @@ def _in_torch(onnx: Any, path: Path) -> nn.Module:
 
 
 def _fold(graph: Any) -> None:
-    """Leave out ``Identity`` of a constant, which exporters write for shared weights and the converter does not read."""
+    """Leave out each ``Identity`` of a constant: exporters write it for shared weights, the converter cannot read it."""
     constants = {each.name: each for each in graph.initializer}
     for node in [each for each in graph.node if each.op_type == "Identity" and each.input[0] in constants]:
         copied = graph.initializer.add()

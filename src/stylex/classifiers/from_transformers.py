@@ -1,4 +1,4 @@
-"""``hf:ORG/NAME`` or ``hf:FOLDER``: an image classifier of transformers, from the hub or as ``save_pretrained`` left it."""
+"""``hf:ORG/NAME`` or ``hf:FOLDER``: an image classifier of transformers, from the hub or a folder."""
 
 from __future__ import annotations
 

@@ -60,8 +60,8 @@ ADAPTERS = {
 """By kind."""
 
 _FORMS = (
-    "expected pkg.module:callable, a TorchScript file (.pt, .ts, .torchscript), a torch.export program (.pt2), a folder "
-    f"with classifier.json and weights.safetensors, or {', '.join(f'{kind}:...' for kind in ADAPTERS)}"
+    "expected pkg.module:callable, a TorchScript file (.pt, .ts, .torchscript), a torch.export program (.pt2), a "
+    f"folder with classifier.json and weights.safetensors, or {', '.join(f'{kind}:...' for kind in ADAPTERS)}"
 )
 _TORCHSCRIPT = (".pt", ".ts", ".torchscript")
 _BY_SUFFIX = {".onnx": "onnx", ".keras": "keras"}

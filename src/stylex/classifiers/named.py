@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -48,7 +48,7 @@ class Named:
         """
         name, *given = re.split(r",(?=[a-z_]+=)", rest)
         pairs = [each.split("=", 1) for each in given]
-        options = {key: value for key, value in pairs}
+        options = dict(pairs)
         wrong = [key for key in options if key not in known]
         if wrong or len(options) < len(pairs):
             takes = ", ".join(f"{key}=..." for key in known) or "no options"
@@ -180,10 +180,23 @@ def labels_for(given: Named, spec: ClassifierSpec | None, outputs: int, own: Seq
     single = spec is not None and spec.output in ("single-logit", "probabilities") and len(names) == 2
     if len(names) != outputs and not (single and outputs == 1):
         raise ClassifierError(
-            f"{given.text} has {outputs} outputs, but {len(names)} labels were given ({', '.join(names[:5])}); give one "
-            "for each output, in their order"
+            f"{given.text} has {outputs} outputs, but {len(names)} labels were given ({', '.join(names[:5])}); give "
+            "one for each output, in their order"
         )
     return distinct(names)
+
+
+def layout_of(shape: Sequence[int | None], spec: ClassifierSpec) -> Literal["first", "last"] | None:
+    """Where a program's input of four sides (None: any) has its channels; None: it is not what the spec says."""
+    size, channels = spec.input_size, spec.channels
+    layouts: dict[Literal["first", "last"], tuple[int, ...]] = {
+        "first": (channels, size, size),
+        "last": (size, size, channels),
+    }
+    for name, layout in layouts.items():
+        if len(shape) == 4 and all(a in (None, b) for a, b in zip(shape[1:], layout, strict=True)):
+            return name
+    return None
 
 
 def distinct(names: Sequence[str]) -> tuple[str, ...]:
