@@ -1,5 +1,6 @@
-# make demo: explain a real classifier on real photographs. make test: the unit tests, about a minute on two cores; CI runs them with
-# make check, make test-integration (whole verbs from end to end) make test-browser (the explorer in Chromium) and make test-adapters (classifiers out of other libraries).
+# make demo: explain a real classifier on real photographs. make test: the unit tests, about a minute on two cores; CI
+# runs them with make check, make test-integration (whole verbs from end to end), make test-browser (the explorer in
+# Chromium) and make test-adapters (classifiers out of other libraries).
 # make docs: write the reference pages anew from the code.
 
 PYTHON ?= python3

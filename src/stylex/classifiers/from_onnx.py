@@ -123,7 +123,7 @@ def _in_torch(onnx: Any, path: Path) -> nn.Module:
 
 
 def _fold(graph: Any) -> None:
-    """Leave out each ``Identity`` of a constant: exporters write it for shared weights, the converter cannot read it."""
+    """Leave out each ``Identity`` of a constant, which exporters write and the converter cannot read."""
     constants = {each.name: each for each in graph.initializer}
     for node in [each for each in graph.node if each.op_type == "Identity" and each.input[0] in constants]:
         copied = graph.initializer.add()
