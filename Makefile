@@ -1,5 +1,6 @@
-# make demo: explain a real classifier on real photographs. make test: the unit tests, about a minute on two cores; CI runs them with
-# make check, make test-integration (whole verbs from end to end) and make test-browser (the explorer in Chromium).
+# make demo: explain a real classifier on real photographs. make test: the unit tests, about a minute on two cores; CI
+# runs them with make check, make test-integration (whole verbs from end to end), make test-browser (the explorer in
+# Chromium) and make test-adapters (classifiers out of other libraries).
 # make docs: write the reference pages anew from the code.
 
 PYTHON ?= python3
@@ -9,7 +10,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet -c const
 INSTALLED := $(VENV)/.installed
 INSTALLED_DEV := $(VENV)/.installed-dev
 
-.PHONY: demo test test-integration test-browser test-slow check docs clean
+.PHONY: demo test test-integration test-browser test-adapters test-slow check docs clean
 
 demo: $(INSTALLED)
 	$(BIN)/stylex demo --out stylex-demo
@@ -22,6 +23,10 @@ test-integration: $(INSTALLED_DEV)
 
 test-browser: $(INSTALLED_DEV)
 	$(BIN)/python -m pytest -m "browser and not slow"
+
+# Classifiers by name: the tests that are skipped without the extras timm, torchvision, hf, onnx and keras.
+test-adapters: $(INSTALLED_DEV)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/classifiers/test_from_*.py tests/test_supply.py
 
 test-slow: $(INSTALLED_DEV)
 	$(BIN)/python -m pytest -m slow

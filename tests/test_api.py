@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 import os
+import re
 import resource
 import shutil
 import time
@@ -34,7 +35,7 @@ pytestmark = pytest.mark.integration
 JUDGES = """
 import torch
 from torch import nn
-from stylex.classifiers import ClassifierSpec
+from stylex.classifiers import BlackBox, ClassifierSpec
 
 RANDOM = torch.Generator()
 
@@ -105,6 +106,10 @@ def words(): return lambda x: "large", spec(("small", "large"))
 def sure(x): return ((x.mean(dim=(2, 3)) - 0.15) * 60).sigmoid()
 def one_sigmoid(): return sure, spec(("small", "large"), output="single-logit")
 def one_each(): return lambda x: torch.cat([sure(x), 1 - sure(x) ** 2], 1), spec(("left", "big"), output="multi-label")
+def answers(images):
+    with torch.no_grad():
+        return Net(2)(torch.from_numpy(images).permute(0, 3, 1, 2) / 127.5 - 1).softmax(1).numpy()
+def box(): return BlackBox(answers, labels=("small", "large"), input_size=16, channels=1)
 def percent(): return lambda x: Net(2)(x).softmax(1), spec(("small", "large"))
 """
 TRAINING = ["--preset", "tiny-16", "--kimg", "0.032", "--schedule.tick-nimg", "16", "--schedule.snapshot-nimg", "16"]
@@ -250,6 +255,40 @@ def write_table(path: Path) -> None:
     coins = np.random.default_rng(0).integers(0, 2, 60)
     rows = [f"{i}.png,{'left' if i % 2 else 'right'},{i % 3},{coins[i]}" for i in range(60)]
     path.write_text("\n".join(["image,side,low,coin", *rows]))
+
+
+def test_a_black_box_is_explained_and_its_calls_are_counted(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(world.train("--max-calls", "5000", judge="box", out="boxed")) == 0
+    said = "".join(capsys.readouterr())
+    assert "the classifier is a black box" in said
+    assert "its answers are left out of the losses" in said
+    expected, called = calls(said)
+    assert called <= expected <= called + 150
+    assert main(world.find("--max-calls", "5000", run="boxed", judge="box", out="found")) == 0
+    expected, called = calls("".join(capsys.readouterr()))
+    assert called <= expected <= 2 * called
+    assert any("black box" in note for note in stylex.read_explanation(world / "found").notes)
+    assert main(world.find("--max-calls", "20", run="boxed", judge="box", out="not-found")) == 2
+    assert "calls of the classifier, and --max-calls allows 20" in capsys.readouterr().err
+    assert not (world.root / "not-found").exists()
+    assert main(world.find("--search", "screened", "--method", "attfind", run="boxed", judge="box", out="none")) == 2
+    assert "screens by gradients, and the classifier gives none" in capsys.readouterr().err
+    assert main(world.explain(run="boxed", judge="box", out="one")) == 0
+    assert main(world.evaluate("--max-calls", "50000", run="boxed", judge="box")) == 0
+    said = "".join(capsys.readouterr())
+    assert "No lost causes: the classifier gives no gradient" in said
+    assert "the classifier was called for" in said
+    assert main(["report", world / "found"]) == 0
+    assert main(world.find("--max-calls", "5000", out="other")) == 2
+    assert "this classifier is computed here" in capsys.readouterr().err
+
+
+def calls(said: str) -> tuple[int, int]:
+    """How many calls were expected, and how many there were."""
+    found = re.search(r"about ([\d,]+) calls.*?called for ([\d,]+) images", said, re.DOTALL)
+    assert found is not None
+    expected, called = (int(number.replace(",", "")) for number in found.groups())
+    return expected, called
 
 
 @pytest.mark.parametrize("space", ["w", "s"])

@@ -37,7 +37,7 @@ def test_every_dependency_and_extra_is_on_the_page() -> None:
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in page.splitlines() if line.startswith("|")]
     declared = _declared()
     core = {name for row in rows if not row[0].startswith("`") for name in row[0].split(", ")}
-    assert core - {"package", "extra", "---"} == set(declared.pop(""))
+    assert core - {"package", "extra", "---"} - _listed_beside().keys() == set(declared.pop(""))
     extras = {row[0].strip("`"): set(row[1].split(", ")) for row in rows if row[0].startswith("`")}
     assert extras.keys() == declared.keys()
     for extra in declared.keys() - {"dev"}:
@@ -65,16 +65,32 @@ def _licence(found: metadata.Distribution) -> str:
     """The classifiers and the expression, else the first words of the text."""
     known = [found.metadata.get("License-Expression"), *(found.metadata.get_all("Classifier") or [])]
     known = [word for word in known if word and (word.startswith("License") or " :: " not in word)]
-    return "; ".join(known) or (found.metadata.get("License") or "")[:60]
+    files = [file for file in found.files or [] if file.name.startswith("LICENSE")] if not known else []
+    text = found.metadata.get("License") or (files[0].read_text() if files else "")
+    return "; ".join(known) or " ".join(text.split())[:60]
+
+
+def _listed_beside() -> dict[str, tuple[str, set[str]]]:
+    """What the page names of packages that others bring along: licence, and the extras that it comes with."""
+    rows = re.findall(r"^\| ([\w-]+) \| ([^|`]+) \| (`[^|]+`) \|$", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
+    return {name: (licence, set(re.findall(r"`(\w+)`", extras))) for name, licence, extras in rows}
 
 
 def test_all_that_is_installed_with_stylex_may_be_used_in_closed_products() -> None:
-    groups = _declared()
-    names = [name for extra, group in groups.items() if extra != "dev" for name in group]
-    licences = {found.metadata["Name"]: _licence(found) for found in _needed(names)}
-    assert len(licences) > 20
-    for name, licence in licences.items():
-        if name.startswith(("nvidia-", "cuda-")):  # which builds of torch for their cards bring along
+    beside = _listed_beside()
+    assert {name: licence for name, (licence, _) in beside.items()} == {"tqdm": "MPL-2.0 and MIT"}
+    seen: set[str] = set()
+    for extra, names in _declared().items():
+        if extra == "dev":
             continue
-        assert re.search(PERMISSIVE, licence), f"{name}: {licence!r}"
-        assert not re.search(COPYLEFT, licence), f"{name}: {licence!r}"
+        licences = {found.metadata["Name"]: _licence(found) for found in _needed(names)}
+        seen |= licences.keys()
+        for name, licence in licences.items():
+            if name.startswith(("nvidia-", "cuda-")):  # which builds of torch for their cards bring along
+                continue
+            assert re.search(PERMISSIVE, licence), f"{name}: {licence!r}"
+            if name in beside and extra in beside[name][1]:
+                assert re.fullmatch("MPL-2.0 AND MIT", licence), f"{name}: {licence!r}"
+                continue
+            assert not re.search(COPYLEFT, licence), f"{name} with {extra or 'the core'}: {licence!r}"
+    assert len(seen) > 20

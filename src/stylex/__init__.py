@@ -43,7 +43,7 @@ if TYPE_CHECKING:
         serve_study,
         train,
     )
-    from stylex.classifiers import Classifier, ClassifierSpec, load_classifier
+    from stylex.classifiers import BlackBox, Classifier, ClassifierSpec, load_classifier
     from stylex.core.attacked import Attack, AttackedImage
     from stylex.core.attribute import Attribute, AttributeRanking
     from stylex.core.comparison import Comparison
@@ -90,7 +90,7 @@ _HOMES = {
         "analyse_study",
         "demo_study",
     ),
-    "stylex.classifiers": ("Classifier", "ClassifierSpec", "load_classifier"),
+    "stylex.classifiers": ("BlackBox", "Classifier", "ClassifierSpec", "load_classifier"),
     "stylex.core.attacked": ("Attack", "AttackedImage"),
     "stylex.core.attribute": ("Attribute", "AttributeRanking"),
     "stylex.core.comparison": ("Comparison",),
@@ -116,7 +116,7 @@ __all__ = [  # noqa: RUF022 (the order a person meets them)
     "find", "explain", "attack", "evaluate", "compare", "report", "serve", "open_studio", "explore", "demo",
     "new_study", "serve_study", "analyse_study", "demo_study",
     "PRESETS", "TrainConfig",
-    "Classifier", "ClassifierSpec", "load_classifier",
+    "Classifier", "ClassifierSpec", "BlackBox", "load_classifier",
     "ImageSet", "open_images",
     "Snapshot", "load_snapshot",
     "Attribute", "AttributeRanking", "Counterfactual", "ExplainedImage", "Explanation",

@@ -197,6 +197,7 @@ def train(
     freeze: Freeze = "nothing",
     classifier_spec: ClassifierSpecLike | None = None,
     seed: int | None = None,
+    max_calls: int | None = None,
     device: str = "auto",
     dry_run: bool = False,
     listener: Listener = silent,
@@ -222,6 +223,7 @@ def train(
         classifier_spec: a JSON file that says what the classifier takes and gives (labels, input size, mean
             and std, kind of output), where the classifier does not say it itself.
         seed: the same seed gives the same run on the same machine; not given: as the preset says, 0.
+        max_calls: how many images a black box (a server, a function) may be asked about; not given: any number.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:1``.
         dry_run: check everything and say what would run and about how long, but write nothing.
         listener: hears the progress.
@@ -233,13 +235,22 @@ def train(
         ClassifierError: the classifier does not fit its spec or the images.
         ConfigError: settings that cannot be meant, or not those of the run that is to go on.
     """
-    from stylex.classifiers import answers, check_classifier, describe, fingerprint, load_classifier
+    from stylex.classifiers import (
+        answers,
+        bound,
+        check_classifier,
+        describe,
+        expect,
+        fingerprint,
+        load_classifier,
+        tell_calls,
+    )
     from stylex.data import open_images
     from stylex.models.snapshot import load_snapshot
     from stylex.opening import device_of, spec_of
     from stylex.training.config import preset_for, resolved
     from stylex.training.loop import TrainingTask, train_networks
-    from stylex.training.rehearsal import check_settings, classifier_advice, plan
+    from stylex.training.rehearsal import calls_needed, check_settings, classifier_advice, plan
     from stylex.training.start import GivenGenerator
     from stylex.training.state import images_seen
 
@@ -256,7 +267,17 @@ def train(
     explained = load_classifier(classifier, spec_of(classifier_spec)).to(on)
     some = images.batch(range(0, len(images), -(-len(images) // 64)))
     size, channels = images.resolution, images.channels
-    check_classifier(explained, channels=channels, resolution=size, labels=images.label_names, images=some)
+    bound(explained, max_calls)
+    if explained.remark is not None:
+        listener(Found(message=explained.remark))
+    check_classifier(
+        explained,
+        channels=channels,
+        resolution=size,
+        labels=images.label_names,
+        need_gradient=explained.gradient,
+        images=some,
+    )
     training, held_out = images.split("train"), images.split("test")
     if min(len(training), len(held_out)) < 2:
         raise DataError(
@@ -276,6 +297,7 @@ def train(
         **({} if given is None else {"generator": given.to_json()}),
     }
     done = images_seen(folder / "state.pt", identity=identity)
+    expect(explained, calls_needed(options, len(training), len(held_out), done=done), listener)
     _compare_labels(explained, images, held_out, listener)
     if done:
         _require_same_answers(folder, explained)
@@ -304,6 +326,7 @@ def train(
     if os.environ.get("RANK", "0") == "0":  # of several processes, one looks
         for sentence in _not_drawn(folder, explained, held_out, on):
             listener(Alarm(message=sentence))
+        tell_calls(explained, listener)
     return folder
 
 
@@ -715,6 +738,7 @@ def find(
     classifier_spec: ClassifierSpecLike | None = None,
     tune: bool = False,
     other_classifier: bool = False,
+    max_calls: int | None = None,
     device: str = "auto",
     overwrite: bool = False,
     listener: Listener = silent,
@@ -762,6 +786,7 @@ def find(
             says so.
         tune: draw the images that are shown by copies of the generator, each fitted to one photograph (some seconds an
             image, so that fewer are shown), which are nearer to it; the search itself is the generator's as trained.
+        max_calls: how many images a black box (a server, a function) may be asked about; not given: any number.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:1``.
         overwrite: replace an explanation folder that is already there.
         listener: hears the progress.
@@ -773,9 +798,11 @@ def find(
         SearchError: an unknown class, or too few images.
         SnapshotError: no snapshot there, or a damaged one.
     """
+    from stylex.classifiers import expect, tell_calls
     from stylex.models.processes import join
     from stylex.opening import Run, device_of, record
-    from stylex.search.choosing import choose_to_search, keeping_back
+    from stylex.search.calls import calls_needed
+    from stylex.search.choosing import LOOKED_AT, choose_to_search, keeping_back
     from stylex.search.class_search import Workplace, explain_class
     from stylex.search.encoding import encode_stream
     from stylex.search.methods import method_for, suited
@@ -812,6 +839,7 @@ def find(
         classifier=classifier,
         classifier_spec=classifier_spec,
         other_classifier=other_classifier,
+        max_calls=max_calls,
         device=on,
         listener=listener,
     )
@@ -832,6 +860,9 @@ def find(
             )
         )
     subject = opened.subject(config.method, archive, torgb=torgb)
+    looked_at, targets = min(len(test), LOOKED_AT * searching), 2 if to is None else 1
+    calls = calls_needed(subject, config, looked_at=looked_at, images=len(chosen), targets=targets)
+    expect(opened.classifier, calls, listener)
     encoded = encode_stream(subject, chosen, chosen.label_texts())
     explanation = explain_class(
         subject,
@@ -857,7 +888,9 @@ def find(
             from stylex.search.naming import named
 
             explanation = named(explanation, subject, encoded.s, archive, table, listener=listener)
+        explanation = opened.remarked(explanation)
         write_explanation(explanation, folder, overwrite=overwrite, listener=listener)
+        tell_calls(opened.classifier, listener)
     processes.wait()
     processes.leave()
     return read_explanation(folder) if explanation is None or overwrite else explanation
@@ -880,6 +913,7 @@ def explain(
     tune: bool = False,
     classifier_spec: ClassifierSpecLike | None = None,
     other_classifier: bool = False,
+    max_calls: int | None = None,
     device: str = "auto",
     overwrite: bool = False,
     listener: Listener = silent,
@@ -906,6 +940,7 @@ def explain(
         classifier_spec: a JSON file that describes the classifier, as in ``train``.
         other_classifier: go on although the classifier is not the one that the run was trained with; every page then
             says so.
+        max_calls: how many images a black box (a server, a function) may be asked about; not given: any number.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:1``.
         overwrite: replace an explanation folder that is already there.
         listener: hears the progress.
@@ -917,8 +952,10 @@ def explain(
         DataError: the image cannot be read.
         SnapshotError: no snapshot there, or a damaged one.
     """
+    from stylex.classifiers import expect, tell_calls
     from stylex.data.images import load_image
     from stylex.opening import Run, device_of, record
+    from stylex.search.calls import calls_needed
     from stylex.search.class_search import Workplace
     from stylex.search.encoding import encode
     from stylex.search.image_search import explain_image
@@ -936,6 +973,7 @@ def explain(
         classifier=classifier,
         classifier_spec=classifier_spec,
         other_classifier=other_classifier,
+        max_calls=max_calls,
         device=on,
         listener=listener,
     )
@@ -954,6 +992,7 @@ def explain(
     config = replace(config, method=suited(method, opened.snapshot))
     method_for(config)
     subject = opened.subject(config.method, archive, torgb=torgb)
+    expect(opened.classifier, calls_needed(subject, config, images=1, targets=1), listener)
     encoded = encode(subject, x.to(on), [name], [label])
     if tune:
         subject, encoded = fit_to(subject, encoded, listener=listener)
@@ -973,7 +1012,9 @@ def explain(
         },
         at=Workplace(listener=listener),
     )
+    explanation = opened.remarked(explanation)
     write_explanation(explanation, folder, overwrite=overwrite, listener=listener)
+    tell_calls(opened.classifier, listener)
     return read_explanation(folder) if overwrite else explanation
 
 
@@ -1009,6 +1050,7 @@ def evaluate(
     seed: int = 0,
     classifier_spec: ClassifierSpecLike | None = None,
     other_classifier: bool = False,
+    max_calls: int | None = None,
     device: str = "auto",
     overwrite: bool = False,
     listener: Listener = silent,
@@ -1044,6 +1086,7 @@ def evaluate(
         classifier_spec: a JSON file that describes the classifier, as in ``train``.
         other_classifier: go on although the classifier is not the one that the run was trained with; every page then
             says so.
+        max_calls: how many images a black box (a server, a function) may be asked about; not given: any number.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:1``.
         overwrite: replace an evaluation that is already in ``out``.
         listener: hears the progress.
@@ -1055,6 +1098,7 @@ def evaluate(
         EvaluationError: too few images, an unknown part or extractor, or an explanation that is not the snapshot's.
         SnapshotError: no snapshot there, or a damaged one.
     """
+    from stylex.classifiers import tell_calls
     from stylex.evaluation.evaluate import evaluate_subject
     from stylex.evaluation.extractors import extractor_for
     from stylex.evaluation.found import found_in, searched_images
@@ -1102,6 +1146,7 @@ def evaluate(
         classifier=classifier,
         classifier_spec=classifier_spec,
         other_classifier=other_classifier,
+        max_calls=max_calls,
         device=on,
         listener=listener,
     )
@@ -1169,6 +1214,7 @@ def evaluate(
     )
     if remark := classifier_remark(opened.identity):
         evaluation = replace(evaluation, notes=(remark, *evaluation.notes))
+    tell_calls(explained, listener)
     if out is not None:
         write_evaluation(evaluation, out)
     if explanation is not None:

@@ -12,6 +12,7 @@ from torch import nn
 
 from stylex.classifiers import (
     ClassifierSpec,
+    bound,
     check_classifier,
     describe,
     fingerprint,
@@ -25,7 +26,7 @@ from stylex.classifiers.classifier import Classifier, WithOpposite, opposite_nam
 from stylex.classifiers.load import read_spec
 from stylex.core.errors import ClassifierError, ConfigError, DataError, SearchError, SnapshotError
 from stylex.core.explanation import Explanation
-from stylex.core.progress import Alarm, Listener, silent
+from stylex.core.progress import Alarm, Found, Listener, silent
 from stylex.core.verdict import classifier_remark
 from stylex.core.wording import option
 from stylex.data import ImageSet, open_images
@@ -65,6 +66,7 @@ class Run:
         classifier: ClassifierLike | None = None,
         classifier_spec: ClassifierSpecLike | None = None,
         other_classifier: bool = False,
+        max_calls: int | None = None,
         device: str = "cpu",
         listener: Listener = silent,
     ) -> Run:
@@ -73,6 +75,7 @@ class Run:
         Raises:
             SnapshotError: no snapshot there, or a damaged one.
             ClassifierError: the classifier is not found, has other labels, or is another and may not be.
+            ConfigError: calls are bounded of a classifier that is no black box.
         """
         snapshot = with_encoder(load_snapshot(path), path).to(torch.device(device))
         spec = spec_of(classifier_spec) or ClassifierSpec.from_json(dict(snapshot.classifier))
@@ -85,6 +88,9 @@ class Run:
                 f"{path} was trained with a classifier that was given as an object; give it again as classifier"
             )
         loaded = loaded.to(device)
+        bound(loaded, max_calls)
+        if loaded.remark is not None:
+            listener(Found(message=loaded.remark))
         if loaded.spec.labels != tuple(snapshot.classifier["labels"]):
             raise ClassifierError(
                 f"{path} was trained with a classifier of {', '.join(snapshot.classifier['labels'][:5])}, this one "
@@ -169,6 +175,13 @@ class Run:
                 f"{folder} was made with another snapshot than {self.snapshot.path}; open it with the one that it names"
             )
         return replace(run, snapshot=prepared_as(explanation.space, run.snapshot, run.classifier))
+
+    def remarked(self, explanation: Explanation) -> Explanation:
+        """The explanation with a note of a classifier that gives no gradient, and so of what is left out."""
+        if self.classifier.gradient or self.classifier.remark is None:
+            return explanation
+        said = f"{self.classifier.remark[0].upper()}{self.classifier.remark[1:]}."
+        return replace(explanation, notes=(*explanation.notes, said))
 
     def images(self, data: str | Path) -> ImageSet:
         """The images of an archive.

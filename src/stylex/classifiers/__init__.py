@@ -1,5 +1,6 @@
 """Floor 2: the classifier under explanation: one spec, one class, one door to load it."""
 
+from stylex.classifiers.black_box import BlackBox, bound, expect, tell_calls
 from stylex.classifiers.check import check_classifier
 from stylex.classifiers.classifier import Classifier
 from stylex.classifiers.features import perceptual_distance
@@ -10,6 +11,7 @@ from stylex.classifiers.small import FitConfig, LabelledRows, SmallCNN, fit_smal
 from stylex.classifiers.spec import ClassifierSpec
 
 __all__ = [
+    "BlackBox",
     "Classifier",
     "ClassifierSpec",
     "FitConfig",
@@ -18,9 +20,11 @@ __all__ = [
     "SmallCNN",
     "answers",
     "behaviour",
+    "bound",
     "check_classifier",
     "check_labels",
     "describe",
+    "expect",
     "fingerprint",
     "fit_small_classifier",
     "has_weights",
@@ -30,4 +34,5 @@ __all__ = [
     "perceptual_distance",
     "recorded_place",
     "save_small_classifier",
+    "tell_calls",
 ]

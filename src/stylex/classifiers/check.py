@@ -155,7 +155,10 @@ _SQUASHED = {
 
 
 def _check_gradient(classifier: Classifier, x: Tensor) -> None:
-    remedy = "training needs it: let nothing inside round, take argmax, detach, switch gradients off or use numpy"
+    remedy = (
+        "training needs it: let nothing inside round, take argmax, detach, switch gradients off or use numpy; or give "
+        "it as a stylex.BlackBox, of which a training learns nothing but its answers"
+    )
     x = x.clone().requires_grad_()
     try:
         with torch.enable_grad():

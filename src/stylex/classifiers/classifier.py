@@ -63,6 +63,16 @@ class Classifier(nn.Module):
         """How logits become probabilities."""
         return self.spec.activation
 
+    @property
+    def gradient(self) -> bool:
+        """Whether there is a gradient to the image, as far as the model says; a black box has none."""
+        return bool(getattr(self.model, "gradient", True))
+
+    @property
+    def remark(self) -> str | None:
+        """What there is to say of how the model is run."""
+        return getattr(self.model, "remark", None)
+
     def train(self, mode: bool = True) -> Classifier:
         """Stay in eval mode: an explained classifier is never trained."""
         self.training = False
@@ -85,10 +95,11 @@ class Classifier(nn.Module):
             )
         x = x.float()
         if x.shape[2:] != (spec.input_size, spec.input_size):
-            shrinks = max(x.shape[2:]) > spec.input_size
-            x = F.interpolate(
-                x, size=(spec.input_size, spec.input_size), mode="bilinear", align_corners=False, antialias=shrinks
-            )
+            # Antialiasing also makes bicubic enlargement the one that Pillow and the libraries built on it do.
+            smooth = max(x.shape[2:]) > spec.input_size or spec.interpolation == "bicubic"
+            size = (spec.input_size, spec.input_size)
+            x = F.interpolate(x, size=size, mode=spec.interpolation, align_corners=False, antialias=smooth)
+            x = x.clamp(-1, 1) if spec.interpolation == "bicubic" else x  # which overshoots
         return x * self._scale + self._offset
 
     def logits(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n k"]:
@@ -192,7 +203,9 @@ def opposite_name(label: str) -> str:
 
 
 def unwrap(output: Any) -> Tensor:
-    """The tensor of answers in what a model returned: itself, ``.logits``, ``["logits"]`` or the first of several.
+    """The tensor of answers in what a model returned.
+
+    Itself, ``.logits``, ``["logits"]``, the only tensor of a mapping, or the first of several.
 
     Raises:
         ClassifierError: there is no tensor in any of these places.
@@ -201,11 +214,13 @@ def unwrap(output: Any) -> Tensor:
         return output
     if isinstance(output, Mapping) and "logits" in output:
         return unwrap(output["logits"])
+    if isinstance(output, Mapping) and sum(isinstance(value, Tensor) for value in output.values()) == 1:
+        return next(value for value in output.values() if isinstance(value, Tensor))
     if isinstance(getattr(output, "logits", None), Tensor):
         return unwrap(output.logits)
     if isinstance(output, tuple | list) and output and isinstance(output[0], Tensor):
         return output[0]
     raise ClassifierError(
         f"the classifier answered with {type(output).__name__}; expected a tensor [n, labels], "
-        "or one under 'logits' or first in a tuple: wrap the model in a function that returns it"
+        "one under 'logits', alone in a dict, or first in a tuple: wrap the model in a function that returns it"
     )

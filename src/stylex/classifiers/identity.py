@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Sequence
 
 import torch
@@ -13,6 +14,9 @@ from stylex.classifiers.classifier import Classifier
 
 _TOLERANCE = 0.01
 """Of the largest answer: another device, or another number of threads, changes less."""
+
+_LEAST = math.log(1e-7)
+"""The smallest logarithm of a probability that is told apart from others."""
 
 Answers = Sequence[Sequence[float]]
 """Logits on a few fixed images."""
@@ -75,6 +79,9 @@ def is_same(classifier: Classifier, *, fingerprint_then: str, answers_then: Answ
     if not same and has_weights(classifier):
         return False
     now, then = (torch.tensor(rows, dtype=torch.float64) for rows in (answers(classifier), answers_then))
+    if classifier.spec.output == "probabilities" and now.shape == then.shape:
+        # Of what answers with logits, a service may tell the probabilities.
+        now, then = (rows.log_softmax(dim=1).clamp(min=_LEAST) for rows in (now, then))
     if now.shape != then.shape:
         return False
     return bool(((now - then).abs() <= _TOLERANCE * then.abs().max().clamp(min=1.0)).all())

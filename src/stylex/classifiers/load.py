@@ -7,12 +7,15 @@ import os
 import re
 import sys
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from torch import nn
 
+from stylex.classifiers.black_box import BlackBox
 from stylex.classifiers.classifier import Classifier
+from stylex.classifiers.named import Named, reason
 from stylex.classifiers.programs import load_exported, load_torchscript
 from stylex.classifiers.small import load_small_classifier
 from stylex.classifiers.spec import ClassifierSpec
@@ -23,19 +26,51 @@ from stylex.core.wording import option
 
 Reference = str | os.PathLike[str] | nn.Module | Callable[..., Any]
 
+
+@dataclass(frozen=True, kw_only=True)
+class Adapter:
+    """How classifiers of one kind are opened, which are named ``KIND:NAME,option=value``.
+
+    Attributes:
+        module: in this folder, imported when it is needed; its ``load`` takes a ``Named`` and a spec.
+        options: that its references take.
+        described: it needs a spec, for a file the one beside it.
+        recorded: a run that names it has it opened, where its file or folder is there: that calls nobody and imports
+            nothing that the file names.
+    """
+
+    module: str
+    options: tuple[str, ...] = ()
+    described: bool = False
+    recorded: bool = False
+
+
+ASKING = ("body", "batch", "rate", "timeout", "retries", "cache", "token")
+"""How a server is asked; see ``from_http.py``."""
+
+ADAPTERS = {
+    "timm": Adapter(module="from_timm", options=("checkpoint", "labels")),
+    "torchvision": Adapter(module="from_torchvision", options=("checkpoint", "weights", "labels")),
+    "hf": Adapter(module="from_transformers", options=("labels",), recorded=True),
+    "onnx": Adapter(module="from_onnx", described=True, recorded=True),
+    "keras": Adapter(module="from_keras", described=True),
+    "http": Adapter(module="from_http", options=ASKING),
+    "https": Adapter(module="from_http", options=ASKING),
+}
+"""By kind."""
+
 _FORMS = (
-    "expected pkg.module:callable, a TorchScript file (.pt, .ts, .torchscript), a torch.export program (.pt2) "
-    "or a folder with classifier.json and weights.safetensors"
+    "expected pkg.module:callable, a TorchScript file (.pt, .ts, .torchscript), a torch.export program (.pt2), a "
+    f"folder with classifier.json and weights.safetensors, or {', '.join(f'{kind}:...' for kind in ADAPTERS)}"
 )
 _TORCHSCRIPT = (".pt", ".ts", ".torchscript")
+_BY_SUFFIX = {".onnx": "onnx", ".keras": "keras"}
 _OTHER_PROGRAMS = {
-    ".onnx": "ONNX is not opened: export the model with torch.export.save from PyTorch, or convert it (onnx2torch)",
-    ".keras": "Keras is not opened: a classifier must be a PyTorch program, since gradients go through it",
-    ".h5": "Keras is not opened: a classifier must be a PyTorch program, since gradients go through it",
-    ".tflite": "TensorFlow Lite is not opened: a classifier must be a PyTorch program, since gradients go through it",
-    ".pb": "TensorFlow is not opened: a classifier must be a PyTorch program, since gradients go through it",
+    ".h5": "Keras's older format is not opened: save the model with model.save('file.keras') in Keras 3",
+    ".tflite": "TensorFlow Lite is not opened: export the model to ONNX",
+    ".pb": "TensorFlow is not opened: export the model to ONNX",
 }
-_SUFFIXES = (*_TORCHSCRIPT, ".pt2", ".pth", ".ckpt", ".bin", ".pkl", ".safetensors", *_OTHER_PROGRAMS)
+_SUFFIXES = (*_TORCHSCRIPT, ".pt2", ".pth", ".ckpt", ".bin", ".pkl", ".safetensors", *_BY_SUFFIX, *_OTHER_PROGRAMS)
 
 
 def load_classifier(reference: Reference, spec: ClassifierSpec | None = None) -> Classifier:
@@ -45,7 +80,7 @@ def load_classifier(reference: Reference, spec: ClassifierSpec | None = None) ->
         reference: a Classifier, a module or another callable of a batch; ``pkg.module:callable`` (the
             callable takes nothing and returns a module, a Classifier or a pair of module and spec; the
             working directory is searched as ``python -m`` does); a TorchScript file; a ``.pt2`` program;
-            or the folder of a small classifier.
+            the folder of a small classifier; or ``KIND:NAME`` of one of the ``ADAPTERS``.
         spec: what the classifier takes and answers. Without it: the pair's, the module's ``spec``
             attribute, or for a file ``<file>.json`` beside it.
 
@@ -62,6 +97,8 @@ def load_classifier(reference: Reference, spec: ClassifierSpec | None = None) ->
             f"{text!r} is Python code, which is named by its module and a function in it, without .py: "
             f"{module}:{named[2] or 'load'} (the function takes nothing and returns the classifier, with its spec)"
         )
+    if isinstance(reference, str) and (adapter := adapter_of(text)) is not None:
+        return _from_adapter(text, adapter, spec)
     if path.is_dir():
         return load_small_classifier(path, spec)
     if path.is_file():
@@ -85,8 +122,16 @@ def load_recorded(reference: str, spec: ClassifierSpec | None = None) -> Classif
         ClassifierError: it is ``package.module:callable``, which is imported only for whoever gives it himself; or
             it is not there, or damaged.
     """
-    if "\0" not in reference and os.path.exists(reference):
+    adapter = adapter_of(reference) or ADAPTERS.get(_BY_SUFFIX.get(Path(reference).suffix.lower(), ""))
+    if "\0" not in reference and os.path.exists(reference) and (adapter is None or adapter.recorded):
         return load_classifier(Path(reference), spec)
+    if adapter is not None:
+        if adapter.recorded and "\0" not in reference and os.path.exists(reference.split(":", 1)[1]):
+            return load_classifier(reference, spec)
+        raise ClassifierError(
+            f"the run was trained with the classifier {reference!r}, and nobody is called, nor another library's file "
+            f"opened, because a run names it: give it again, {option('classifier', reference)}"
+        )
     if is_import(reference):
         raise ClassifierError(
             f"the run was trained with the classifier {reference!r}, which is Python code, and no code is imported "
@@ -97,6 +142,12 @@ def load_recorded(reference: str, spec: ClassifierSpec | None = None) -> Classif
         f"the run was trained with the classifier {reference!r}, which{where} is not there: say where it is now, "
         f"with {option('classifier')}"
     )
+
+
+def adapter_of(reference: str) -> Adapter | None:
+    """The row of a reference's kind; None: it is of none of these kinds."""
+    kind, colon, _ = reference.partition(":")
+    return ADAPTERS.get(kind) if colon else None
 
 
 def is_import(reference: str) -> bool:
@@ -119,6 +170,8 @@ def _wrapped(given: Any, spec: ClassifierSpec | None, name: str) -> Classifier:
     if isinstance(given, tuple) and len(given) == 2:
         given, own = given
         spec = spec or _read_spec(own, name)
+    if isinstance(given, BlackBox):
+        return Classifier(given, given.spec)
     if isinstance(given, Classifier):
         return given if spec is None or spec == given.spec else Classifier(given.model, spec)
     if not callable(given):
@@ -159,9 +212,9 @@ def _from_import(reference: str, spec: ClassifierSpec | None) -> Classifier:
             raise ClassifierError(
                 f"no module {error.name!r} for the classifier {reference!r}; it must be installed, or lie under {here}"
             ) from error
-        raise ClassifierError(f"importing {module_name!r} failed: {_reason(error)}; install what it needs") from error
+        raise ClassifierError(f"importing {module_name!r} failed: {reason(error)}; install what it needs") from error
     except (Exception, SystemExit) as error:
-        raise ClassifierError(f"importing {module_name!r} for the classifier failed: {_reason(error)}") from error
+        raise ClassifierError(f"importing {module_name!r} for the classifier failed: {reason(error)}") from error
     for name in attribute.split("."):
         try:
             thing = getattr(thing, name)
@@ -169,7 +222,7 @@ def _from_import(reference: str, spec: ClassifierSpec | None) -> Classifier:
             public = ", ".join(sorted(key for key in dir(thing) if not key.startswith("_"))[:8]) or "nothing"
             raise ClassifierError(f"{module_name!r} has no {name!r} for the classifier; it has {public}") from error
         except Exception as error:  # a package that imports its parts when they are asked for
-            raise ClassifierError(f"importing {reference!r} for the classifier failed: {_reason(error)}") from error
+            raise ClassifierError(f"importing {reference!r} for the classifier failed: {reason(error)}") from error
     if not isinstance(thing, nn.Module | tuple):
         if not callable(thing):
             raise ClassifierError(
@@ -180,12 +233,25 @@ def _from_import(reference: str, spec: ClassifierSpec | None) -> Classifier:
         except ClassifierError:
             raise
         except (Exception, SystemExit) as error:
-            raise ClassifierError(f"calling {reference!r} (without arguments) failed: {_reason(error)}") from error
+            raise ClassifierError(f"calling {reference!r} (without arguments) failed: {reason(error)}") from error
     return _wrapped(thing, spec, repr(reference))
+
+
+def _from_adapter(text: str, adapter: Adapter, spec: ClassifierSpec | None) -> Classifier:
+    given = Named.parse(text, text.partition(":")[2], adapter.options)
+    if adapter.described and spec is None:
+        path = Path(given.name)
+        if not path.is_file():
+            raise ClassifierError(f"no classifier at {given.name!r}: no such file under {os.getcwd()}")
+        spec = _sidecar(path)
+    load = importlib.import_module(f"stylex.classifiers.{adapter.module}").load
+    return Classifier(*load(given, spec))
 
 
 def _from_file(path: Path, spec: ClassifierSpec | None) -> Classifier:
     suffix = path.suffix.lower()
+    if suffix in _BY_SUFFIX:
+        return _from_adapter(f"{_BY_SUFFIX[suffix]}:{path}", ADAPTERS[_BY_SUFFIX[suffix]], spec)
     if suffix not in (".pt2", *_TORCHSCRIPT):
         reason = _OTHER_PROGRAMS.get(suffix, "weights alone are no program")
         raise ClassifierError(f"cannot load a classifier from {path}: {reason}; {_FORMS}")
@@ -214,13 +280,8 @@ def read_spec(path: Path) -> ClassifierSpec:
     try:
         given = parse_json(read_whole(path, largest=2**24))
     except (OSError, ValueError) as error:
-        raise ClassifierError(f"the spec {path} cannot be read: {_reason(error)}") from error
+        raise ClassifierError(f"the spec {path} cannot be read: {reason(error)}") from error
     try:
         return ClassifierSpec.from_json(given)
     except ClassifierError as error:
         raise ClassifierError(f"{path}: {error}") from error
-
-
-def _reason(error: BaseException) -> str:
-    text = " ".join(str(error).split())
-    return f"{type(error).__name__}: {text[:400]}" if text else type(error).__name__

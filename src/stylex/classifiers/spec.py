@@ -9,6 +9,7 @@ from typing import Any, Literal, get_args
 from stylex.core.errors import ClassifierError
 
 OutputKind = Literal["logits", "probabilities", "single-logit", "multi-label", "multi-label-probabilities"]
+Interpolation = Literal["bilinear", "bicubic"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +26,7 @@ class ClassifierSpec:
         output: ``logits`` (softmax follows), ``probabilities`` (of exclusive classes; one column is the
             second label's), ``single-logit`` (two classes, one number), ``multi-label`` (one logit a label,
             each with its own sigmoid) or ``multi-label-probabilities`` (the sigmoids are applied already).
+        interpolation: how images are resized to ``input_size``: ``bilinear`` or ``bicubic``.
     """
 
     labels: tuple[str, ...]
@@ -34,6 +36,7 @@ class ClassifierSpec:
     std: tuple[int | float, ...] = (1.0,)
     value_range: tuple[int | float, int | float] = (0.0, 1.0)
     output: OutputKind = "logits"
+    interpolation: Interpolation = "bilinear"
 
     def __post_init__(self) -> None:
         for name, value in _validated({field.name: getattr(self, field.name) for field in fields(self)}).items():
@@ -50,8 +53,11 @@ class ClassifierSpec:
         return "sigmoid" if self.output.startswith("multi-label") else "softmax"
 
     def to_json(self) -> dict[str, Any]:
-        """All fields as plain JSON."""
-        return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
+        """All fields as plain JSON; the usual interpolation is not written, as runs before it knew no other."""
+        fields = {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
+        if self.interpolation == "bilinear":
+            del fields["interpolation"]
+        return fields
 
     @classmethod
     def from_json(cls, given: Any) -> ClassifierSpec:
@@ -83,6 +89,10 @@ def _validated(given: dict[str, Any]) -> dict[str, Any]:
         raise ClassifierError(f"spec: labels must differ from each other, got {list(labels)}")
     if output not in get_args(OutputKind):
         raise ClassifierError(f"spec: output must be one of {', '.join(get_args(OutputKind))}, got {output!r}")
+    if given["interpolation"] not in get_args(Interpolation):
+        raise ClassifierError(
+            f"spec: interpolation must be one of {', '.join(get_args(Interpolation))}, got {given['interpolation']!r}"
+        )
     fewest = 1 if output.startswith("multi-label") else 2
     if len(labels) < fewest or (output == "single-logit" and len(labels) != 2):
         wanted = "exactly 2" if output == "single-logit" else f"at least {fewest}"

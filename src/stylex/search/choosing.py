@@ -21,6 +21,9 @@ AT_ONCE = 64
 """Images read, encoded and drawn at once."""
 
 
+LOOKED_AT = 10
+"""Images among which one to search is chosen."""
+
 KEPT_BACK = 8
 """Held-out images that a search leaves for measuring what it found."""
 
@@ -38,7 +41,7 @@ def choose_to_search(
     """
     if len(images) == 0 or num < 1:
         raise SearchError(f"{num} of {len(images)} images were to be searched; give at least one test image")
-    looked_at = spread(len(images), min(len(images), 10 * num))
+    looked_at = spread(len(images), min(len(images), LOOKED_AT * num))
     device = next(classifier.buffers()).device
     parts = np.array_split(looked_at, -(-len(looked_at) // AT_ONCE))
     logits = torch.cat([classifier.logits(images.batch(part).to(device)) for part in parts])

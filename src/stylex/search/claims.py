@@ -24,7 +24,7 @@ SMALL = 0.15
 """An effect below this fraction of the log odds' deviation over the images is negligible."""
 LEAST = math.log(2)
 """So is one that does not even double the odds, which takes an even chance to two in three."""
-_TESTED = 100
+TESTED = 100
 """Images on which moves are compared with random ones, at most."""
 
 
@@ -143,7 +143,7 @@ class _BesideRandom:
     def __init__(self, task: Task) -> None:
         self.task = task
         rows = np.flatnonzero(task.not_target)
-        self.positions = np.unique(np.linspace(0, len(rows) - 1, min(_TESTED, len(rows))).round().astype(int))
+        self.positions = np.unique(np.linspace(0, len(rows) - 1, min(TESTED, len(rows))).round().astype(int))
         self.rows = rows[self.positions]
         self._random: RandomMoves | None = None
 

@@ -109,7 +109,13 @@ def search_classes(
     at, method = at or Workplace(), method_for(config)
     num = num or config.attributes
     indices, screened, rows = subject.indices, None, np.arange(len(encoded.s))
-    large = 2 * len(indices) * len(encoded.s) > _EXACT_PICTURES
+    blind = not subject.classifier.gradient
+    if blind and config.search == "screened" and not method.few:
+        raise SearchError(
+            f"{option('search', 'screened')} screens by gradients, and the classifier gives none; give "
+            f"{option('search', 'exact')}, with fewer images where that is much"
+        )
+    large = not blind and 2 * len(indices) * len(encoded.s) > _EXACT_PICTURES
     if method.few:
         if config.search == "screened":
             rows = few(encoded.logits_rec.cpu().numpy(), targets, subject.output, source=source)

@@ -17,7 +17,7 @@ from stylex.search.subject import Subject
 
 LENGTHS = (0.5, 1.0, 2.0, 3.0, 4.0, 6.0)
 """Lengths at which random moves are taken, in standard deviations of the coordinates."""
-_DRAWS = 8
+DRAWS = 8
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -56,7 +56,7 @@ def random_moves(
     s: Float[Tensor, "n s_dim"],
     indices: Int64[ndarray, " m"],
     *,
-    draws: int = _DRAWS,
+    draws: int = DRAWS,
     lengths: Sequence[float] = LENGTHS,
     seed: int = 0,
 ) -> RandomMoves:

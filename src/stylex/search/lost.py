@@ -95,6 +95,8 @@ class Pairs:
         x_rec: Float[Tensor, "n c h w"],
     ) -> Pairs | None:
         """Ask a classifier; None where it gives no gradient to the image."""
+        if not classifier.gradient:
+            return None
         said, said_rec = (answers(classifier, decision, pictures) for pictures in (x, x_rec))
         slopes = []
         for pictures in (x, x_rec):
@@ -192,6 +194,8 @@ def not_drawn(subject: TrainedSubject, encoded: Searched, targets: Sequence[int]
 
     Also none where the classifier gives no gradient to the image.
     """
+    if not subject.classifier.gradient:
+        return ()
     rows = spread(len(encoded.ids), min(len(encoded.ids), LOOKED_AT))
     drawn = [encoded.pair(int(row)) for row in rows]
     x, x_rec = (torch.cat(pictures) for pictures in zip(*drawn, strict=True))

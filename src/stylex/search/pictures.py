@@ -28,8 +28,10 @@ SHOWN = 6
 """Images to show each attribute on."""
 SHOWN_TUNED = 2
 """The same where the generator is tuned to each image, which takes some seconds."""
-_STRIP_IMAGES = 4
+STRIP_IMAGES = 4
 """Images on which every attribute is turned from end to end, for sliders without networks."""
+STRIP_FRAMES = 11
+"""Of each, at most."""
 _STRIP_END = 1.5
 """Where a strip ends, at least, as a fraction of the way to the observed extreme: a little is extrapolated."""
 
@@ -200,7 +202,7 @@ def strips_of(
         for position in range(len(ranking))
     ]
     shown = [*dict.fromkeys([*(image for image in best if image), *(cf.image for cf in counterfactuals)])]
-    shown = shown[:_STRIP_IMAGES]
+    shown = shown[:STRIP_IMAGES]
     if not shown:
         return ()
     strips: list[Strip] = []

@@ -30,7 +30,7 @@ _LATENTS = 8_192
 """Latents of training images that a snapshot keeps, to find directions in."""
 _MAPS = 64
 """Training images whose maps a snapshot keeps, for pictures that are of no image."""
-_MEASURED = 1_000
+MEASURED = 1_000
 """Held-out images measured at most."""
 _SHOWN = 10
 """Images in a row of the panel."""
@@ -48,7 +48,7 @@ class HeldOut:
     @classmethod
     def choose(cls, images: ImageSet, classifier: Classifier, device: torch.device) -> HeldOut:
         """Up to a thousand images spread evenly over the set."""
-        chosen = torch.linspace(0, len(images) - 1, min(len(images), _MEASURED)).round().long()
+        chosen = torch.linspace(0, len(images) - 1, min(len(images), MEASURED)).round().long()
         x = images.batch(chosen.numpy()).to(device)
         with torch.no_grad():
             return cls(x, torch.cat([classifier.logits(part) for part in x.split(64)]))

@@ -202,7 +202,14 @@ def train_networks(
         tidy(out, nimg=nimg, training=config.to_json(), classifier_fingerprint=task.classifier_fingerprint)
         listener = scalars_in(out / "tensorboard", listener, nimg=nimg)
     processes.wait()
-    if loss_weights is not config.loss:
+    if not classifier.gradient:
+        listener(
+            Found(
+                message="the classifier gives no gradient: its answers are left out of the losses (classifier, swap, "
+                f"noise_kl), and images are compared by {loss_weights.perceptual_net}"
+            )
+        )
+    elif loss_weights is not config.loss:
         listener(
             Found(
                 message="the classifier shows no feature maps to compare: images are compared at all sizes "
@@ -287,15 +294,18 @@ def train_networks(
                     figures["kl_noise"] = losses.classifier_kl(logits, said, classifier.activation, batch.conditioned)
                     total = total + figures["kl_noise"] * loss_weights.classifier
             else:
-                logits_all, features_all = perceptual.of_fake(drawn)
+                # One without a gradient is not asked about what it cannot teach: the image's own answer stands for it.
+                own = torch.cat([logits, logits[:swaps]])
+                logits_all, features_all = perceptual.of_fake(drawn) if classifier.gradient else (own, features)
                 logits_rec, features_rec = logits_all[: len(s)], [f[: len(s)] for f in features_all]
                 figures["pixel"] = losses.pixel_l1(fake, batch.x)
                 figures["perceptual"] = perceptual.distance(fake, batch.x, features_rec, features)
-                figures["kl"] = losses.classifier_kl(logits, logits_rec, classifier.activation)
+                if classifier.gradient:
+                    figures["kl"] = losses.classifier_kl(logits, logits_rec, classifier.activation)
                 total = total + figures["pixel"] * loss_weights.pixel + figures["perceptual"] * loss_weights.perceptual
                 if step.consistent and loss_weights.classifier > 0:
                     total = total + figures["kl"] * loss_weights.classifier
-                if swaps > 0:
+                if swaps > 0 and classifier.gradient:
                     figures["swap"] = losses.classifier_kl(logits[:swaps], logits_all[len(s) :], classifier.activation)
                     if step.follows:
                         total = total + figures["swap"] * loss_weights.swap

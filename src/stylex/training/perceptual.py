@@ -100,8 +100,12 @@ def losses_with(config: LossConfig, classifier: Classifier, x: Float[Tensor, "n 
     """The losses that this classifier allows, judged by images ``x``.
 
     One that shows no feature maps (a TorchScript program, a function) gives no perceptual distance: then images are
-    compared at all sizes, and its answers as well.
+    compared at all sizes, and its answers as well. Of one without a gradient nothing can be learnt: images are compared
+    at all sizes, and its answers are left out.
     """
+    if not classifier.gradient:
+        net = "multiscale" if config.perceptual_net == "classifier" else config.perceptual_net
+        return replace(config, perceptual_net=net, classifier=0.0, swap=0.0, swap_features=0.0, noise_kl=False)
     if config.perceptual_net != "classifier" or not (config.perceptual or config.swap_features):
         return config
     with torch.no_grad():

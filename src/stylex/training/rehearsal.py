@@ -19,6 +19,7 @@ from stylex.core.wording import option
 from stylex.data.archive import ImageSet
 from stylex.metrics.agreement import agreement
 from stylex.training.config import TrainConfig
+from stylex.training.held_out import MEASURED
 from stylex.training.loop import Networks, TrainingTask, train_networks
 from stylex.training.perceptual import perceptual_for
 
@@ -105,6 +106,26 @@ def seconds_needed(config: TrainConfig, images: ImageSet, classifier: Classifier
     return seconds
 
 
+def calls_needed(config: TrainConfig, training: int, held_out: int, *, done: int) -> int:
+    """How many images a black box is asked about in a training: each one once, as its answers are remembered.
+
+    Args:
+        config: the settings.
+        training, held_out: how many images there are.
+        done: images of the training that were seen before.
+    """
+    schedule, model = config.schedule, config.model
+    left = schedule.total_nimg - done
+    real = min(left, training * (2 if config.mirror else 1)) + held_out
+    samples = model.conditional_discriminator and (model.class_input == "none" or schedule.class_dropout > 0)
+    steps = range(done, schedule.total_nimg, schedule.batch)
+    noise = schedule.batch * sum(schedule.step(nimg).from_noise for nimg in steps) if samples else 0
+    snapshots = max(1, -(-left // schedule.snapshot_nimg)) + (done == 0)
+    # Of each snapshot: reconstructions of the watched images, as many with others' maps, and a panel.
+    shown = min(held_out, MEASURED) * (2 if model.map_resolutions else 1) + 20
+    return real + noise + snapshots * shown
+
+
 def classifier_advice(
     classifier: Classifier, images: ImageSet, nimg: int, *, worth_saying_s: float = _WORTH_SAYING_S
 ) -> str | None:
@@ -119,6 +140,8 @@ def classifier_advice(
         nimg: images that the training is to see.
         worth_saying_s: seconds of passes from which on something is said.
     """
+    if not classifier.gradient:
+        return None  # it is asked once about each image, and that is counted, not timed
     x = images.batch(range(min(_PASSED, len(images)))).to(next(classifier.buffers()).device)
     seconds = _seconds_of_passes(classifier, x) * nimg
     if seconds < worth_saying_s:
