@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from stylex.api import (
         adapt,
         attack,
+        audit,
         compare,
         demo,
         evaluate,
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
         morph,
         open_studio,
         prepare,
+        repair,
         report,
         serve,
         train,
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
     from stylex.classifiers import Classifier, ClassifierSpec, load_classifier
     from stylex.core.attacked import Attack, AttackedImage
     from stylex.core.attribute import Attribute, AttributeRanking
+    from stylex.core.audited import Audit
     from stylex.core.comparison import Comparison
     from stylex.core.errors import StylexError
     from stylex.core.evaluation import Evaluation
@@ -72,6 +75,8 @@ _HOMES = {
         "attack",
         "evaluate",
         "compare",
+        "repair",
+        "audit",
         "report",
         "demo",
         "serve",
@@ -81,6 +86,7 @@ _HOMES = {
     "stylex.classifiers": ("Classifier", "ClassifierSpec", "load_classifier"),
     "stylex.core.attacked": ("Attack", "AttackedImage"),
     "stylex.core.attribute": ("Attribute", "AttributeRanking"),
+    "stylex.core.audited": ("Audit",),
     "stylex.core.comparison": ("Comparison",),
     "stylex.core.errors": ("StylexError",),
     "stylex.core.evaluation": ("Evaluation",),
@@ -101,13 +107,14 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [  # noqa: RUF022 (the order a person meets them)
     "prepare", "fit_classifier", "train", "adapt", "guide", "mix", "morph",
-    "find", "explain", "attack", "evaluate", "compare", "report", "serve", "open_studio", "explore", "demo",
+    "find", "explain", "attack", "evaluate", "compare", "repair", "audit", "report",
+    "serve", "open_studio", "explore", "demo",
     "PRESETS", "TrainConfig",
     "Classifier", "ClassifierSpec", "load_classifier",
     "ImageSet", "open_images",
     "Snapshot", "load_snapshot",
     "Attribute", "AttributeRanking", "Counterfactual", "ExplainedImage", "Explanation",
-    "Evaluation", "Comparison", "Attack", "AttackedImage", "LatentModel",
+    "Evaluation", "Comparison", "Audit", "Attack", "AttackedImage", "LatentModel",
     "StyleCoordinate", "StyleSpace",
     "Studio", "Turn", "Frame",
     "read_explanation", "write_explanation", "read_evaluation", "read_attack", "read_comparison",

@@ -111,7 +111,7 @@ def test_only_training_has_a_dry_run_of_its_own(monkeypatch: pytest.MonkeyPatch)
         calls.append({"dry_run": dry_run})
 
     monkeypatch.setattr(api, "train", train)
-    assert parse([*TRAIN, "--dry-run"]).run(silent) == []
+    assert parse([*TRAIN, "--dry-run"]).run(silent) == ([], False)
     assert calls == [{"dry_run": True}]
 
 
