@@ -1691,7 +1691,7 @@ def repair(
     run: str | Path | None = None,
     classifier: ClassifierLike | None = None,
     images: int | None = None,
-    shift: float = 1.0,
+    to: Literal["places", "ends"] = "places",
     realism: float | None = 0.95,
     extractor: str = "random",
     control: bool = False,
@@ -1704,9 +1704,9 @@ def repair(
 ) -> Repaired:
     """Write data in which an attribute tells nothing: training images also with it turned both ways, their labels kept.
 
-    The change is laid on the photographs, and test images are never turned. A classifier that is trained further on the
-    archive cannot go by the attribute. Beside the archive two files are written: a table of groups (label and the
-    attribute's place) for a training that shows all groups as often, and a sheet of turned photographs to look at.
+    The change is laid on the photographs, and test images are never turned. Beside the archive two files are written: a
+    table of groups (label and the attribute's place), so that a training shows all of them as often, and a sheet of
+    turned photographs to look at. A classifier that is trained further on both has nothing to gain from the attribute.
 
     Args:
         explanation: the explanation folder that the attribute is one of.
@@ -1717,9 +1717,10 @@ def repair(
         classifier: where the classifier is now, if it has moved since the training; Python code
             (``package.module:callable``) always, since no code is imported because a run names it.
         images: how many training images are turned, spread over all; not given: all.
-        shift: how far, as a fraction of what the attribute moves.
-        realism: keep a changed photograph only while it changes by no more than this fraction of pairs of real ones
-            differ, and is as near to a real one as this fraction of them are to another (not given: keep all).
+        to: where the attribute is turned to: ``places`` where it lies in other training images, drawn at random, one on
+            its side and one on the other; or its ``ends``, which are seldom seen.
+        realism: keep both turns of an image only while each changes it by no more than this fraction of pairs of real
+            ones differ, and is as near to a real one as this fraction of them are to another; ``null``: keep all.
         extractor: whose features say what is near, as in ``evaluate``; never the explained classifier.
         control: turn one random direction as far instead, to see what comes of any change.
         seed: of what is random.
@@ -1749,7 +1750,7 @@ def repair(
 
     place = Path(out)
     table, sheet = place.with_suffix(".groups.csv"), place.with_suffix(".png")
-    config = RepairConfig(images=images, shift=shift, realism=realism, control=control, seed=seed)
+    config = RepairConfig(images=images, to=to, realism=realism, control=control, seed=seed)
     known = read_explanation(explanation)
     chosen = _attribute_of(known, attribute, explanation)
     check_out(Path(data), place, overwrite=overwrite)
@@ -1767,8 +1768,7 @@ def repair(
         )
     subject = TrainedSubject.of(opened.snapshot, opened.classifier)
     repaired = write_repaired(subject, archive, chosen, instrument, place, config, listener=listener)
-    text = groups_table(repaired.names, {"place": repaired.values}, repaired.groups)
-    write_whole(table, text.encode(), error=DataError)
+    write_whole(table, groups_table(repaired.groups).encode(), error=DataError)
     captions = ("photograph", "turned up", "turned down")
     picture = panel([list(row) for row in repaired.sheet], captions, title=repaired.attribute, cell=96)
     write_whole(sheet, encode(picture), error=DataError)

@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pytest
 import torch
 
-from stylex.bias.ends import Ends, ends_of, is_high, on_photographs, random_ends
+from stylex.bias.ends import Ends, ends_of, is_high, on_photographs, places_of, random_ends
 from stylex.core.attribute import Attribute
+from stylex.core.errors import SearchError
 from stylex.data.archive import ImageSet
 from stylex.search.controls import length_of
 from stylex.search.encoding import encode_set
@@ -28,6 +30,18 @@ def test_both_ends_are_the_observed_ones_and_nothing_else_moves(
     assert torch.equal(ends.up[:, other], s[:, other])
     turned_round = ends_of(s, replace(attribute, sign=-1), subject.space)
     assert torch.equal(turned_round.up, ends.down)
+
+
+def test_places_are_those_of_other_images_on_either_side(
+    subject: TrainedSubject, images: ImageSet, attribute: Attribute
+) -> None:
+    s, index = encode_set(subject, images).s, subject.space.index(attribute.coordinate)
+    turned = places_of(s[:6], attribute, subject.space, s.numpy(), np.random.default_rng(0))
+    assert is_high(turned.up.numpy(), attribute, subject.space).all()
+    assert not is_high(turned.down.numpy(), attribute, subject.space).any()
+    assert set(turned.up[:, index].tolist()) <= set(s[:, index].tolist())
+    with pytest.raises(SearchError, match="on one side"):
+        places_of(s[:6], attribute, subject.space, s[:1].numpy(), np.random.default_rng(0))
 
 
 def test_random_ends_lie_as_far_away_on_opposite_sides(

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stylex.bias.repair import Repaired, RepairConfig, write_repaired
+from stylex.bias.repair import RepairConfig, Repaired, write_repaired
 from stylex.core.attribute import Attribute
 from stylex.core.errors import ConfigError
 from stylex.data.archive import ImageSet, open_images
@@ -30,7 +30,7 @@ def test_each_training_image_is_there_three_times_with_one_label(
     done, archive = repaired(subject, images, attribute, tmp_path / "out.zip")
     training, test = images.split("train"), images.split("test")
     learned = archive.split("train")
-    assert (done.photographs, done.turned) == (60, {"up": 60, "down": 60})
+    assert (done.photographs, done.turned) == (60, 60)
     assert archive.split("test").names == test.names
     assert np.array_equal(archive.split("test").pictures(range(len(test))), test.pictures(range(len(test))))
     assert archive.label_names == images.label_names
@@ -46,7 +46,7 @@ def test_photographs_stay_to_the_last_bit_and_both_ways_differ(
 ) -> None:
     done, archive = repaired(subject, images, attribute, tmp_path / "out.zip", images=10)
     training, n = images.split("train"), len(images.split("train"))
-    assert done.turned == {"up": 10, "down": 10}
+    assert done.turned == 10
     assert np.array_equal(archive.pictures(range(n)), training.pictures(range(n)))
     up, down = archive.pictures(range(n, n + 10)), archive.pictures(range(n + 10, n + 20))
     assert not np.array_equal(up, down)
@@ -59,7 +59,7 @@ def test_the_same_command_writes_the_same_bytes(
 ) -> None:
     for control in (False, True):
         for name in ("a.zip", "b.zip"):
-            repaired(subject, images, attribute, tmp_path / name, images=8, control=control)
+            repaired(subject, images, attribute, tmp_path / name, images=8, control=control, to="ends")
         assert (tmp_path / "a.zip").read_bytes() == (tmp_path / "b.zip").read_bytes()
 
 
@@ -70,22 +70,24 @@ def test_pictures_that_are_like_no_real_one_are_left_out(
     strict, archive = repaired(subject, images, attribute, tmp_path / "strict.zip", realism=0.2)
     assert strict.limits is not None
     assert strict.limits.by == random_extractor().name
-    assert sum(strict.unreal.values()) > 0
-    assert sum(strict.turned.values()) + sum(strict.unreal.values()) == sum(all_of_them.turned.values())
-    assert len(archive.split("train")) == strict.photographs + sum(strict.turned.values())
+    assert strict.unreal > 0
+    assert strict.turned + strict.unreal == all_of_them.turned
+    assert len(archive.split("train")) == strict.photographs + 2 * strict.turned
 
 
 def test_groups_are_of_label_and_place(
     subject: TrainedSubject, images: ImageSet, attribute: Attribute, tmp_path: Path
 ) -> None:
-    done, _ = repaired(subject, images, attribute, tmp_path / "out.zip", images=4)
-    assert done.names == images.names
-    assert set(done.groups) <= {"dark high", "dark low", "bright high", "bright low"}
-    assert all((value > 0) == group.endswith("high") for value, group in zip(done.values, done.groups, strict=True))
+    done, archive = repaired(subject, images, attribute, tmp_path / "out.zip", images=4)
+    assert set(done.groups) == set(archive.names)
+    labels = dict(zip(archive.names, archive.label_texts(), strict=True))
+    assert all(label == labels[name] for name, (label, _) in done.groups.items())
+    assert {place for name, (_, place) in done.groups.items() if name.startswith("turned-up/")} == {"high"}
+    assert {place for name, (_, place) in done.groups.items() if name.startswith("turned-down/")} == {"low"}
     assert sum(sum(places) for places in done.places.values()) == done.photographs
 
 
-@pytest.mark.parametrize("wrong", [{"images": 0}, {"shift": 0.0}, {"shift": 9.0}, {"realism": 1.0}, {"realism": 0.0}])
-def test_settings_that_cannot_be_meant_are_refused(wrong: dict[str, float]) -> None:
+@pytest.mark.parametrize("wrong", [{"images": 0}, {"to": "afar"}, {"realism": 1.0}, {"realism": 0.0}])
+def test_settings_that_cannot_be_meant_are_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(ConfigError, match=next(iter(wrong))):
         RepairConfig(**wrong)  # type: ignore[arg-type]

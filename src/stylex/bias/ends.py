@@ -11,6 +11,7 @@ from numpy import ndarray
 from torch import Tensor
 
 from stylex.core.attribute import Attribute
+from stylex.core.errors import SearchError
 from stylex.core.stylespace import StyleSpace
 from stylex.metrics.photograph import on_photograph
 from stylex.search.controls import length_of, random_direction
@@ -31,10 +32,38 @@ class Ends:
     down: Float[Tensor, "n *shape"]
 
 
-def ends_of(s: Float[Tensor, "n s_dim"], attribute: Attribute, space: StyleSpace, *, shift: float = 1.0) -> Ends:
-    """Style vectors turned both ways, by a fraction ``shift`` of what the attribute moves."""
-    up, down = (apply_attributes(s, [attribute], space, fractions=[way]) for way in (shift, -shift))
+def ends_of(s: Float[Tensor, "n s_dim"], attribute: Attribute, space: StyleSpace) -> Ends:
+    """Style vectors turned both ways, each as far as the attribute goes: to the ends of what was observed."""
+    up, down = (apply_attributes(s, [attribute], space, fractions=[way]) for way in (1.0, -1.0))
     return Ends(up=up, down=down)
+
+
+def places_of(
+    s: Float[Tensor, "n s_dim"],
+    attribute: Attribute,
+    space: StyleSpace,
+    others: Float[ndarray, "m s_dim"],
+    random: np.random.Generator,
+) -> Ends:
+    """Style vectors with the attribute where it lies in other images: in one on its side, and in one on the other.
+
+    What comes of it is as usual as the others are, where the ends are seldom seen.
+
+    Raises:
+        SearchError: all others lie on one side.
+    """
+    index, high = space.index(attribute.coordinate), is_high(others, attribute, space)
+    if high.all() or not high.any():
+        raise SearchError(
+            f"all images lie on one side of {attribute.name}, so that there is no other side to turn them to; choose "
+            "another attribute"
+        )
+    turned = []
+    for side in (high, ~high):
+        moved = s.clone()
+        moved[:, index] = torch.from_numpy(random.choice(others[side, index], size=len(s))).to(s)
+        turned.append(moved)
+    return Ends(up=turned[0], down=turned[1])
 
 
 def random_ends(
@@ -53,14 +82,18 @@ def random_ends(
     Args:
         subject: the networks.
         s: style vectors before they are turned.
-        like: as far as these.
+        like: as far as these, of which one coordinate was moved.
         random: draws the directions.
         together: one direction for all images, as an attribute is; else one for each.
     """
     drawn = random_direction(subject.space, subject.indices, random, 1 if together else len(s))
     direction = torch.from_numpy(drawn).to(s)
-    up, down = (length_of(subject.space, end - s)[:, None] for end in (like.up, like.down))
-    return Ends(up=s + up * direction, down=s - down * direction)
+
+    def moved(end: Tensor) -> Tensor:
+        step = end - s  # of one coordinate, either way
+        return s + (length_of(subject.space, step) * step.sum(dim=1).sign())[:, None] * direction
+
+    return Ends(up=moved(like.up), down=moved(like.down))
 
 
 def on_photographs(

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import torch
@@ -14,8 +15,9 @@ from jaxtyping import Bool, Float, Float32, Int64, UInt8
 from numpy import ndarray
 from torch import Tensor
 
-from stylex.bias.ends import Ends, ends_of, is_high, on_photographs, random_ends
+from stylex.bias.ends import Ends, ends_of, is_high, on_photographs, places_of, random_ends
 from stylex.core.attribute import Attribute
+from stylex.core.audited import Place
 from stylex.core.errors import ConfigError, DataError
 from stylex.core.progress import Done, Listener, Started, Step, silent
 from stylex.core.wording import option
@@ -31,7 +33,10 @@ from stylex.search.subject import TrainedSubject
 TASK = "repair"
 """Name of this work in progress events."""
 
-WAYS = ("up", "down")
+PLACES = ("places", "ends")
+"""Where images can be turned to."""
+WAYS: tuple[tuple[str, Place], ...] = (("up", "high"), ("down", "low"))
+"""What turned images are called, and where the attribute lies in them."""
 _REFERENCES = 2000
 """Real photographs that changed ones are set beside, at most."""
 _SHOWN = 12
@@ -43,9 +48,10 @@ class RepairConfig:
 
     Attributes:
         images: how many training images are turned; None: all.
-        shift: fraction of the attribute's shift that they are turned by.
-        realism: a changed photograph is kept while it is changed by no more than this fraction of pairs of real ones
-            differ, and is as near to a real one as this fraction of the real ones are to another; None: all are kept.
+        to: where they are turned to: ``places`` of other training images, one on either side, or the attribute's
+            ``ends``.
+        realism: both turns of an image are kept while each changes it by no more than this fraction of pairs of real
+            ones differ, and is as near to a real one as this fraction of the real ones are to another; None: all are.
         control: turn them along one random direction as far instead.
         seed: of what is random.
 
@@ -54,7 +60,7 @@ class RepairConfig:
     """
 
     images: int | None = None
-    shift: float = 1.0
+    to: str = "places"
     realism: float | None = 0.95
     control: bool = False
     seed: int = 0
@@ -62,8 +68,8 @@ class RepairConfig:
     def __post_init__(self) -> None:
         if self.images is not None and self.images < 1:
             raise ConfigError(f"{self.images} images were to be turned; give {option('images')} 1 or more")
-        if not 0 < self.shift <= 4:
-            raise ConfigError(f"{option('shift', self.shift)}: expected a number above 0, up to 4, such as 1")
+        if self.to not in PLACES:
+            raise ConfigError(f"{option('to', self.to)}: expected {' or '.join(PLACES)}")
         if self.realism is not None and not 0 < self.realism < 1:
             raise ConfigError(
                 f"{option('realism', self.realism)}: expected a fraction between 0 and 1 such as 0.95, or nothing to "
@@ -93,28 +99,24 @@ class Repaired:
     Attributes:
         attribute: the attribute's name.
         photographs, test: training and test images that are there as they were.
-        turned: training images turned, and kept, each way.
-        unreal: how many of each way were left out.
+        turned: training images that were turned both ways, and kept.
+        unreal: how many were left out, because one turn or the other is too unlike a photograph.
         limits: of the filter; None: there was none.
         change: mean change of the pixels of those that were kept.
-        places: of the training images, how many of each label lie on the attribute's side (``high``) and on the other.
-        groups: of each image of the archive as it was, in its order: ``LABEL high`` or ``LABEL low``.
-        names: what these images are called.
-        values: where they lie along the attribute, in deviations from the mean that was observed, its own way positive.
+        places: of the photographs to train on, how many of each label lie on the attribute's side and on the other.
+        groups: of every image of the archive, by its name: its label, and the attribute's place.
         sheet: some photographs with both turns, as rows of pictures.
     """
 
     attribute: str
     photographs: int
     test: int
-    turned: Mapping[str, int]
-    unreal: Mapping[str, int]
+    turned: int
+    unreal: int
     limits: Limits | None
     change: float
     places: Mapping[str, tuple[int, int]]
-    groups: tuple[str, ...]
-    names: tuple[str, ...]
-    values: tuple[float, ...]
+    groups: Mapping[str, tuple[str, Place]]
     sheet: tuple[tuple[UInt8[ndarray, "h w c"], ...], ...]
 
 
@@ -148,90 +150,94 @@ def write_repaired(
         raise DataError(f"{images.path} has no labels to keep; prepare it from class folders or a table with labels")
     training, test = images.split("train"), images.part("test")
     chosen = spread(len(training), min(config.images or len(training), len(training)))
-    shape = (2, len(chosen))
     limits = None if config.realism is None else _limits(training, extractor, config.realism, subject.device)
-    random = np.random.default_rng([config.seed, 13])
+    s = {name: row for part in (training, test) if part for name, row in _styles(subject, part).items()}
+    turn = _Turn(subject, attribute, config, np.stack([s[name] for name in training.names]))
+    kept, change = np.ones(len(chosen), dtype=np.bool_), np.zeros(len(chosen), dtype=np.float32)
     beside = out.parent if out.parent.is_dir() else None
     with tempfile.TemporaryFile(dir=beside) as up, tempfile.TemporaryFile(dir=beside) as down:
-        drawn = (up, down)
-        kept, change = np.ones(shape, dtype=np.bool_), np.zeros(shape, dtype=np.float32)
         listener(Started(task=TASK, total=len(chosen), unit="images"))
-        direction = random.bit_generator.state
         for start in range(0, len(chosen), AT_ONCE):
             part = slice(start, start + AT_ONCE)
-            random.bit_generator.state = direction  # one direction for all, as an attribute is
             x = training.batch(chosen[part]).to(subject.device)
-            ends = _turned(subject, x, attribute, config, random)
-            for way, turned in enumerate((ends.up, ends.down)):
-                drawn[way].write(to_pictures(turned).tobytes())
-                change[way, part] = mean_change(x, turned).cpu().numpy()
+            ends = turn(x)
+            for file, turned in ((up, ends.up), (down, ends.down)):
+                file.write(to_pictures(turned).tobytes())
+                by = mean_change(x, turned).cpu().numpy()
+                change[part] += by / 2
                 if limits is not None:
-                    kept[way, part] = change[way, part] <= limits.limits.change
-                    kept[way, part] &= limits.is_near(extractor, turned)
+                    kept[part] &= (by <= limits.limits.change) & limits.is_near(extractor, turned)
             listener(Step(task=TASK, done=min(start + AT_ONCE, len(chosen))))
-        _write(out, (training, test), chosen, drawn, kept)
-        listener(Done(task=TASK))
+        index, pictures = _archive(training, test, chosen[kept], (up, down), np.flatnonzero(kept))
+        write_archive(out, pictures, index)
         few = spread(len(chosen), min(_SHOWN, len(chosen)))
-        rows = (training.pictures(chosen[few]), *(_read(file, training, few) for file in drawn))
-    groups, values = _places(subject, images, attribute)
-    own = set(training.names)
-    counts = Counter(group for name, group in zip(images.names, groups, strict=True) if name in own)
+        rows = (training.pictures(chosen[few]), *(_read(file, training, few) for file in (up, down)))
+        listener(Done(task=TASK))
+    groups = _groups(images, {name: bool(is_high(row[None], attribute, subject.space)[0]) for name, row in s.items()})
+    for way, place in WAYS:
+        for name in training.subset(chosen[kept]).names:
+            label, own = groups[name]
+            groups[f"turned-{way}/{name}"] = (label, own if config.control else place)
+    counts = Counter(groups[name] for name in training.names)
     return Repaired(
         attribute=attribute.name,
         photographs=len(training),
         test=0 if test is None else len(test),
-        turned={name: int(row.sum()) for name, row in zip(WAYS, kept, strict=True)},
-        unreal={name: int((~row).sum()) for name, row in zip(WAYS, kept, strict=True)},
+        turned=int(kept.sum()),
+        unreal=int((~kept).sum()),
         limits=None if limits is None else limits.limits,
         change=float(change[kept].mean()) if kept.any() else 0.0,
-        places={
-            label: (counts[f"{label} high"], counts[f"{label} low"])
-            for label in dict.fromkeys(group.rsplit(" ", 1)[0] for group in groups)
-        },
+        places={label: (counts[label, "high"], counts[label, "low"]) for label, _ in sorted(counts)},
         groups=groups,
-        names=images.names,
-        values=values,
         sheet=tuple(tuple(row) for row in rows),
     )
 
 
-def _turned(
-    subject: TrainedSubject,
-    x: Float[Tensor, "n c h w"],
-    attribute: Attribute,
-    config: RepairConfig,
-    random: np.random.Generator,
-) -> Ends:
-    """Photographs turned both ways."""
-    encoded = encode(subject, x, [""] * len(x))
-    ends = ends_of(encoded.s, attribute, subject.space, shift=config.shift)
-    if config.control:
-        ends = random_ends(subject, encoded.s, ends, random, together=True)
-    return on_photographs(subject, x, encoded.x_rec, ends)
+class _Turn:
+    """Turns photographs both ways.
+
+    Args:
+        subject, attribute, config: as in ``write_repaired``.
+        others: style vectors of the training images.
+    """
+
+    def __init__(
+        self, subject: TrainedSubject, attribute: Attribute, config: RepairConfig, others: Float32[ndarray, "m s_dim"]
+    ) -> None:
+        self.subject, self.attribute, self.config, self.others = subject, attribute, config, others
+        self.random = np.random.default_rng([config.seed, 13])
+
+    def __call__(self, x: Float[Tensor, "n c h w"]) -> Ends:
+        subject, config, space = self.subject, self.config, self.subject.space
+        encoded = encode(subject, x, [""] * len(x))
+        if config.to == "places":
+            ends = places_of(encoded.s, self.attribute, space, self.others, self.random)
+        else:
+            ends = ends_of(encoded.s, self.attribute, space)
+        if config.control:
+            one = np.random.default_rng([config.seed, 17])  # the same direction for all, as an attribute is
+            ends = random_ends(subject, encoded.s, ends, one, together=True)
+        return on_photographs(subject, x, encoded.x_rec, ends)
 
 
-def _places(
-    subject: TrainedSubject, images: ImageSet, attribute: Attribute
-) -> tuple[tuple[str, ...], tuple[float, ...]]:
-    """Each image's group by label and place, and where it lies along the attribute."""
+@torch.inference_mode()
+def _styles(subject: TrainedSubject, images: ImageSet) -> dict[str, Float32[ndarray, " s_dim"]]:
+    """The style vector of each image, by its name."""
     rows = []
     for start in range(0, len(images), AT_ONCE):
         x = images.batch(range(start, min(start + AT_ONCE, len(images)))).to(subject.device)
-        with torch.inference_mode():
-            rows.append(subject.styles(x, subject.classifier.logits(x)).cpu().numpy())
-    s, index = np.concatenate(rows), subject.space.index(attribute.coordinate)
-    high = is_high(s, attribute, subject.space)
-    statistics = subject.space.statistics
-    assert statistics is not None
-    values = (s[:, index] - statistics.mean[index]) / max(float(statistics.std[index]), 1e-12) * attribute.sign
+        rows.append(subject.styles(x, subject.classifier.logits(x)).cpu().numpy())
+    return dict(zip(images.names, np.concatenate(rows), strict=True))
+
+
+def _groups(images: ImageSet, high: Mapping[str, bool]) -> dict[str, tuple[str, Place]]:
+    """Each image's label, of several all together, and the attribute's place in it."""
     names = images.numbered_names or ()
-    assert images.labels is not None
-    labels = [
-        names[row] if np.ndim(row) == 0 else "+".join(n for n, yes in zip(names, row, strict=True) if yes) or "none"
-        for row in images.labels
-    ]
-    groups = tuple(f"{label} {'high' if up else 'low'}" for label, up in zip(labels, high, strict=True))
-    return groups, tuple(values.tolist())
+    groups: dict[str, tuple[str, Place]] = {}
+    for name, row in zip(images.names, _labels(images), strict=True):
+        own = [row] if isinstance(row, int) else [i for i, yes in enumerate(row) if yes]
+        groups[name] = ("+".join(names[i] for i in own) or "none", "high" if high[name] else "low")
+    return groups
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -274,25 +280,31 @@ def _nearest(
     return np.sqrt(np.maximum(squared.min(axis=1), 0))
 
 
-def _write(
-    out: Path,
-    parts: tuple[ImageSet, ImageSet | None],
+def _archive(
+    training: ImageSet,
+    test: ImageSet | None,
     chosen: Int64[ndarray, " n"],
     drawn: tuple[IO[bytes], IO[bytes]],
-    kept: Bool[ndarray, "2 n"],
-) -> None:
-    """Photographs first, then the turned ones, then the test images."""
-    training, test = parts
+    rows: Int64[ndarray, " n"],
+) -> tuple[ArchiveIndex, Iterator[UInt8[ndarray, "h w c"]]]:
+    """What the archive says, and its pictures: photographs first, then those turned, then the test images.
+
+    Args:
+        training, test: the photographs.
+        chosen: which training images were turned, and kept.
+        drawn: the pictures turned up, and those turned down.
+        rows: where the kept ones are in these.
+    """
     own = training.subset(chosen)
     blocks: list[tuple[ImageSet, str, SplitName]] = [(training, "", "train")]
-    blocks += [(own.subset(kept[way]), f"turned-{name}/", "train") for way, name in enumerate(WAYS) if kept[way].any()]
+    blocks += [(own, f"turned-{way}/", "train") for way, _ in WAYS]
     blocks += [] if test is None else [(test, "", "test")]
 
-    def all_pictures() -> Iterator[UInt8[ndarray, "h w c"]]:
+    def pictures() -> Iterator[UInt8[ndarray, "h w c"]]:
         yield from _one_by_one(training)
-        for way in (0, 1):
-            for start in range(0, len(chosen), AT_ONCE):
-                yield from _read(drawn[way], training, start + np.flatnonzero(kept[way, start : start + AT_ONCE]))
+        for file in drawn:
+            for start in range(0, len(rows), AT_ONCE):
+                yield from _read(file, training, rows[start : start + AT_ONCE])
         if test is not None:
             yield from _one_by_one(test)
 
@@ -307,7 +319,7 @@ def _write(
         groups=[group for block, _, _ in blocks for group in block.groups],
         contents=[None for block, _, _ in blocks for _ in block.names],
     )
-    write_archive(out, all_pictures(), index)
+    return index, pictures()
 
 
 def _read(file: IO[bytes], like: ImageSet, rows: Int64[ndarray, " m"]) -> UInt8[ndarray, "m h w c"]:

@@ -99,23 +99,21 @@ def _compared(options: Mapping[str, Any], comparison: Comparison) -> list[str]:
 
 
 def _repaired(options: Mapping[str, Any], repaired: Repaired) -> list[str]:
-    out = Path(options["out"])
-    limits = repaired.limits
-    unreal = ", ".join(f"{count} turned {way}" for way, count in repaired.unreal.items() if count) or "none"
-    classifier = options["classifier"] or "CLASSIFIER"
+    out, limits = Path(options["out"]), repaired.limits
+    table = out.with_suffix(".groups.csv")
+    classifier = shlex.quote(str(options["classifier"] or "CLASSIFIER"))
     return [
-        f"{repaired.attribute}: {repaired.photographs} training images as they are, "
-        + ", ".join(f"{count} turned {way}" for way, count in repaired.turned.items())
-        + f" (by {repaired.change:.3f} of 2 on average), {repaired.test} test images as they are",
-        *([] if limits is None else [f"left out as unreal: {unreal} (by {limits.by})"]),
+        f"{repaired.attribute}: {repaired.photographs} training and {repaired.test} test images as they are, "
+        f"{repaired.turned} turned both ways, by {repaired.change:.3f} of 2 on average",
+        *([] if limits is None else [f"left out as unlike photographs: {repaired.unreal} (by {limits.by})"]),
         *(
-            f"  {label:<16} {high} of {high + low} training images on the attribute's side"
+            f"  of {high + low} training images {label}, {high} lie on the attribute's side"
             for label, (high, low) in repaired.places.items()
         ),
         f"archive: {out}",
-        f"groups: {out.with_suffix('.groups.csv')}",
+        f"groups: {table}",
         f"look at: {out.with_suffix('.png')}",
-        f"next: stylex classifier --from {classifier} --data {out} --out repaired-classifier",
+        f"next: stylex classifier --from {classifier} --data {out} --groups {table} --out repaired-classifier",
     ]
 
 

@@ -11,6 +11,8 @@ from stylex.core.evaluation import Interval
 
 SCHEMA, VERSION = "stylex-audit", 1
 
+Place = Literal["high", "low"]
+"""Where an attribute lies in an image: on the side that it moves to, or on the other."""
 Verdict = Literal["lost", "gained", "unchanged", "turned round"]
 """What became of an attribute's weight, as far as its interval is sure of it."""
 
@@ -35,13 +37,13 @@ class Group:
 
     Attributes:
         label: their label.
-        place: ``high``: on the side that the attribute moves to; ``low``: on the other.
+        place: of the attribute in them.
         images: how many.
         accuracy: of both versions on them.
     """
 
     label: str
-    place: Literal["high", "low"]
+    place: Place
     images: int
     accuracy: Versus
 

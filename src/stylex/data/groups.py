@@ -93,11 +93,10 @@ def weights_of(groups: Mapping[str, str], images: Sequence[str], path: str | Pat
     return np.array([1 / (len(counts) * counts[group]) for group in own])
 
 
-def groups_table(images: Sequence[str], columns: Mapping[str, Sequence[str | float]], groups: Sequence[str]) -> str:
-    """Such a table as text: a row for each image, further columns before its group."""
+def groups_table(groups: Mapping[str, tuple[str, str]]) -> str:
+    """Such a table as text: a row for each image with its label and place, whose pair is its group."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([IMAGE_COLUMNS[0], *columns, GROUP])
-    cells = [[f"{value:.6g}" if isinstance(value, float) else value for value in given] for given in columns.values()]
-    writer.writerows(zip(images, *cells, groups, strict=True))
+    writer.writerow([IMAGE_COLUMNS[0], "label", "place", GROUP])
+    writer.writerows([name, label, place, f"{label} {place}"] for name, (label, place) in groups.items())
     return text.getvalue()
