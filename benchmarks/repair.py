@@ -163,7 +163,10 @@ def _archives(work: Work, number: int) -> Iterable[tuple[str, tuple[Path, Path |
         names = planted.family.labels
         known = Planted.named(training.names)
         high = known.factors[:, known.family.factors.index(CAUSE)] > 0.5
-        groups = {n: (names[label], "high" if up else "low") for n, label, up in zip(training.names, known.labels, high)}
+        groups = {
+            n: (names[label], "high" if up else "low")
+            for n, label, up in zip(training.names, known.labels, high, strict=True)
+        }
         for way, place in ((0, "high"), (1, "low")):
             groups |= {f"{way}/{n}": (groups[n][0], place) for n in chosen.names}
         write_whole(redrawn.with_suffix(".groups.csv"), groups_table(groups).encode())
@@ -174,7 +177,8 @@ def _random_colours(images: ImageSet, random: np.random.Generator) -> ndarray:
     """Photographs with each channel's gain and offset drawn anew."""
     x = images.batch(range(len(images)))
     gain, lift = (
-        torch.from_numpy(random.uniform(low, high, (len(x), 3, 1, 1))).float() for low, high in ((0.7, 1.3), (-0.2, 0.2))
+        torch.from_numpy(random.uniform(low, high, (len(x), 3, 1, 1))).float()
+        for low, high in ((0.7, 1.3), (-0.2, 0.2))
     )
     return to_pictures((x * gain + lift).clamp(-1, 1))
 
