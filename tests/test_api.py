@@ -415,11 +415,12 @@ def test_an_explanation_is_evaluated_on_other_images(world: World, capsys: pytes
     assert json.loads((world.root / "new.json").read_text())["searched"] == 4
 
 
-def test_a_bias_is_repaired_and_the_next_version_is_watched(
-    world: World, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert main(world.find("--method", "attfind", "-q", data="even.zip", out="found")) == 0
-    repair = ["repair", world / "found", "--data", world / "even.zip", "--classifier", "judges:two", "-q"]
+def test_a_bias_is_repaired_and_the_next_version_is_watched(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    easy = ["--method", "attfind", "--threshold", "0.001", "--other-classifier", "-q"]
+    assert main(world.find(*easy, data="even.zip", judge="where", out="found")) == 0
+    assert len(read_explanation(world / "found").ranking) > 0
+    repair = ["repair", world / "found", "--data", world / "even.zip", "--classifier", "judges:where"]
+    repair += ["--other-classifier", "-q"]
     assert main([*repair, "--attribute", "1", "--realism", "null", "--out", world / "repaired.zip"]) == 0
     assert "60 training and 60 test images as they are, 60 turned both ways" in capsys.readouterr().out
     assert len(stylex.open_images(world / "repaired.zip").split("train")) == 180
@@ -428,7 +429,7 @@ def test_a_bias_is_repaired_and_the_next_version_is_watched(
     assert main([*learn, "--data", world / "even.zip", "--out", world / "old"]) == 0
     further = ["--from", world / "old", "--groups", world / "repaired.groups.csv", "--out", world / "next"]
     assert main([*learn, "--data", world / "repaired.zip", *further]) == 0
-    audit = ["audit", "judges:two", "judges:nearly", "--data", world / "even.zip", "--run", world / "run", "-q"]
+    audit = ["audit", "judges:where", "judges:two", "--data", world / "even.zip", "--run", world / "run", "-q"]
     known = [*audit, "--explanation", world / "found", "--out", world / "audit", "--overwrite"]
     assert main([*known, "--fail-if", "any attribute > 1000"]) == 0
     assert main([*known, "--fail-if", "any attribute >= 0"]) == 3
@@ -441,7 +442,7 @@ def test_a_bias_is_repaired_and_the_next_version_is_watched(
         ([*repair, "--attribute", "1", "--out", world / "repaired.zip"], "exists already"),
         ([*repair, "--attribute", "1", "--out", world / "no.zip", "--extractor", "classifier"], "no judge"),
         ([*known, "--fail-if", "attribute 99 > 1"], "no attribute 99"),
-        (["audit", "judges:two", "judges:nearly", "--data", world / "even.zip"], "none is named to draw with"),
+        (["audit", "judges:where", "judges:two", "--data", world / "even.zip"], "none is named to draw with"),
         ([*learn, "--data", world / "even.zip", "--out", world / "no", "--from", world / "run"], "no classifier in"),
     ):
         assert main(wrong) == 2
