@@ -454,6 +454,41 @@ def test_an_explanation_is_evaluated_on_other_images(world: World, capsys: pytes
     assert json.loads((world.root / "new.json").read_text())["searched"] == 4
 
 
+def test_a_bias_is_repaired_and_the_next_version_is_watched(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    easy = ["--method", "attfind", "--threshold", "0.001", "--other-classifier", "-q"]
+    assert main(world.find(*easy, data="even.zip", judge="where", out="found")) == 0
+    assert len(read_explanation(world / "found").ranking) > 0
+    repair = ["repair", world / "found", "--data", world / "even.zip", "--classifier", "judges:where"]
+    repair += ["--other-classifier", "-q"]
+    assert main([*repair, "--attribute", "1", "--realism", "null", "--out", world / "repaired.zip"]) == 0
+    assert "60 training and 60 test images as they are, 60 turned both ways" in capsys.readouterr().out
+    assert len(stylex.open_images(world / "repaired.zip").split("train")) == 180
+    assert (world.root / "repaired.png").read_bytes().startswith(b"\x89PNG")
+    learn = ["classifier", "--epochs", "1", "-q"]
+    assert main([*learn, "--data", world / "even.zip", "--out", world / "old"]) == 0
+    further = ["--from", world / "old", "--groups", world / "repaired.groups.csv", "--out", world / "next"]
+    assert main([*learn, "--data", world / "repaired.zip", *further]) == 0
+    audit = ["audit", "judges:where", "judges:two", "--data", world / "even.zip", "--run", world / "run", "-q"]
+    known = [*audit, "--explanation", world / "found", "--out", world / "audit", "--overwrite"]
+    assert main([*known, "--fail-if", "any attribute > 1000"]) == 0
+    assert main([*known, "--fail-if", "any attribute >= 0"]) == 3
+    assert "FAILED: any attribute >= 0" in capsys.readouterr().out
+    told = json.loads((world.root / "audit" / "audit.json").read_text())
+    assert told["failed"] is True
+    assert {file.name for file in (world.root / "audit").iterdir()} == {"audit.json", "audit.md", "junit.xml"}
+    for wrong, said in (
+        ([*repair, "--attribute", "99", "--out", world / "no.zip"], "has no attribute '99'"),
+        ([*repair, "--attribute", "1", "--out", world / "repaired.zip"], "exists already"),
+        ([*repair, "--attribute", "1", "--out", world / "no.zip", "--extractor", "classifier"], "no judge"),
+        ([*known, "--fail-if", "attribute 99 > 1"], "no attribute 99"),
+        (["audit", "judges:where", "judges:two", "--data", world / "even.zip"], "none is named to draw with"),
+        ([*learn, "--data", world / "even.zip", "--out", world / "no", "--from", world / "run"], "no classifier in"),
+    ):
+        assert main(wrong) == 2
+        assert said in capsys.readouterr().err
+    assert not (world.root / "no.zip").exists()
+
+
 def test_directions_in_a_generator_that_is_given_the_answer_are_said_to_miss_causes(
     world: World, capsys: pytest.CaptureFixture[str]
 ) -> None:

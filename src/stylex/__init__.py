@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         adapt,
         analyse_study,
         attack,
+        audit,
         compare,
         demo,
         demo_study,
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
         new_study,
         open_studio,
         prepare,
+        repair,
         report,
         serve,
         serve_study,
@@ -46,6 +48,7 @@ if TYPE_CHECKING:
     from stylex.classifiers import BlackBox, Classifier, ClassifierSpec, load_classifier
     from stylex.core.attacked import Attack, AttackedImage
     from stylex.core.attribute import Attribute, AttributeRanking
+    from stylex.core.audited import Audit
     from stylex.core.comparison import Comparison
     from stylex.core.errors import StylexError
     from stylex.core.evaluation import Evaluation
@@ -80,6 +83,8 @@ _HOMES = {
         "attack",
         "evaluate",
         "compare",
+        "repair",
+        "audit",
         "report",
         "demo",
         "serve",
@@ -93,6 +98,7 @@ _HOMES = {
     "stylex.classifiers": ("BlackBox", "Classifier", "ClassifierSpec", "load_classifier"),
     "stylex.core.attacked": ("Attack", "AttackedImage"),
     "stylex.core.attribute": ("Attribute", "AttributeRanking"),
+    "stylex.core.audited": ("Audit",),
     "stylex.core.comparison": ("Comparison",),
     "stylex.core.errors": ("StylexError",),
     "stylex.core.evaluation": ("Evaluation",),
@@ -113,14 +119,15 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [  # noqa: RUF022 (the order a person meets them)
     "prepare", "fit_classifier", "train", "import_generator", "export", "adapt", "guide", "mix", "morph",
-    "find", "explain", "attack", "evaluate", "compare", "report", "serve", "open_studio", "explore", "demo",
+    "find", "explain", "attack", "evaluate", "compare", "repair", "audit", "report", "serve",
+    "open_studio", "explore", "demo",
     "new_study", "serve_study", "analyse_study", "demo_study",
     "PRESETS", "TrainConfig",
     "Classifier", "ClassifierSpec", "BlackBox", "load_classifier",
     "ImageSet", "open_images",
     "Snapshot", "load_snapshot",
     "Attribute", "AttributeRanking", "Counterfactual", "ExplainedImage", "Explanation",
-    "Evaluation", "Comparison", "Attack", "AttackedImage", "LatentModel",
+    "Evaluation", "Comparison", "Audit", "Attack", "AttackedImage", "LatentModel",
     "StyleCoordinate", "StyleSpace",
     "Studio", "Turn", "Frame",
     "read_explanation", "write_explanation", "read_evaluation", "read_attack", "read_comparison",

@@ -46,15 +46,18 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from stylex.bias.repair import Repaired
     from stylex.classifiers import Classifier
     from stylex.core.attacked import Attack
+    from stylex.core.attribute import Attribute
+    from stylex.core.audited import Audit
     from stylex.core.comparison import Comparison
     from stylex.core.evaluation import Evaluation
     from stylex.core.explanation import Explanation
     from stylex.core.studio import Studio
     from stylex.data import ImageSet
     from stylex.data.prepare import PrepareSummary
-    from stylex.opening import ClassifierLike, ClassifierSpecLike
+    from stylex.opening import ClassifierLike, ClassifierSpecLike, Run
     from stylex.search.attack import Realism
     from stylex.search.latents import LatentModel, Latents
     from stylex.search.subject import TrainedSubject
@@ -62,10 +65,10 @@ if TYPE_CHECKING:
     from stylex.training.config import TrainConfig
     from stylex.training.held_out import Panel
 else:  # names for those who read the signatures at run time, without what they would import
-    Analysis = Attack = Classifier = ClassifierLike = ClassifierSpecLike = Comparison = Evaluation = Explanation = (
-        ImageSet
-    ) = Any
-    LatentModel = Latents = PrepareSummary = Realism = Studio = TrainConfig = TrainedSubject = Any
+    Analysis = Attack = Attribute = Audit = Classifier = ClassifierLike = ClassifierSpecLike = Comparison = (
+        Evaluation
+    ) = Explanation = ImageSet = Any
+    LatentModel = Latents = PrepareSummary = Realism = Repaired = Run = Studio = TrainConfig = TrainedSubject = Any
 
 
 @one_writer("out", error=DataError)
@@ -129,6 +132,9 @@ def fit_classifier(
     *,
     epochs: int = 6,
     mirror: bool = False,
+    from_: str | Path | None = None,
+    groups: str | Path | None = None,
+    learning_rate: float | None = None,
     seed: int = 0,
     device: str = "auto",
     overwrite: bool = False,
@@ -137,10 +143,14 @@ def fit_classifier(
     """Train a small classifier on an archive, for those who have photographs but no classifier yet.
 
     Args:
-        data: the archive that ``prepare`` wrote; its labels are the classes.
+        data: the archive that ``prepare`` or ``repair`` wrote; its labels are the classes.
         out: the classifier's folder to write; ``train`` takes it as ``classifier``.
         epochs: how often every training image is seen.
         mirror: train on mirrored images too (only where left and right mean the same).
+        from_: a small classifier's folder to begin with, which stays as it is: it is trained further.
+        groups: a table (CSV with columns ``image`` and ``group``, or ``.jsonl``) such as ``repair`` writes; training
+            images are drawn so that each group is seen as often as any other.
+        learning_rate: the highest one; not given: 0.004, of a classifier that is trained further 0.001.
         seed: the same seed gives the same classifier on the same machine.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:1``.
         overwrite: replace a classifier that is already there.
@@ -150,31 +160,44 @@ def fit_classifier(
         The classifier's folder.
 
     Raises:
-        DataError: the archive cannot be read, or has no labels.
-        ClassifierError: ``out`` exists, holds something else or cannot be written.
-        ConfigError: there is no such device.
+        DataError: the archive or the table cannot be read, or there are no labels.
+        ClassifierError: ``out`` exists, holds something else or cannot be written; or ``from_`` is no small classifier
+            of the archive's labels.
+        ConfigError: there is no such device, or the learning rate is no rate.
     """
     import numpy as np
 
     from stylex.classifiers import FitConfig, LabelledRows, fit_small_classifier, save_small_classifier
-    from stylex.classifiers.small import check_place
+    from stylex.classifiers.small import check_place, load_small_classifier
     from stylex.data import open_images
+    from stylex.data.groups import read_groups, weights_of
     from stylex.opening import device_of
 
     folder, on = Path(out), device_of(device)
     check_place(folder, overwrite=overwrite)
+    table = None if groups is None else read_groups(groups)
+    start = None if from_ is None else load_small_classifier(Path(from_))
+    if learning_rate is not None and not 0 < learning_rate <= 1:
+        raise ConfigError(
+            f"{option('learning_rate', learning_rate)}: expected a number above 0, up to 1, such as 0.001"
+        )
     images = open_images(data)
     if images.labels is None or images.numbered_names is None:
         raise DataError(f"{data} has no labels to learn; prepare it from class folders or a table with labels")
     position = {name: row for row, name in enumerate(images.names)}
     rows = [np.array([position[name] for name in images.split(part).names]) for part in ("train", "test")]
     learned, tested = (LabelledRows(indices=part, labels=images.labels[part]) for part in rows)
+    if table is not None and groups is not None:
+        weights = weights_of(table, [images.names[row] for row in learned.indices], groups)
+        learned = replace(learned, weights=weights)
+    rate = learning_rate or (_RATE_ANEW if start is None else _RATE_FURTHER)
     classifier, figures = fit_small_classifier(
         images.batch,
         learned,
         tested,
         images.numbered_names,
-        FitConfig(epochs=epochs, mirror=mirror, seed=seed),
+        FitConfig(epochs=epochs, mirror=mirror, seed=seed, learning_rate=rate),
+        start=start,
         device=on,
         listener=listener,
     )
@@ -182,6 +205,10 @@ def fit_classifier(
     found = ", ".join(f"{name.replace('_', ' ')} {value:.3f}" for name, value in figures.items())
     listener(Found(message=f"on {len(tested.indices)} test images: {found}"))
     return folder
+
+
+_RATE_ANEW, _RATE_FURTHER = 4e-3, 1e-3
+"""Highest learning rates of the small classifier: of a new one, and of one that has learnt already."""
 
 
 @one_writer("out", unless="dry_run", error=TrainingError)
@@ -1992,6 +2019,358 @@ def compare(
         comparison = replace(comparison, notes=(remark, *comparison.notes))
     write_comparison(comparison, comparison_page(comparison, gallery_of(pictures)), folder)
     return comparison
+
+
+@one_writer("out", error=DataError)
+def repair(
+    explanation: str | Path,
+    *,
+    attribute: str,
+    data: str | Path,
+    out: str | Path,
+    run: str | Path | None = None,
+    classifier: ClassifierLike | None = None,
+    images: int | None = None,
+    to: Literal["places", "ends"] = "places",
+    realism: float | None = 0.95,
+    extractor: str = "random",
+    control: bool = False,
+    seed: int = 0,
+    classifier_spec: ClassifierSpecLike | None = None,
+    other_classifier: bool = False,
+    device: str = "auto",
+    overwrite: bool = False,
+    listener: Listener = silent,
+) -> Repaired:
+    """Write data in which an attribute tells nothing: training images also with it turned both ways, their labels kept.
+
+    The change is laid on the photographs, and test images are never turned. Beside the archive two files are written: a
+    table of groups (label and the attribute's place), so that a training shows all of them as often, and a sheet of
+    turned photographs to look at. A classifier that is trained further on both has nothing to gain from the attribute.
+
+    Args:
+        explanation: the explanation folder that the attribute is one of.
+        attribute: which one, by its number as listed, from 1, or by its name.
+        data: the archive that the classifier learnt from.
+        out: the archive to write, a ``.zip``.
+        run: the run that the explanation was found with; not given: where the explanation says it was.
+        classifier: where the classifier is now, if it has moved since the training; Python code
+            (``package.module:callable``) always, since no code is imported because a run names it.
+        images: how many training images are turned, spread over all; not given: all.
+        to: where the attribute is turned to: ``places`` where it lies in other training images, drawn at random, one on
+            its side and one on the other; or its ``ends``, which are seldom seen.
+        realism: keep both turns of an image only while each changes it by no more than this fraction of pairs of real
+            ones differ, and is as near to a real one as this fraction of them are to another; ``null``: keep all.
+        extractor: whose features say what is near, as in ``evaluate``; never the explained classifier.
+        control: turn one random direction as far instead, to see what comes of any change.
+        seed: of what is random.
+        classifier_spec: a JSON file that describes the classifier, as in ``train``.
+        other_classifier: go on although the classifier is not the one that the run was trained with.
+        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:1``.
+        overwrite: replace what is already there.
+        listener: hears the progress.
+
+    Returns:
+        What was written: counts, what was left out as unreal, and how labels and the attribute's places go together.
+
+    Raises:
+        SearchError: there is no such attribute, or the explanation was made with another snapshot.
+        DataError: the archive cannot be used, or ``out`` cannot be written.
+        ConfigError: settings that cannot be meant.
+    """
+    from stylex.bias.repair import RepairConfig, write_repaired
+    from stylex.core.files import write_whole
+    from stylex.data.groups import groups_table
+    from stylex.data.prepare import check_out
+    from stylex.evaluation.extractors import extractor_for
+    from stylex.opening import device_of
+    from stylex.report.figures import encode, panel
+    from stylex.search.subject import TrainedSubject
+    from stylex.store.folder import read_explanation
+
+    place = Path(out)
+    table, sheet = place.with_suffix(".groups.csv"), place.with_suffix(".png")
+    config = RepairConfig(images=images, to=to, realism=realism, control=control, seed=seed)
+    known = read_explanation(explanation)
+    chosen = _attribute_of(known, attribute, explanation)
+    check_out(Path(data), place, overwrite=overwrite)
+    for beside in (table, sheet):
+        if beside.exists() and not overwrite:
+            raise DataError(f"{beside} exists already: give {option('overwrite', True)} to replace it, or another name")
+    on = device_of(device)
+    opened = _run_of(known, explanation, run, classifier, classifier_spec, other_classifier, on, listener)
+    archive = opened.images(data)
+    instrument = extractor_for(extractor, opened.classifier, on)
+    if instrument.explained:
+        raise ConfigError(
+            f"{option('extractor', 'classifier')}: the explained classifier is no judge of what an attribute changes "
+            f"that was chosen to move it; give {option('extractor', 'random')}, a program's file or timm:NAME"
+        )
+    subject = TrainedSubject.of(opened.snapshot, opened.classifier)
+    repaired = write_repaired(subject, archive, chosen, instrument, place, config, listener=listener)
+    write_whole(table, groups_table(repaired.groups).encode(), error=DataError)
+    captions = ("photograph", "turned up", "turned down")
+    picture = panel([list(row) for row in repaired.sheet], captions, title=repaired.attribute, cell=96)
+    write_whole(sheet, encode(picture), error=DataError)
+    return repaired
+
+
+@one_writer("out")
+def audit(
+    before: str | Path,
+    after: str | Path,
+    *,
+    data: str | Path,
+    out: str | Path | None = None,
+    explanation: str | Path | None = None,
+    run: str | Path | None = None,
+    fail_if: str = "",
+    images: int = 100,
+    measured: int = 300,
+    attributes: int = 8,
+    method: MethodName | Literal["auto"] = "auto",
+    seed: int = 0,
+    classifier_spec: ClassifierSpecLike | None = None,
+    device: str = "auto",
+    overwrite: bool = False,
+    listener: Listener = silent,
+) -> Audit:
+    """Compare two versions of a classifier by one generator: which attributes gained or lost weight.
+
+    Attributes, their places and their pictures are the same for both versions, so that differences are theirs alone.
+    Measured on test images that the attributes were not found on, with 95% intervals over images.
+
+    Args:
+        before: the earlier version: a run's folder (its classifier is meant), or a classifier as ``train`` takes it.
+        after: the later version, likewise.
+        data: the archive; its test images are used.
+        out: the folder to write: ``audit.json``, ``audit.md`` for people, ``junit.xml`` for pipelines; not given:
+            nothing is written.
+        explanation: an explanation folder, whose attributes are compared; not given: attributes are searched for with
+            both versions.
+        run: the run whose generator turns the attributes; not given: the explanation's, or the first version that is
+            one.
+        fail_if: conditions that must not hold, with commas, such as ``attribute 3 > 0.5``: the command's exit code is
+            then 3. Of an attribute (its number, or ``any attribute``) can be asked ``weight`` (what is meant where
+            nothing is said), ``gain``, ``kept``, ``flips`` and ``worst group``, and of the later version ``accuracy``,
+            ``accuracy drop`` and ``worst group``; joined by ``and``, ``or``.
+        images: where it searches itself, how many images to search on.
+        measured: how many other images to measure on.
+        attributes: where it searches itself, how many attributes to look for towards each class.
+        method: where it searches itself, along what, as in ``find``.
+        seed: of the random directions that stand beside.
+        classifier_spec: a JSON file that describes the classifiers, as in ``train``.
+        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:1``.
+        overwrite: replace an audit that is already there.
+        listener: hears the progress.
+
+    Returns:
+        The audit, as written.
+
+    Raises:
+        ConfigError: a condition that cannot be read, or no run to draw with.
+        EvaluationError: the versions know other labels, or too few images are left.
+        SearchError: the explanation was made with another snapshot.
+    """
+    import numpy as np
+
+    from stylex.bias.audit import Versions, audit_versions
+    from stylex.classifiers import describe, fingerprint
+    from stylex.core.conditions import conditions
+    from stylex.evaluation.found import searched_images
+    from stylex.evaluation.subject import subject_of
+    from stylex.opening import Run, device_of
+    from stylex.report.audited import audit_junit, audit_markdown
+    from stylex.search.choosing import spread
+    from stylex.store.audit import check_audit_place, write_audit
+    from stylex.store.folder import read_explanation
+
+    on = device_of(device)
+    known = None if explanation is None else read_explanation(explanation)
+    asked = conditions(fail_if, len(known.ranking) if known is not None else 2 * attributes)
+    if out is not None:
+        check_audit_place(Path(out), overwrite=overwrite)
+    earlier, later = (_version(given, classifier_spec, on) for given in (before, after))
+    runs = [given for given in (before, after) if _is_run(given)]
+    if known is not None and explanation is not None:
+        opened = _run_of(known, explanation, run or (runs or [None])[0], earlier, classifier_spec, True, on, listener)
+    elif run is not None or runs:
+        drawing = run if run is not None else runs[0]
+        opened = Run.open(
+            drawing,
+            classifier=earlier,
+            classifier_spec=classifier_spec,
+            other_classifier=True,
+            device=on,
+            listener=listener,
+        )
+    else:
+        raise ConfigError(
+            f"neither {before} nor {after} is a run, and none is named to draw with; give {option('run')}, or "
+            f"{option('explanation')}"
+        )
+    archive = opened.images(data)
+    held_out = archive.split("test")
+    if known is not None:
+        shown, searched = (
+            known.ranking.attributes,
+            searched_images(known, opened.classifier, held_out, archive.fingerprint, listener),
+        )
+    else:
+        opened, shown, searched = _found_with_both(
+            opened, (earlier, later), archive, (images, attributes, method), listener
+        )
+        asked = conditions(fail_if, len(shown))
+    others = np.flatnonzero([name not in searched for name in held_out.names])
+    result = audit_versions(
+        subject_of(opened.snapshot, opened.classifier),
+        Versions(before=earlier, after=later, names=(describe(before), describe(after))),
+        held_out.subset(others[spread(len(others), min(measured, len(others)))]),
+        shown,
+        seed=seed,
+        listener=listener,
+    )
+    remark = classifier_remark(opened.identity)
+    result = replace(
+        result,
+        checks=tuple(condition.check(result) for condition in asked),
+        notes=(*result.notes, *([] if remark is None else [remark])),
+        snapshot={"path": str(opened.snapshot.path), "sha256": opened.snapshot.sha256},
+        settings={
+            "verb": "audit",
+            "before": str(before),
+            "after": str(after),
+            "fingerprints": [fingerprint(earlier), fingerprint(later)],
+            "run": str(opened.path),
+            "data": str(data),
+            "data_fingerprint": archive.fingerprint,
+            "explanation": None if explanation is None else str(explanation),
+            "fail_if": fail_if,
+            "images": images,
+            "measured": measured,
+            "attributes": attributes,
+            "method": method,
+            "seed": seed,
+        },
+    )
+    if out is not None:
+        write_audit(result, out, markdown=audit_markdown(result), junit=audit_junit(result))
+    return result
+
+
+def _found_with_both(
+    run: Run,
+    versions: tuple[Classifier, Classifier],
+    archive: ImageSet,
+    how: tuple[int, int, MethodName | Literal["auto"]],
+    listener: Listener,
+) -> tuple[Run, tuple[Attribute, ...], frozenset[str]]:
+    """Attributes that move either version, no coordinate twice, and the images that they were found on."""
+    from stylex.evaluation.found import find as search_for
+    from stylex.evaluation.options import Options
+    from stylex.evaluation.subject import subject_of
+    from stylex.search.methods import suited
+
+    images, attributes, asked = how
+    method = suited(asked, run.snapshot)
+    run = replace(run, snapshot=run.subject(method, archive).snapshot)
+    config = SearchConfig(images=images, attributes=attributes, method=method)
+    options = Options(searched=images, attributes=attributes, search=config)
+    shown: list[Attribute] = []
+    searched: frozenset[str] = frozenset()
+    for version in versions:
+        targets = range(version.k)
+        found = search_for(
+            subject_of(run.snapshot, version), archive.split("test"), targets, options, listener=listener
+        )
+        shown += [a for a in found.shown if all(a.coordinate != other.coordinate for other in shown)]
+        searched |= found.images
+    return run, tuple(shown), searched
+
+
+def _attribute_of(explanation: Explanation, named: str, folder: str | Path) -> Attribute:
+    """An attribute by its number, from 1, or its name.
+
+    Raises:
+        SearchError: there is none.
+    """
+    ranking = explanation.ranking
+    given = str(named).strip()
+    if given.isdecimal() and len(given) < 10 and 1 <= int(given) <= len(ranking):
+        return ranking[int(given) - 1]
+    alike = [attribute for attribute in ranking if attribute.name == given]
+    if len(alike) == 1:
+        return alike[0]
+    listed = ", ".join(f"{i} {a.name}" for i, a in enumerate(ranking, start=1)) or "none"
+    raise SearchError(
+        f"{folder} has no attribute {given[:80]!r}; its attributes are {listed[:500]}: give one's number or name"
+    )
+
+
+def _run_of(
+    explanation: Explanation,
+    folder: str | Path,
+    run: str | Path | None,
+    classifier: ClassifierLike | None,
+    classifier_spec: ClassifierSpecLike | None,
+    other_classifier: bool,
+    device: str,
+    listener: Listener,
+) -> Run:
+    """The run that an explanation was found with, in its space: the one given, or where the explanation says it was.
+
+    Raises:
+        SearchError: neither is there, or it is another one.
+    """
+    from stylex.opening import Run
+
+    said = explanation.settings.get("run")
+    path = run if run is not None else said
+    if not isinstance(path, str | Path) or not Path(path).exists():
+        raise SearchError(
+            f"{folder} was found with the run {str(said)!r}, which is not there; say where it is now, with "
+            f"{option('run')}"
+        )
+    if classifier is None and isinstance(explanation.settings.get("classifier"), str):
+        recorded = Path(explanation.settings["classifier"])
+        classifier = recorded if recorded.exists() else None
+    opened = Run.open(
+        path,
+        classifier=classifier,
+        classifier_spec=classifier_spec,
+        other_classifier=other_classifier,
+        device=device,
+        listener=listener,
+    )
+    return opened.explaining(explanation, folder)
+
+
+def _is_run(given: str | Path) -> bool:
+    """Whether a run's folder or a snapshot is meant, rather than a classifier."""
+    return any((Path(given) / own).exists() for own in ("snapshots", "snapshot.json"))
+
+
+def _version(given: str | Path, spec: ClassifierSpecLike | None, device: str) -> Classifier:
+    """One version of a classifier: a run's, or one by itself."""
+    from stylex.classifiers import load_classifier
+    from stylex.opening import Run, spec_of
+
+    if _is_run(given):
+        return Run.open(given, classifier_spec=spec, device=device).classifier
+    return load_classifier(given, spec_of(spec)).to(device)
+
+
+def _is_demo(run: str | Path) -> bool:
+    """Whether what comes with the package is meant: a folder of that name may be what ``stylex demo`` wrote."""
+    return str(run) == "demo" and not any((Path(run) / own).exists() for own in ("snapshots", "snapshot.json"))
+
+
+def _shipped(
+    run: str | Path, data: str | Path | None, classifier: ClassifierLike | None
+) -> tuple[Path, str | Path, ClassifierLike]:
+    """Run, archive and classifier that come with the package, where none are given beside."""
+    shipped = Path(__file__).parent / "demo_data"
+    return shipped / "snapshot", data or shipped / "shoes.zip", classifier or shipped / "classifier"
 
 
 def _compare_labels(classifier: Classifier, images: ImageSet, held_out: ImageSet, listener: Listener) -> None:

@@ -47,7 +47,7 @@ def fit(labels: NDArray[np.int64] | None = None, **options: Any) -> tuple[Classi
     y = y if labels is None else labels
     order = np.arange(192)
     names = options.pop("label_names", ("upright", "lying"))
-    listener = options.pop("listener", silent)
+    listener, start = options.pop("listener", silent), options.pop("start", None)
     settings: dict[str, Any] = {"width": 4, "epochs": 6, "batch_size": 16}
     return fit_small_classifier(
         lambda i: x[torch.from_numpy(i)],
@@ -55,6 +55,7 @@ def fit(labels: NDArray[np.int64] | None = None, **options: Any) -> tuple[Classi
         LabelledRows(indices=order[128:], labels=y[128:]),
         names,
         FitConfig(**(settings | options)),
+        start=start,
         listener=listener,
     )
 
@@ -205,3 +206,31 @@ def test_a_folder_that_cannot_be_written_is_told_and_nothing_is_left(
     (tmp_path / "file").write_text("")
     with pytest.raises(ClassifierError, match="cannot write"):
         saved(tmp_path / "file")
+
+
+def test_it_goes_on_from_another_one_which_stays_as_it_is() -> None:
+    first, figures = fit()
+    before = fingerprint(first)
+    further, again = fit(start=first, epochs=1, learning_rate=1e-4)
+    assert fingerprint(first) == before != fingerprint(further)
+    assert again["accuracy"] >= figures["accuracy"] - 0.05
+    with pytest.raises(ClassifierError, match="tells upright, lying"):
+        fit(start=first, label_names=("up", "down"))
+    with pytest.raises(ClassifierError, match="only a small classifier"):
+        fit(start=Classifier(lambda x: x.mean(dim=(2, 3)), first.spec))
+
+
+def test_weights_say_which_images_are_shown() -> None:
+    """Labels of the images that are never shown are all wrong, and it learns the others."""
+    x, y = blobs(192)
+    wrong = y.copy()
+    wrong[64:128] = 1 - y[64:128]
+    weights = np.concatenate([np.full(64, 1 / 64), np.zeros(64)])
+    _, figures = fit_small_classifier(
+        lambda i: x[torch.from_numpy(i)],
+        LabelledRows(indices=np.arange(128), labels=wrong[:128], weights=weights),
+        LabelledRows(indices=np.arange(128, 192), labels=y[128:]),
+        ("upright", "lying"),
+        FitConfig(width=4, epochs=6, batch_size=16),
+    )
+    assert figures["accuracy"] >= 0.95

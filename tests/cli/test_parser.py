@@ -39,6 +39,8 @@ LINES = {
     "attack": ["attack", "runs/a", "--data", "a.zip", "--out", "k"],
     "evaluate": ["evaluate", "runs/a", "--data", "a.zip"],
     "compare": ["compare", "demo", "--out", "c"],
+    "repair": ["repair", "e", "--attribute", "3", "--data", "a.zip", "--out", "b.zip"],
+    "audit": ["audit", "runs/a", "runs/b", "--data", "a.zip"],
     "report": ["report", "e"],
     "explore": ["explore", "runs/a"],
     "study new": ["study", "new", "e", "f", "--out", "s"],
@@ -90,6 +92,16 @@ def test_options_may_be_spelled_either_way() -> None:
     assert parse([*FIND, "--target", "ankle-boot_2"]).call["target"] == "ankle-boot_2"
 
 
+def test_a_word_of_pythons_own_is_an_option_like_others() -> None:
+    classifier = ["classifier", "--data", "a.zip", "--out", "c"]
+    assert parse([*classifier, "--from", "b"]).call["from_"] == parse([*classifier, "--from=b"]).call["from_"] == "b"
+
+
+def test_an_attribute_named_by_a_number_stays_text() -> None:
+    assert parse(LINES["repair"]).call["attribute"] == "3"
+    assert parse([*LINES["repair"], "--realism", "null"]).call["realism"] is None
+
+
 def test_a_class_named_by_a_number_stays_text() -> None:
     assert parse([*FIND, "--target", "3"]).call["target"] == "3"
 
@@ -129,7 +141,7 @@ def test_only_training_has_a_dry_run_of_its_own(monkeypatch: pytest.MonkeyPatch)
         calls.append({"dry_run": dry_run})
 
     monkeypatch.setattr(api, "train", train)
-    assert parse([*TRAIN, "--dry-run"]).run(silent) == []
+    assert parse([*TRAIN, "--dry-run"]).run(silent) == ([], False)
     assert calls == [{"dry_run": True}]
 
 

@@ -69,7 +69,7 @@ def check_labels(
     """
     spec = classifier.spec
     warnings = _one_for_three(spec)
-    known = _positions(spec, names, rows.labels)
+    known = positions_of(spec, names, rows.labels)
     if isinstance(known, str):
         return LabelCheck(said=known, warnings=tuple(warnings))
     order = np.random.default_rng(0).permutation(len(rows.indices))[:MEASURED]
@@ -190,7 +190,9 @@ class _Answers:
         return f" and says {spec.labels[int(counts.argmax())]!r} of {often:.0%} of them" if often >= 0.95 else ""
 
 
-def _positions(spec: ClassifierSpec, names: Sequence[str] | None, labels: NDArray[np.int64]) -> NDArray[np.int64] | str:
+def positions_of(
+    spec: ClassifierSpec, names: Sequence[str] | None, labels: NDArray[np.int64]
+) -> NDArray[np.int64] | str:
     """The classifier's label for each of the archive's; or why they cannot be compared."""
     if labels.ndim == 2 and spec.activation == "softmax":
         return "the archive's images have several labels each, the classifier gives one: its accuracy was not measured"

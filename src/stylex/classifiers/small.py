@@ -87,10 +87,12 @@ class LabelledRows:
     Attributes:
         indices: ``[n]``, of the images.
         labels: ``[n]`` class numbers, or ``[n, k]`` of 0 and 1 for a multi-label task.
+        weights: ``[n]``, how often each image is shown in training, relative to the others; None: all as often.
     """
 
     indices: NDArray[np.int64]
     labels: NDArray[np.int64]
+    weights: NDArray[np.float64] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,6 +134,7 @@ def fit_small_classifier(
     label_names: Sequence[str],
     config: FitConfig | None = None,
     *,
+    start: Classifier | None = None,
     device: str | torch.device = "cpu",
     listener: Listener = silent,
 ) -> tuple[Classifier, dict[str, float]]:
@@ -145,6 +148,7 @@ def fit_small_classifier(
         train, test: the images to learn from, and those to measure on.
         label_names: the k names.
         config: how to train; None: the defaults.
+        start: a small classifier of the same labels to begin with, which stays as it is; None: begin anew.
         device: where to train.
         listener: hears ``Started``, a ``Step`` an epoch, ``Done``.
 
@@ -152,7 +156,7 @@ def fit_small_classifier(
         The classifier, and on the test images ``accuracy`` and ``balanced_accuracy`` (mean over the labels).
 
     Raises:
-        ClassifierError: labels and images do not match, or the loss is not finite.
+        ClassifierError: labels and images do not match, the start is of another kind, or the loss is not finite.
     """
     k = len(label_names)
     config = config or FitConfig()
@@ -170,10 +174,15 @@ def fit_small_classifier(
     )
     with torch.random.fork_rng(devices=[]):  # the caller's random state is not ours
         torch.manual_seed(config.seed)
-        model = SmallCNN(channels=channels, k=k, resolution=resolution, width=config.width)
+        model = (
+            SmallCNN(channels=channels, k=k, resolution=resolution, width=config.width)
+            if start is None
+            else _continued(start, spec)
+        )
     model = model.to(device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
     rng = torch.Generator().manual_seed(config.seed)
     labels = torch.from_numpy(np.ascontiguousarray(train.labels))
+    shares = None if train.weights is None else torch.from_numpy(train.weights)
     n = len(train.indices)
     batch_size = min(config.batch_size, n)
     steps = n // batch_size
@@ -189,7 +198,9 @@ def fit_small_classifier(
     task = "classifier"
     listener(Started(task=task, total=epochs, unit="epoch"))
     for epoch in range(epochs):
-        order = torch.randperm(n, generator=rng)
+        order = (
+            torch.randperm(n, generator=rng) if shares is None else torch.multinomial(shares, n, True, generator=rng)
+        )
         total = 0.0
         for step in range(steps):
             chosen = order[step * batch_size : (step + 1) * batch_size]
@@ -212,6 +223,28 @@ def fit_small_classifier(
     figures = measure_accuracy(classifier, batch, test.indices, test.labels)
     listener(Done(task=task))
     return classifier, figures
+
+
+def _continued(start: Classifier, spec: ClassifierSpec) -> SmallCNN:
+    """A copy of a small classifier's network, to be trained further.
+
+    Raises:
+        ClassifierError: it is another kind of classifier, or takes or tells something else than the images say.
+    """
+    if not isinstance(start.model, SmallCNN):
+        raise ClassifierError(
+            "only a small classifier, as stylex trains it, is trained further here; train your own on the archive with "
+            "your own code"
+        )
+    if start.spec != spec:
+        theirs = f"{', '.join(start.spec.labels[:5])} in images of {start.spec.input_size} px"
+        raise ClassifierError(
+            f"the classifier to begin with tells {theirs} with {start.spec.channels} channel(s), the archive holds "
+            f"{', '.join(spec.labels[:5])} in images of {spec.input_size} px with {spec.channels}; give one of the same"
+        )
+    model = SmallCNN(**start.model.config)
+    model.load_state_dict(start.model.state_dict())
+    return model
 
 
 def _check_labels(rows: LabelledRows, k: int, part: str) -> None:

@@ -1,7 +1,8 @@
 """Floor 5: the command line, a thin layer over ``stylex.api``.
 
-Exit codes: 0 done; 2 a mistake the user can mend, told in one line on stderr; 130 interrupted; 143 told to
-end by SIGTERM; 1 a fault of stylex itself, with its traceback. Results go to stdout, everything else to stderr.
+Exit codes: 0 done; 2 a mistake the user can mend, told in one line on stderr; 3 done, and a check has failed (a
+condition of ``audit`` holds); 130 interrupted; 143 told to end by SIGTERM; 1 a fault of stylex itself, with its
+traceback. Results go to stdout, everything else to stderr.
 """
 
 from __future__ import annotations
@@ -93,7 +94,7 @@ def _run(arguments: list[str], came: list[int], *, debug: bool) -> int:
                     heard.add(event.message)
                 listener(event)
 
-            said = command.run(hear)
+            said, failed = command.run(hear)
         for line in said if first else ():
             if not (line in heard and sys.stdout.isatty() and sys.stderr.isatty()):  # a person has just read it
                 print(line)
@@ -106,7 +107,7 @@ def _run(arguments: list[str], came: list[int], *, debug: bool) -> int:
         if first:
             print(f"stylex: {how}; {then}", file=sys.stderr)
         return code
-    return 0
+    return 3 if failed else 0
 
 
 def _mistake(error: BaseException, *, debug: bool) -> int:

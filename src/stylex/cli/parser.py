@@ -15,6 +15,7 @@ from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, fields, is_dataclass, replace
 from functools import cache
+from keyword import iskeyword
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NoReturn, cast
@@ -55,16 +56,17 @@ class Command:
     dry_run: bool
     quiet: bool
 
-    def run(self, listener: Listener) -> list[str]:
-        """Do it; returns the lines to print."""
+    def run(self, listener: Listener) -> tuple[list[str], bool]:
+        """Do it; returns the lines to print, and whether what was to be checked has failed."""
         function = function_of(self.verb)
         known = inspect.signature(function).parameters
         extra = {"listener": listener, "dry_run": self.dry_run}
         if not self.dry_run:
-            return self.verb.closing(self.call, function(**self.call, **_among(extra, known)))
+            result = function(**self.call, **_among(extra, known))
+            return self.verb.closing(self.call, result), self.verb.failed(result)
         if "dry_run" in known:
             function(**self.call, **_among(extra, known))
-        return []
+        return [], False
 
 
 def parse(arguments: Sequence[str]) -> Command:
@@ -348,11 +350,12 @@ def _read_config(path: str) -> Mapping[str, Any]:
 
 
 def _spelled(argument: str) -> str:
-    """``--label-column`` and ``--label_column`` are the same option."""
+    """``--label-column`` and ``--label_column`` are the same option; ``--from``, a word of Python's, is ``from_``."""
     if not argument.startswith("--"):
         return argument
     name, equals, value = argument.partition("=")
-    return "--" + name[2:].replace("-", "_") + equals + value
+    name = name[2:].replace("-", "_")
+    return f"--{name}{'_' if iskeyword(name) else ''}{equals}{value}"
 
 
 def _bracketed(arguments: Sequence[str]) -> list[str]:
@@ -391,7 +394,7 @@ def _hinted(kind: Any) -> list[tuple[Any, Any]]:
 
 def shown(option: str) -> str:
     """An option as help and messages write it."""
-    return option if option == "--print_config" else option.replace("_", "-")
+    return option if option == "--print_config" else option.rstrip("_").replace("_", "-")
 
 
 class _Help(DefaultHelpFormatter):
@@ -413,7 +416,7 @@ class _Help(DefaultHelpFormatter):
         return re.sub(r"--[\w.]+", lambda option: shown(option[0]), super()._format_action_invocation(action))
 
     def _get_default_metavar_for_optional(self, action: argparse.Action) -> str:
-        return action.dest.rsplit(".")[-1].rsplit("_")[-1].upper()
+        return action.dest.rsplit(".")[-1].rstrip("_").rsplit("_")[-1].upper()
 
     def _format_usage(self, usage: Any, actions: Any, groups: Any, prefix: str | None) -> str:
         words = [self._prog.replace(" [options]", "")]

@@ -13,7 +13,9 @@ from stylex import api
 from stylex.core.verdict import agreement_verdict, classifier_remark
 
 if TYPE_CHECKING:
+    from stylex.bias.repair import Repaired
     from stylex.core.attacked import Attack
+    from stylex.core.audited import Audit
     from stylex.core.comparison import Comparison
     from stylex.core.evaluation import Evaluation
     from stylex.core.explanation import Explanation
@@ -30,12 +32,14 @@ class Verb:
         closing: the lines for stdout when it is done, from its options and its result.
         interrupted: what holds after Ctrl-C, from its arguments.
         positional: parameters that are given bare, in order.
+        failed: whether its result says that what was to be checked has failed.
     """
 
     function: str
     closing: Callable[[Mapping[str, Any], Any], list[str]]
     interrupted: Callable[[Mapping[str, Any]], str]
     positional: tuple[str, ...] = ()
+    failed: Callable[[Any], bool] = lambda result: False
 
 
 def _prepared(options: Mapping[str, Any], summary: PrepareSummary) -> list[str]:
@@ -94,6 +98,31 @@ def _compared(options: Mapping[str, Any], comparison: Comparison) -> list[str]:
 
     folder = Path(options["out"])
     return [*tables_of(comparison), f"comparison: {folder / 'comparison.json'}", f"page: {folder / 'comparison.html'}"]
+
+
+def _repaired(options: Mapping[str, Any], repaired: Repaired) -> list[str]:
+    out, limits = Path(options["out"]), repaired.limits
+    table = out.with_suffix(".groups.csv")
+    classifier = shlex.quote(str(options["classifier"] or "CLASSIFIER"))
+    return [
+        f"{repaired.attribute}: {repaired.photographs} training and {repaired.test} test images as they are, "
+        f"{repaired.turned} turned both ways, by {repaired.change:.3f} of 2 on average",
+        *([] if limits is None else [f"left out as unlike photographs: {repaired.unreal} (by {limits.by})"]),
+        *(
+            f"  of {high + low} training images {label}, {high} lie on the attribute's side"
+            for label, (high, low) in repaired.places.items()
+        ),
+        f"archive: {out}",
+        f"groups: {table}",
+        f"look at: {out.with_suffix('.png')}",
+        f"next: stylex classifier --from {classifier} --data {out} --groups {table} --out repaired-classifier",
+    ]
+
+
+def _audited(options: Mapping[str, Any], audit: Audit) -> list[str]:
+    from stylex.cli.audited import lines_of
+
+    return [*lines_of(audit), *([f"audit: {options['out']}"] if options["out"] else [])]
 
 
 def _path(name: str) -> Callable[[Mapping[str, Any], Path], list[str]]:
@@ -228,6 +257,14 @@ VERBS: Mapping[str, Verb] = {
         function="import_generator", positional=("kind", "file"), closing=_imported, interrupted=NOTHING_WRITTEN
     ),
     "export": Verb(function="export", positional=("run",), closing=_path("file"), interrupted=NOTHING_WRITTEN),
+    "repair": Verb(function="repair", positional=("explanation",), closing=_repaired, interrupted=NOTHING_WRITTEN),
+    "audit": Verb(
+        function="audit",
+        positional=("before", "after"),
+        closing=_audited,
+        interrupted=NOTHING_WRITTEN,
+        failed=lambda audit: audit.failed,
+    ),
     "report": Verb(
         function="report", positional=("explanation_folder",), closing=_path("report"), interrupted=NOTHING_WRITTEN
     ),

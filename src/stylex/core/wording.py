@@ -32,6 +32,6 @@ def option(name: str, value: object = _NOTHING) -> str:
         ``--fit pad``.
     """
     if _typed:
-        spelled = f"--{name.replace('_', '-')}"
+        spelled = f"--{name.rstrip('_').replace('_', '-')}"
         return spelled if value is _NOTHING or value is True else f"{spelled} {value}"
     return name if value is _NOTHING else f"{name}={value!r}"

@@ -19,7 +19,8 @@ from stylex.core.errors import DataError
 from stylex.core.files import read_whole
 from stylex.data.source import separator_of
 
-_NAMES = ("image", "file_name")
+IMAGE_COLUMNS = ("image", "file_name")
+"""What the column of the images' names may be called."""
 _LARGEST = 2**28
 _FEWEST = 2
 """Values that a descriptor must have to say anything."""
@@ -105,12 +106,12 @@ def read_descriptors(path: str | Path) -> Descriptors:
     Raises:
         DataError: it cannot be read, names no images, an image twice, or has no column that describes anything.
     """
-    header, rows = _rows_of(Path(path))
-    column = next((header.index(name) for name in _NAMES if name in header), None)
+    header, rows = rows_of(Path(path))
+    column = next((header.index(name) for name in IMAGE_COLUMNS if name in header), None)
     if column is None:
         raise DataError(
-            f"{path} has the columns {', '.join(header[:6])}, none of them {' or '.join(_NAMES)}: call the column of "
-            "the images' names so"
+            f"{path} has the columns {', '.join(header[:6])}, none of them {' or '.join(IMAGE_COLUMNS)}: call the "
+            "column of the images' names so"
         )
     images = tuple(row[column] for row in rows)
     twice = [name for name, count in Counter(images).items() if count > 1]
@@ -140,7 +141,7 @@ def table_of(images: Sequence[str], columns: Mapping[str, Sequence[float]]) -> s
     """Such a table as text, ready to be written: a row for each image, a column for each descriptor."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([_NAMES[0], *columns])
+    writer.writerow([IMAGE_COLUMNS[0], *columns])
     writer.writerows(zip(images, *([f"{value:.6g}" for value in given] for given in columns.values()), strict=True))
     return text.getvalue()
 
@@ -148,14 +149,19 @@ def table_of(images: Sequence[str], columns: Mapping[str, Sequence[float]]) -> s
 _DECIMAL = re.compile(r"^([+-]?\d+),(\d+)$")
 
 
-def _rows_of(path: Path) -> tuple[list[str], list[list[str]]]:
+def rows_of(path: Path) -> tuple[list[str], list[list[str]]]:
+    """The columns' names of a CSV table, and its rows as text, all of the same length.
+
+    Raises:
+        DataError: it cannot be read, or is no such table.
+    """
     try:
         text = read_whole(path, largest=_LARGEST).decode("utf-8-sig")
-        separator = separator_of(text, _NAMES)
+        separator = separator_of(text, IMAGE_COLUMNS)
         lines = csv.reader(io.StringIO(text), strict=True, delimiter=separator)
         header, *rows = [[cell.strip() for cell in row] for row in lines if row] or [[]]
     except OSError as error:
-        raise DataError(f"{path} cannot be read ({error.strerror}); expected a CSV table of descriptors") from None
+        raise DataError(f"{path} cannot be read ({error.strerror}); expected a CSV table") from None
     except UnicodeDecodeError:
         raise DataError(f"{path} is not UTF-8 text; save the table as CSV in UTF-8") from None
     except (csv.Error, ValueError) as error:

@@ -166,7 +166,7 @@ def prepare(
         DataError: nothing is usable, or ``out`` cannot be written (then nothing is).
     """
     source, out = Path(source), Path(out)
-    _check_out(source, out, overwrite)
+    check_out(source, out, overwrite=overwrite)
     with open_tree(source, leave_out=out) as tree:
         listing = list_photos(tree, label_column=config.label_column, group_column=config.group_column)
         if not listing.photos:
@@ -234,7 +234,12 @@ def _usual(highest: float) -> float:
     return next(iter(whites_of([WideRange("float" if highest <= 1 else "whole", highest)]).values()))
 
 
-def _check_out(source: Path, out: Path, overwrite: bool) -> None:
+def check_out(source: Path, out: Path, *, overwrite: bool) -> None:
+    """Say before any work that an archive made of a source could not be written there.
+
+    Raises:
+        DataError: it is no name for an archive, the source itself, or something that stands there and stays.
+    """
     if out.suffix.lower() != ".zip":
         raise DataError(f"cannot write {out}: give the archive a name that ends in .zip")
     if out.is_dir():
