@@ -2193,7 +2193,9 @@ def audit(
     earlier, later = (_version(given, classifier_spec, on) for given in (before, after))
     runs = [given for given in (before, after) if _is_run(given)]
     if known is not None and explanation is not None:
-        opened = _run_of(known, explanation, run or (runs or [None])[0], earlier, classifier_spec, True, on, listener)
+        opened = _run_of(
+            known, explanation, run or next(iter(runs), None), earlier, classifier_spec, True, on, listener
+        )
     elif run is not None or runs:
         drawing = run if run is not None else runs[0]
         opened = Run.open(

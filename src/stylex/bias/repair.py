@@ -339,5 +339,5 @@ def _one_by_one(images: ImageSet) -> Iterator[UInt8[ndarray, "h w c"]]:
 
 def _labels(images: ImageSet) -> list[Label]:
     assert images.labels is not None
-    rows: list[Label] = images.labels.tolist()
+    rows: list[Any] = images.labels.tolist()
     return [tuple(row) if isinstance(row, list) else row for row in rows]
