@@ -5,8 +5,8 @@
     python benchmarks/adapters.py [--images FOLDER]
 
 Each row opens one classifier by its reference. Columns: the reference; its weights (EfficientNet-Lite0's of ImageNet,
-or random ones that the library itself has saved); the most likely classes by the library, in its own way from the picture
-on; on how many images stylex has the same; the largest difference of the outputs on equal tensors; whether there is a
+or random ones that the library itself has saved); the most likely classes by the library, in its own way from the
+picture on; on how many images stylex has the same; the largest difference of the outputs on equal tensors; whether there is a
 gradient to the image. Without ``--images`` four pictures of scikit-image are asked about. What is not installed is left
 out, and named.
 
