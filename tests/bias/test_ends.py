@@ -37,10 +37,10 @@ def test_places_are_those_of_other_images_on_either_side(
 ) -> None:
     s, index = encode_set(subject, images).s, subject.space.index(attribute.coordinate)
     turned = places_of(s[:6], attribute, subject.space, s.numpy(), np.random.default_rng(0))
-    assert is_high(turned.up.numpy(), attribute, subject.space).all()
-    assert not is_high(turned.down.numpy(), attribute, subject.space).any()
+    assert is_high(turned.up.numpy(), attribute, subject.space, s.numpy()).all()
+    assert not is_high(turned.down.numpy(), attribute, subject.space, s.numpy()).any()
     assert set(turned.up[:, index].tolist()) <= set(s[:, index].tolist())
-    with pytest.raises(SearchError, match="on one side"):
+    with pytest.raises(SearchError, match="do not differ"):
         places_of(s[:6], attribute, subject.space, s[:1].numpy(), np.random.default_rng(0))
 
 
@@ -70,5 +70,5 @@ def test_the_place_is_on_the_side_that_the_attribute_moves_to(
 ) -> None:
     s = encode_set(subject, images).s
     ends = ends_of(s, attribute, subject.space)
-    assert is_high(ends.up.numpy(), attribute, subject.space).all()
-    assert not is_high(ends.down.numpy(), attribute, subject.space).any()
+    assert is_high(ends.up.numpy(), attribute, subject.space, s.numpy()).all()
+    assert not is_high(ends.down.numpy(), attribute, subject.space, s.numpy()).any()

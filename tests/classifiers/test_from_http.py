@@ -225,13 +225,13 @@ def test_a_server_that_takes_its_time_is_left(server: Server, x: Tensor) -> None
         with suppress(OSError):
             for letter in b"HTTP/1.1 200 OK\r\nX: " + b"y" * 100:
                 handler.wfile.write(bytes([letter]))
-                time.sleep(0.02)
+                time.sleep(0.2)
 
     server.answer = drip
     began = time.monotonic()
     with pytest.raises(ClassifierError, match=r"no (whole )?answer within 0\.2 s"):
         opened(server, ",timeout=0.2,retries=0").logits(x)
-    assert time.monotonic() - began < 1.5
+    assert time.monotonic() - began < 10  # of the 24 that it takes
 
 
 def test_requests_keep_their_distance(server: Server, x: Tensor) -> None:

@@ -188,7 +188,8 @@ def _groups(
     subject: TrainedSubject, encoded: Encoded, known: _Labelled, attribute: Attribute
 ) -> tuple[tuple[Group, ...], Versus | None]:
     """Accuracy by label and the attribute's place, and where it is worst."""
-    high = is_high(encoded.s.cpu().numpy(), attribute, subject.space)
+    s = encoded.s.cpu().numpy()
+    high = is_high(s, attribute, subject.space, s)
     labels, (before, after) = known.of_target(attribute.target)
     several = known.labels.ndim == 2
     groups = []

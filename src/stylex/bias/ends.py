@@ -15,7 +15,7 @@ from stylex.core.errors import SearchError
 from stylex.core.stylespace import StyleSpace
 from stylex.metrics.photograph import on_photograph
 from stylex.search.controls import length_of, random_direction
-from stylex.search.shifts import apply_attributes, statistics_of
+from stylex.search.shifts import apply_attributes
 from stylex.search.subject import TrainedSubject
 
 
@@ -50,12 +50,12 @@ def places_of(
     What comes of it is as usual as the others are, where the ends are seldom seen.
 
     Raises:
-        SearchError: all others lie on one side.
+        SearchError: the others do not differ in it.
     """
-    index, high = space.index(attribute.coordinate), is_high(others, attribute, space)
+    index, high = space.index(attribute.coordinate), is_high(others, attribute, space, others)
     if high.all() or not high.any():
         raise SearchError(
-            f"all images lie on one side of {attribute.name}, so that there is no other side to turn them to; choose "
+            f"the images do not differ in {attribute.name}, so that there is no other side to turn them to; choose "
             "another attribute"
         )
     turned = []
@@ -105,7 +105,9 @@ def on_photographs(
     )
 
 
-def is_high(s: Float[ndarray, "n s_dim"], attribute: Attribute, space: StyleSpace) -> Bool[ndarray, " n"]:
-    """The attribute's place in images: whether they lie towards its end (``up``) of what was observed on average."""
+def is_high(
+    s: Float[ndarray, "n s_dim"], attribute: Attribute, space: StyleSpace, among: Float[ndarray, "m s_dim"]
+) -> Bool[ndarray, " n"]:
+    """The attribute's place in images: whether they lie further towards its end (``up``) than the middle of others."""
     index = space.index(attribute.coordinate)
-    return np.asarray((s[:, index] - statistics_of(space).mean[index]) * attribute.sign > 0)
+    return np.asarray((s[:, index] - np.median(among[:, index])) * attribute.sign > 0)

@@ -173,7 +173,8 @@ def write_repaired(
         few = spread(len(chosen), min(_SHOWN, len(chosen)))
         rows = (training.pictures(chosen[few]), *(_read(file, training, few) for file in (up, down)))
         listener(Done(task=TASK))
-    groups = _groups(images, {name: bool(is_high(row[None], attribute, subject.space)[0]) for name, row in s.items()})
+    high = is_high(np.stack(list(s.values())), attribute, subject.space, turn.others)
+    groups = _groups(images, dict(zip(s, high.tolist(), strict=True)))
     for way, place in WAYS:
         for name in training.subset(chosen[kept]).names:
             label, own = groups[name]
