@@ -44,9 +44,9 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0, help="of new pictures")
     options = parser.parse_args()
     explanation = stylex.read_explanation(options.explanation)
-    snapshot = prepared_as(explanation.space, stylex.load_snapshot(options.run))
-    given = options.classifier
-    classifier = stylex.load_classifier(given) if given else load_recorded(snapshot.classifier_reference)
+    plain, given = stylex.load_snapshot(options.run), options.classifier
+    classifier = stylex.load_classifier(given) if given else load_recorded(plain.classifier_reference)
+    snapshot = prepared_as(explanation.space, plain, classifier)
     attributes = {str(a.coordinate): a for a in reversed(explanation.ranking.attributes)}
     strongest = sorted(attributes.values(), key=lambda a: -a.effect)[: options.attributes]
 
