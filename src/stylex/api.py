@@ -832,8 +832,9 @@ def find(
     from stylex.search.choosing import LOOKED_AT, choose_to_search, keeping_back
     from stylex.search.class_search import Workplace, explain_class
     from stylex.search.encoding import encode_stream
+    from stylex.search.followed import follow
     from stylex.search.methods import method_for, suited
-    from stylex.store.folder import check_place, read_explanation, write_explanation
+    from stylex.store.folder import check_place, read_explanation, write_explanation, written_before
 
     on, folder = device_of(device), Path(out)
     config = SearchConfig(
@@ -916,6 +917,10 @@ def find(
 
             explanation = named(explanation, subject, encoded.s, archive, table, listener=listener)
         explanation = opened.remarked(explanation)
+        if (earlier := written_before(folder)) is not None:
+            explanation, went = follow(explanation, earlier, subject, encoded)
+            for followed in went:
+                listener(Alarm(message=f"{followed}.") if followed.doubtful else Found(message=f"{followed}."))
         write_explanation(explanation, folder, overwrite=overwrite, listener=listener)
         tell_calls(opened.classifier, listener)
     processes.wait()

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stylex.core.attribute import Attribute, AttributeRanking, Meaning, Tested
+from stylex.core.errors import StoreError
 from stylex.core.explanation import Counterfactual, ExplainedImage, Explanation, Picture, Strip
 from stylex.core.figures import Flips, flips_in
 from stylex.core.files import new_folder
@@ -197,6 +198,14 @@ def _unpack_flips(row: Mapping[str, Any]) -> Flips:
 
 
 # Reading.
+
+
+def written_before(path: str | Path) -> Explanation | None:
+    """The explanation that a folder holds; None where it holds none that can be read."""
+    try:
+        return read_explanation(path)
+    except StoreError:
+        return None
 
 
 def read_explanation(path: str | Path) -> Explanation:

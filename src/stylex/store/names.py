@@ -153,6 +153,9 @@ def carried_over(explanation: Explanation, folder: Path) -> tuple[Explanation, l
         if mark is not None:
             attribute = replace(attribute, label=attribute.label or mark.label, hidden=attribute.hidden or mark.hidden)
         attributes.append(attribute)
+    # A name that has gone on with an attribute that does the same waits for no other.
+    standing = {attribute.label for attribute in attributes if attribute.label}
+    known = {key: mark for key, mark in known.items() if mark.label is None or mark.label not in standing}
     named = replace(explanation, ranking=replace(explanation.ranking, attributes=tuple(attributes)))
     return named, list(known.values()), [mark for mark in typed if mark.key in known]
 
