@@ -1,7 +1,8 @@
 # make demo: explain a real classifier on real photographs. make test: the unit tests, about a minute on two cores; CI
 # runs them with make check, make test-integration (whole verbs from end to end), make test-browser (the explorer in
 # Chromium) and make test-adapters (classifiers out of other libraries).
-# make docs: write the reference pages anew from the code.
+# make docs: write the reference pages anew from the code. make site: the documentation as a site in build/site, its links
+# checked. make tutorials: run the notebooks of docs/tutorials anew.
 
 PYTHON ?= python3
 VENV := .venv
@@ -9,8 +10,10 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet -c constraints.txt
 INSTALLED := $(VENV)/.installed
 INSTALLED_DEV := $(VENV)/.installed-dev
+INSTALLED_DOCS := $(VENV)/.installed-docs
+REPORT := build/demo/report.html
 
-.PHONY: demo test test-integration test-browser test-adapters test-slow check docs clean
+.PHONY: demo test test-integration test-browser test-adapters test-slow check docs site tutorials clean
 
 demo: $(INSTALLED)
 	$(BIN)/stylex demo --out stylex-demo
@@ -40,6 +43,12 @@ check: $(INSTALLED_DEV)
 docs: $(INSTALLED_DEV)
 	$(BIN)/python docs/generate.py
 
+site: $(INSTALLED_DOCS) $(REPORT)
+	$(BIN)/python docs/site.py $(REPORT)
+
+tutorials: $(INSTALLED_DEV)
+	OMP_NUM_THREADS=1 $(BIN)/python docs/tutorials.py
+
 clean:
 	rm -rf $(VENV) stylex-demo build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
 
@@ -54,3 +63,11 @@ $(INSTALLED): pyproject.toml constraints.txt | $(BIN)/python
 $(INSTALLED_DEV): pyproject.toml constraints.txt | $(BIN)/python
 	$(PIP) -e ".[dev]"
 	@touch $@ $(INSTALLED)
+
+$(INSTALLED_DOCS): pyproject.toml constraints.txt | $(BIN)/python
+	$(PIP) -e ".[docs]"
+	@touch $@ $(INSTALLED)
+
+$(REPORT): $(shell find src -name '*.py' -o -name '*.j2' -o -name '*.js' -o -name '*.css') | $(INSTALLED)
+	rm -rf build/demo
+	$(BIN)/stylex demo --out build/demo
