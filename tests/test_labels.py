@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import stylex
 from stylex.cli import main
 
 PLACES = [(4, 4), (11, 4), (4, 11), (11, 11), (8, 8)]
@@ -30,7 +31,7 @@ def save(picture: Any, path: Path) -> None:
 def ten_classes(folder: Path) -> None:
     """One disc: in one of five places, small or large."""
     rng = np.random.default_rng(0)
-    for i in range(200):
+    for i in range(400):
         picture = disc(PLACES[i % 5], 1.5 + 2 * (i % 10 // 5)) + rng.uniform(0, 30, (16, 16))
         save(picture, folder / f"class{i % 10}" / f"{i}.png")
 
@@ -143,3 +144,33 @@ def test_one_image_of_five_labels_is_turned_the_nearest_way(runs: Path) -> None:
     assert main([*given, str(runs / "five" / "asked"), "--target", "not se", "-q"]) == 0
     manifest = json.loads((runs / "five" / "asked" / "manifest.json").read_text())
     assert manifest["title"] == "What decides between this image and not se"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "targets"), [("ten", ("class3", "class8", "class5")), ("five", ("mid", "not mid", "sw"))]
+)
+def test_methods_are_compared_and_attacks_made_towards_one_of_many(
+    runs: Path, name: str, targets: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    done = 0
+    for target in targets:
+        compared, attacked = (runs / f"{verb}-{name}-{target.replace(' ', '-')}" for verb in ("compared", "attacked"))
+        given = [str(runs / name / "run"), "--data", str(runs / f"{name}.zip"), "--target", target, "-q"]
+        few = ["--methods", "pixels,grad-cam", "--change", "0.1", "--images", "6", "--measured", "40", "--shown", "2"]
+        code = main(["compare", *given, "--out", str(compared), *few])
+        if code == 2:  # so short a training draws nearly all images with that answer
+            assert "not predicted" in capsys.readouterr().err
+            continue
+        done += 1
+        comparison = stylex.read_comparison(compared)
+        assert 0 <= comparison["pixels"].cells["flips"].value <= 1
+        assert target in (compared / "comparison.html").read_text()
+        assert main(["attack", *given, "--out", str(attacked), "--images", "6", "--steps", "60"]) == 0
+        attack = stylex.read_attack(attacked)
+        assert attack.towards == target
+        for image in (image for image in attack.images if image.turned):
+            p, before = (q[image.target] for q in (image.counterfactual_probabilities, image.rebuilt_probabilities))
+            # Each label is there or not by itself; of classes it is the likeliest.
+            assert before < 0.5 <= p if name == "five" else image.counterfactual_probabilities.argmax() == image.target
+    assert done > 0

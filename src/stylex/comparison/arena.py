@@ -13,12 +13,16 @@ from torch import Tensor
 
 from stylex.core.attribute import Attribute
 from stylex.core.errors import EvaluationError
+from stylex.core.wording import option
 from stylex.models.snapshot import Snapshot
 from stylex.search.config import MethodName
 from stylex.search.decision import margins, predicted
 from stylex.search.encoding import Encoded
 from stylex.search.methods import METHODS, Latents
 from stylex.search.subject import TrainedSubject
+
+FEWEST = 4
+"""Images to be changed without which nothing can be compared."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -51,7 +55,7 @@ class Cases:
         """Each image towards each of the classes that it can be driven to.
 
         Raises:
-            EvaluationError: that is not one of them.
+            EvaluationError: that is none of them, or too few.
         """
         said = [e.logits.cpu().numpy(), e.logits_rec.cpu().numpy()]
         rows = {t: np.flatnonzero(~np.any([predicted(p, t, subject.output) for p in said], axis=0)) for t in targets}
@@ -61,6 +65,12 @@ class Cases:
             raise EvaluationError(
                 f"all of {len(e.ids)} images are predicted {names} already, as photographs or rebuilt; give images of "
                 "other classes"
+            )
+        if len(picked) < FEWEST:
+            names = ", ".join(subject.labels[t] for t in targets)
+            raise EvaluationError(
+                f"{len(picked)} of {len(e.ids)} images are not predicted {names} yet, as photographs and rebuilt; "
+                f"expected {FEWEST} or more to compare on: measure more images ({option('measured', 4 * len(e.ids))})"
             )
         at = torch.from_numpy(picked).to(e.x.device)
         return cls(
