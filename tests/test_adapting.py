@@ -160,7 +160,11 @@ def test_strips_and_animations_are_written(place: Path, tmp_path: Path) -> None:
     with pytest.raises(StylexError, match="give two runs"):
         stylex.morph(place / "run", f"{one},{two}", out=tmp_path / "x.gif", power=0.5)
     with pytest.raises(StylexError, match=r"ends in \.png"):
-        stylex.morph(place / "run", one, out=tmp_path / "m.mp4")
+        stylex.morph(place / "run", one, out=tmp_path / "m.avi")
+    pytest.importorskip("av")
+    film = stylex.morph(place / "run", one, out=tmp_path / "m.mp4", frames=3)
+    assert film.read_bytes()[4:8] == b"ftyp"
+    stylex.morph(place / "run", one, out=film, frames=3, overwrite=True)
 
 
 def test_words_or_an_image_bring_a_run_elsewhere(place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -649,7 +649,8 @@ def morph(
     Args:
         run: where it begins: a run's folder, or one snapshot.
         to: where it ends; several joined by commas are stages, one after the other.
-        out: a ``.png`` for a strip, ``.gif`` or ``.webp`` for an animation.
+        out: a ``.png`` for a strip, ``.gif``, ``.webp`` or ``.mp4`` for an animation (a film needs PyAV, the extra
+            ``video``).
         data: an archive whose held-out images are shown, as the first run rebuilds them; not given: new pictures.
         images: how many pictures.
         frames: how many places on each way, its ends included.
@@ -669,11 +670,13 @@ def morph(
     Source: Alanov et al., StyleDomain, ICCV 2023.
     """
     from stylex.adapting import morphed
-    from stylex.report.figures import ANIMATIONS, animation, is_picture, panel, save_picture
+    from stylex.report.figures import ANIMATIONS, animation, check_film, is_picture, panel, save_picture
 
     path = Path(out)
     if path.suffix.lower() not in (".png", *ANIMATIONS):
-        raise ConfigError(f"cannot draw {path}; give {option('out')} a name that ends in .png, .gif or .webp")
+        raise ConfigError(f"cannot draw {path}; give {option('out')} a name that ends in .png, .gif, .webp or .mp4")
+    if path.suffix.lower() == ".mp4":
+        check_film()
     if path.exists() and not overwrite:
         raise StoreError(f"{path} exists already; give {option('overwrite', True)}, or choose another {option('out')}")
     if path.exists() and not is_picture(path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
@@ -238,16 +239,19 @@ def flicker(before: Picture, after: Picture, path: str | Path, seconds_each: flo
 
 
 def animation(frames: Sequence[Picture], path: str | Path, seconds_each: float) -> Path:
-    """Write an endless animation of pictures of one size; ``.gif`` or ``.webp`` by the path's ending.
+    """Write an animation of pictures of one size; endless ``.gif`` or ``.webp``, or ``.mp4``, by the path's ending.
 
     Raises:
-        ConfigError: another ending.
+        ConfigError: another ending, or PyAV is not installed for a film.
         StoreError: the file cannot be written.
     """
     path = Path(path)
     kind = ANIMATIONS.get(path.suffix.lower())
     if kind is None:
-        raise ConfigError(f"cannot write an animation to {path}; give a name that ends in .gif or .webp")
+        raise ConfigError(f"cannot write an animation to {path}; give a name that ends in .gif, .webp or .mp4")
+    if kind == "MP4":
+        write_whole(path, film(frames, [round(1000 * seconds_each)] * len(frames)))
+        return path
     first, *others = (_image(p).convert("RGB") for p in frames)
     buffer = io.BytesIO()
     options = {"lossless": True} if kind == "WEBP" else {"disposal": 1}
@@ -258,18 +262,59 @@ def animation(frames: Sequence[Picture], path: str | Path, seconds_each: float) 
     return path
 
 
-_BEGINNINGS = {".png": b"\x89PNG\r\n\x1a\n", ".gif": b"GIF8", ".webp": b"RIFF"}
+_RATE = 25
+"""Frames of a film in a second."""
+
+
+def check_film() -> None:
+    """Say before any work that no film can be written.
+
+    Raises:
+        ConfigError: PyAV is not installed.
+    """
+    if find_spec("av") is None:
+        raise ConfigError("an MP4 needs PyAV; install it: pip install av")
+
+
+def film(sheets: Sequence[Picture], duration_ms: Sequence[int]) -> bytes:
+    """The sheets as a film that browsers and slides play; they are as they were but for an even number of pixels.
+
+    Raises:
+        ConfigError: PyAV is not installed.
+    """
+    check_film()
+    import av
+
+    buffer = io.BytesIO()
+    with av.open(buffer, "w", format="mp4") as container:
+        height, width = (side + side % 2 for side in sheets[0].shape[:2])
+        codec = "libx264" if "libx264" in av.codecs_available else "mpeg4"
+        stream = container.add_stream(codec, rate=_RATE)
+        assert isinstance(stream, av.VideoStream)
+        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        stream.options = {"crf": "18"} if codec == "libx264" else {"qscale": "3"}
+        for sheet, held in zip(sheets, duration_ms, strict=True):
+            colours = np.broadcast_to(sheet, (*sheet.shape[:2], 3))
+            even = np.pad(colours, ((0, height - sheet.shape[0]), (0, width - sheet.shape[1]), (0, 0)), mode="edge")
+            for _ in range(held * _RATE // 1000):
+                container.mux(stream.encode(av.VideoFrame.from_ndarray(even, format="rgb24")))
+        container.mux(stream.encode(None))
+    return buffer.getvalue()
+
+
+_BEGINNINGS = {".png": (0, b"\x89PNG\r\n\x1a\n"), ".gif": (0, b"GIF8"), ".webp": (0, b"RIFF"), ".mp4": (4, b"ftyp")}
 
 
 def is_picture(path: Path) -> bool:
     """Whether a file is a picture of the kind that its name says, by its first bytes."""
     if not path.is_file():
         return False
+    at, beginning = _BEGINNINGS[path.suffix.lower()]
     with path.open("rb") as file:
-        return file.read(8).startswith(_BEGINNINGS[path.suffix.lower()])
+        return file.read(at + 8)[at:].startswith(beginning)
 
 
-ANIMATIONS = {".gif": "GIF", ".webp": "WEBP"}
+ANIMATIONS = {".gif": "GIF", ".webp": "WEBP", ".mp4": "MP4"}
 """Kinds of animations, by a name's ending."""
 
 

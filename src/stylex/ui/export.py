@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping, Sequence
-from importlib.util import find_spec
 from typing import Literal
 
 import numpy as np
@@ -12,9 +11,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from stylex.core.errors import ConfigError
-from stylex.core.explanation import Picture
 from stylex.core.studio import Frame, Knob, Studio, Turn
-from stylex.report.figures import encode, panel
+from stylex.report.figures import check_film, encode, film, panel
 from stylex.report.page import render_report
 
 Kind = Literal["png", "gif", "webp", "mp4", "html"]
@@ -28,8 +26,6 @@ TYPES: Mapping[Kind, str] = {
 
 _CELL = 320
 _STEPS = 8
-_RATE = 25
-"""Frames of a film in a second."""
 
 
 def export(studio: Studio, kind: Kind, turn: Turn) -> bytes:
@@ -56,8 +52,8 @@ def export(studio: Studio, kind: Kind, turn: Turn) -> bytes:
         return encode(panel([[frame.picture for frame in frames]], notes=[notes], title=title, cell=_CELL))
     if not any(turn.knobs.values()):
         raise ConfigError("no knob is turned, so nothing would move; turn one, then export")
-    if kind == "mp4" and find_spec("av") is None:
-        raise ConfigError("an MP4 needs PyAV; install it: pip install av")
+    if kind == "mp4":
+        check_film()
     fractions = [step / _STEPS for step in range(_STEPS + 1)]
     frames = studio.render(
         [Turn(image=turn.image, knobs={knob: fraction * s for knob, fraction in turn.knobs.items()}) for s in fractions]
@@ -74,32 +70,11 @@ def _moving(studio: Studio, frames: Sequence[Frame], kind: Literal["gif", "webp"
     # Both ends are held for a second, so that they can be looked at.
     duration = [1000 if i in (0, len(sheets) - 1) else 120 for i in range(len(there_and_back))]
     if kind == "mp4":
-        return _film(there_and_back, duration)
+        return film(there_and_back, duration)
     first, *others = (Image.fromarray(sheet) for sheet in there_and_back)
     buffer = io.BytesIO()
     options = {"quality": 85} if kind == "webp" else {"disposal": 1}
     first.save(buffer, kind.upper(), save_all=True, append_images=others, duration=duration, loop=0, **options)
-    return buffer.getvalue()
-
-
-def _film(sheets: Sequence[Picture], duration_ms: Sequence[int]) -> bytes:
-    """The sheets as a film that browsers and slides play; they are as they were but for an even number of pixels."""
-    import av
-
-    buffer = io.BytesIO()
-    with av.open(buffer, "w", format="mp4") as container:
-        height, width = (side + side % 2 for side in sheets[0].shape[:2])
-        codec = "libx264" if "libx264" in av.codecs_available else "mpeg4"
-        stream = container.add_stream(codec, rate=_RATE)
-        assert isinstance(stream, av.VideoStream)
-        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
-        stream.options = {"crf": "18"} if codec == "libx264" else {"qscale": "3"}
-        for sheet, held in zip(sheets, duration_ms, strict=True):
-            colours = np.broadcast_to(sheet, (*sheet.shape[:2], 3))
-            even = np.pad(colours, ((0, height - sheet.shape[0]), (0, width - sheet.shape[1]), (0, 0)), mode="edge")
-            for _ in range(held * _RATE // 1000):
-                container.mux(stream.encode(av.VideoFrame.from_ndarray(even, format="rgb24")))
-        container.mux(stream.encode(None))
     return buffer.getvalue()
 
 
