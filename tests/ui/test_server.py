@@ -18,6 +18,7 @@ import pytest
 from PIL import Image
 from starlette.testclient import TestClient
 
+from stylex.report import figures
 from stylex.ui import export, guard, server
 from stylex.ui.guard import MOST_BYTES, address, is_loopback
 from stylex.ui.searching import Job, Searching
@@ -124,7 +125,7 @@ def test_a_film_shows_the_knob_turned_there_and_back(client, monkeypatch) -> Non
     assert light[60] > light[0] + 8
     assert abs(light[-1] - light[0]) < (light[60] - light[0]) / 2
     monkeypatch.setitem(sys.modules, "av", None)
-    monkeypatch.setattr(export, "find_spec", lambda name: None)
+    monkeypatch.setattr(figures, "find_spec", lambda name: None)
     refused = client.post("/api/export", json=turned)
     assert refused.status_code == 422
     assert "pip install av" in refused.json()["error"]
