@@ -338,7 +338,7 @@ def test_attributes_are_named_by_a_table(world: World, capsys: pytest.CaptureFix
     assert explanation.settings["descriptors"] == world / "table.csv"
     for attribute in explanation.ranking:
         if attribute.meaning is not None:
-            assert f"= {attribute.meaning}" in told.out
+            assert f"goes with {attribute.meaning}" in told.out
             assert attribute.meaning.descriptor in ("side=right", "low", "coin")
     for wrong, says in ((world / "none.csv", "cannot be read"), (world / "two.zip", "not UTF-8 text")):
         assert main(world.find("--descriptors", wrong)) == 2
@@ -509,7 +509,8 @@ def test_an_evaluation_is_repeated_from_its_own_record(world: World) -> None:
         assert made["settings"]["shift_range"] == (0.5 if arguments is given else 1)
         parameters = inspect.signature(stylex.evaluate).parameters
         recorded = {key: value for key, value in made["settings"].items() if key in parameters}
-        assert set(parameters) - set(recorded) == {"out", "report", "device", "overwrite", "listener"}
+        unsaid = {"out", "report", "device", "overwrite", "listener", "max_calls"}  # they decide no number
+        assert set(parameters) - set(recorded) == unsaid
         again = stylex.evaluate(**recorded, out=world.root / "again.json", overwrite=True)
         same, before = (
             [row for row in measures if "seconds" not in row["name"]]
@@ -561,7 +562,7 @@ def test_an_explanation_is_repeated_from_its_own_record(world: World, verb: str)
     assert (recorded["classifier"], recorded["classifier_spec"]) == ("judges:plain", world / "spec.json")
     assert verb == "find" or recorded["fit"] == "pad"
     unsaid = set(inspect.signature(again).parameters) - set(recorded)
-    assert unsaid - {"descriptors"} == {"out", "device", "overwrite", "listener"}  # none were given
+    assert unsaid - {"descriptors"} == {"out", "device", "overwrite", "listener", "max_calls"}  # none were given
     shutil.rmtree(world.root / "run" / "effects", ignore_errors=True)
     again(**recorded, out=world.root / "again")
     assert listing(world.root / "again") == listing(world.root / "made")
