@@ -79,7 +79,7 @@ def test_how_near_it_came_is_said_beside_what_it_was(
         assert f"from {held_out} held-out images; before it was {near['before']['value']:.3f}" in said
     assert str(sorted((out / "snapshots").glob("*/panel.png"))[-1]) in said
     # There are too few held-out images to search on.
-    assert f"next: stylex morph {place / 'run'} {out} --out morph.png" in said
+    assert f"next: stylex morph {place / 'run'} {out} --out morph-near.png" in said
 
 
 def test_a_runs_own_vector_is_not_added_to_it_in_silence(

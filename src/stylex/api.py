@@ -915,6 +915,8 @@ def find(
         at=Workplace(folder=opened.effects_folder, processes=processes, listener=listener),
     )
     if explanation is not None:
+        if table is not None and not len(explanation.ranking):
+            listener(Alarm(message=f"nothing was found that {descriptors} could name, so it was not used"))
         if table is not None and len(explanation.ranking):
             from stylex.search.naming import named
 

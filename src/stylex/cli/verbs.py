@@ -78,6 +78,7 @@ def _attacked(options: Mapping[str, Any], attack: Attack) -> list[str]:
     ]
     head = [f"change towards {attack.towards}, in standard deviations of each descriptor:"] if rows else []
     written = [f"attack: {options['out']}", f"report: {Path(options['out']) / 'report.html'}"]
+    written.append(f"next: stylex find {options['run']} --data {options['data']} --out explanation/{_towards(options)}")
     like = [] if attack.likeness is None else [attack.likeness.said]
     return [*([] if remark is None else [remark]), finding(attack), *like, *attack.notes, *head, *rows, *written]
 
@@ -97,7 +98,16 @@ def _compared(options: Mapping[str, Any], comparison: Comparison) -> list[str]:
     from stylex.cli.compared import tables_of
 
     folder = Path(options["out"])
-    return [*tables_of(comparison), f"comparison: {folder / 'comparison.json'}", f"page: {folder / 'comparison.html'}"]
+    written = [f"comparison: {folder / 'comparison.json'}", f"page: {folder / 'comparison.html'}"]
+    data = options["data"] or options["run"]
+    goes_on = f"next: stylex find {options['run']} --data {data} --out explanation/{_towards(options)}"
+    return [*tables_of(comparison), *written, goes_on]
+
+
+def _towards(options: Mapping[str, Any]) -> str:
+    """The classifier and the target that a command was given, for a command after it."""
+    given = {name: options.get(name) for name in ("classifier", "target")}
+    return "".join(f" --{name} {shlex.quote(str(value))}" for name, value in given.items() if value is not None)
 
 
 def _repaired(options: Mapping[str, Any], repaired: Repaired) -> list[str]:
@@ -151,7 +161,8 @@ def _adapted(options: Mapping[str, Any], run: Path) -> list[str]:
         said.append(
             f"New pictures are {after['value']:.3f} ({after['low']:.3f} to {after['high']:.3f}) from "
             f"{known['held_out']} held-out images; before it was {before['value']:.3f}, and other real images are "
-            f"{real['value']:.3f} (kernel distance, {known['by']})."
+            f"{real['value']:.3f} (kernel distance, {known['by']}; 0 would be alike)."
+            + (" So few images cannot tell whether it came nearer." if before["value"] <= after["high"] else "")
         )
     given = "".join(
         f" --{name.replace('_', '-')} {options[name]}" for name in ("classifier", "classifier_spec") if options[name]
@@ -159,7 +170,7 @@ def _adapted(options: Mapping[str, Any], run: Path) -> list[str]:
     verdict = _verdict_of(run, of_a_domain=True)
     few = (path.exists() and known["held_out"] < _ENOUGH_TO_SEARCH) or not path.exists()
     goes_on = (
-        f"stylex morph {options['run']} {run} --out morph.png"
+        f"stylex morph {options['run']} {run} --out morph-{run.name}.png"
         if few
         else f"stylex find {run} --data {options['data']}{given} --out explanation/{_aim_of(run)}"
     )

@@ -124,11 +124,16 @@ class Likeness:
         attacked, rebuilt, random = (
             f"{d.value:.3f} ({d.low:.3f} to {d.high:.3f})" for d in (self.attacked, self.rebuilt, self.random)
         )
-        further = self.attacked.low > self.rebuilt.high
+        if self.attacked.low > self.rebuilt.high:
+            verdict = ": look whether they are still pictures of the domain."
+        elif self.attacked.high < self.rebuilt.low:
+            verdict = "."
+        else:
+            verdict = ": so many pictures do not tell attacked and rebuilt ones apart."
         return (
             f"The attacked pictures are {attacked} from other photographs of the same answers, the rebuilt ones "
-            f"{rebuilt}, and those moved at random {random} (kernel distance of {self.images} pictures, {self.by})"
-            + (": look whether they are still pictures of the domain." if further else ".")
+            f"{rebuilt}, and those moved at random {random} (kernel distance of {self.images} pictures, "
+            f"{self.by}; 0 would be alike)" + verdict
         )
 
 

@@ -16,6 +16,9 @@ LOW_AGREEMENT = 0.9
 """Below this, part of what drives the classifier may be missing from the reconstructions."""
 
 
+_NO_BETTER = 0.05
+"""By so much a reconstruction must keep the answer more often than another image's does, to say anything."""
+
 MUCH_LOST = 0.1
 """From this fraction of photographs on, what decides them and is not drawn is reported."""
 
@@ -48,7 +51,7 @@ def agreement_verdict(agreement: float, other: float | None = None, *, of_a_doma
     said = f"The classifier says the same of photograph and reconstruction for {agreement:.1%} of the images"
     if other is not None:
         said += f" (with another image's reconstruction for {other:.1%})"
-    if _is_by_chance(other) and of_a_domain:
+    if of_a_domain and other is not None and other >= agreement - _NO_BETTER:
         return f"{said}: it gives nearly all images of this domain one answer, so that this says little."
     if _is_by_chance(other):
         return (

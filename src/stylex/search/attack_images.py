@@ -178,7 +178,6 @@ def attack_images(
         settings=settings,
         notes=tuple(_notes(attacked, config, () if probes is None else probes.probes, descriptors)),
     )
-    listener(Found(message=finding(result)))
     return result
 
 
