@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from stylex.core.comparison import Comparison
     from stylex.core.evaluation import Evaluation
     from stylex.core.explanation import Explanation
+    from stylex.core.figures import Flips
     from stylex.data.prepare import PrepareSummary
     from stylex.study.analysed import Analysis
 
@@ -62,10 +63,21 @@ def _explained(options: Mapping[str, Any], explanation: Explanation) -> list[str
         *([] if agreement is None else [agreement_verdict(agreement, other)]),
         *([] if rebuilt is None else [rebuilt]),
         explanation.ranking.finding,
+        *(_turned(flips) for flips in explanation.flips),
         *rows,
         f"explanation: {options['out']}",
         f"next: stylex report {options['out']}",
     ]
+
+
+def _turned(flips: Flips) -> str:
+    """How many images the listed attributes turn together, beside random ones as long."""
+    images = "the images" if flips.images is None else f"{flips.images} images"
+    first, count = flips.top.get(1), flips.count
+    alone = "" if first is None or count == 1 else f"the first alone turns {first:.0%}, "
+    chance = "" if flips.random is None else f"; as many at random, as long, {flips.random:.0%}"
+    together = "the first alone turns" if count == 1 else f"{count} together"
+    return f"Of {images} towards {flips.target_label}, {alone}{together} {flips.top[count]:.0%}{chance}."
 
 
 def _attacked(options: Mapping[str, Any], attack: Attack) -> list[str]:
