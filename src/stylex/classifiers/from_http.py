@@ -24,6 +24,7 @@ import socket
 import ssl
 import threading
 import time
+import weakref
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -97,7 +98,9 @@ class Server:
     """One address, asked about batches of pictures; connections are kept open."""
 
     def __init__(self, url: str, labels: Sequence[str], outputs: int, asking: Asking) -> None:
-        self._connection: http.client.HTTPConnection | None = None
+        # Closed with the server itself, in whatever order its parts are let go.
+        self._open: list[http.client.HTTPConnection] = []
+        weakref.finalize(self, _close_all, self._open)
         self._url, self._labels, self._outputs, self._asking = url, tuple(labels), outputs, asking
         parts = urlsplit(url)
         self._host, self._port, self._secure = parts.hostname or "", parts.port, parts.scheme == "https"
@@ -141,9 +144,9 @@ class Server:
 
     def _once(self, body: bytes, kind: str, images: int) -> bytes:
         most = _ANSWER_BYTES + _NUMBER_BYTES * images * self._outputs
-        if self._connection is None:
-            self._connection = self._connected()
-        connection = self._connection
+        if not self._open:
+            self._open.append(self._connected())
+        connection = self._open[0]
         # A server that sends a byte now and then must end too: after the time-out its connection is shut.
         late = threading.Event()
         alarm = threading.Timer(self._asking.timeout, _shut, (connection, late))
@@ -191,12 +194,7 @@ class Server:
         return http.client.HTTPConnection(self._host, self._port, timeout=self._asking.timeout)
 
     def _close(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
-
-    def __del__(self) -> None:
-        self._close()
+        _close_all(self._open)
 
     def _rows(self, content: bytes, images: int) -> Float32[ndarray, "n k"]:
         try:
@@ -274,6 +272,11 @@ def _png(picture: UInt8[ndarray, "h w c"]) -> bytes:
     stream = io.BytesIO()
     Image.fromarray(picture[:, :, 0] if picture.shape[2] == 1 else picture).save(stream, "PNG", compress_level=1)
     return stream.getvalue()
+
+
+def _close_all(connections: list[http.client.HTTPConnection]) -> None:
+    while connections:
+        connections.pop().close()
 
 
 def _shut(connection: http.client.HTTPConnection, late: threading.Event) -> None:
