@@ -36,6 +36,7 @@ from stylex.metrics.features import Features
 from stylex.metrics.kid import kernel_distance
 from stylex.models.config import AdaptMethod
 from stylex.models.domain import DomainVector, between, read_domain
+from stylex.models.generator import Mapping as MappingNetwork
 from stylex.models.latents import normal_latents
 from stylex.models.snapshot import (
     Snapshot,
@@ -190,7 +191,7 @@ def adapt_run(
         device=device,
         listener=listener,
     )
-    measure_nearness(place, load_snapshot(out).to(torch.device(device)), out, axes=start.axes)
+    measure_nearness(place, load_snapshot(out).to(torch.device(device)), out, latents_of=start.latents_of)
     return out
 
 
@@ -201,7 +202,11 @@ NEARNESS = "nearness.json"
 
 @torch.inference_mode()
 def measure_nearness(
-    place: Place, after: Snapshot, out: Path, *, axes: Float[Tensor, "rows w_dim"] | None = None
+    place: Place,
+    after: Snapshot,
+    out: Path,
+    *,
+    latents_of: Callable[[MappingNetwork, Float[Tensor, "n z_dim"]], Float[Tensor, "n w_dim"]] | None = None,
 ) -> None:
     """Write beside a run how near its new pictures are to held-out images of the domain, and what that compares with.
 
@@ -213,19 +218,19 @@ def measure_nearness(
         place: where the run was brought to.
         after: the result.
         out: the run's folder.
-        axes: of the latents to draw from; None: those that the first run keeps, or else its mapping network's.
+        latents_of: what an adaptation drew from, of its mapping network and noise; None: latents like those that the
+            first run keeps, or else its mapping network's.
     """
     before = place.snapshot
     if len(place.held_out) < _FEWEST:
         return
     on = next(before.generator.parameters()).device
-    z = torch.randn(_DRAWN, before.generator.config.z_dim, generator=torch.Generator().manual_seed(1))
-    if axes is None and before.latents is not None:
+    if latents_of is None and before.latents is not None:
         w = normal_latents(before.latents, _DRAWN, seed=1).to(on)
-    elif axes is not None:
-        w = torch.addmm(axes[0].cpu(), z, axes[1:].cpu()).to(on)
     else:
-        w = before.generator.mapping(z.to(on))
+        z = torch.randn(_DRAWN, before.generator.config.z_dim, generator=torch.Generator().manual_seed(1)).to(on)
+        mapping = before.generator.mapping
+        w = mapping(z) if latents_of is None else latents_of(mapping, z)
     k = len(before.classifier["labels"])
     c = torch.full((_DRAWN, k), 1 / k, device=on)
     extractor = random_extractor(on)

@@ -2372,19 +2372,6 @@ def _version(given: str | Path, spec: ClassifierSpecLike | None, device: str) ->
     return load_classifier(given, spec_of(spec)).to(device)
 
 
-def _is_demo(run: str | Path) -> bool:
-    """Whether what comes with the package is meant: a folder of that name may be what ``stylex demo`` wrote."""
-    return str(run) == "demo" and not any((Path(run) / own).exists() for own in ("snapshots", "snapshot.json"))
-
-
-def _shipped(
-    run: str | Path, data: str | Path | None, classifier: ClassifierLike | None
-) -> tuple[Path, str | Path, ClassifierLike]:
-    """Run, archive and classifier that come with the package, where none are given beside."""
-    shipped = Path(__file__).parent / "demo_data"
-    return shipped / "snapshot", data or shipped / "shoes.zip", classifier or shipped / "classifier"
-
-
 def _compare_labels(classifier: Classifier, images: ImageSet, held_out: ImageSet, listener: Listener) -> None:
     """Tell how often the classifier is right on the archive's labels, and warn of what its spec seems to have wrong."""
     import numpy as np

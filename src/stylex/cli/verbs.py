@@ -90,7 +90,8 @@ def _attacked(options: Mapping[str, Any], attack: Attack) -> list[str]:
     ]
     head = [f"change towards {attack.towards}, in standard deviations of each descriptor:"] if rows else []
     written = [f"attack: {options['out']}", f"report: {Path(options['out']) / 'report.html'}"]
-    written.append(f"next: stylex find {options['run']} --data {options['data']} --out explanation/{_towards(options)}")
+    given = _given(options, "classifier", "target")
+    written.append(f"next: stylex find {options['run']} --data {options['data']} --out explanation/{given}")
     like = [] if attack.likeness is None else [attack.likeness.said]
     return [*([] if remark is None else [remark]), finding(attack), *like, *attack.notes, *head, *rows, *written]
 
@@ -112,14 +113,15 @@ def _compared(options: Mapping[str, Any], comparison: Comparison) -> list[str]:
     folder = Path(options["out"])
     written = [f"comparison: {folder / 'comparison.json'}", f"page: {folder / 'comparison.html'}"]
     data = options["data"] or options["run"]
-    goes_on = f"next: stylex find {options['run']} --data {data} --out explanation/{_towards(options)}"
+    given = _given(options, "classifier", "target")
+    goes_on = f"next: stylex find {options['run']} --data {data} --out explanation/{given}"
     return [*tables_of(comparison), *written, goes_on]
 
 
-def _towards(options: Mapping[str, Any]) -> str:
-    """The classifier and the target that a command was given, for a command after it."""
-    given = {name: options.get(name) for name in ("classifier", "target")}
-    return "".join(f" --{name} {shlex.quote(str(value))}" for name, value in given.items() if value is not None)
+def _given(options: Mapping[str, Any], *names: str) -> str:
+    """Those of some options that a command was given, for a command after it."""
+    given = {name.replace("_", "-"): options[name] for name in names if options.get(name) is not None}
+    return "".join(f" --{name} {shlex.quote(str(value))}" for name, value in given.items())
 
 
 def _repaired(options: Mapping[str, Any], repaired: Repaired) -> list[str]:
@@ -166,9 +168,9 @@ def _adapted(options: Mapping[str, Any], run: Path) -> list[str]:
     from stylex.adapting import NEARNESS
 
     path, panels = run / NEARNESS, sorted((run / "snapshots").glob("[0-9]*/panel.png"))
+    known = json.loads(path.read_text()) if path.exists() else None
     said = []
-    if path.exists():
-        known = json.loads(path.read_text())
+    if known is not None:
         after, before, real = (known[name] for name in ("after", "before", "real"))
         said.append(
             f"New pictures are {after['value']:.3f} ({after['low']:.3f} to {after['high']:.3f}) from "
@@ -176,14 +178,11 @@ def _adapted(options: Mapping[str, Any], run: Path) -> list[str]:
             f"{real['value']:.3f} (kernel distance, {known['by']}; 0 would be alike)."
             + (" So few images cannot tell whether it came nearer." if before["value"] <= after["high"] else "")
         )
-    given = "".join(
-        f" --{name.replace('_', '-')} {options[name]}" for name in ("classifier", "classifier_spec") if options[name]
-    )
+    given = _given(options, "classifier", "classifier_spec")
     verdict = _verdict_of(run, of_a_domain=True)
-    few = (path.exists() and known["held_out"] < _ENOUGH_TO_SEARCH) or not path.exists()
     goes_on = (
         f"stylex morph {options['run']} {run} --out morph-{run.name}.png"
-        if few
+        if known is None or known["held_out"] < _ENOUGH_TO_SEARCH
         else f"stylex find {run} --data {options['data']}{given} --out explanation/{_aim_of(run)}"
     )
     return [*said, *verdict, f"run: {run}", *(f"picture: {panel}" for panel in panels[-1:]), f"next: {goes_on}"]
