@@ -41,6 +41,18 @@ def test_a_curve_begins_at_nothing() -> None:
     assert [flips for _, flips in curve] == [0.0] + [float(s > 1) for s in STRENGTHS]
 
 
+def test_a_curve_changes_all_images_alike() -> None:
+    """One image changes ten times as fast: at one strength it would be far ahead, and would carry the share alone."""
+    steps = np.array(STRENGTHS)
+    sizes = np.stack([steps / 10, steps / 100], axis=1)
+    curve = Ladder(pixels=sizes, perceptual=sizes, turned=(sizes >= 0.04).astype(float)).curve()
+    assert all(flips == 0 for change, flips in curve if change < 0.02)
+    assert all(flips == 1 for change, flips in curve if change > 0.05)
+    changes = [change for change, _ in curve]
+    assert changes == sorted(changes)
+    assert changes[-1] == pytest.approx((sizes.mean(axis=1)[-1] + sizes[-1, 1]) / 2)  # the other one goes no further
+
+
 def test_the_size_that_turns_a_share_of_the_images_lies_between_two_steps() -> None:
     grid = np.tile(np.array(STRENGTHS)[:, None], (1, 4))
     turned = np.stack([np.array([s >= 1, s >= 2, s >= 2, s >= 9], dtype=float) for s in STRENGTHS])

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from stylex.metrics.interval import bootstrap, mean_interval
+from stylex.metrics.interval import bootstrap, jackknife, mean_interval
 
 
 def test_an_interval_of_a_mean_covers_it_about_95_times_of_100() -> None:
@@ -35,6 +35,17 @@ def test_equal_values_have_no_width_but_a_share_of_all_or_none_is_never_sure() -
     assert (every.value, every.high) == (1, 1)
     assert every.low**100 == pytest.approx(0.025)
     assert (none.value, none.low, none.high) == (0, 0, pytest.approx(1 - every.low))
+
+
+def test_leaving_groups_out_covers_a_statistic_that_images_drawn_twice_would_change() -> None:
+    random, covered = np.random.default_rng(0), 0
+    for i in range(200):
+        values = random.standard_normal(60)
+        found = jackknife(lambda rows, values=values: float(values[rows].std(ddof=1)), 60, seed=i)
+        assert found.value == pytest.approx(values.std(ddof=1))
+        covered += found.low <= 1 <= found.high
+    assert 175 <= covered <= 199
+    assert math.isnan(jackknife(lambda rows: 1.0, 3).low)
 
 
 def test_the_mean_is_a_statistic_like_others() -> None:

@@ -25,7 +25,7 @@ from stylex.data.archive import ImageSet
 from stylex.evaluation.extractors import Extractor, random_extractor
 from stylex.evaluation.realism import paired
 from stylex.evaluation.subject import CountedClassifier, calls
-from stylex.metrics.frechet import frechet_distance
+from stylex.metrics.frechet import frechet_interval
 from stylex.metrics.interval import mean_interval
 from stylex.metrics.locality import area
 from stylex.planted.known import known_of
@@ -43,6 +43,8 @@ _NOTHING = 1e-4
 _TURNED = 0.75
 """All are brought to the size at which the first method turns so many images."""
 _NO_PICTURE = "a heat-map changes no picture"
+NOTHING_FOUND = "it found nothing to change"
+"""Why a method has no numbers, though it changes pictures."""
 _COSTS = ("seconds_found", "calls_found", "seconds", "calls")
 
 
@@ -156,6 +158,7 @@ class _Entry:
     pictures: Tensor | None = None
     heat: Tensor | None = None
     ladder: Ladder | None = None
+    found: int | None = None
 
     def ladder_by(self, judge: Judge) -> Ladder:
         """What it does at growing strengths, drawn once."""
@@ -182,7 +185,7 @@ def compare_methods(
     listener, entrants = inputs.listener, {n: CONTENDERS[n] for n in options.methods} | dict(CONTROLS)
     sized = [] if options.change is not None else with_own_size(options.methods)
     listener(Started(task=TASK, total=2 * len(entrants), unit="steps"))
-    arena, references = _prepared(subject, inputs, options)
+    arena, references, left = _prepared(subject, inputs, options)
     rows, left_out = [], []
     for done, (name, contender) in enumerate(entrants.items(), start=1):
         try:
@@ -212,13 +215,13 @@ def compare_methods(
         rows=tuple(_row(row, known) for row in rows),
         settings=dict(settings),
         snapshot={"path": str(subject.snapshot.path), "sha256": subject.snapshot.sha256},
-        notes=(*left_out, *_notes(judge, reference, sized)),
+        notes=(*left_out, *_notes(judge, rows, left)),
     )
     return comparison, _pictures(judge, rows, options.shown)
 
 
-def _prepared(subject: TrainedSubject, inputs: Inputs, options: Options) -> tuple[Arena, ImageSet]:
-    """The images to fit on, those to change, and other photographs."""
+def _prepared(subject: TrainedSubject, inputs: Inputs, options: Options) -> tuple[Arena, ImageSet, int]:
+    """The images to fit on, those to change, other photographs, and how many there is nothing to change of."""
     held_out, targets = inputs.held_out, inputs.targets
     aimed = targets[0] if len(targets) == 1 else None
     pool, rest = (held_out.subset(np.arange(start, len(held_out), 2)) for start in (0, 1))
@@ -244,7 +247,7 @@ def _prepared(subject: TrainedSubject, inputs: Inputs, options: Options) -> tupl
     used = set(chosen.names)
     others = held_out.subset(np.array([name not in used for name in held_out.names], dtype=np.bool_))
     some = np.random.default_rng([options.seed, 24]).permutation(len(others))[:_REFERENCES]
-    return arena, others.subset(some)
+    return arena, others.subset(some), len(chosen) - len(set(cases.names))
 
 
 def _judge(arena: Arena, inputs: Inputs, options: Options) -> Judge:
@@ -321,14 +324,20 @@ def _changed(judge: Judge, entry: _Entry, change: float, perceptual: float, subj
     moves = entry.made
     assert isinstance(moves, Moves)
     ladder, n = entry.ladder_by(judge), len(judge.cases)
-    entry.curve = ladder.curve() if entry.name != "unchanged" else ()
+    found = int((ladder.pixels.max(axis=0) > _NOTHING).sum())
+    if entry.name != "unchanged":
+        entry.found = found
     strength, entry.pictures = drawn_at(moves, ladder.pixels, judge.pixels, change)
     began, before = time.perf_counter(), calls(subject)
     moves.draw(strength)
     seconds, shown = moves.choosing
     entry.cells["seconds"] = Cell.of((time.perf_counter() - began + seconds) / n)
     entry.cells["calls"] = Cell.of((calls(subject) - before + shown) / n)
+    if entry.found == 0:
+        return
     entry.cells |= judge.at_equal_change(entry.pictures)
+    if entry.name != "unchanged":
+        entry.curve = _through(ladder.curve(), (entry.cells["change"].value, entry.cells["flips"].value))
     alike = drawn_at(moves, ladder.perceptual, judge.perceptual, perceptual)[1]
     flips = mean_interval(judge.turned(alike), seed=judge.seed)
     entry.cells["flips_perceptual"] = Cell.of(flips)
@@ -339,7 +348,7 @@ def _changed(judge: Judge, entry: _Entry, change: float, perceptual: float, subj
 
 def _realism(judge: Judge, rows: Sequence[_Entry], references: ImageSet, seed: int) -> None:
     """Frechet distance of changed pictures from other photographs of the same answers, as many for every method."""
-    drawn = [row for row in rows if row.pictures is not None]
+    drawn = [row for row in rows if row.pictures is not None and row.found != 0]
     x = references.batch(np.arange(len(references))).to(judge.cases.x)
     answers = _decided(judge, x)
     pairs = {}
@@ -355,7 +364,7 @@ def _realism(judge: Judge, rows: Sequence[_Entry], references: ImageSet, seed: i
         own, beside = torch.from_numpy(pairs[row.name][:count].T).to(x.device)
         assert row.pictures is not None
         a, b = judge.extractor.features(row.pictures[own]), judge.extractor.features(x[beside])
-        row.cells["realism"] = Cell.of(frechet_distance(b, a).value)
+        row.cells["realism"] = Cell.of(frechet_interval(b, a, seed=seed))
 
 
 def _decided(judge: Judge, x: Tensor) -> ndarray:
@@ -369,7 +378,7 @@ def _decided(judge: Judge, x: Tensor) -> ndarray:
 
 def _row(entry: _Entry, known: Sequence[str]) -> Compared:
     """A row with every column that some row has, blank where it does not apply."""
-    blank = _NO_PICTURE if entry.heat is not None else NO_ATTRIBUTES
+    blank = _NO_PICTURE if entry.heat is not None else NOTHING_FOUND if entry.found == 0 else NO_ATTRIBUTES
     cells = {key: entry.cells.get(key, Cell.without(blank)) for key in known}
     if entry.contender.kind == "control":
         cells |= {key: Cell.without("a control costs nothing to speak of") for key in _COSTS}
@@ -384,9 +393,29 @@ def _row(entry: _Entry, known: Sequence[str]) -> Compared:
     )
 
 
-def _notes(judge: Judge, reference: str | None, sized: Sequence[str]) -> tuple[str, ...]:
-    nothing = [] if reference is None else list(sized[: list(sized).index(reference)])
-    notes = [f"{name} finds nothing to change in most images." for name in nothing]
+def _through(curve: tuple[tuple[float, float], ...], point: tuple[float, float]) -> tuple[tuple[float, float], ...]:
+    """The curve with what was measured at the common size in it, between what is smaller and what is larger."""
+    before = tuple(own for own in curve if own[0] < point[0])
+    return (*before, point, *(own for own in curve if own[0] > point[0]))
+
+
+def _notes(judge: Judge, rows: Sequence[_Entry], left: int) -> tuple[str, ...]:
+    """What to know before reading: images left out, methods that found nothing, and how good the instruments are."""
+    cases, notes = judge.cases, []
+    if left:
+        notes.append(
+            f"Of {left + len(set(cases.names))} images {left} had the target as the answer already, as photographs or "
+            "rebuilt: left out."
+        )
+    for row in rows:
+        if row.found is None or row.found >= len(cases) or row.contender.kind == "control":
+            continue
+        many = "no image" if row.found == 0 else f"{row.found} of {len(cases)} images"
+        notes.append(
+            f"{row.contender.title} found something to change in {many}"
+            + (": it is not that it loses" if row.found == 0 else "; the others count as not turned")
+            + f". Give it more to find with ({option('images')}, {option('attributes')}), or train the run longer."
+        )
     features = judge.extractor.features(judge.cases.x[:2]).values.shape[1]
     if len(judge.cases) < features:
         notes.append(

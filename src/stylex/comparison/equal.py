@@ -34,12 +34,26 @@ class Ladder:
     turned: Float[ndarray, "g n"]
 
     def curve(self) -> tuple[tuple[float, float], ...]:
-        """Mean change of the pixels and share of images turned, from nothing on."""
-        means = zip(self.pixels.mean(axis=1), self.turned.mean(axis=1), strict=True)
-        return ((0.0, 0.0), *((float(change), float(flips)) for change, flips in means))
+        """Change of the pixels, the same for every image, and share of images turned, from nothing on.
+
+        Between two steps an image counts in part. An image that cannot be changed so much counts as it is at its
+        largest, and the mean change is smaller by that.
+        """
+        wanted = np.unique(self.pixels.mean(axis=1))
+        return ((0.0, 0.0), *(self._at(float(size)) for size in wanted))
+
+    def _at(self, wanted: float) -> tuple[float, float]:
+        strengths = strengths_for(self.pixels, wanted)
+        steps = np.array([0.0, *STRENGTHS])
+        grounded = [np.concatenate([np.zeros((1, one.shape[1])), one]) for one in (self.pixels, self.turned)]
+        change, flips = (
+            [np.interp(strength, steps, column) for strength, column in zip(strengths, one.T, strict=True)]
+            for one in grounded
+        )
+        return float(np.mean(change)), float(np.mean(flips))
 
     def change_that_turns(self, share: float) -> float | None:
-        """The mean change of the pixels at which so many images are turned; None where that is never reached."""
+        """The change of the pixels at which so many images are turned; None where that is never reached."""
         curve = self.curve()
         for (start, few), (end, many) in zip(curve, curve[1:], strict=False):
             if many >= share:

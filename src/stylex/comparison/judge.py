@@ -21,8 +21,8 @@ from stylex.evaluation.found import in_turn
 from stylex.evaluation.preservation import others_changed
 from stylex.evaluation.sheet import shrunk
 from stylex.metrics.counterfactuals import cout, proximity, similarity, sparsity, split_frechet, valid
-from stylex.metrics.frechet import frechet_distance
-from stylex.metrics.interval import mean_interval
+from stylex.metrics.frechet import frechet_interval
+from stylex.metrics.interval import jackknife, mean_interval
 from stylex.metrics.locality import area
 from stylex.metrics.observer import observe
 from stylex.metrics.photograph import mean_change, on_photograph
@@ -131,8 +131,14 @@ class Judge:
             "sparsity": self._mean(sparsity(cases.x, x).cpu().numpy()),
             "cout": self._mean(cout(self._both, cases.x, x)),
             "s3": self._mean(similarity(originals, changed)),
-            "fid": Cell.of(frechet_distance(originals, changed).value),
-            "sfid": Cell.of(split_frechet(originals, changed, seed=self.seed)),
+            "fid": Cell.of(frechet_interval(originals, changed, seed=self.seed)),
+            "sfid": Cell.of(
+                jackknife(
+                    lambda rows: split_frechet(originals.at(rows), changed.at(rows), seed=self.seed),
+                    len(x),
+                    seed=self.seed,
+                )
+            ),
         }
 
     def distinct(self, knobs: Knobs | None) -> Cell:

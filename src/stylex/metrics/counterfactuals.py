@@ -116,9 +116,5 @@ def split_frechet(originals: Features, changed: Features, *, splits: int = _SPLI
         half = len(changed) // 2
         order = random.permutation(len(changed))
         a, b = order[:half], order[half : 2 * half]
-        found += [frechet_distance(_of(originals, p), _of(changed, q)).value for p, q in ((a, b), (b, a))]
+        found += [frechet_distance(originals.at(p), changed.at(q)).value for p, q in ((a, b), (b, a))]
     return float(np.mean(found))
-
-
-def _of(features: Features, rows: ndarray) -> Features:
-    return Features(values=features.values[rows], extractor=features.extractor)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from numpy import ndarray
 
 from stylex.core.errors import EvaluationError
@@ -24,6 +24,10 @@ class Features:
 
     def __len__(self) -> int:
         return len(self.values)
+
+    def at(self, rows: Int[ndarray, " m"]) -> Features:
+        """Those of some images."""
+        return Features(values=self.values[rows], extractor=self.extractor)
 
 
 def one_extractor(a: Features, b: Features) -> str:

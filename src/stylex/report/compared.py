@@ -206,6 +206,8 @@ def _strips(comparison: Comparison, gallery: Gallery) -> Iterator[Strip]:
 
 
 def _facts(row: Compared) -> Iterator[str]:
+    if row.kind != "map" and not _is_there(row, "flips"):
+        yield row.cells["flips"].blank or ""
     if _is_there(row, "flips"):
         yield f"turns {percent(round(row.cells['flips'].value, 2))}"
     if _is_there(row, "components"):
