@@ -1309,7 +1309,8 @@ def attack(
             classifier is sure; or the ``probability``, as published.
         probability: of the target, to be reached.
         steps: after how many to give up.
-        stride: length of a step in standard deviations of the latent.
+        stride: length of a step in standard deviations of the latent; a smaller one ends nearer to the
+            probability.
         distance: weight of half the squared length of the change, which holds it back.
         realism: weight of what the discriminator says against the picture.
         batch: images moved together; the result does not depend on it.

@@ -27,7 +27,7 @@ from numpy.typing import ArrayLike, NDArray
 from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
-from stylex.core.demo import ARCHIVE, shipped
+from stylex.core.demo import ARCHIVE, NAME, shipped
 from stylex.core.errors import DataError
 from stylex.core.files import new_file
 from stylex.data.images import RESOLUTIONS, Channels, quiet_pillow, to_tensor
@@ -447,10 +447,15 @@ class ImageSet:
         assert name in ("train", "test"), name
         part = [i for i, row in enumerate(self._rows) if self._part(int(row), test_fraction, seed) == name]
         if not part and len(self) and all(self._index.splits[row] for row in self._rows):
-            other = "test" if name == "train" else "training"
+            own, other = ("training", "test") if name == "train" else ("test", "training")
+            remedy = (
+                "it is there to be looked at; give an archive of your own"
+                if self.path == shipped(NAME, ARCHIVE)
+                else "prepare photographs of both parts, or of none"
+            )
             raise DataError(
-                f"the {name} part of {self.path} is empty: its source puts all {len(self)} images in the {other} part; "
-                "prepare photographs of both parts, or of none"
+                f"the {own} part of {self.path} is empty: its source puts all {len(self)} images in the {other} part; "
+                f"{remedy}"
             )
         if not part:
             raise DataError(
