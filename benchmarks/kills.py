@@ -57,7 +57,11 @@ COMMANDS: Mapping[str, str] = {
     "evaluate": """evaluate run --data data.zip --explanation e --measured 8 --without own,observer,attack,realism
  --out place/new.json --overwrite""",
     "report": "report e --strips",
+    "attack": "attack run --data data.zip --images 6 --steps 20 --out place/new --overwrite",
+    "adapt": "adapt run --data data.zip --kimg 0.032 --encoder-kimg 0.016 --out place/new",
 }
+TRAININGS = ("train", "adapt")
+"""Commands that go on where they were, with snapshots that appear one after another."""
 SIGNALS = {signal.SIGKILL: -9, signal.SIGTERM: 143, signal.SIGINT: 130}
 TROUBLES = ("large file", "full disk", "no permission", "removed", "handles", "memory")
 SECONDS = 240.0
@@ -266,7 +270,8 @@ def half_written(bench: Bench, name: str, place: Path) -> list[str]:
             continue
         wrong.append(f"{path} is of neither")
     # Folders appear at once: all of the old one, or all of the new one.
-    folders = ["place/new/snapshots/000000032", "place/new/snapshots/000000064"] if name == "train" else ["place/new"]
+    snapshots = sorted({"/".join(path.split("/")[:4]) for path in whole if path.startswith("place/new/snapshots/")})
+    folders = snapshots if name in TRAININGS else ["place/new"]
     for folder in [*folders, "e"]:
         own = {path for path in now if path.startswith(f"{folder}/")}
         may = [{path for path in each if path.startswith(f"{folder}/")} for each in (before, whole)]
@@ -358,7 +363,7 @@ def trouble(bench: Bench, name: str, kind: str, rng: random.Random) -> tuple[str
             if kind != "removed":
                 wrong += half_written(bench, name, place)
         later = again(bench, name, place)
-        if kind == "removed" and name == "train":  # what was reported before went with the folder
+        if kind == "removed" and name in TRAININGS:  # what was reported before went with the folder
             later = [what for what in later if what != "again: place/new/stats.jsonl differs"]
         return "done" if end.code == 0 else "refused", wrong + later
 
