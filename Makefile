@@ -29,7 +29,7 @@ test-browser: $(INSTALLED_DEV)
 
 # Classifiers by name: the tests that are skipped without the extras timm, torchvision, hf, onnx and keras.
 test-adapters: $(INSTALLED_DEV)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/classifiers/test_from_*.py tests/test_supply.py
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/classifiers/test_from_*.py tests/models/test_pretrained.py tests/test_supply.py
 
 test-slow: $(INSTALLED_DEV)
 	$(BIN)/python -m pytest -m slow

@@ -37,6 +37,29 @@ def no_network() -> Iterator[None]:
         yield
 
 
+@pytest.fixture
+def small_eyes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fixed random maps in the place of EfficientNet-Lite0's, whose packages are an extra."""
+    import torch
+    import torch.nn.functional as F
+
+    from stylex.models import pretrained, projected
+    from stylex.training import perceptual
+
+    class Maps(pretrained.EfficientNetMaps):
+        def __init__(self, wanted_by: str, otherwise: str) -> None:
+            torch.nn.Module.__init__(self)
+            random = torch.Generator().manual_seed(0)
+            self.kernels = [torch.randn(f, 3, 3, 3, generator=random) / 5 for f in pretrained.CHANNELS]
+
+        def forward(self, x: torch.Tensor) -> list[torch.Tensor]:
+            x = F.interpolate(x, size=[64, 64]).expand(-1, 3, -1, -1)
+            return [F.conv2d(F.avg_pool2d(x, 2 << i), one, padding=1).relu() for i, one in enumerate(self.kernels)]
+
+    for module in (projected, perceptual):
+        monkeypatch.setattr(module, "EfficientNetMaps", Maps)
+
+
 def _is_here(host: str) -> bool:
     try:
         return ipaddress.ip_address(host).is_loopback

@@ -66,7 +66,8 @@ def _licence(found: metadata.Distribution) -> str:
     known = [found.metadata.get("License-Expression"), *(found.metadata.get_all("Classifier") or [])]
     known = [word for word in known if word and (word.startswith("License") or " :: " not in word)]
     files = [file for file in found.files or [] if file.name.startswith("LICENSE")] if not known else []
-    text = found.metadata.get("License") or (files[0].read_text() if files else "")
+    said = found.metadata.get("License")
+    text = said if said and said != "UNKNOWN" else (files[0].read_text() if files else "")
     return "; ".join(known) or " ".join(text.split())[:60]
 
 

@@ -191,7 +191,9 @@ def export_run(run: str | Path, to: Layout, out: Path, *, listener: Listener) ->
     if to == "onnx":
         write_whole(out, to_onnx(snapshot.generator), error=SnapshotError)
         return out
-    if snapshot.discriminator.config.c_dim:
+    if snapshot.discriminator.config.kind == "projected":
+        listener(Found(message="its discriminator looks through another network, and is left out"))
+    elif snapshot.discriminator.config.c_dim:
         listener(Found(message="its discriminator is told the classifier's answer, and is left out"))
     buffer = io.BytesIO()  # torch.save has its own error for a full disk
     torch.save(to_rosinality(snapshot.generator, snapshot.discriminator), buffer)

@@ -58,7 +58,7 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "never": ({"loss": {"r1_every": 0}}, "loss.r1_every is 0, but must be 1 or more"),
     "perceptual net": (
         {"loss": {"perceptual_net": "vgg"}},
-        "'vgg', but must be one of classifier, lpips, multiscale, none",
+        "'vgg', but must be one of classifier, efficientnet, lpips, multiscale, none",
     ),
     "precision": ({"precision": "fp16"}, "precision is 'fp16', but must be one of auto, bf16, fp32"),
     "rate": ({"optimizer": {"encoder_lr": 0}}, "optimizer.encoder_lr is 0, but must be positive"),

@@ -567,6 +567,30 @@ def test_lpips_judges_colour(data: ImageSet, tmp_path: Path) -> None:
     assert all(row["perceptual"] > 0 for row in rows(tmp_path / "run") if "perceptual" in row)
 
 
+@pytest.mark.usefixtures("small_eyes")
+def test_a_pretrained_network_compares_images_and_judges_them(data: ImageSet, tmp_path: Path) -> None:
+    """A cut training is the whole one; the snapshot knows its judge, and the classifier's features still count."""
+    pretrained = {
+        "loss__perceptual_net": "efficientnet",
+        "loss__discriminator": "projected",
+        "schedule__reconstruct_first": 0.25,
+    }
+    config, parts = tiny(**MAPPED | pretrained), tmp_path / "parts"
+    run(config, data, tmp_path / "whole")
+    with pytest.raises(Stop):
+        run(config, data, parts, listener=cut(after=2))
+    run(config, data, parts)
+    assert different(tmp_path / "whole", parts) == []
+    told = rows(parts)
+    assert all(row["perceptual"] > 0 for row in told if "perceptual" in row)
+    assert any("swap_features" in row for row in told)
+    assert any("discriminator" in row for row in told)
+    assert not any("r1" in row for row in told)
+    judge = load_snapshot(parts).discriminator
+    assert judge.config.kind == "projected"
+    assert judge(data.batch([0, 1]), torch.eye(2)).shape == (2, 1)
+
+
 def test_tensorboard_hears_what_is_reported(data: ImageSet, tmp_path: Path, monkeypatch: Any) -> None:
     told: list[tuple[str, float, int]] = []
     opened: list[tuple[str, int | None]] = []

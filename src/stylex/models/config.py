@@ -25,6 +25,9 @@ AdaptMethod = Literal[
 ]
 """What of a generator an adaptation to another domain trains; ``models/domain.py`` says which parameters these are."""
 
+DiscriminatorKind = Literal["stylegan2", "projected"]
+"""A network of its own, or heads on the maps of a pretrained one."""
+
 Freeze = Literal["generator", "nothing"]
 """What of a given run's networks stays as it is in a training that begins with them."""
 
@@ -121,6 +124,7 @@ class DiscriminatorConfig:
         c_dim: length of c; 0 makes the discriminator unconditional.
         mapping_layers: layers that map c before the projection.
         group_size: images over which the minibatch standard deviation is taken.
+        kind: StyleGAN2's residual network; or heads on a pretrained one, which has neither widths nor groups.
     """
 
     resolution: int
@@ -129,6 +133,7 @@ class DiscriminatorConfig:
     c_dim: int
     mapping_layers: int = 8
     group_size: int = 4
+    kind: DiscriminatorKind = "stylegan2"
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "widths", tuple(self.widths))
@@ -181,6 +186,7 @@ def config_from_json(kind: type[Config], row: Mapping[str, Any]) -> Config:
 
 _LATER: Mapping[type, dict[str, Any]] = {
     GeneratorConfig: {"class_layers": "all", "map_resolutions": []},
+    DiscriminatorConfig: {"kind": "stylegan2"},
     EncoderConfig: {"c_dim": 0, "map_resolutions": [], "map_width": 32},
 }
 """What was there before there was a field for it."""
@@ -190,5 +196,6 @@ _IS: Mapping[str, Callable[[Any], bool]] = {
     "float": lambda value: type(value) in (int, float) and 0 < value < math.inf,
     "bool": lambda value: type(value) is bool,
     "ClassLayers": lambda value: value in get_args(ClassLayers),
+    "DiscriminatorKind": lambda value: value in get_args(DiscriminatorKind),
     "tuple[int, ...]": lambda value: isinstance(value, list) and all(map(_IS["int"], value)),
 }

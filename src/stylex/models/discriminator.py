@@ -77,6 +77,11 @@ class Discriminator(nn.Module):
         )
         channels_last(self)
 
+    def scores(self, x: Float[Tensor, "n c h w"], c: Float[Tensor, "n k"] | None = None) -> Float[Tensor, "n 1"]:
+        """What the losses judge by: the one logit."""
+        logits: Tensor = self(x, c)
+        return logits
+
     def forward(self, x: Float[Tensor, "n c h w"], c: Float[Tensor, "n k"] | None = None) -> Float[Tensor, "n 1"]:
         """Judge images; ``c`` is ignored by an unconditional discriminator."""
         features = self.conv(minibatch_std(self.trunk(x), self.config.group_size))

@@ -117,12 +117,18 @@ def _from_snapshot(folder: Path) -> Imported:
             f"{folder}: its generator {what}, and means nothing without its own encoder; adapt it, or import one that "
             "was trained with model.class_input none and model.map_resolutions []"
         )
-    told = snapshot.discriminator.config.c_dim > 0
+    judge = snapshot.discriminator
+    kept = judge if isinstance(judge, Discriminator) and judge.config.c_dim == 0 else None
     return Imported(
         generator=snapshot.generator,
-        discriminator=None if told else snapshot.discriminator,
+        discriminator=kept,
         layout="stylex",
-        remarks=(f"{folder}: its discriminator is told its classifier's answer, and a new one begins",) if told else (),
+        remarks=()
+        if kept
+        else (
+            f"{folder}: its discriminator is told its classifier's answer, or looks through another network: a new one "
+            "begins",
+        ),
     )
 
 

@@ -18,6 +18,7 @@ from stylex.models.discriminator import Discriminator
 from stylex.models.generator import Generator
 from stylex.models.import_stylegan2 import check_filter, fill
 from stylex.models.ops import FIR
+from stylex.models.projected import Judge
 
 _CONV = {
     "weight": "conv.weight",
@@ -111,7 +112,7 @@ def discriminator_from_rosinality(state: Mapping[str, Tensor]) -> Discriminator:
     return discriminator
 
 
-def to_rosinality(generator: Generator, discriminator: Discriminator) -> dict[str, Any]:
+def to_rosinality(generator: Generator, discriminator: Judge) -> dict[str, Any]:
     """A checkpoint as rosinality's ``generate.py`` and ``train.py`` read it (``g_ema``, ``g``, ``d``, ``latent_avg``).
 
     Raises:
@@ -131,7 +132,7 @@ def to_rosinality(generator: Generator, discriminator: Discriminator) -> dict[st
     g |= {f"convs.{2 * i}.conv.blur.kernel": kernel.clone() for i in range(sides - 1)}
     g |= {f"to_rgbs.{i}.upsample.kernel": kernel.clone() for i in range(sides - 1)}
     whole: dict[str, Any] = {"g_ema": g, "g": g, "latent_avg": generator.mapping.w_avg.clone()}
-    if discriminator.config.c_dim:
+    if discriminator.config.c_dim or not isinstance(discriminator, Discriminator):
         return whole
     d = dict(_written(discriminator, _discriminator_names(discriminator.config)))
     d |= {f"convs.{i}.{part}.kernel": _kernel(1.0) for i in range(1, sides) for part in ("conv2.0", "skip.0")}

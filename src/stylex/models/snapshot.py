@@ -28,10 +28,10 @@ from stylex.core.files import new_folder, read_whole
 from stylex.core.stylespace import StyleSpace, StyleStatistics
 from stylex.core.untrusted import parse_json
 from stylex.models.config import DiscriminatorConfig, EncoderConfig, GeneratorConfig, config_from_json
-from stylex.models.discriminator import Discriminator
 from stylex.models.encoder import Encoder
 from stylex.models.generator import Generator
 from stylex.models.ops import channels_last
+from stylex.models.projected import Judge, judge_of
 from stylex.models.steered import Directions, SteeredSynthesis
 
 FORMAT = "stylex-snapshot"
@@ -81,7 +81,7 @@ class Snapshot:
 
     generator: Generator
     encoder: Encoder
-    discriminator: Discriminator
+    discriminator: Judge
     space: StyleSpace
     latents: Float[ndarray, "n w_dim"] | None
     maps: Float[Tensor, "m m_dim"] | None
@@ -139,7 +139,7 @@ class SnapshotNetworks:
 
     generator: Generator
     encoder: Encoder
-    discriminator: Discriminator
+    discriminator: Judge
     statistics: StyleStatistics
     latents: Float[ndarray, "n w_dim"] | None = None
     maps: Float[Tensor, "m m_dim"] | None = None
@@ -257,7 +257,7 @@ def load_snapshot(path: str | Path) -> Snapshot:
         with torch.device("meta"):
             generator = Generator(config_from_json(GeneratorConfig, description["generator"]))
             encoder = Encoder(config_from_json(EncoderConfig, description["encoder"]))
-            discriminator = Discriminator(config_from_json(DiscriminatorConfig, description["discriminator"]))
+            discriminator = judge_of(config_from_json(DiscriminatorConfig, description["discriminator"]))
         space = generator.synthesis.space
         if description["space"] != space.to_json():
             raise SnapshotError("its StyleSpace layout is not its generator's")

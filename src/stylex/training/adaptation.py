@@ -18,7 +18,6 @@ from torch import Tensor
 from stylex.core.errors import ConfigError
 from stylex.core.wording import option
 from stylex.models.config import AdaptMethod
-from stylex.models.discriminator import Discriminator
 from stylex.models.domain import (
     METHODS,
     DomainVector,
@@ -32,6 +31,7 @@ from stylex.models.encoder import Encoder
 from stylex.models.generator import Generator
 from stylex.models.generator import Mapping as MappingNetwork
 from stylex.models.latents import normal_axes
+from stylex.models.projected import Judge
 from stylex.models.snapshot import Snapshot
 from stylex.training.config import AugmentConfig, TrainConfig
 from stylex.training.start import take_fitting
@@ -155,7 +155,7 @@ class Adaptation:
         """Not the other domain's: its own answers would give its pictures away."""
         return False
 
-    def begin(self, generator: Generator, encoder: Encoder, discriminator: Discriminator) -> None:
+    def begin(self, generator: Generator, encoder: Encoder, discriminator: Judge) -> None:
         """Give fresh networks the snapshot's weights, and reparametrise the generator.
 
         The discriminator of another classifier begins with new layers where it reads the classifier's answer.

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NamedTuple, cast, get_args, get_origin, get_type_hints
 
 from stylex.core.errors import ConfigError
-from stylex.models.config import DiscriminatorConfig, EncoderConfig, GeneratorConfig, most_of
+from stylex.models.config import DiscriminatorConfig, DiscriminatorKind, EncoderConfig, GeneratorConfig, most_of
 
 ClassInput = Literal["all", "coarse", "fine", "none"]
 """Which layers of the generator are conditioned on c."""
@@ -121,6 +121,10 @@ class ModelConfig:
         )
 
 
+SEES_FEATURES = ("classifier", "efficientnet")
+"""Perceptual nets beside which the classifier's own features are at hand."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class LossConfig:
     """Weights of the losses.
@@ -130,17 +134,20 @@ class LossConfig:
         pixel: mean absolute error on [-1, 1].
         perceptual: distance of the perceptual features.
         perceptual_net: what is compared: features of the explained ``classifier`` (of one that shows none, the same as
-            multiscale, and ``classifier`` counts, with 1 if it is 0), of ``lpips`` (an extra), ``multiscale``: the
-            image at all sizes down to 4 px, without a network; or ``none``.
+            multiscale, and ``classifier`` counts, with 1 if it is 0), of ``efficientnet`` (trained on ImageNet, an
+            extra) or ``lpips`` (an extra), ``multiscale``: the image at all sizes down to 4 px, without a network; or
+            ``none``.
         latent: mean absolute error of E(x_rec) against E(x).
         latent_moments: pulls the encoder's latents to zero mean, unit variance and no correlation.
         latent_every: steps between evaluations of the latent term (its weight is multiplied by this).
         classifier: KL(C(x) || C(x_rec)).
         swap: KL(C(x) || C(G(w, maps of another image))): what the classifier sees must be in w, not in the maps.
         swap_features: the same of the classifier's features, averaged over the image, as it needs
-            ``perceptual_net: classifier``.
+            ``perceptual_net: classifier`` or ``efficientnet``.
         noise_kl: on noise steps too: the classifier is to see in a sample what c the generator was given.
-        r1_gamma: gradient penalty on real images.
+        discriminator: ``stylegan2``: a residual network of its own, with the logistic loss and a gradient penalty; or
+            ``projected``: heads on the maps of EfficientNet-Lite0 (an extra), with the hinge loss and no penalty.
+        r1_gamma: gradient penalty on real images (not of ``projected``).
         r1_every: steps between gradient penalties.
         path_length: weight of the path-length penalty, 0 turns it off.
         path_length_every: noise steps between path-length penalties.
@@ -149,7 +156,7 @@ class LossConfig:
     adversarial: float = 1.0
     pixel: float = 1.0
     perceptual: float = 0.1
-    perceptual_net: Literal["classifier", "lpips", "multiscale", "none"] = "classifier"
+    perceptual_net: Literal["classifier", "efficientnet", "lpips", "multiscale", "none"] = "classifier"
     latent: float = 0.1
     latent_moments: float = 0.1
     latent_every: int = 1
@@ -157,6 +164,7 @@ class LossConfig:
     swap: float = 0.0
     swap_features: float = 0.0
     noise_kl: bool = False
+    discriminator: DiscriminatorKind = "stylegan2"
     r1_gamma: float = 1.0
     r1_every: int = 16
     path_length: float = 0.0
@@ -164,7 +172,12 @@ class LossConfig:
 
     def __post_init__(self) -> None:
         every = ("latent_every", "r1_every", "path_length_every")
-        for name in {weight.name for weight in dataclasses.fields(self)} - {*every, "perceptual_net", "noise_kl"}:
+        for name in {weight.name for weight in dataclasses.fields(self)} - {
+            *every,
+            "perceptual_net",
+            "noise_kl",
+            "discriminator",
+        }:
             value = getattr(self, name)
             _require(0 <= value < math.inf, f"loss.{name} is {value}, but must be a number and not negative")
         _require(
@@ -172,9 +185,9 @@ class LossConfig:
             "loss.noise_kl is weighted by loss.classifier, which is 0; give that a weight, such as 1, or turn it off",
         )
         _require(
-            self.swap_features == 0 or (self.perceptual_net == "classifier" and self.perceptual > 0),
+            self.swap_features == 0 or (self.perceptual_net in SEES_FEATURES and self.perceptual > 0),
             "loss.swap_features compares the classifier's features, which only loss.perceptual with perceptual_net "
-            "classifier looks at; use that, or set loss.swap_features to 0",
+            "classifier or efficientnet looks at; use that, or set loss.swap_features to 0",
         )
         for name in every:
             _require(getattr(self, name) >= 1, f"loss.{name} is {getattr(self, name)}, but must be 1 or more")
@@ -419,6 +432,10 @@ class TrainConfig:
             "loss.swap exchanges maps, but model.map_resolutions is empty; give some, or set loss.swap and "
             "loss.swap_features to 0",
         )
+
+    def discriminator(self, channels: int, k: int) -> DiscriminatorConfig:
+        """The discriminator's shape, and its kind."""
+        return replace(self.model.discriminator(channels, k), kind=self.loss.discriminator)
 
     @property
     def swaps(self) -> bool:

@@ -26,11 +26,11 @@ from stylex.core.errors import SnapshotError, TrainingError, first_line
 from stylex.core.progress import Alarm, Done, Found, Listener, SnapshotWritten, Started, Tick, silent
 from stylex.core.wording import option
 from stylex.data.archive import ImageSet
-from stylex.models.discriminator import Discriminator
 from stylex.models.encoder import Encoder
 from stylex.models.generator import Generator
 from stylex.models.precision import has_fast_bf16
 from stylex.models.processes import Processes, join
+from stylex.models.projected import Judge, judge_of
 from stylex.models.snapshot import SnapshotNetworks, SnapshotRecord, save_snapshot
 from stylex.training import losses
 from stylex.training.augment import Augmentation
@@ -54,7 +54,7 @@ class Networks:
 
     generator: Generator
     encoder: Encoder
-    discriminator: Discriminator
+    discriminator: Judge
     generator_ema: Generator
     encoder_ema: Encoder
 
@@ -65,7 +65,7 @@ class Networks:
             torch.manual_seed(config.seed)
             generator = Generator(config.model.generator(channels, k))
             encoder = Encoder(config.model.encoder(channels, k))
-            discriminator = Discriminator(config.model.discriminator(channels, k))
+            discriminator = judge_of(config.discriminator(channels, k))
             if start is not None:
                 start.begin(generator, encoder, discriminator)
         return cls(
@@ -171,6 +171,7 @@ def train_networks(
     classifier = classifier.to(on)
     loss_weights = losses_with(config.loss, classifier, images.batch([0]).to(on))
     perceptual = perceptual_for(loss_weights, classifier)
+    projected = loss_weights.discriminator == "projected"
     generator, encoder, discriminator = nets.generator, nets.encoder, nets.discriminator
     optimizers = {
         "generator": _adam(generator, config),
@@ -212,8 +213,13 @@ def train_networks(
     elif loss_weights is not config.loss:
         listener(
             Found(
-                message="the classifier shows no feature maps to compare: images are compared at all sizes "
-                f"(multiscale), and its answers with weight {loss_weights.classifier:g}"
+                message="the classifier shows no feature maps: "
+                + (
+                    "swapped pictures are held to its answers alone (no swap_features)"
+                    if loss_weights.perceptual_net == config.loss.perceptual_net
+                    else f"images are compared at all sizes (multiscale), and its answers with weight "
+                    f"{loss_weights.classifier:g}"
+                )
             )
         )
     listener(Started(task="train", total=schedule.total_nimg, unit="images", done=nimg))
@@ -267,11 +273,13 @@ def train_networks(
         # Discriminator.
         if step.adversarial:
             with autocast():
-                real_logits = discriminator(augment(batch.x, batch.numbers[0]), c)
-                fake_logits = discriminator(augment(scored.detach(), batch.numbers[1]), c_fake)
-                loss = losses.discriminator_logistic(real_logits, fake_logits)
+                real_logits = discriminator.scores(augment(batch.x, batch.numbers[0]), c)
+                fake_logits = discriminator.scores(augment(scored.detach(), batch.numbers[1]), c_fake)
+                loss = (losses.discriminator_hinge if projected else losses.discriminator_logistic)(
+                    real_logits, fake_logits
+                )
             figures |= {"discriminator": loss, "real_signs": real_logits.sign().mean(), **augment.figures()}
-            if step.number % loss_weights.r1_every == 0 and loss_weights.r1_gamma > 0:
+            if step.number % loss_weights.r1_every == 0 and loss_weights.r1_gamma > 0 and not projected:
                 # float32: the penalty's second derivatives are too coarse in bfloat16.
                 x = batch.x.detach().requires_grad_(True)
                 penalty = losses.r1_penalty(discriminator(augment(x, batch.numbers[0]), c), x)
@@ -284,7 +292,8 @@ def train_networks(
         total = torch.zeros((), device=on)
         with autocast(), _frozen(discriminator):
             if step.adversarial:
-                loss = losses.generator_logistic(discriminator(augment(scored, batch.numbers[2]), c_fake))
+                scores = discriminator.scores(augment(scored, batch.numbers[2]), c_fake)
+                loss = (losses.generator_hinge if projected else losses.generator_logistic)(scores)
                 figures["generator_noise" if step.from_noise else "generator_encoder"] = loss
                 total = total + loss * loss_weights.adversarial
             if step.from_noise:

@@ -22,6 +22,16 @@ def discriminator_logistic(real_logits: Float[Tensor, "n 1"], fake_logits: Float
     return F.softplus(-real_logits).mean() + F.softplus(fake_logits).mean()
 
 
+def generator_hinge(fake_scores: Float[Tensor, "n m"]) -> Scalar:
+    """The generator's side of the hinge loss, for a discriminator of several scores. Source: Lim & Ye 2017."""
+    return -fake_scores.mean()
+
+
+def discriminator_hinge(real_scores: Float[Tensor, "n m"], fake_scores: Float[Tensor, "n m"]) -> Scalar:
+    """Hinge loss of the discriminator: what it is sure of counts no further."""
+    return F.relu(1 - real_scores).mean() + F.relu(1 + fake_scores).mean()
+
+
 def r1_penalty(real_logits: Float[Tensor, "n 1"], x: Float[Tensor, "n c h w"]) -> Scalar:
     """Half the squared gradient norm of D at real images. Source: Mescheder et al. 2018."""
     (gradient,) = torch.autograd.grad(real_logits.sum(), x, create_graph=True)

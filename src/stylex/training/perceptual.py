@@ -13,7 +13,8 @@ from stylex.classifiers.classifier import Classifier
 from stylex.classifiers.features import perceptual_distance
 from stylex.core.errors import ConfigError
 from stylex.core.wording import option
-from stylex.training.config import LossConfig
+from stylex.models.pretrained import EFFICIENTNET, EfficientNetMaps
+from stylex.training.config import SEES_FEATURES, LossConfig
 from stylex.training.losses import pyramid_l1
 
 
@@ -96,6 +97,26 @@ class LpipsPerceptual(NoPerceptual):
         return out
 
 
+class EfficientNetPerceptual(ClassifierPerceptual):
+    """Maps of EfficientNet-Lite0, from the ``efficientnet`` extra; the classifier's answer and features stay beside it.
+
+    Source: its use for generators, Sauer et al., NeurIPS 2021; the distance is that of the classifier's features.
+    """
+
+    def __init__(self, classifier: Classifier) -> None:
+        super().__init__(classifier)
+        self.net = EfficientNetMaps(
+            option("loss.perceptual_net", EFFICIENTNET), option("loss.perceptual_net", "classifier")
+        )
+
+    def distance(self, x_rec: Tensor, x: Tensor, features_rec: list[Tensor], features: list[Tensor]) -> Tensor:
+        """Mean distance over the batch."""
+        self.net.to(x.device)
+        with torch.no_grad():
+            real = self.net(x)
+        return perceptual_distance(self.net(x_rec), real).mean()
+
+
 def losses_with(config: LossConfig, classifier: Classifier, x: Float[Tensor, "n c h w"]) -> LossConfig:
     """The losses that this classifier allows, judged by images ``x``.
 
@@ -106,11 +127,13 @@ def losses_with(config: LossConfig, classifier: Classifier, x: Float[Tensor, "n 
     if not classifier.gradient:
         net = "multiscale" if config.perceptual_net == "classifier" else config.perceptual_net
         return replace(config, perceptual_net=net, classifier=0.0, swap=0.0, swap_features=0.0, noise_kl=False)
-    if config.perceptual_net != "classifier" or not (config.perceptual or config.swap_features):
+    if config.perceptual_net not in SEES_FEATURES or not (config.perceptual or config.swap_features):
         return config
     with torch.no_grad():
         if classifier.features(x):
             return config
+    if config.perceptual_net != "classifier":
+        return replace(config, swap_features=0.0)
     return replace(
         config, perceptual_net="multiscale", classifier=config.classifier or LossConfig().classifier, swap_features=0.0
     )
@@ -122,6 +145,8 @@ def perceptual_for(config: LossConfig, classifier: Classifier) -> Perceptual:
         return NoPerceptual(classifier)
     if config.perceptual_net == "lpips":
         return LpipsPerceptual(classifier)
+    if config.perceptual_net == EFFICIENTNET:
+        return EfficientNetPerceptual(classifier)
     if config.perceptual_net == "multiscale":
         return MultiscalePerceptual(classifier)
     return ClassifierPerceptual(classifier)

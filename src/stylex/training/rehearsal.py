@@ -18,6 +18,7 @@ from stylex.core.progress import Event, Tick
 from stylex.core.wording import option
 from stylex.data.archive import ImageSet
 from stylex.metrics.agreement import agreement
+from stylex.models.projected import projecting_eyes
 from stylex.training.config import TrainConfig
 from stylex.training.held_out import MEASURED
 from stylex.training.loop import Networks, TrainingTask, train_networks
@@ -55,6 +56,8 @@ def check_settings(config: TrainConfig, channels: int, classifier: Classifier) -
     for shape in (config.model.generator, config.model.discriminator, config.model.encoder):
         shape(channels, classifier.k)
     perceptual_for(config.loss, classifier)
+    if config.loss.discriminator == "projected":
+        projecting_eyes()
 
 
 def seconds_needed(config: TrainConfig, images: ImageSet, classifier: Classifier, device: str) -> float:

@@ -13,10 +13,10 @@ from torch import Tensor
 from stylex.core.errors import ConfigError
 from stylex.core.wording import option
 from stylex.models.config import Freeze
-from stylex.models.discriminator import Discriminator
 from stylex.models.encoder import Encoder
 from stylex.models.generator import Generator
 from stylex.models.generator import Mapping as MappingNetwork
+from stylex.models.projected import Judge
 from stylex.models.snapshot import Snapshot
 from stylex.training.config import TrainConfig
 
@@ -30,7 +30,7 @@ class Start(Protocol):
         """Whether the generator's pictures show the classes of the training's classifier from the beginning."""
         ...
 
-    def begin(self, generator: Generator, encoder: Encoder, discriminator: Discriminator) -> None:
+    def begin(self, generator: Generator, encoder: Encoder, discriminator: Judge) -> None:
         """Give fresh networks the weights to begin with."""
         ...
 
@@ -119,7 +119,7 @@ class GivenGenerator:
         schedule = replace(options.schedule, reconstruct_first=0.0, noise_every=1, encoder_after=1.0)
         return replace(options, model=model, loss=replace(loss, path_length=0.0, noise_kl=False), schedule=schedule)
 
-    def begin(self, generator: Generator, encoder: Encoder, discriminator: Discriminator) -> None:
+    def begin(self, generator: Generator, encoder: Encoder, discriminator: Judge) -> None:
         """The given generator; the encoder, if there is one of this shape, and what fits of the discriminator.
 
         A new encoder's latents begin where the mapping network's lie: about the average one, as wide along each axis.
