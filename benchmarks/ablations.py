@@ -97,6 +97,7 @@ _MAPS: Mapping[str, Mapping[str, Any]] = {
     "schedule": {"map_dropout": 0.3},
 }
 
+_EYES: Mapping[str, Any] = {"perceptual_net": "efficientnet", "perceptual": 2.0}
 _FULL: Mapping[str, Mapping[str, Any]] = {"loss": {"classifier": 1.0}}
 """What the presets leave out, and each training has that does not say otherwise."""
 
@@ -107,6 +108,12 @@ TRAININGS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
     "no-classifier-loss-reconstruction": {"loss": {"classifier": 0.0}, "schedule": {"reconstruct_first": 1.0}},
     "maps": {**_MAPS, "loss": {"classifier": 0.0, "swap": 1.0}},
     "maps-no-swap": {**_MAPS, "loss": {"classifier": 0.0}},
+    "maps-efficientnet": {**_MAPS, "loss": {**_EYES, "classifier": 0.0, "swap": 1.0}},
+    "maps-projected": {
+        "model": _MAPS["model"],
+        "loss": {**_EYES, "classifier": 0.0, "swap": 1.0, "discriminator": "projected", "adversarial": 0.12},
+        "schedule": {**_MAPS["schedule"], "reconstruct_first": 0.6},
+    },
     "multiscale": {"loss": {"perceptual_net": "multiscale"}},
     "no-classifier": {
         "model": {"conditional_discriminator": False},
@@ -166,6 +173,12 @@ ROWS: Mapping[str, Row] = {
     "no-classifier-loss": Row("no-classifier-loss", "directions", "without classifier loss: the default"),
     "maps": Row("maps", "directions", "the default, with maps at 8 and 16 px"),
     "maps-no-swap": Row("maps-no-swap", "directions", "the same, maps exchanged with nobody"),
+    "maps-efficientnet": Row(
+        "maps-efficientnet", "directions", "with maps and swap, EfficientNet-Lite0's maps compared"
+    ),
+    "maps-projected": Row(
+        "maps-projected", "directions", "the same, judged by a projected discriminator for the last 40%"
+    ),
     "no-classifier-loss-reconstruction": Row(
         "no-classifier-loss-reconstruction", "directions", "the default, no discriminator at all"
     ),
