@@ -2,16 +2,21 @@
 
     stylex evaluate leaves/run --data leaves/leaves.zip --out leaves.json
     python benchmarks/domains.py leaves=leaves.json shoes=shoes.json --json docs/results/domains.json
+    python benchmarks/domains.py --photograph docs/results/photograph.json --rows pepper-leaves x-ray    # Markdown
 
 ``top10`` is the share of images that the first ten attributes turn (all of them where there are fewer), towards the
 class that is hardest to reach; ``random`` as many random directions of the same length, there. ``top10_own`` is the
 same, attributes chosen for each image by itself: the mean of the classes, from the hardest to the easiest.
+
+The second form makes the table of the gallery out of what ``benchmarks/photograph.py`` measured: of each domain and
+class the direction that turns most, and beside it the mean of the best three.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,9 +35,14 @@ FIGURES = {
 def main() -> None:
     """Read, print and write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("domains", nargs="+", metavar="NAME=EVALUATION.json")
+    parser.add_argument("domains", nargs="*", metavar="NAME=EVALUATION.json")
+    parser.add_argument("--photograph", type=Path, help="what benchmarks/photograph.py wrote")
+    parser.add_argument("--rows", nargs="+", default=[], help="its domains to show, in order")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
+    if options.photograph:
+        print("\n".join(table(json.loads(options.photograph.read_text()), options.rows)))
+        return
     named = [domain.partition("=")[::2] for domain in options.domains]
     report = {name: figures(read_evaluation(path)) for name, path in named}
     for name, row in report.items():
@@ -40,6 +50,30 @@ def main() -> None:
         print(f"{name}: " + ", ".join(shown))
     if options.json:
         write_whole(options.json, (json.dumps(report, indent=1) + "\n").encode())
+
+
+def table(rows: Sequence[Mapping[str, Any]], domains: Sequence[str]) -> list[str]:
+    """In Markdown: a row for each class of each domain, its first direction beside random ones as long."""
+    lines = [
+        "| domain | px | to | images | first knob: rebuilt, photograph (random) | change (random) | best three: "
+        "rebuilt, photograph | agreement | L1 | follows w | same reason (another image's) | minutes |",
+        "|---" * 12 + "|",
+    ]
+    for domain in domains:
+        for row in (row for row in rows if row["domain"] == domain):
+            first = max(row["attributes"], key=lambda one: one["flips_rebuilt"])
+            lines.append(
+                f"| {domain} | {row['resolution']} | {row['target']} | {row['images']} | {first['flips_rebuilt']:.0%}, "
+                f"{first['flips_photograph']:.0%} ({first['flips_random']:.0%}) | {first['change']:.3f} "
+                f"({first['change_random']:.3f}) | {row['flips_rebuilt']:.0%}, {row['flips_photograph']:.0%} | "
+                f"{row['agreement']:.3f} | {row['l1']:.3f} | {_or_dash(row['follows_w'])} | {row['same_reason']:.2f} "
+                f"({row['same_reason_other']:.2f}) | {_or_dash(row['minutes'], 0)} |"
+            )
+    return lines
+
+
+def _or_dash(value: float | None, digits: int = 3) -> str:
+    return "-" if value is None else f"{value:.{digits}f}"
 
 
 def figures(evaluation: Evaluation) -> dict[str, Any]:
