@@ -11,10 +11,7 @@ mkdir -p "$out"
 cd "$out"
 [ -f x-ray.zip ] || "$python" -m stylex prepare "$source" --out x-ray.zip --resolution 128 --group-column patient
 [ -d classifier ] || "$python" -m stylex classifier --data x-ray.zip --out classifier --epochs 4
-"$python" -m stylex train --data x-ray.zip --classifier classifier --out run --preset large-128 --kimg "$kimg" \
-    --model.class-encoder after --schedule.reconstruct-first 0.65 --schedule.encoder-after 0.33333333 \
-    --loss.classifier 1 --schedule.classifier-from 0.66666667 \
-    --loss.swap 3 --schedule.swap-from 0.66666667 --loss.swap-features 3 --schedule.map-dropout 0.3
+"$python" -m stylex train --data x-ray.zip --classifier classifier --out run --preset large-128 --kimg "$kimg"
 "$python" -m stylex find run --data x-ray.zip --out explanation --images 200 --overwrite
 "$python" -m stylex report explanation --strips
 "$python" -m stylex evaluate run --data x-ray.zip --images 100 --measured 150 --out evaluation.json --overwrite

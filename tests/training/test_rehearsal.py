@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import pytest
 import torch
-from tests.training.conftest import judge
+from tests.training.conftest import judge, tiny
 from torch import Tensor
 
 from stylex.classifiers import Classifier
 from stylex.data.archive import ImageSet
-from stylex.training.rehearsal import classifier_advice
+from stylex.training.rehearsal import classifier_advice, plan
 
 
 def test_a_quick_classifier_is_not_worth_a_word(data: ImageSet) -> None:
@@ -49,3 +49,10 @@ def test_a_smaller_input_is_not_offered_where_it_would_not_do(data: ImageSet, mo
     told = classifier_advice(given, data, 10**6, worth_saying_s=0)
     assert told is not None
     assert says in told
+
+
+@pytest.mark.integration
+def test_an_encoder_that_is_told_the_answer_at_the_end_is_rehearsed_too(data: ImageSet) -> None:
+    told = {"model__class_encoder": "after", "schedule__encoder_after": 0.25, "schedule__reconstruct_first": 0.25}
+    said = plan(tiny(**told), data, 10, judge(), "cpu", done=0)
+    assert said.startswith("would train for 64 images in 8 steps, about ")

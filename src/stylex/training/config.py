@@ -557,9 +557,13 @@ _LARGE = replace(
         z_dim=128,
         w_dim=128,
         map_resolutions=(32, 64),
+        class_encoder="after",
     ),
-    loss=replace(_MEDIUM.loss, r1_gamma=1.0),
-    schedule=replace(_MEDIUM.schedule, kimg=120),
+    # Drawn sharply first; in the last third the encoder alone goes on, told the answer, and is held to it.
+    loss=replace(_MEDIUM.loss, r1_gamma=1.0, swap=3.0, swap_features=3.0),
+    schedule=replace(
+        _MEDIUM.schedule, kimg=60, reconstruct_first=0.65, encoder_after=1 / 3, classifier_from=2 / 3, swap_from=2 / 3
+    ),
 )
 
 _PAPER_WIDTHS = (512, 512, 512, 512, 512, 256, 128)

@@ -63,6 +63,8 @@ def check_settings(config: TrainConfig, channels: int, classifier: Classifier) -
 def seconds_needed(config: TrainConfig, images: ImageSet, classifier: Classifier, device: str) -> float:
     """Seconds that the steps of a training would take here, by a few steps of each of its parts."""
     schedule = config.schedule
+    if config.model.class_encoder == "after":  # in the rehearsal of a part that has no encoder alone, as long
+        config = replace(config, model=replace(config.model, class_encoder="always"))
     seconds = 0.0
     first, last = schedule.reconstruct_first, schedule.encoder_after
     for fraction, reconstruct_first, encoder_after in (
