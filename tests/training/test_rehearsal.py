@@ -53,6 +53,6 @@ def test_a_smaller_input_is_not_offered_where_it_would_not_do(data: ImageSet, mo
 
 @pytest.mark.integration
 def test_an_encoder_that_is_told_the_answer_at_the_end_is_rehearsed_too(data: ImageSet) -> None:
-    told = {"model__class_encoder": "after", "schedule__encoder_after": 0.25, "schedule__reconstruct_first": 0.25}
+    told = {"schedule__encoder_after": 0.25, "schedule__reconstruct_first": 0.25, "model__class_encoder": "after"}
     said = plan(tiny(**told), data, 10, judge(), "cpu", done=0)
     assert said.startswith("would train for 64 images in 8 steps, about ")
