@@ -39,6 +39,7 @@ if TYPE_CHECKING:
         new_study,
         open_studio,
         prepare,
+        push,
         repair,
         report,
         serve,
@@ -74,6 +75,7 @@ _HOMES = {
         "train",
         "import_generator",
         "export",
+        "push",
         "adapt",
         "guide",
         "mix",
@@ -118,7 +120,7 @@ _HOMES = {
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [  # noqa: RUF022 (the order a person meets them)
-    "prepare", "fit_classifier", "train", "import_generator", "export", "adapt", "guide", "mix", "morph",
+    "prepare", "fit_classifier", "train", "import_generator", "export", "push", "adapt", "guide", "mix", "morph",
     "find", "explain", "attack", "evaluate", "compare", "repair", "audit", "report", "serve",
     "open_studio", "explore", "demo",
     "new_study", "serve_study", "analyse_study", "demo_study",

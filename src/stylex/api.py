@@ -312,7 +312,7 @@ def train(
         )
     given = None
     if generator is not None:
-        given = GivenGenerator(snapshot=load_snapshot(generator), freeze=freeze)
+        given = GivenGenerator(snapshot=load_snapshot(generator, listener=listener), freeze=freeze)
         options = given.settings(options, channels=channels, k=explained.k)
     elif freeze != "nothing":
         raise ConfigError(f"{option('freeze', freeze)} needs a {option('generator')}, the run whose generator it is")
@@ -437,6 +437,88 @@ def export(
     if path.is_dir() or (path.exists() and not overwrite):
         raise StoreError(f"{path} exists already; give {option('overwrite', True)}, or choose another {option('out')}")
     return export_run(run, to, path, listener=listener)
+
+
+def push(
+    run: str | Path,
+    to: str,
+    *,
+    license: str | None = None,
+    about_data: str | None = None,
+    with_classifier: bool = False,
+    classifier: str | Path | None = None,
+    with_panel: bool = False,
+    without_latents: bool = False,
+    private: bool = False,
+    dry_run: bool = False,
+    listener: Listener = silent,
+) -> str:
+    """Share a run on the Hugging Face hub: weights, settings, and a card that says what it is and how true.
+
+    From then on ``hf://ORG/NAME`` is that run, in every verb. Images never go along, and paths on this machine are left
+    out. Who you are is said by ``HF_TOKEN``, or by ``hf auth login``; another hub is named by ``HF_ENDPOINT``. Needs
+    huggingface_hub (the extra ``hub``).
+
+    Args:
+        run: a run's folder (its newest snapshot is shared) or one snapshot.
+        to: the repository, ``ORG/NAME``; made if it is not there. A run that is there is replaced, in a new commit.
+        license: of what is shared, as the hub calls it: ``apache-2.0``, ``cc-by-4.0``, ``other``.
+        about_data: what the training images are, whose, and under which terms, for the card.
+        with_classifier: share the classifier too; only a small classifier's folder (``stylex classifier``) can be.
+        classifier: where that folder is now, if it has moved since the training.
+        with_panel: share the snapshot's panel too, which shows held-out photographs.
+        without_latents: leave out the encodings of training images, from which pictures like these can be drawn;
+            directions must then be found from images anew, and explanations made before no longer fit.
+        private: make a repository that nobody else can see.
+        dry_run: say what would go, every file and the card, and call nobody.
+        listener: hears what goes.
+
+    Returns:
+        The name of exactly this version, ``hf://ORG/NAME@COMMIT``; of a dry run, without a commit.
+
+    Raises:
+        SnapshotError: no snapshot there; or the repository may not be written, holds something else, or is public and
+            was to be private.
+        ClassifierError: the classifier is no small classifier's folder, or another one.
+        ConfigError: huggingface_hub is not installed, or the licence is none.
+    """
+    import stylex
+    from stylex.models.hub import HubName, put
+    from stylex.models.snapshot import load_snapshot
+    from stylex.publishing import Wishes, classifier_to_share, listed, parcel
+
+    name = HubName.parse(to if to.startswith("hf:") else f"hf://{to}")
+    if name.revision is not None:
+        raise ConfigError(f"{to!r:.200} names a revision; give the repository alone, as {name.repository}")
+    snapshot = load_snapshot(run, listener=listener)
+    files = parcel(
+        snapshot,
+        name.repository,
+        Wishes(
+            licence=license,
+            about_data=about_data,
+            panel=with_panel,
+            latents=not without_latents,
+            classifier=classifier_to_share(snapshot, classifier) if with_classifier else None,
+            version=stylex.__version__,
+        ),
+    )
+    for line in listed(files):
+        listener(Found(message=line))
+    if snapshot.latents is not None and not without_latents:
+        listener(
+            Alarm(
+                message=f"with the weights go encodings of {len(snapshot.latents):,} training images, from which "
+                f"pictures like these can be drawn; if nobody may see them: {option('without_latents', True)}"
+            )
+        )
+    if dry_run:
+        card = files["README.md"]
+        assert isinstance(card, bytes), "the card is written, not copied"
+        listener(Found(message=f"\n{card.decode()}"))
+        return str(name)
+    commit = put(name, files, private=private, message=f"A run of stylex at {snapshot.nimg:,} images")
+    return f"{name}@{commit}"
 
 
 @one_writer("out", unless="dry_run", error=TrainingError)
@@ -2334,11 +2416,17 @@ def _run_of(
     Raises:
         SearchError: neither is there, or it is another one.
     """
+    from stylex.models.hub import on_the_hub
     from stylex.opening import Run
 
     said = explanation.settings.get("run")
     path = run if run is not None else said
-    if not isinstance(path, str | Path) or not Path(path).exists():
+    if run is None and on_the_hub(said):
+        raise SearchError(
+            f"{folder} was found with the run {said!r:.300}, and nothing is fetched because a file names it: give it "
+            f"again, with {option('run', said)}"
+        )
+    if not isinstance(path, str | Path) or not (on_the_hub(path) or Path(path).exists()):
         raise SearchError(
             f"{folder} was found with the run {str(said)!r}, which is not there; say where it is now, with "
             f"{option('run')}"
@@ -2359,7 +2447,9 @@ def _run_of(
 
 def _is_run(given: str | Path) -> bool:
     """Whether a run's folder or a snapshot is meant, rather than a classifier."""
-    return any((Path(given) / own).exists() for own in ("snapshots", "snapshot.json"))
+    from stylex.models.hub import on_the_hub
+
+    return on_the_hub(given) or any((Path(given) / own).exists() for own in ("snapshots", "snapshot.json"))
 
 
 def _version(given: str | Path, spec: ClassifierSpecLike | None, device: str) -> Classifier:

@@ -245,6 +245,17 @@ def _imported(options: Mapping[str, Any], run: Path) -> list[str]:
     ]
 
 
+def _pushed(options: Mapping[str, Any], name: str) -> list[str]:
+    from stylex.models.hub import HubName, page_of
+
+    there = HubName.parse(name)
+    return [
+        f"run: {name}",
+        f"page: {page_of(there)}",
+        f"next: stylex find hf://{there.repository} --data ARCHIVE --out explanation/",
+    ]
+
+
 def _holds(said: str) -> Callable[[Mapping[str, Any]], str]:
     return lambda call: said
 
@@ -279,6 +290,12 @@ VERBS: Mapping[str, Verb] = {
         function="import_generator", positional=("kind", "file"), closing=_imported, interrupted=NOTHING_WRITTEN
     ),
     "export": Verb(function="export", positional=("run",), closing=_path("file"), interrupted=NOTHING_WRITTEN),
+    "push": Verb(
+        function="push",
+        positional=("run", "to"),
+        closing=_pushed,
+        interrupted=_holds("the run on the hub is as it was, unless its address has been told"),
+    ),
     "repair": Verb(function="repair", positional=("explanation",), closing=_repaired, interrupted=NOTHING_WRITTEN),
     "audit": Verb(
         function="audit",
