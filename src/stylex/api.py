@@ -61,6 +61,7 @@ if TYPE_CHECKING:
     from stylex.search.attack import Realism
     from stylex.search.latents import LatentModel, Latents
     from stylex.search.subject import TrainedSubject
+    from stylex.store.runs import RunInfo
     from stylex.study.analysed import Analysis
     from stylex.training.config import TrainConfig
     from stylex.training.held_out import Panel
@@ -68,7 +69,7 @@ else:  # names for those who read the signatures at run time, without what they 
     Analysis = Attack = Attribute = Audit = Classifier = ClassifierLike = ClassifierSpecLike = Comparison = (
         Evaluation
     ) = Explanation = ImageSet = Any
-    LatentModel = Latents = PrepareSummary = Realism = Repaired = Run = Studio = TrainConfig = TrainedSubject = Any
+    LatentModel = Latents = PrepareSummary = Realism = Repaired = Run = RunInfo = Studio = TrainConfig = TrainedSubject = Any
 
 
 @one_writer("out", error=DataError)
@@ -355,6 +356,68 @@ def train(
             listener(Alarm(message=sentence))
         tell_calls(explained, listener)
     return folder
+
+
+_WATCH_PORT = 8700
+"""Where the page of a training is looked for first."""
+
+
+def runs(
+    folder: str | Path = ".", *, json: bool = False, listener: Listener = silent
+) -> tuple[RunInfo, ...] | list[dict[str, Any]]:
+    """List the runs of a folder: which train now, how far each is, and how well its pictures keep the answer.
+
+    Nothing is opened but logs and descriptions, and nothing is touched.
+
+    Args:
+        folder: in which runs lie, at most three levels deep; or a run.
+        json: plain values instead of objects; on the command line, JSON instead of a table.
+        listener: hears nothing here.
+
+    Returns:
+        The runs, the one written last first.
+
+    Raises:
+        StoreError: there is no such folder.
+    """
+    from stylex.store.runs import runs_in
+
+    found = runs_in(folder)
+    return [run.to_json() for run in found] if json else found
+
+
+def watch(
+    run: str | Path,
+    *,
+    host: str = "127.0.0.1",
+    port: int = _WATCH_PORT,
+    no_browser: bool = False,
+    root_path: str = "",
+    listener: Listener = silent,
+) -> None:
+    """Watch a training in the browser, beside it: losses, panels and held-out figures, until Ctrl-C.
+
+    It reads the run's log and pictures and touches nothing, so that it may come and go. ``train`` with ``watch`` shows
+    the same page. Needs starlette and uvicorn (the extra ``ui``).
+
+    Args:
+        run: the run's folder, of a training that runs, or has ended.
+        host: the address to listen at; another than this machine's own asks everybody for a token.
+        port: the port to listen at; taken by something else: the next free one. 0: any.
+        no_browser: only say the address; do not open a browser.
+        root_path: the path at which a proxy shows the page; the page then asks for a token.
+        listener: hears the address.
+
+    Raises:
+        StoreError: there is no run.
+        ConfigError: starlette and uvicorn are not installed, or the address cannot be used.
+    """
+    from stylex.store.runs import read_run
+    from stylex.ui.serving import check_installed, serve_watch
+
+    check_installed("the page of a training")
+    read_run(run)
+    serve_watch(Path(run), host=host, port=port, open_browser=not no_browser, root_path=root_path, listener=listener)
 
 
 @one_writer("out", error=TrainingError, typed="import")

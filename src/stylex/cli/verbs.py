@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -237,6 +237,12 @@ def _study_shown(options: Mapping[str, Any], analysis: Analysis) -> list[str]:
     return [*lines_of(analysis), f"analysis: {study / 'analysis' / PAGE}", again]
 
 
+def _listed(options: Mapping[str, Any], runs: Sequence[Any]) -> list[str]:
+    from stylex.cli.listed import table_of
+
+    return [json.dumps(runs, indent=1)] if options["json"] else table_of(runs, options["folder"])
+
+
 def _imported(options: Mapping[str, Any], run: Path) -> list[str]:
     return [
         f"run: {run}",
@@ -272,6 +278,13 @@ VERBS: Mapping[str, Verb] = {
     "prepare": Verb(function="prepare", positional=("source",), closing=_prepared, interrupted=NOTHING_WRITTEN),
     "classifier": Verb(function="fit_classifier", closing=_path("classifier"), interrupted=NOTHING_WRITTEN),
     "train": Verb(function="train", closing=_trained, interrupted=_left_of_training),
+    "runs": Verb(function="runs", positional=("folder",), closing=_listed, interrupted=NOTHING_WRITTEN),
+    "watch": Verb(
+        function="watch",
+        positional=("run",),
+        closing=lambda options, nothing: [],
+        interrupted=_holds("the page has ended; a training beside it goes on"),
+    ),
     "adapt": Verb(function="adapt", positional=("run",), closing=_adapted, interrupted=_left_of_training),
     "guide": Verb(function="guide", positional=("run",), closing=_adapted, interrupted=NOTHING_WRITTEN),
     "mix": Verb(function="mix", positional=("run",), closing=_adapted, interrupted=NOTHING_WRITTEN),
