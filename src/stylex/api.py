@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -69,7 +70,9 @@ else:  # names for those who read the signatures at run time, without what they 
     Analysis = Attack = Attribute = Audit = Classifier = ClassifierLike = ClassifierSpecLike = Comparison = (
         Evaluation
     ) = Explanation = ImageSet = Any
-    LatentModel = Latents = PrepareSummary = Realism = Repaired = Run = RunInfo = Studio = TrainConfig = TrainedSubject = Any
+    LatentModel = Latents = PrepareSummary = Realism = Repaired = Run = RunInfo = Studio = TrainConfig = (
+        TrainedSubject
+    ) = Any
 
 
 @one_writer("out", error=DataError)
@@ -227,12 +230,17 @@ def train(
     seed: int | None = None,
     max_calls: int | None = None,
     device: str = "auto",
+    watch: bool = False,
+    no_browser: bool = False,
+    mlflow: str | None = None,
+    wandb: str | None = None,
     dry_run: bool = False,
     listener: Listener = silent,
 ) -> Path:
     """Train a generator and an encoder with the classifier in the loop.
 
-    The same command again goes on where the last one stopped, however it stopped.
+    The same command again goes on where the last one stopped, however it stopped. Before it begins it says how long it
+    would take and how much memory its steps need, measured on a few real ones; where it is short, it just begins.
 
     Args:
         data: the archive that ``prepare`` wrote.
@@ -253,7 +261,14 @@ def train(
         seed: the same seed gives the same run on the same machine; not given: as the preset says, 0.
         max_calls: how many images a black box (a server, a function) may be asked about; not given: any number.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:1``.
-        dry_run: check everything and say what would run and about how long, but write nothing.
+        watch: show losses, panels and held-out figures in the browser while it trains, to this machine only (the extra
+            ``ui``); the verb ``watch`` shows the same from outside.
+        no_browser: only say the page's address; do not open a browser.
+        mlflow: an MLflow tracking address, such as ``http://127.0.0.1:5000`` or ``sqlite:///mlflow.db``, to which
+            losses and figures are told too (the extra ``mlflow``).
+        wandb: a project of Weights & Biases, to which they are told too (the extra ``wandb``); ``WANDB_MODE=offline``
+            keeps them on this machine.
+        dry_run: check everything and say what would run, about how long and in how much memory, but write nothing.
         listener: hears the progress.
 
     Returns:
@@ -261,7 +276,8 @@ def train(
 
     Raises:
         ClassifierError: the classifier does not fit its spec or the images.
-        ConfigError: settings that cannot be meant, or not those of the run that is to go on.
+        ConfigError: settings that cannot be meant, or not those of the run that is to go on; or a package for
+            ``watch``, ``mlflow`` or ``wandb`` is not installed.
     """
     from stylex.classifiers import (
         answers,
@@ -278,11 +294,16 @@ def train(
     from stylex.opening import device_of, spec_of
     from stylex.training.config import preset_for, resolved
     from stylex.training.loop import TrainingTask, train_networks
-    from stylex.training.rehearsal import calls_needed, check_settings, classifier_advice, plan
+    from stylex.training.mlflow import told_to_mlflow
+    from stylex.training.rehearsal import calls_needed, check_settings, classifier_advice, expectation, plan
     from stylex.training.start import GivenGenerator
     from stylex.training.state import images_seen
+    from stylex.training.wandb import told_to_wandb
+    from stylex.ui.serving import check_installed, watched
 
     on, folder = device_of(device), Path(out)
+    if watch:
+        check_installed("the page of a training")
     images = open_images(data)
     start = preset if preset is not None or config is not None else preset_for(images.resolution)
     options = resolved(start, config, kimg=kimg, seed=seed)
@@ -332,26 +353,38 @@ def train(
     if advice := classifier_advice(explained, training, options.schedule.total_nimg - done):
         listener(Alarm(message=advice))
     if dry_run:
-        listener(Found(message=plan(options, training, len(held_out), explained, on, done=done)))
+        listener(Found(message=plan(options, training, len(held_out), explained, on, done=done, start=given)))
         return folder
-    train_networks(
-        TrainingTask(
-            config=options,
-            images=training,
-            held_out=held_out,
-            classifier=explained,
-            identity=identity,
-            classifier_reference=describe(classifier) if isinstance(classifier, str | Path) else None,
-            classifier_fingerprint=identity["classifier"],
-            classifier_answers=answers(explained),
-            start=given,
-        ),
-        out=folder,
-        draw_panel=_draw_panel,
-        device=on,
-        listener=listener,
-    )
-    if os.environ.get("RANK", "0") == "0":  # of several processes, one looks
+    first = os.environ.get("RANK", "0") == "0"  # of several processes, one looks
+    settings = options.to_json()
+    with ExitStack() as beside:
+        heard = listener
+        if first and mlflow is not None:
+            heard = beside.enter_context(told_to_mlflow(mlflow, folder, settings, heard))
+        if first and wandb is not None:
+            heard = beside.enter_context(told_to_wandb(wandb, folder, settings, heard))
+        if first and watch:
+            beside.enter_context(watched(folder, port=_WATCH_PORT, open_browser=not no_browser, listener=listener))
+        if told := expectation(options, training, explained, on, done=done, start=given):
+            listener(Found(message=told))
+        train_networks(
+            TrainingTask(
+                config=options,
+                images=training,
+                held_out=held_out,
+                classifier=explained,
+                identity=identity,
+                classifier_reference=describe(classifier) if isinstance(classifier, str | Path) else None,
+                classifier_fingerprint=identity["classifier"],
+                classifier_answers=answers(explained),
+                start=given,
+            ),
+            out=folder,
+            draw_panel=_draw_panel,
+            device=on,
+            listener=heard,
+        )
+    if first:
         for sentence in _not_drawn(folder, explained, held_out, on):
             listener(Alarm(message=sentence))
         tell_calls(explained, listener)
@@ -518,9 +551,9 @@ def push(
 ) -> str:
     """Share a run on the Hugging Face hub: weights, settings, and a card that says what it is and how true.
 
-    From then on ``hf://ORG/NAME`` is that run, in every verb. Images never go along, and paths on this machine are left
-    out. Who you are is said by ``HF_TOKEN``, or by ``hf auth login``; another hub is named by ``HF_ENDPOINT``. Needs
-    huggingface_hub (the extra ``hub``).
+    From then on ``hf://ORG/NAME`` is that run, in every verb. No image goes along unless you ask, and no path on this
+    machine. Who you are is said by ``HF_TOKEN``, or by ``hf auth login``; another hub is named by ``HF_ENDPOINT``. It
+    needs huggingface_hub (the extra ``hub``).
 
     Args:
         run: a run's folder (its newest snapshot is shared) or one snapshot.
