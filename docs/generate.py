@@ -144,7 +144,7 @@ def _option(action: argparse.Action) -> str:
 
 
 def _default(action: argparse.Action) -> str:
-    if action.required or (not action.option_strings and action.nargs == "?"):
+    if action.required or (not action.option_strings and action.nargs == "?" and action.default is None):
         return "required"
     if action.default in (None, argparse.SUPPRESS) or action.nargs == 0:
         return ""

@@ -39,11 +39,14 @@ if TYPE_CHECKING:
         new_study,
         open_studio,
         prepare,
+        push,
         repair,
         report,
+        runs,
         serve,
         serve_study,
         train,
+        watch,
     )
     from stylex.classifiers import BlackBox, Classifier, ClassifierSpec, load_classifier
     from stylex.core.attacked import Attack, AttackedImage
@@ -72,8 +75,11 @@ _HOMES = {
         "prepare",
         "fit_classifier",
         "train",
+        "runs",
+        "watch",
         "import_generator",
         "export",
+        "push",
         "adapt",
         "guide",
         "mix",
@@ -118,7 +124,8 @@ _HOMES = {
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [  # noqa: RUF022 (the order a person meets them)
-    "prepare", "fit_classifier", "train", "import_generator", "export", "adapt", "guide", "mix", "morph",
+    "prepare", "fit_classifier", "train", "runs", "watch", "import_generator", "export", "push",
+    "adapt", "guide", "mix", "morph",
     "find", "explain", "attack", "evaluate", "compare", "repair", "audit", "report", "serve",
     "open_studio", "explore", "demo",
     "new_study", "serve_study", "analyse_study", "demo_study",

@@ -287,12 +287,12 @@ def mix_run(
     """
     _require_empty(out)
     snapshot = place.snapshot
-    vectors = {run: read_domain(find_snapshot(Path(run))) for run in powers}
+    vectors = {run: read_domain(find_snapshot(run)) for run in powers}
     total: DomainVector | None = None
     for run, vector in vectors.items():
         part = vector.times(powers[run])
         total = part if total is None else total.plus(part)
-        if find_snapshot(Path(run)) == snapshot.path:
+        if find_snapshot(run) == snapshot.path:
             kin = "the run that it is added to, which has it already: it will be there once more"
         elif vector.record.get("parent") == snapshot.sha256:
             kin = "its own parent"

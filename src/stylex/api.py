@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -61,6 +62,7 @@ if TYPE_CHECKING:
     from stylex.search.attack import Realism
     from stylex.search.latents import LatentModel, Latents
     from stylex.search.subject import TrainedSubject
+    from stylex.store.runs import RunInfo
     from stylex.study.analysed import Analysis
     from stylex.training.config import TrainConfig
     from stylex.training.held_out import Panel
@@ -68,7 +70,9 @@ else:  # names for those who read the signatures at run time, without what they 
     Analysis = Attack = Attribute = Audit = Classifier = ClassifierLike = ClassifierSpecLike = Comparison = (
         Evaluation
     ) = Explanation = ImageSet = Any
-    LatentModel = Latents = PrepareSummary = Realism = Repaired = Run = Studio = TrainConfig = TrainedSubject = Any
+    LatentModel = Latents = PrepareSummary = Realism = Repaired = Run = RunInfo = Studio = TrainConfig = (
+        TrainedSubject
+    ) = Any
 
 
 @one_writer("out", error=DataError)
@@ -226,12 +230,17 @@ def train(
     seed: int | None = None,
     max_calls: int | None = None,
     device: str = "auto",
+    watch: bool = False,
+    no_browser: bool = False,
+    mlflow: str | None = None,
+    wandb: str | None = None,
     dry_run: bool = False,
     listener: Listener = silent,
 ) -> Path:
     """Train a generator and an encoder with the classifier in the loop.
 
-    The same command again goes on where the last one stopped, however it stopped.
+    The same command again goes on where the last one stopped, however it stopped. Before it begins it says how long it
+    would take and how much memory its steps need, measured on a few real ones; where it is short, it just begins.
 
     Args:
         data: the archive that ``prepare`` wrote.
@@ -252,7 +261,14 @@ def train(
         seed: the same seed gives the same run on the same machine; not given: as the preset says, 0.
         max_calls: how many images a black box (a server, a function) may be asked about; not given: any number.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:1``.
-        dry_run: check everything and say what would run and about how long, but write nothing.
+        watch: show losses, panels and held-out figures in the browser while it trains, to this machine only (the extra
+            ``ui``); the verb ``watch`` shows the same from outside.
+        no_browser: only say the page's address; do not open a browser.
+        mlflow: an MLflow tracking address, such as ``http://127.0.0.1:5000`` or ``sqlite:///mlflow.db``, to which
+            losses and figures are told too (the extra ``mlflow``).
+        wandb: a project of Weights & Biases, to which they are told too (the extra ``wandb``); ``WANDB_MODE=offline``
+            keeps them on this machine.
+        dry_run: check everything and say what would run, about how long and in how much memory, but write nothing.
         listener: hears the progress.
 
     Returns:
@@ -260,7 +276,8 @@ def train(
 
     Raises:
         ClassifierError: the classifier does not fit its spec or the images.
-        ConfigError: settings that cannot be meant, or not those of the run that is to go on.
+        ConfigError: settings that cannot be meant, or not those of the run that is to go on; or a package for
+            ``watch``, ``mlflow`` or ``wandb`` is not installed.
     """
     from stylex.classifiers import (
         answers,
@@ -277,11 +294,16 @@ def train(
     from stylex.opening import device_of, spec_of
     from stylex.training.config import preset_for, resolved
     from stylex.training.loop import TrainingTask, train_networks
-    from stylex.training.rehearsal import calls_needed, check_settings, classifier_advice, plan
+    from stylex.training.mlflow import told_to_mlflow
+    from stylex.training.rehearsal import calls_needed, check_settings, classifier_advice, expectation, plan
     from stylex.training.start import GivenGenerator
     from stylex.training.state import images_seen
+    from stylex.training.wandb import told_to_wandb
+    from stylex.ui.serving import check_installed, watched
 
     on, folder = device_of(device), Path(out)
+    if watch:
+        check_installed("the page of a training")
     images = open_images(data)
     start = preset if preset is not None or config is not None else preset_for(images.resolution)
     options = resolved(start, config, kimg=kimg, seed=seed)
@@ -312,7 +334,7 @@ def train(
         )
     given = None
     if generator is not None:
-        given = GivenGenerator(snapshot=load_snapshot(generator), freeze=freeze)
+        given = GivenGenerator(snapshot=load_snapshot(generator, listener=listener), freeze=freeze)
         options = given.settings(options, channels=channels, k=explained.k)
     elif freeze != "nothing":
         raise ConfigError(f"{option('freeze', freeze)} needs a {option('generator')}, the run whose generator it is")
@@ -331,30 +353,104 @@ def train(
     if advice := classifier_advice(explained, training, options.schedule.total_nimg - done):
         listener(Alarm(message=advice))
     if dry_run:
-        listener(Found(message=plan(options, training, len(held_out), explained, on, done=done)))
+        listener(Found(message=plan(options, training, len(held_out), explained, on, done=done, start=given)))
         return folder
-    train_networks(
-        TrainingTask(
-            config=options,
-            images=training,
-            held_out=held_out,
-            classifier=explained,
-            identity=identity,
-            classifier_reference=describe(classifier) if isinstance(classifier, str | Path) else None,
-            classifier_fingerprint=identity["classifier"],
-            classifier_answers=answers(explained),
-            start=given,
-        ),
-        out=folder,
-        draw_panel=_draw_panel,
-        device=on,
-        listener=listener,
-    )
-    if os.environ.get("RANK", "0") == "0":  # of several processes, one looks
+    first = os.environ.get("RANK", "0") == "0"  # of several processes, one looks
+    settings = options.to_json()
+    with ExitStack() as beside:
+        heard = listener
+        if first and mlflow is not None:
+            heard = beside.enter_context(told_to_mlflow(mlflow, folder, settings, heard))
+        if first and wandb is not None:
+            heard = beside.enter_context(told_to_wandb(wandb, folder, settings, heard))
+        if first and watch:
+            beside.enter_context(watched(folder, port=_WATCH_PORT, open_browser=not no_browser, listener=listener))
+        if told := expectation(options, training, explained, on, done=done, start=given):
+            listener(Found(message=told))
+        train_networks(
+            TrainingTask(
+                config=options,
+                images=training,
+                held_out=held_out,
+                classifier=explained,
+                identity=identity,
+                classifier_reference=describe(classifier) if isinstance(classifier, str | Path) else None,
+                classifier_fingerprint=identity["classifier"],
+                classifier_answers=answers(explained),
+                start=given,
+            ),
+            out=folder,
+            draw_panel=_draw_panel,
+            device=on,
+            listener=heard,
+        )
+    if first:
         for sentence in _not_drawn(folder, explained, held_out, on):
             listener(Alarm(message=sentence))
         tell_calls(explained, listener)
     return folder
+
+
+_WATCH_PORT = 8700
+"""Where the page of a training is looked for first."""
+
+
+def runs(
+    folder: str | Path = ".", *, json: bool = False, listener: Listener = silent
+) -> tuple[RunInfo, ...] | list[dict[str, Any]]:
+    """List the runs of a folder: which train now, how far each is, and how well its pictures keep the answer.
+
+    Nothing is opened but logs and descriptions, and nothing is touched.
+
+    Args:
+        folder: in which runs lie, at most three levels deep; or a run.
+        json: plain values instead of objects; on the command line, JSON instead of a table.
+        listener: hears nothing here.
+
+    Returns:
+        The runs, the one written last first.
+
+    Raises:
+        StoreError: there is no such folder.
+    """
+    from stylex.store.runs import runs_in
+
+    found = runs_in(folder)
+    return [run.to_json() for run in found] if json else found
+
+
+def watch(
+    run: str | Path,
+    *,
+    host: str = "127.0.0.1",
+    port: int = _WATCH_PORT,
+    no_browser: bool = False,
+    root_path: str = "",
+    listener: Listener = silent,
+) -> None:
+    """Watch a training in the browser, beside it: losses, panels and held-out figures, until Ctrl-C.
+
+    It reads the run's log and pictures and touches nothing, so that it may come and go. ``train`` with ``watch`` shows
+    the same page. Needs starlette and uvicorn (the extra ``ui``).
+
+    Args:
+        run: the run's folder, of a training that runs, or has ended.
+        host: the address to listen at; another than this machine's own asks everybody for a token.
+        port: the port to listen at; taken by something else: the next free one. 0: any.
+        no_browser: only say the address; do not open a browser.
+        root_path: the path at which a proxy shows the page; the page then asks for a token.
+        listener: hears the address.
+
+    Raises:
+        StoreError: there is no run.
+        ConfigError: starlette and uvicorn are not installed, or the address cannot be used.
+    """
+    from stylex.store.runs import read_run
+    from stylex.ui.serving import check_installed, serve_watch
+
+    check_installed("the page of a training")
+    read_run(run)
+    serve_watch(Path(run), host=host, port=port, open_browser=not no_browser, root_path=root_path, listener=listener)
 
 
 @one_writer("out", error=TrainingError, typed="import")
@@ -437,6 +533,88 @@ def export(
     if path.is_dir() or (path.exists() and not overwrite):
         raise StoreError(f"{path} exists already; give {option('overwrite', True)}, or choose another {option('out')}")
     return export_run(run, to, path, listener=listener)
+
+
+def push(
+    run: str | Path,
+    to: str,
+    *,
+    license: str | None = None,
+    about_data: str | None = None,
+    with_classifier: bool = False,
+    classifier: str | Path | None = None,
+    with_panel: bool = False,
+    with_encodings: bool = False,
+    private: bool = False,
+    dry_run: bool = False,
+    listener: Listener = silent,
+) -> str:
+    """Share a run on the Hugging Face hub: weights, settings, and a card that says what it is and how true.
+
+    From then on ``hf://ORG/NAME`` is that run, in every verb. No image goes along unless you ask, and no path on this
+    machine. Who you are is said by ``HF_TOKEN``, or by ``hf auth login``; another hub is named by ``HF_ENDPOINT``. It
+    needs huggingface_hub (the extra ``hub``).
+
+    Args:
+        run: a run's folder (its newest snapshot is shared) or one snapshot.
+        to: the repository, ``ORG/NAME``; made if it is not there. A run that is there is replaced, in a new commit.
+        license: of what is shared, as the hub calls it: ``apache-2.0``, ``cc-by-4.0``, ``other``.
+        about_data: what the training images are, whose, and under which terms, for the card.
+        with_classifier: share the classifier too; only a small classifier's folder (``stylex classifier``) can be.
+        classifier: where that folder is now, if it has moved since the training.
+        with_panel: share the snapshot's panel too, which shows held-out photographs.
+        with_encodings: share the encodings of training images too, from which pictures like these can be drawn. Without
+            them directions are found anew in whoever's images are given, and explanations made before no longer fit.
+        private: make a repository that nobody else can see.
+        dry_run: say what would go, every file and the card, and call nobody.
+        listener: hears what goes.
+
+    Returns:
+        The name of exactly this version, ``hf://ORG/NAME@COMMIT``; of a dry run, without a commit.
+
+    Raises:
+        SnapshotError: no snapshot there; or the repository may not be written, holds something else, or is public and
+            was to be private.
+        ClassifierError: the classifier is no small classifier's folder, or another one.
+        ConfigError: huggingface_hub is not installed, or the licence is none.
+    """
+    import stylex
+    from stylex.models.hub import HubName, put
+    from stylex.models.snapshot import load_snapshot
+    from stylex.publishing import Wishes, classifier_to_share, listed, parcel
+
+    name = HubName.parse(to if to.startswith("hf:") else f"hf://{to}")
+    if name.revision is not None:
+        raise ConfigError(f"{to!r:.200} names a revision; give the repository alone, as {name.repository}")
+    snapshot = load_snapshot(run, listener=listener)
+    files = parcel(
+        snapshot,
+        name.repository,
+        Wishes(
+            licence=license,
+            about_data=about_data,
+            panel=with_panel,
+            latents=with_encodings,
+            classifier=classifier_to_share(snapshot, classifier) if with_classifier else None,
+            version=stylex.__version__,
+        ),
+    )
+    for line in listed(files):
+        listener(Found(message=line))
+    if snapshot.latents is not None and with_encodings:
+        listener(
+            Alarm(
+                message=f"with the weights go encodings of {len(snapshot.latents):,} training images, from which "
+                f"pictures like these can be drawn; leave out {option('with_encodings')} if nobody may see them"
+            )
+        )
+    if dry_run:
+        card = files["README.md"]
+        assert isinstance(card, bytes), "the card is written, not copied"
+        listener(Found(message=f"\n{card.decode()}"))
+        return str(name)
+    commit = put(name, files, private=private, message=f"A run of stylex at {snapshot.nimg:,} images")
+    return f"{name}@{commit}"
 
 
 @one_writer("out", unless="dry_run", error=TrainingError)
@@ -2335,11 +2513,17 @@ def _run_of(
     Raises:
         SearchError: neither is there, or it is another one.
     """
+    from stylex.models.hub import on_the_hub
     from stylex.opening import Run
 
     said = explanation.settings.get("run")
     path = run if run is not None else said
-    if not isinstance(path, str | Path) or not Path(path).exists():
+    if run is None and on_the_hub(said):
+        raise SearchError(
+            f"{folder} was found with the run {said!r:.300}, and nothing is fetched because a file names it: give it "
+            f"again, with {option('run', said)}"
+        )
+    if not isinstance(path, str | Path) or not (on_the_hub(path) or Path(path).exists()):
         raise SearchError(
             f"{folder} was found with the run {str(said)!r}, which is not there; say where it is now, with "
             f"{option('run')}"
@@ -2360,7 +2544,9 @@ def _run_of(
 
 def _is_run(given: str | Path) -> bool:
     """Whether a run's folder or a snapshot is meant, rather than a classifier."""
-    return any((Path(given) / own).exists() for own in ("snapshots", "snapshot.json"))
+    from stylex.models.hub import on_the_hub
+
+    return on_the_hub(given) or any((Path(given) / own).exists() for own in ("snapshots", "snapshot.json"))
 
 
 def _version(given: str | Path, spec: ClassifierSpecLike | None, device: str) -> Classifier:

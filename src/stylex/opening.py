@@ -77,7 +77,7 @@ class Run:
             ClassifierError: the classifier is not found, has other labels, or is another and may not be.
             ConfigError: calls are bounded of a classifier that is no black box.
         """
-        snapshot = with_encoder(load_snapshot(path), path).to(torch.device(device))
+        snapshot = with_encoder(load_snapshot(path, listener=listener), path).to(torch.device(device))
         spec = spec_of(classifier_spec) or ClassifierSpec.from_json(dict(snapshot.classifier))
         if classifier is not None:
             loaded = load_classifier(classifier, spec)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from stylex.cli.progress import Bars, Lines, _bars, _duration, listener_for
+from stylex.cli.progress import Bars, Lines, _bars, duration, listener_for
 from stylex.core.progress import Alarm, Done, Event, Found, SnapshotWritten, Started, Step, Tick
 
 STORY: list[Event] = [
@@ -89,5 +89,5 @@ def test_quiet_leaves_warnings() -> None:
     ("seconds", "words"),
     [(0.4, "0 s"), (59.4, "59 s"), (60, "1 min 00 s"), (3725, "1 h 02 min"), (float("inf"), "?"), (float("nan"), "?")],
 )
-def test_durations(seconds: float, words: str) -> None:
-    assert _duration(seconds) == words
+def testdurations(seconds: float, words: str) -> None:
+    assert duration(seconds) == words

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -11,7 +12,7 @@ from torch import Tensor
 
 from stylex.classifiers import Classifier
 from stylex.data.archive import ImageSet
-from stylex.training.rehearsal import classifier_advice, plan
+from stylex.training.rehearsal import Cost, classifier_advice, cost_of, expectation, plan
 
 
 def test_a_quick_classifier_is_not_worth_a_word(data: ImageSet) -> None:
@@ -56,3 +57,36 @@ def test_an_encoder_that_is_told_the_answer_at_the_end_is_rehearsed_too(data: Im
     told = {"schedule__encoder_after": 0.25, "schedule__reconstruct_first": 0.25, "model__class_encoder": "after"}
     said = plan(tiny(**told), data, 10, judge(), "cpu", done=0)
     assert said.startswith("would train for 64 images in 8 steps, about ")
+
+
+def test_what_a_training_will_cost_is_measured_before_it(data: ImageSet) -> None:
+    long = tiny(schedule__kimg=100)
+    told = expectation(long, data, judge(), "cpu", done=0)
+    assert told is not None
+    found = re.fullmatch(r"expected: about (.+) and ([\d.]+) GB of memory on cpu, by 3 steps of each kind", told)
+    assert found is not None, told
+    assert 0 < float(found[2]) < 64
+    cost = cost_of(long, data, judge(), "cpu")
+    assert cost.seconds > 0
+    assert cost.bytes is not None
+    assert cost.bytes > 2**26
+
+
+def test_a_short_training_is_not_rehearsed(data: ImageSet, monkeypatch: pytest.MonkeyPatch) -> None:
+    long = tiny(schedule__kimg=100)
+    assert expectation(tiny(), data, judge(), "cpu", done=0) is None
+    assert expectation(long, data, judge(), "cpu", done=99_000) is None
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    assert expectation(long, data, judge(), "cpu", done=0) is None
+
+
+@pytest.mark.parametrize(
+    ("seconds", "says"), [(90, "about 90 seconds"), (600, "about 10 minutes"), (8100, "about 2 h 15 min")]
+)
+def test_times_are_told_in_the_unit_that_fits(
+    data: ImageSet, monkeypatch: pytest.MonkeyPatch, seconds: float, says: str
+) -> None:
+    cost = Cost(seconds=seconds * 2, bytes=3 * 10**9)
+    monkeypatch.setattr("stylex.training.rehearsal.cost_of", lambda *args, **more: cost)
+    told = expectation(tiny(schedule__kimg=100), data, judge(), "cpu", done=50_000)
+    assert told == f"expected: {says} and 3 GB of memory on cpu, by 3 steps of each kind"

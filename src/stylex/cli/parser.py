@@ -193,7 +193,8 @@ def _verb_parser(verb: Verb, in_files: Mapping[str, Any]) -> ArgumentParser:
         if name in verb.positional:
             # Not required here, so that a config file may hold it; `parse` asks for it in the end.
             many = typing.get_origin(types[name]) is Sequence
-            parser.add_argument(name, nargs="*" if many else "?", type=str, default=in_files.get(name), help=text)
+            own = None if parameter.default is inspect.Parameter.empty else parameter.default
+            parser.add_argument(name, nargs="*" if many else "?", type=str, default=in_files.get(name, own), help=text)
         else:
             _add_option(parser, parameter, types[name], text)
     if verb.function == "train":
@@ -434,7 +435,8 @@ class _Help(DefaultHelpFormatter):
 
 def _bare(action: argparse.Action) -> str:
     """An argument without a name, in a usage line."""
-    return action.dest.upper() + (" ..." if action.nargs == "*" else "")
+    name = action.dest.upper() + (" ..." if action.nargs == "*" else "")
+    return name if action.default is None else f"[{name}]"
 
 
 class _Parser(ArgumentParser):

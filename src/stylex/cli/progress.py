@@ -162,7 +162,7 @@ def _step(event: Step, started: Started, since: float, *, now: float) -> str:
     else:
         left = max(started.total - event.done, 0)
         rate = (event.done - started.done) / max(now - since, 1e-9)
-        eta = f", {_duration(left / rate)} left" if rate > 0 else ""
+        eta = f", {duration(left / rate)} left" if rate > 0 else ""
         how_far = f"{event.done:,}/{started.total:,} {started.unit} ({_percent(event.done, started.total)}){eta}"
     return "  ".join(x for x in (f"{event.task}: {how_far}", _figures(event.figures)) if x)
 
@@ -173,7 +173,7 @@ def _tick(event: Tick) -> str:
         x
         for x in (
             f"kimg {event.nimg / 1000:.1f}/{event.total_nimg / 1000:g} ({_percent(event.nimg, event.total_nimg)})",
-            f"{_duration(eta)} left",
+            f"{duration(eta)} left",
             f"{event.images_per_s:.0f} images/s",
             _figures(event.figures),
         )
@@ -203,7 +203,7 @@ def _percent(done: int, total: int) -> str:
     return f"{100 * done / total:.0f}%" if total else "100%"
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
     """``42 s``, ``3 min 20 s``, ``2 h 05 min``; ``?`` when it cannot be told."""
     if not seconds < 1e7:
         return "?"

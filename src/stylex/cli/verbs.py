@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -237,11 +237,28 @@ def _study_shown(options: Mapping[str, Any], analysis: Analysis) -> list[str]:
     return [*lines_of(analysis), f"analysis: {study / 'analysis' / PAGE}", again]
 
 
+def _listed(options: Mapping[str, Any], runs: Sequence[Any]) -> list[str]:
+    from stylex.cli.listed import table_of
+
+    return [json.dumps(runs, indent=1)] if options["json"] else table_of(runs, options["folder"])
+
+
 def _imported(options: Mapping[str, Any], run: Path) -> list[str]:
     return [
         f"run: {run}",
         f"next: stylex train --generator {run} --freeze generator --data {options['data']} --classifier "
         f"{options['classifier']} --out {run}-encoded",
+    ]
+
+
+def _pushed(options: Mapping[str, Any], name: str) -> list[str]:
+    from stylex.models.hub import HubName, page_of
+
+    there = HubName.parse(name)
+    return [
+        f"run: {name}",
+        f"page: {page_of(there)}",
+        f"next: stylex find hf://{there.repository} --data ARCHIVE --out explanation/",
     ]
 
 
@@ -261,6 +278,13 @@ VERBS: Mapping[str, Verb] = {
     "prepare": Verb(function="prepare", positional=("source",), closing=_prepared, interrupted=NOTHING_WRITTEN),
     "classifier": Verb(function="fit_classifier", closing=_path("classifier"), interrupted=NOTHING_WRITTEN),
     "train": Verb(function="train", closing=_trained, interrupted=_left_of_training),
+    "runs": Verb(function="runs", positional=("folder",), closing=_listed, interrupted=NOTHING_WRITTEN),
+    "watch": Verb(
+        function="watch",
+        positional=("run",),
+        closing=lambda options, nothing: [],
+        interrupted=_holds("the page has ended; a training beside it goes on"),
+    ),
     "adapt": Verb(function="adapt", positional=("run",), closing=_adapted, interrupted=_left_of_training),
     "guide": Verb(function="guide", positional=("run",), closing=_adapted, interrupted=NOTHING_WRITTEN),
     "mix": Verb(function="mix", positional=("run",), closing=_adapted, interrupted=NOTHING_WRITTEN),
@@ -279,6 +303,12 @@ VERBS: Mapping[str, Verb] = {
         function="import_generator", positional=("kind", "file"), closing=_imported, interrupted=NOTHING_WRITTEN
     ),
     "export": Verb(function="export", positional=("run",), closing=_path("file"), interrupted=NOTHING_WRITTEN),
+    "push": Verb(
+        function="push",
+        positional=("run", "to"),
+        closing=_pushed,
+        interrupted=_holds("the run on the hub is as it was, unless its address has been told"),
+    ),
     "repair": Verb(function="repair", positional=("explanation",), closing=_repaired, interrupted=NOTHING_WRITTEN),
     "audit": Verb(
         function="audit",

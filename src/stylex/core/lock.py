@@ -108,6 +108,23 @@ def sole_writer(
         yield
 
 
+def writer_of(path: Path) -> Mapping[str, Any] | None:
+    """Who is writing to a place: ``verb``, ``process``, ``host`` and ``since``; None: nobody, as far as can be seen.
+
+    Nothing is locked by asking. A holder on another machine is believed.
+    """
+    with suppress(OSError, RuntimeError):
+        place = path.resolve()
+        descriptor = os.open(_lock_file(place, "lock"), os.O_RDONLY)
+        try:
+            holder = _read(descriptor)
+        finally:
+            os.close(descriptor)
+        foreign = holder.get("host", socket.gethostname()) != socket.gethostname()
+        return holder if holder and (foreign or _lives(holder)) else None
+    return None
+
+
 def _release(file: Path, descriptor: int) -> None:
     if descriptor not in _held:
         return  # in a forked child

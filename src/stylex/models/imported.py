@@ -12,6 +12,7 @@ from stylex.core.errors import SnapshotError
 from stylex.models.checkpoint import Checkpoint, read_checkpoint
 from stylex.models.discriminator import Discriminator
 from stylex.models.generator import Generator
+from stylex.models.hub import on_the_hub
 from stylex.models.import_stylegan2 import discriminator_from_stylegan2, generator_from_stylegan2
 from stylex.models.rosinality import discriminator_from_rosinality, generator_from_rosinality
 from stylex.models.snapshot import find_snapshot, load_snapshot
@@ -40,8 +41,9 @@ def read_stylegan2(path: Path) -> Imported:
     Raises:
         SnapshotError: it is none, is damaged, or its generator is conditioned on classes.
     """
-    if path.is_dir() or (path.name == "weights.safetensors" and (path.parent / "snapshot.json").is_file()):
-        return _from_snapshot(find_snapshot(path if path.is_dir() else path.parent))
+    whole = path.is_dir() or on_the_hub(path)
+    if whole or (path.name == "weights.safetensors" and (path.parent / "snapshot.json").is_file()):
+        return _from_snapshot(find_snapshot(path if whole else path.parent))
     checkpoint = read_checkpoint(path)
     for prefix in ("G_ema.", "G.", ""):
         if f"{prefix}synthesis.b4.const" in checkpoint.tensors:

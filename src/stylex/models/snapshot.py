@@ -25,11 +25,13 @@ from torch import Tensor, nn
 from stylex.core.demo import SNAPSHOT, shipped
 from stylex.core.errors import SnapshotError, StylexError, first_line
 from stylex.core.files import new_folder, read_whole
+from stylex.core.progress import Listener, silent
 from stylex.core.stylespace import StyleSpace, StyleStatistics
 from stylex.core.untrusted import parse_json
 from stylex.models.config import DiscriminatorConfig, EncoderConfig, GeneratorConfig, config_from_json
 from stylex.models.encoder import Encoder
 from stylex.models.generator import Generator
+from stylex.models.hub import fetched, on_the_hub
 from stylex.models.ops import channels_last
 from stylex.models.projected import Judge, judge_of
 from stylex.models.steered import Directions, SteeredSynthesis
@@ -209,12 +211,18 @@ def save_snapshot(
             (folder / name).write_bytes(data)
 
 
-def find_snapshot(path: Path) -> Path:
-    """The snapshot folder meant by ``path``: itself, the newest in a training's folder, or the package's (``demo``).
+def find_snapshot(path: str | Path, *, listener: Listener = silent) -> Path:
+    """The snapshot folder that is meant.
+
+    Args:
+        path: a snapshot's folder, a training's (then the newest), ``demo`` (the package's), or ``hf://ORG/NAME``.
+        listener: hears what is fetched from the hub.
 
     Raises:
         SnapshotError: there is none.
     """
+    if on_the_hub(path):
+        return fetched(path, listener)
     path = shipped(path, SNAPSHOT)
     if (path / _JSON).is_file():
         return path
@@ -230,13 +238,17 @@ def find_snapshot(path: Path) -> Path:
     )
 
 
-def load_snapshot(path: str | Path) -> Snapshot:
-    """Load a snapshot, from its folder or from the training's folder (then the newest one).
+def load_snapshot(path: str | Path, *, listener: Listener = silent) -> Snapshot:
+    """Load a snapshot, from its folder or from the training's folder (then the newest one), or from the hub.
+
+    Args:
+        path: the folder; ``hf://ORG/NAME`` or ``hf://ORG/NAME@REVISION`` of one on the Hugging Face hub.
+        listener: hears what is fetched.
 
     Raises:
         SnapshotError: it is missing, foreign, damaged or of a newer version; the message names file and remedy.
     """
-    folder = find_snapshot(Path(path))
+    folder = find_snapshot(path, listener=listener)
     description = _description(folder / _JSON)
     weights_path = folder / _WEIGHTS
     try:

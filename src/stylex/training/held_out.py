@@ -137,7 +137,8 @@ def measure(
         samples: whether the mapping network has learnt to sample; else samples are neither shown nor judged.
 
     Returns:
-        figures (``pixel_l1`` on [-1, 1]; ``agreement``, ``probability_error``, ``kl`` of the classifier;
+        figures (``pixel_l1`` on [-1, 1], ``pixel_l1_other`` with another image's reconstruction; ``agreement``,
+        ``probability_error``, ``kl`` of the classifier;
         ``follows_w`` and ``follows_maps`` of networks with maps, as in ``metrics.follows``;
         ``variety_reconstructed`` and ``variety_sampled``: standard deviation between images as a fraction of the
         real ones'), the panel, and alarms.
@@ -156,6 +157,8 @@ def measure(
     x_rec, x_new = torch.cat(reconstructed), torch.cat(sampled)
     logits_rec = torch.cat([classifier.logits(part) for part in x_rec.split(64)])
     figures = {"pixel_l1": (x_rec - watch.x).abs().mean().item()}
+    if len(x_rec) > 1:
+        figures["pixel_l1_other"] = (x_rec.roll(1, dims=0) - watch.x).abs().mean().item()
     figures |= agreement(watch.logits, logits_rec, classifier.activation)
     if swapped:
         logits_swapped = torch.cat([classifier.logits(part) for part in swapped])

@@ -364,7 +364,7 @@ def train_networks(
             speed = (nimg - tick_nimg) / seconds
             if processes.first:
                 times = {"seconds": round(seconds, 3), "images_per_s": round(speed, 2)}
-                append_row(out / "stats.jsonl", {"nimg": nimg, **times, **means})
+                append_row(out / "stats.jsonl", {"nimg": nimg, "total_nimg": schedule.total_nimg, **times, **means})
             listener(
                 Tick(nimg=nimg, total_nimg=schedule.total_nimg, seconds=seconds, images_per_s=speed, figures=means)
             )

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+import os
+import sys
 import tempfile
 import time
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +25,7 @@ from stylex.training.config import TrainConfig
 from stylex.training.held_out import MEASURED
 from stylex.training.loop import Networks, TrainingTask, train_networks
 from stylex.training.perceptual import perceptual_for
+from stylex.training.start import Start
 
 _STEPS = 3
 """Steps of each kind: a first one that is not counted, then one of images and one of noise."""
@@ -60,8 +63,44 @@ def check_settings(config: TrainConfig, channels: int, classifier: Classifier) -
         projecting_eyes()
 
 
-def seconds_needed(config: TrainConfig, images: ImageSet, classifier: Classifier, device: str) -> float:
-    """Seconds that the steps of a training would take here, by a few steps of each of its parts."""
+@dataclass(frozen=True, kw_only=True)
+class Cost:
+    """What a training's steps cost here.
+
+    Attributes:
+        seconds: of all steps; snapshots come on top.
+        bytes: of memory, at the peak of a few steps: on a GPU what torch holds there, else what the process holds;
+            None where the system does not tell.
+    """
+
+    seconds: float
+    bytes: int | None
+
+
+def cost_of(
+    config: TrainConfig, images: ImageSet, classifier: Classifier, device: str, *, start: Start | None = None
+) -> Cost:
+    """What a training would cost, by a few steps of each of its parts; nothing of them is kept."""
+    on_gpu = torch.device(device).type == "cuda"
+    if on_gpu:
+        torch.cuda.reset_peak_memory_stats(device)
+    seconds = _seconds_of_steps(config, images, classifier, device, start)
+    return Cost(seconds=seconds, bytes=torch.cuda.max_memory_reserved(device) if on_gpu else _most_held())
+
+
+def _most_held() -> int | None:
+    """Bytes that this process held at most; None where the system does not tell."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return most if sys.platform == "darwin" else most * 1024
+
+
+def _seconds_of_steps(
+    config: TrainConfig, images: ImageSet, classifier: Classifier, device: str, start: Start | None
+) -> float:
     schedule = config.schedule
     if config.model.class_encoder == "after":  # in the rehearsal of a part that has no encoder alone, as long
         config = replace(config, model=replace(config.model, class_encoder="always"))
@@ -100,6 +139,7 @@ def seconds_needed(config: TrainConfig, images: ImageSet, classifier: Classifier
                     identity={},
                     classifier_reference=None,
                     classifier_fingerprint="",
+                    start=start,
                 ),
                 out=Path(folder),
                 draw_panel=lambda panel: b"",
@@ -194,17 +234,59 @@ def _agreement(one: Classifier, other: Classifier, x: Tensor) -> float:
     return agreement(answers[0], answers[1], one.activation)["agreement"]
 
 
+_FEWEST_STEPS = 20 * 3 * _STEPS
+"""Of a training that is rehearsed: a rehearsal is then a twentieth of it at most."""
+
+
+def expectation(
+    options: TrainConfig,
+    training: ImageSet,
+    classifier: Classifier,
+    device: str,
+    *,
+    done: int,
+    start: Start | None = None,
+) -> str | None:
+    """What the rest of a training will cost, in a line; None where that is not worth measuring.
+
+    It is not where few steps are left, where each question to the classifier is counted, and where several processes
+    share the work.
+    """
+    left = options.schedule.total_nimg - done
+    steps = left // options.schedule.batch
+    if steps < _FEWEST_STEPS or not classifier.gradient or int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        return None
+    cost = cost_of(options, training, classifier, device, start=start)
+    return f"expected: {_cost(cost, left / options.schedule.total_nimg, device)}, by {_STEPS} steps of each kind"
+
+
+def _cost(cost: Cost, fraction: float, device: str) -> str:
+    left = cost.seconds * fraction
+    hours, minutes = int(left // 3600), left / 60
+    time = f"{hours} h {int(minutes) % 60:02d} min" if hours else f"{minutes:.0f} minutes"
+    time = f"{left:.0f} seconds" if left < 120 else time
+    memory = "" if cost.bytes is None else f" and {cost.bytes / 1e9:.2g} GB of memory"
+    return f"about {time}{memory} on {device}"
+
+
 def plan(
-    options: TrainConfig, training: ImageSet, held_out: int, classifier: Classifier, device: str, *, done: int
+    options: TrainConfig,
+    training: ImageSet,
+    held_out: int,
+    classifier: Classifier,
+    device: str,
+    *,
+    done: int,
+    start: Start | None = None,
 ) -> str:
     """What a training would do, in a line."""
     total = options.schedule.total_nimg
     weights = parameters(options, training.channels, classifier.k)
-    left = seconds_needed(options, training, classifier, device) * (total - done) / total
-    time = f"{left / 60:.0f} minutes" if left >= 120 else f"{left:.0f} seconds"
+    cost = cost_of(options, training, classifier, device, start=start)
+    costs = _cost(cost, (total - done) / total, device)
     return (
         (f"would go on from image {done} of" if done else "would train for")
-        + f" {total} images in {total // options.schedule.batch} steps, about {time} on {device}; on "
+        + f" {total} images in {total // options.schedule.batch} steps, {costs}; on "
         f"{len(training)} images ({held_out} held out) of {options.model.resolution} px, for a classifier of "
         f"{', '.join(classifier.spec.labels[:5])}; "
         + ", ".join(f"{name} {number:,}" for name, number in weights.items())

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from stylex.core.progress import Done, Event, Listener, SnapshotWritten, Tick
+from stylex.core.progress import Done, Event, Listener
+from stylex.training.tracking import scalars_of
 
 
 def scalars_in(folder: Path, listener: Listener, *, nimg: int) -> Listener:
@@ -22,12 +23,9 @@ def scalars_in(folder: Path, listener: Listener, *, nimg: int) -> Listener:
     writer = SummaryWriter(str(folder), purge_step=nimg + 1 if nimg else None)
 
     def hear(event: Event) -> None:
-        if isinstance(event, Tick | SnapshotWritten):
-            group = "training" if isinstance(event, Tick) else "held_out"
-            for name, value in event.figures.items():
-                writer.add_scalar(f"{group}/{name}", value, event.nimg)
-            if isinstance(event, Tick):
-                writer.add_scalar("speed/images_per_s", event.images_per_s, event.nimg)
+        if (numbers := scalars_of(event)) is not None:
+            for name, value in numbers[0].items():
+                writer.add_scalar(name, value, numbers[1])
             writer.flush()
         elif isinstance(event, Done):
             writer.close()

@@ -6,8 +6,12 @@ import re
 import secrets
 import socket
 import threading
+import time
 import webbrowser
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stylex.core.errors import ConfigError
@@ -20,6 +24,8 @@ if TYPE_CHECKING:
     from starlette.applications import Starlette
 
 _TRIES = 20
+_OPEN_S = 20.0
+"""A page within another program answers before these are over."""
 _MOST_CONNECTIONS = 4000
 """A browser opens six, and the server closes those that nobody uses for 15 seconds."""
 _OTHER_FILES = 100
@@ -35,6 +41,13 @@ def check_installed(what: str = "the explorer") -> None:
     missing = [name for name in ("starlette", "uvicorn") if find_spec(name) is None]
     if missing:
         raise ConfigError(f"{what} needs {' and '.join(missing)}; install them: pip install {' '.join(missing)}")
+
+
+def tell_and_open(what: str, where: str, *, open_browser: bool, listener: Listener) -> None:
+    """Say an address, and open the browser there when the server answers."""
+    listener(Found(message=f"{what}: {where}  (Ctrl-C ends it)"))
+    if open_browser:
+        threading.Timer(0.3, webbrowser.open, [where]).start()
 
 
 def serve_studio(
@@ -53,11 +66,58 @@ def serve_studio(
     listening = listen(host, port)
     where = address(host, listening.getsockname()[1], token, root_path)
     app = build_app(studio, token=token, root_path=root_path)
-    listener(Found(message=f"explorer: {where}  (Ctrl-C ends it)"))
-    if open_browser:
-        threading.Timer(0.3, webbrowser.open, [where]).start()
+    tell_and_open("explorer", where, open_browser=open_browser, listener=listener)
     with listening:
         server_of(app).run(sockets=[listening])
+
+
+def serve_watch(
+    run: Path, *, host: str, port: int, open_browser: bool, root_path: str = "", listener: Listener = silent
+) -> None:
+    """Show a run until Ctrl-C.
+
+    Raises:
+        ConfigError: the address cannot be listened at, or the root path is none.
+    """
+    from stylex.ui.guard import address, is_loopback
+    from stylex.ui.watching import build_watch_app
+
+    root_path = checked_root(root_path)
+    token = None if is_loopback(host) and not root_path else secrets.token_urlsafe(24)
+    with listen(host, port) as listening:
+        where = address(host, listening.getsockname()[1], token, root_path)
+        app = build_watch_app(run, token=token, root_path=root_path)
+        tell_and_open("watch", where, open_browser=open_browser, listener=listener)
+        server_of(app).run(sockets=[listening])
+
+
+@contextmanager
+def watched(run: Path, *, port: int, open_browser: bool, listener: Listener = silent) -> Iterator[None]:
+    """Show a run to this machine while the block runs, from a thread beside it.
+
+    Raises:
+        ConfigError: the port cannot be listened at.
+    """
+    from stylex.ui.guard import address
+    from stylex.ui.watching import build_watch_app
+
+    listening = listen("127.0.0.1", port)
+    where = address("127.0.0.1", listening.getsockname()[1], None)
+    server = server_of(build_watch_app(run, within=True))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, name="stylex watch", daemon=True)
+    thread.start()
+    until = time.monotonic() + _OPEN_S
+    while not server.started and thread.is_alive() and time.monotonic() < until:
+        time.sleep(0.01)
+    if not server.started:
+        raise ConfigError(f"the page of {run} did not open at {where}; leave it out, or try again")
+    tell_and_open("watch", where, open_browser=open_browser, listener=listener)
+    try:
+        yield
+    finally:
+        server.should_exit = True
+        thread.join(timeout=_OPEN_S)
+        listening.close()
 
 
 def server_of(app: Starlette) -> uvicorn.Server:
