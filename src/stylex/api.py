@@ -56,7 +56,7 @@ if TYPE_CHECKING:
     from stylex.core.explanation import Explanation
     from stylex.core.studio import Studio
     from stylex.data import ImageSet
-    from stylex.data.prepare import PrepareSummary
+    from stylex.data.prepare import Labeller, PrepareSummary
     from stylex.opening import ClassifierLike, ClassifierSpecLike, Run
     from stylex.search.attack import Realism
     from stylex.search.latents import LatentModel, Latents
@@ -73,7 +73,7 @@ else:  # names for those who read the signatures at run time, without what they 
 
 @one_writer("out", error=DataError)
 def prepare(
-    source: str | Path,
+    source: str | Path | Any,
     out: str | Path,
     *,
     resolution: int = 64,
@@ -82,17 +82,21 @@ def prepare(
     label_column: str | None = None,
     group_column: str | None = None,
     white: float | None = None,
+    labels_from: ClassifierLike | None = None,
     overwrite: bool = False,
     listener: Listener = silent,
 ) -> PrepareSummary:
-    """Turn a folder of photographs into an archive that training and search read.
+    """Turn a folder of photographs, or another set of images, into an archive that training and search read.
 
     The source holds one sub-folder a class, or a table ``metadata.csv`` or ``metadata.jsonl`` with a column
-    ``file_name`` and columns of labels. Files that cannot be used are left out and named in the summary; the
-    archive appears only when it is complete.
+    ``file_name`` and columns of labels; DICOM files are photographs too, and nothing of whom they show is kept. Files
+    that cannot be used are left out and named in the summary; the archive appears only when it is complete.
 
     Args:
-        source: folder of photographs, or a zip of one.
+        source: folder of photographs, or a zip of one; WebDataset shards (``a-{000..003}.tar``, a glob, one ``.tar``);
+            ``hf://datasets/ORG/NAME`` or a folder that ``save_to_disk`` of the package datasets wrote, with options
+            behind it (``,split=train,config=...,image=...,label=...``). In Python also a data set with a length whose
+            items are (image, label) or dictionaries, arrays ``[n, h, w, c]``, or (arrays, labels).
         out: the archive to write, a ``.zip``.
         resolution: side of the square images in pixels: 16, 32, 64, 128 or 256.
         channels: 1 for grey, 3 for colour; not given: grey if every photograph is.
@@ -102,6 +106,7 @@ def prepare(
             training and test: a patient, a plant, a scene.
         white: the number that stands for white in grey photographs of more than 8 bits; larger ones are cut. Not
             given: the end of the smallest usual range that holds all of them.
+        labels_from: a classifier whose answers become the labels of a source that has none; the archive says so.
         overwrite: replace an archive that is already there.
         listener: hears the progress.
 
@@ -110,6 +115,7 @@ def prepare(
 
     Raises:
         DataError: nothing usable in the source, or ``out`` cannot be written.
+        ClassifierError: the one that gives the labels cannot be opened, or takes other images.
     """
     from stylex.data.prepare import PrepareConfig
     from stylex.data.prepare import prepare as write_archive
@@ -122,7 +128,31 @@ def prepare(
         group_column=group_column,
         white=white,
     )
-    return write_archive(Path(source), Path(out), config, overwrite=overwrite, listener=listener)
+    labeller = None if labels_from is None else _labeller(labels_from)
+    return write_archive(source, Path(out), config, labeller=labeller, overwrite=overwrite, listener=listener)
+
+
+def _labeller(classifier: ClassifierLike) -> Labeller:
+    """A classifier whose answers are labels: the likeliest class, or every label above one half."""
+    import torch
+
+    from stylex.classifiers import load_classifier
+    from stylex.classifiers.identity import fingerprint
+    from stylex.classifiers.load import describe
+    from stylex.data.images import to_tensor
+    from stylex.data.prepare import Labeller
+
+    opened = load_classifier(classifier)
+
+    def answer(pictures: NDArray[np.uint8]) -> Sequence[int | tuple[int, ...]]:
+        with torch.inference_mode():
+            logits = opened.logits(to_tensor(pictures))
+        if opened.activation == "sigmoid":
+            return [tuple(int(value > 0) for value in row) for row in logits.tolist()]
+        return [int(row) for row in logits.argmax(1)]
+
+    said = f"answers of the classifier {describe(classifier)} (fingerprint {fingerprint(opened)[:12]})"
+    return Labeller(said=said, names=opened.spec.labels, answer=answer)
 
 
 @one_writer("out", error=ClassifierError, typed="classifier")
@@ -2380,6 +2410,11 @@ def _compare_labels(classifier: Classifier, images: ImageSet, held_out: ImageSet
 
     some = held_out if len(held_out) >= _ENOUGH_TO_JUDGE else images
     if some.labels is None:
+        return
+    if some.labels_from is not None:
+        listener(
+            Found(message=f"the data's labels are {some.labels_from}: they say nothing of how good a classifier is")
+        )
         return
     rows = LabelledRows(indices=np.arange(len(some)), labels=some.labels)
     checked = check_labels(classifier, some.batch, rows, some.label_names)
