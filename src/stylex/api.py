@@ -8,7 +8,7 @@ torch) are imported inside the verbs, so that this module, and the command line 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -45,6 +45,7 @@ from stylex.search.config import (
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+    from torch import Tensor
 
     from stylex.bias.repair import Repaired
     from stylex.classifiers import Classifier
@@ -141,8 +142,10 @@ def _labeller(classifier: ClassifierLike) -> Labeller:
     from stylex.classifiers.load import describe
     from stylex.data.images import to_tensor
     from stylex.data.prepare import Labeller
+    from stylex.opening import refuse_regression
 
     opened = load_classifier(classifier)
+    refuse_regression(opened)
 
     def answer(pictures: NDArray[np.uint8]) -> Sequence[int | tuple[int, ...]]:
         with torch.inference_mode():
@@ -302,6 +305,7 @@ def train(
         load_classifier,
         tell_calls,
     )
+    from stylex.classifiers.classifier import standardised
     from stylex.data import open_images
     from stylex.models.snapshot import load_snapshot
     from stylex.opening import device_of, spec_of
@@ -336,6 +340,7 @@ def train(
         images=some,
     )
     training, held_out = images.split("train"), images.split("test")
+    explained = standardised(explained, _some_of(training, on)).to(on)
     if min(len(training), len(held_out)) < 2:
         raise DataError(
             f"{data} has {len(training)} training and {len(held_out)} test images; a training needs at least 2 of each"
@@ -782,6 +787,7 @@ def find(
     out: str | Path,
     target: str | None = None,
     source: str | None = None,
+    by: float | None = None,
     classifier: ClassifierLike | None = None,
     images: int = 200,
     attributes: int = 8,
@@ -810,8 +816,11 @@ def find(
         data: the archive; its test images are searched, never those of the training.
         out: the explanation folder to write.
         target: the class to explain, by name or number; of several labels also ``not NAME``, what takes it away;
-            not given with two classes: both together.
+            not given with two classes: both together. Of a regression ``more`` or ``less`` (of several numbers
+            ``more age``); not given with one number: both.
         source: start only from images of this class (one class against one).
+        by: of a regression, the change of its number, in its unit, that counts as an answer turned; not given: one
+            standard deviation of its answers on the training images.
         classifier: where the classifier is now, if it has moved since the training; Python code
             (``package.module:callable``) always, since no code is imported because a run names it.
         images: how many images to search on.
@@ -902,9 +911,13 @@ def find(
         other_classifier=other_classifier,
         max_calls=max_calls,
         device=on,
+        regression=True,
         listener=listener,
     )
-    opened, to = opened.aimed(target)
+    opened, to = opened.aimed(target, by)
+    if opened.classifier.activation == "regression" and (source is not None or descriptors is not None):
+        given = "descriptors" if source is None else "source"
+        raise SearchError(f"{option(given)} is not for a regression, which has no classes to start from or to name by")
     start, archive = opened.label(source), opened.images(data)
     test = archive.split("test")
     if (searching := keeping_back(images, len(test))) < images and searching < len(test):
@@ -1480,12 +1493,14 @@ def _explained(
     """
     from stylex.classifiers import check_classifier, load_classifier
     from stylex.data import open_images
-    from stylex.opening import aimed, spec_of
+    from stylex.opening import aimed, refuse_regression, spec_of
 
     if classifier is None:
         raise ClassifierError(f"a model of one's own names no classifier; give one as {option('classifier')}")
     images = open_images(data)
-    explained, goal = aimed(load_classifier(classifier, spec_of(spec)).to(device), target)
+    opened = load_classifier(classifier, spec_of(spec)).to(device)
+    refuse_regression(opened)
+    explained, goal = aimed(opened, target)
     check_classifier(explained, channels=images.channels, resolution=images.resolution)
     return explained, goal, images
 
@@ -2395,11 +2410,26 @@ def _is_run(given: str | Path) -> bool:
 def _version(given: str | Path, spec: ClassifierSpecLike | None, device: str) -> Classifier:
     """One version of a classifier: a run's, or one by itself."""
     from stylex.classifiers import load_classifier
-    from stylex.opening import Run, spec_of
+    from stylex.opening import Run, refuse_regression, spec_of
 
     if _is_run(given):
         return Run.open(given, classifier_spec=spec, device=device).classifier
-    return load_classifier(given, spec_of(spec)).to(device)
+    opened = load_classifier(given, spec_of(spec)).to(device)
+    refuse_regression(opened)
+    return opened
+
+
+def _some_of(images: ImageSet, device: str) -> Iterator[Tensor]:
+    """Images enough to know how a regression's numbers lie, spread over the set."""
+    import numpy as np
+
+    rows = np.linspace(0, len(images) - 1, min(len(images), _MEASURED)).round().astype(int)
+    for part in np.array_split(rows, -(-len(rows) // 64)):
+        yield images.batch(part).to(device)
+
+
+_MEASURED = 2000
+"""Training images on which mean and deviation of a regression's numbers are measured, at most."""
 
 
 def _compare_labels(classifier: Classifier, images: ImageSet, held_out: ImageSet, listener: Listener) -> None:
@@ -2409,7 +2439,7 @@ def _compare_labels(classifier: Classifier, images: ImageSet, held_out: ImageSet
     from stylex.classifiers import LabelledRows, check_labels
 
     some = held_out if len(held_out) >= _ENOUGH_TO_JUDGE else images
-    if some.labels is None:
+    if some.labels is None or classifier.activation == "regression":
         return
     if some.labels_from is not None:
         listener(

@@ -17,6 +17,7 @@ from stylex.core.progress import Done, Listener, Started, Step, silent
 from stylex.core.studio import Turn
 from stylex.data.images import to_pictures
 from stylex.search.decision import predicted
+from stylex.search.decision import turned as turns_to
 from stylex.search.editor import StyleEditor
 from stylex.search.encoding import Searched
 from stylex.search.select import choose_images
@@ -93,8 +94,8 @@ class Easel:
             for i, (subject, encoded, at) in enumerate(((self.subject, self.encoded, row), self.of(row))):
                 own = encoded.s[at : at + 1]
                 said = [subject.logits(own), subject.logits(subject.moved(own, [ranking[change.attributes[0]]]))]
-                before_it, after_it = (predicted(each, change.target, subject.output)[0] for each in said)
-                turned[i] += bool(after_it and not before_it)
+                already = predicted(said[0], change.target, subject.output)[0]
+                turned[i] += bool(turns_to(*said, change.target, subject.output, subject.by)[0] and not already)
         return (
             "The pictures shown are drawn by copies of the generator that were tuned to each photograph: they differ "
             f"by {after:.3f} from it on average (as trained, {before:.3f}; on [-1, 1]), and {turned[1]} of "
