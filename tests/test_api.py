@@ -52,6 +52,11 @@ class Net(nn.Module):
 def spec(labels, **more):
     return ClassifierSpec(labels=labels, **{"input_size": 16, "channels": 1} | more)
 
+class Light(nn.Module):
+    def forward(self, x):
+        return 100 * x.mean(dim=(1, 2, 3))[:, None]
+
+def light(): return Light(), spec(("light",), output="regression", unit="percent")
 def two(): return Net(2), spec(("small", "large"))
 class Half(nn.Module):
     def __init__(self):
@@ -255,6 +260,32 @@ def write_table(path: Path) -> None:
     coins = np.random.default_rng(0).integers(0, 2, 60)
     rows = [f"{i}.png,{'left' if i % 2 else 'right'},{i % 3},{coins[i]}" for i in range(60)]
     path.write_text("\n".join(["image,side,low,coin", *rows]))
+
+
+def test_a_number_is_explained_in_its_unit(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(world.train(judge="light", out="other")) == 0
+    snapshot = json.loads((world.root / "other" / "snapshots" / "000000032" / "snapshot.json").read_text())
+    assert snapshot["classifier"]["unit"] == "percent"
+    assert snapshot["classifier"]["scale"][0] > 0
+    assert main(world.find("--by", "1.5", run="other", out="explained", judge="light")) == 0
+    assert main(world.find("--target", "less", run="other", out="less", judge="light")) == 0
+    told = capsys.readouterr()
+    assert "at most; on average it differs by" in told.out
+    explanation = read_explanation(world / "explained")
+    assert explanation.labels == ("more light", "less light")
+    assert explanation.settings["regression"]["by"] == pytest.approx(1.5)
+    assert main(["report", world / "explained"]) == 0
+    capsys.readouterr()
+    for command, said in (
+        (world.find("--by", "0", run="other", judge="light"), "--by 0.0: expected a change above 0"),
+        (world.find("--target", "dark", run="other", judge="light"), "one of more, less, more light, less light"),
+        (world.find("--source", "light", run="other", judge="light"), "--source is not for a regression"),
+        (world.find("--by", "1"), "--by is of a regression"),
+        (world.explain(run="other", judge="light"), "which only train, find and report take"),
+        (world.evaluate(run="other", judge="light"), "which only train, find and report take"),
+    ):
+        assert main(command) == 2
+        assert said in capsys.readouterr().err
 
 
 def test_a_black_box_is_explained_and_its_calls_are_counted(world: World, capsys: pytest.CaptureFixture[str]) -> None:

@@ -46,7 +46,7 @@ from stylex.models.snapshot import (
     load_snapshot,
     save_snapshot,
 )
-from stylex.opening import ClassifierLike, ClassifierSpecLike, spec_of, with_encoder
+from stylex.opening import ClassifierLike, ClassifierSpecLike, refuse_regression, spec_of, with_encoder
 from stylex.training.adaptation import Adaptation, AdaptConfig, training_config, what_is_trained
 from stylex.training.guided import (
     Guide,
@@ -122,6 +122,7 @@ class Place:
                 f"{run} was trained with a classifier that was given as an object; give it again as classifier"
             )
         explained = explained.to(device)
+        refuse_regression(explained)
         some = images.batch(range(0, len(images), -(-len(images) // 64)))
         # What another domain's labels are called is not the classifier's concern.
         check_classifier(explained, channels=config.channels, resolution=config.resolution, images=some)

@@ -8,7 +8,7 @@ torch) are imported inside the verbs, so that this module, and the command line 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
@@ -46,6 +46,7 @@ from stylex.search.config import (
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+    from torch import Tensor
 
     from stylex.bias.repair import Repaired
     from stylex.classifiers import Classifier
@@ -57,7 +58,7 @@ if TYPE_CHECKING:
     from stylex.core.explanation import Explanation
     from stylex.core.studio import Studio
     from stylex.data import ImageSet
-    from stylex.data.prepare import PrepareSummary
+    from stylex.data.prepare import Labeller, PrepareSummary
     from stylex.opening import ClassifierLike, ClassifierSpecLike, Run
     from stylex.search.attack import Realism
     from stylex.search.latents import LatentModel, Latents
@@ -77,7 +78,7 @@ else:  # names for those who read the signatures at run time, without what they 
 
 @one_writer("out", error=DataError)
 def prepare(
-    source: str | Path,
+    source: str | Path | Any,
     out: str | Path,
     *,
     resolution: int = 64,
@@ -86,17 +87,21 @@ def prepare(
     label_column: str | None = None,
     group_column: str | None = None,
     white: float | None = None,
+    labels_from: ClassifierLike | None = None,
     overwrite: bool = False,
     listener: Listener = silent,
 ) -> PrepareSummary:
-    """Turn a folder of photographs into an archive that training and search read.
+    """Turn a folder of photographs, or another set of images, into an archive that training and search read.
 
     The source holds one sub-folder a class, or a table ``metadata.csv`` or ``metadata.jsonl`` with a column
-    ``file_name`` and columns of labels. Files that cannot be used are left out and named in the summary; the
-    archive appears only when it is complete.
+    ``file_name`` and columns of labels; DICOM files are photographs too, and nothing of whom they show is kept. Files
+    that cannot be used are left out and named in the summary; the archive appears only when it is complete.
 
     Args:
-        source: folder of photographs, or a zip of one.
+        source: folder of photographs, or a zip of one; WebDataset shards (``a-{000..003}.tar``, a glob, one ``.tar``);
+            ``hf://datasets/ORG/NAME`` or a folder that ``save_to_disk`` of the package datasets wrote, with options
+            behind it (``,split=train,config=...,image=...,label=...``). In Python also a data set with a length whose
+            items are (image, label) or dictionaries, arrays ``[n, h, w, c]``, or (arrays, labels).
         out: the archive to write, a ``.zip``.
         resolution: side of the square images in pixels: 16, 32, 64, 128 or 256.
         channels: 1 for grey, 3 for colour; not given: grey if every photograph is.
@@ -106,6 +111,7 @@ def prepare(
             training and test: a patient, a plant, a scene.
         white: the number that stands for white in grey photographs of more than 8 bits; larger ones are cut. Not
             given: the end of the smallest usual range that holds all of them.
+        labels_from: a classifier whose answers become the labels of a source that has none; the archive says so.
         overwrite: replace an archive that is already there.
         listener: hears the progress.
 
@@ -114,6 +120,7 @@ def prepare(
 
     Raises:
         DataError: nothing usable in the source, or ``out`` cannot be written.
+        ClassifierError: the one that gives the labels cannot be opened, or takes other images.
     """
     from stylex.data.prepare import PrepareConfig
     from stylex.data.prepare import prepare as write_archive
@@ -126,7 +133,33 @@ def prepare(
         group_column=group_column,
         white=white,
     )
-    return write_archive(Path(source), Path(out), config, overwrite=overwrite, listener=listener)
+    labeller = None if labels_from is None else _labeller(labels_from)
+    return write_archive(source, Path(out), config, labeller=labeller, overwrite=overwrite, listener=listener)
+
+
+def _labeller(classifier: ClassifierLike) -> Labeller:
+    """A classifier whose answers are labels: the likeliest class, or every label above one half."""
+    import torch
+
+    from stylex.classifiers import load_classifier
+    from stylex.classifiers.identity import fingerprint
+    from stylex.classifiers.load import describe
+    from stylex.data.images import to_tensor
+    from stylex.data.prepare import Labeller
+    from stylex.opening import refuse_regression
+
+    opened = load_classifier(classifier)
+    refuse_regression(opened)
+
+    def answer(pictures: NDArray[np.uint8]) -> Sequence[int | tuple[int, ...]]:
+        with torch.inference_mode():
+            logits = opened.logits(to_tensor(pictures))
+        if opened.activation == "sigmoid":
+            return [tuple(int(value > 0) for value in row) for row in logits.tolist()]
+        return [int(row) for row in logits.argmax(1)]
+
+    said = f"answers of the classifier {describe(classifier)} (fingerprint {fingerprint(opened)[:12]})"
+    return Labeller(said=said, names=opened.spec.labels, answer=answer)
 
 
 @one_writer("out", error=ClassifierError, typed="classifier")
@@ -289,6 +322,7 @@ def train(
         load_classifier,
         tell_calls,
     )
+    from stylex.classifiers.classifier import standardised
     from stylex.data import open_images
     from stylex.models.snapshot import load_snapshot
     from stylex.opening import device_of, spec_of
@@ -328,6 +362,7 @@ def train(
         images=some,
     )
     training, held_out = images.split("train"), images.split("test")
+    explained = standardised(explained, _some_of(training, on)).to(on)
     if min(len(training), len(held_out)) < 2:
         raise DataError(
             f"{data} has {len(training)} training and {len(held_out)} test images; a training needs at least 2 of each"
@@ -930,6 +965,7 @@ def find(
     out: str | Path,
     target: str | None = None,
     source: str | None = None,
+    by: float | None = None,
     classifier: ClassifierLike | None = None,
     images: int = 200,
     attributes: int = 8,
@@ -958,8 +994,11 @@ def find(
         data: the archive; its test images are searched, never those of the training.
         out: the explanation folder to write.
         target: the class to explain, by name or number; of several labels also ``not NAME``, what takes it away;
-            not given with two classes: both together.
+            not given with two classes: both together. Of a regression ``more`` or ``less`` (of several numbers
+            ``more age``); not given with one number: both.
         source: start only from images of this class (one class against one).
+        by: of a regression, the change of its number, in its unit, that counts as an answer turned; not given: one
+            standard deviation of its answers on the training images.
         classifier: where the classifier is now, if it has moved since the training; Python code
             (``package.module:callable``) always, since no code is imported because a run names it.
         images: how many images to search on.
@@ -1050,9 +1089,13 @@ def find(
         other_classifier=other_classifier,
         max_calls=max_calls,
         device=on,
+        regression=True,
         listener=listener,
     )
-    opened, to = opened.aimed(target)
+    opened, to = opened.aimed(target, by)
+    if opened.classifier.activation == "regression" and (source is not None or descriptors is not None):
+        given = "descriptors" if source is None else "source"
+        raise SearchError(f"{option(given)} is not for a regression, which has no classes to start from or to name by")
     start, archive = opened.label(source), opened.images(data)
     test = archive.split("test")
     if (searching := keeping_back(images, len(test))) < images and searching < len(test):
@@ -1629,12 +1672,14 @@ def _explained(
     """
     from stylex.classifiers import check_classifier, load_classifier
     from stylex.data import open_images
-    from stylex.opening import aimed, spec_of
+    from stylex.opening import aimed, refuse_regression, spec_of
 
     if classifier is None:
         raise ClassifierError(f"a model of one's own names no classifier; give one as {option('classifier')}")
     images = open_images(data)
-    explained, goal = aimed(load_classifier(classifier, spec_of(spec)).to(device), target)
+    opened = load_classifier(classifier, spec_of(spec)).to(device)
+    refuse_regression(opened)
+    explained, goal = aimed(opened, target)
     check_classifier(explained, channels=images.channels, resolution=images.resolution)
     return explained, goal, images
 
@@ -2552,11 +2597,26 @@ def _is_run(given: str | Path) -> bool:
 def _version(given: str | Path, spec: ClassifierSpecLike | None, device: str) -> Classifier:
     """One version of a classifier: a run's, or one by itself."""
     from stylex.classifiers import load_classifier
-    from stylex.opening import Run, spec_of
+    from stylex.opening import Run, refuse_regression, spec_of
 
     if _is_run(given):
         return Run.open(given, classifier_spec=spec, device=device).classifier
-    return load_classifier(given, spec_of(spec)).to(device)
+    opened = load_classifier(given, spec_of(spec)).to(device)
+    refuse_regression(opened)
+    return opened
+
+
+def _some_of(images: ImageSet, device: str) -> Iterator[Tensor]:
+    """Images enough to know how a regression's numbers lie, spread over the set."""
+    import numpy as np
+
+    rows = np.linspace(0, len(images) - 1, min(len(images), _MEASURED)).round().astype(int)
+    for part in np.array_split(rows, -(-len(rows) // 64)):
+        yield images.batch(part).to(device)
+
+
+_MEASURED = 2000
+"""Training images on which mean and deviation of a regression's numbers are measured, at most."""
 
 
 def _compare_labels(classifier: Classifier, images: ImageSet, held_out: ImageSet, listener: Listener) -> None:
@@ -2566,7 +2626,12 @@ def _compare_labels(classifier: Classifier, images: ImageSet, held_out: ImageSet
     from stylex.classifiers import LabelledRows, check_labels
 
     some = held_out if len(held_out) >= _ENOUGH_TO_JUDGE else images
-    if some.labels is None:
+    if some.labels is None or classifier.activation == "regression":
+        return
+    if some.labels_from is not None:
+        listener(
+            Found(message=f"the data's labels are {some.labels_from}: they say nothing of how good a classifier is")
+        )
         return
     rows = LabelledRows(indices=np.arange(len(some)), labels=some.labels)
     checked = check_labels(classifier, some.batch, rows, some.label_names)

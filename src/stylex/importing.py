@@ -29,7 +29,7 @@ from stylex.models.imported import Imported, read_stylegan2
 from stylex.models.onnx import to_onnx
 from stylex.models.rosinality import to_rosinality
 from stylex.models.snapshot import IMPORTED, SnapshotNetworks, SnapshotRecord, load_snapshot, save_snapshot
-from stylex.opening import ClassifierLike, ClassifierSpecLike, spec_of
+from stylex.opening import ClassifierLike, ClassifierSpecLike, refuse_regression, spec_of
 from stylex.training.held_out import Panel
 
 Layout = Literal["rosinality", "onnx"]
@@ -93,6 +93,7 @@ class Meeting:
                 f"{option('resolution', config.resolution)} and {option('channels', config.channels)}"
             )
         explained = load_classifier(classifier, spec_of(classifier_spec)).to(device)
+        refuse_regression(explained)
         some = images.batch(range(0, len(images), -(-len(images) // 64)))
         check_classifier(explained, channels=config.channels, resolution=config.resolution, images=some)
         return cls(

@@ -22,7 +22,7 @@ from stylex.classifiers import (
     load_recorded,
     recorded_place,
 )
-from stylex.classifiers.classifier import Classifier, WithOpposite, opposite_name
+from stylex.classifiers.classifier import Classifier, Directed, WithOpposite, less_name, more_name, opposite_name
 from stylex.classifiers.load import read_spec
 from stylex.core.errors import ClassifierError, ConfigError, DataError, SearchError, SnapshotError
 from stylex.core.explanation import Explanation
@@ -68,9 +68,10 @@ class Run:
         other_classifier: bool = False,
         max_calls: int | None = None,
         device: str = "cpu",
+        regression: bool = False,
         listener: Listener = silent,
     ) -> Run:
-        """Open a run's newest snapshot and its classifier, on a device.
+        """Open a run's newest snapshot and its classifier, on a device; a regression only where that is expected.
 
         Raises:
             SnapshotError: no snapshot there, or a damaged one.
@@ -78,7 +79,10 @@ class Run:
             ConfigError: calls are bounded of a classifier that is no black box.
         """
         snapshot = with_encoder(load_snapshot(path, listener=listener), path).to(torch.device(device))
-        spec = spec_of(classifier_spec) or ClassifierSpec.from_json(dict(snapshot.classifier))
+        recorded = ClassifierSpec.from_json(dict(snapshot.classifier))
+        spec = spec_of(classifier_spec) or recorded
+        if spec.output == recorded.output == "regression" and not spec.scale and spec.k == recorded.k:
+            spec = replace(spec, center=recorded.center, scale=recorded.scale)
         if classifier is not None:
             loaded = load_classifier(classifier, spec)
         elif snapshot.classifier_reference is not None:
@@ -88,6 +92,8 @@ class Run:
                 f"{path} was trained with a classifier that was given as an object; give it again as classifier"
             )
         loaded = loaded.to(device)
+        if not regression:
+            refuse_regression(loaded)
         bound(loaded, max_calls)
         if loaded.remark is not None:
             listener(Found(message=loaded.remark))
@@ -129,13 +135,20 @@ class Run:
         """Where measured effects are kept, so that an interrupted search goes on: beside the snapshots."""
         return self.path / "effects" if (self.path / "snapshots").is_dir() else None
 
-    def aimed(self, target: str | None) -> tuple[Run, int | None]:
+    def aimed(self, target: str | None, by: float | None = None) -> tuple[Run, int | None]:
         """The class meant by a name; ``not NAME`` of several labels is one more, which is added to the classifier.
 
+        Of a regression, ``more`` and ``less`` (of several numbers ``more age``), and the change that counts.
+
         Raises:
-            SearchError: there is no such label.
+            SearchError: there is no such label, or no such change.
         """
-        classifier, goal = aimed(self.classifier, target)
+        if self.classifier.activation == "regression":
+            classifier, goal = directed(self.classifier, target, by)
+        elif by is not None:
+            raise SearchError(f"{option('by')} is of a regression, which tells numbers; this classifier names classes")
+        else:
+            classifier, goal = aimed(self.classifier, target)
         return self if classifier is self.classifier else replace(self, classifier=classifier), goal
 
     def label(self, name: str | None) -> int | None:
@@ -246,6 +259,38 @@ def aimed(classifier: Classifier, target: str | None) -> tuple[Classifier, int |
     if target in opposites and target not in labels:
         return WithOpposite(classifier, opposites.index(target)), len(labels)
     return classifier, position_of(target, labels)
+
+
+def directed(classifier: Classifier, target: str | None, by: float | None) -> tuple[Classifier, int | None]:
+    """A regression asked for more and less of one of its numbers, and which of them a name means; None: both.
+
+    Raises:
+        SearchError: it has no such number, or no change was given by which it could move.
+    """
+    labels, device = classifier.spec.labels, next(classifier.buffers()).device
+    if by is not None and not (0 < by < float("inf")):
+        raise SearchError(f"{option('by', by)}: expected a change above 0, in the unit of the answer")
+    if len(labels) == 1 and target in (None, "more", "less"):
+        return Directed(classifier, 0, by).to(device), {None: None, "more": 0, "less": 1}[target]
+    for i, label in enumerate(labels):
+        if target in (more_name(label), less_name(label)):
+            return Directed(classifier, i, by).to(device), i if target == more_name(label) else len(labels)
+    names = [name(label) for label in labels[:5] for name in (more_name, less_name)]
+    known = ", ".join((["more", "less"] if len(labels) == 1 else []) + names)
+    raise SearchError(f"the classifier tells numbers; give {option('target')} as one of {known}")
+
+
+def refuse_regression(classifier: Classifier) -> None:
+    """Tell that a command does not take numbers.
+
+    Raises:
+        ClassifierError: the classifier tells them.
+    """
+    if classifier.activation == "regression":
+        told = ", ".join(classifier.spec.labels[:3])
+        raise ClassifierError(
+            f"this classifier is a regression (it tells numbers: {told}), which only train, find and report take"
+        )
 
 
 def position_of(name: str | None, labels: Sequence[str]) -> int | None:

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from stylex.classifiers import Classifier, ClassifierSpec
-from stylex.classifiers.classifier import WithOpposite
+from stylex.classifiers.classifier import Directed, WithOpposite, standardised
 from stylex.core.errors import ClassifierError
 
 Spec = Callable[..., ClassifierSpec]
@@ -191,3 +191,31 @@ def test_multi_label_probabilities_become_the_logits_that_they_come_from(
     torch.testing.assert_close(given.logits(x), logits)
     torch.testing.assert_close(given.probabilities(logits), logits.sigmoid())
     assert Classifier(lambda x: x[:, :, 0, 0] * 0, given.spec).logits(x).isfinite().all()
+
+
+class Level(nn.Module):
+    """Tells a hundred times the mean of the first channel, and the mean of the last."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.stack([100 * x[:, 0].mean((1, 2)), x[:, -1].mean((1, 2))], dim=1)
+
+
+def test_a_regression_is_standardised_and_asked_for_more_and_less(x: Tensor) -> None:
+    spec = ClassifierSpec(labels=("light", "blue"), input_size=16, channels=3, output="regression", unit="percent")
+    raw = Classifier(Level(), spec)
+    with pytest.raises(ClassifierError, match="no center and scale"):
+        Directed(raw, 0)
+    known = standardised(raw, x.split(3))
+    z = known.logits(x)
+    torch.testing.assert_close(z.mean(dim=0), torch.zeros(2), atol=1e-4, rtol=0)
+    torch.testing.assert_close(z.std(dim=0, unbiased=False), torch.ones(2), atol=1e-4, rtol=0)
+    torch.testing.assert_close(z * torch.tensor(known.spec.scale) + torch.tensor(known.spec.center), raw.logits(x))
+    asked = Directed(known, 0, by=10.0)
+    assert asked.spec.labels == ("more light", "more blue", "less light")
+    assert asked.own == 2
+    assert asked.by == pytest.approx(10 / known.spec.scale[0])
+    torch.testing.assert_close(asked.logits(x), torch.cat([z, -z[:, :1]], dim=1))
+    torch.testing.assert_close(asked.probabilities(z), z.sigmoid())
+    assert standardised(known, []) is known
+    with pytest.raises(ClassifierError, match="hardly vary"):
+        standardised(raw, [x[:1], x[:1]])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -69,3 +70,21 @@ def test_refuses_what_cannot_be_meant(change: dict[str, Any], says: str) -> None
 def test_refuses_what_is_no_spec(given: Any) -> None:
     with pytest.raises(ClassifierError):
         ClassifierSpec.from_json(given)
+
+
+def test_a_regression_has_a_unit_and_says_where_its_numbers_lie() -> None:
+    spec = ClassifierSpec(labels=("age",), input_size=16, channels=1, output="regression", unit="years")
+    assert spec.activation == "regression"
+    known = replace(spec, center=(40.0,), scale=(12.0,))
+    assert ClassifierSpec.from_json(known.to_json()) == known
+    classes = ClassifierSpec(labels=("a", "b"), input_size=16, channels=1)
+    assert not {"unit", "center", "scale"} & classes.to_json().keys()  # so that its fingerprint is what it was
+    for wrong, message in (
+        ({"unit": 3}, "unit must be a word"),
+        ({"scale": (1.0,)}, "one number for each"),
+        ({"center": (0.0,), "scale": (0.0,)}, "scale must be above 0"),
+    ):
+        with pytest.raises(ClassifierError, match=message):
+            ClassifierSpec.from_json(spec.to_json() | wrong)
+    with pytest.raises(ClassifierError, match="of output regression only"):
+        ClassifierSpec.from_json(classes.to_json() | {"unit": "years"})

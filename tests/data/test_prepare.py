@@ -6,6 +6,7 @@ import json
 import os
 import resource
 import shutil
+import sys
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -13,9 +14,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
-from stylex.core.errors import DataError
+import stylex
+from stylex.classifiers import ClassifierSpec
+from stylex.core.errors import ClassifierError, DataError
 from stylex.core.progress import Done, Event, Listener, Started, Step, silent
 from stylex.data.archive import open_images
 from stylex.data.prepare import PrepareConfig, PrepareSummary, prepare
@@ -541,8 +545,7 @@ def test_a_table_may_be_separated_as_spreadsheets_do(save: Save, tmp_path: Path,
         ("a.heic", b"", "save it as JPEG first"),
         ("a.jpg", b"\0\0\0\x18ftypheic\0\0\0\0", "save it as JPEG first"),
         ("a.dng", b"", "develop it to JPEG or TIFF first"),
-        ("a.dcm", b"", "write it as PNG first"),
-        ("a", bytes(128) + b"DICM", "write it as PNG first"),
+        ("a.dcm", b"no more of it", "no DICOM file in the usual form"),
     ],
 )
 def test_files_that_people_have_are_told_how_to_convert(photos: Path, name: str, content: bytes, remedy: str) -> None:
@@ -567,3 +570,48 @@ def test_a_zip_of_padding_is_left_out_unread(photos: Path, tmp_path: Path) -> No
     with zipfile.ZipFile(zipped(photos, tmp_path / "source.zip"), "a", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("cat/padded.png", (photos / "cat" / "0.png").read_bytes() + bytes(30_000_000))
     assert dict(run(tmp_path / "source.zip").skipped)["cat/padded.png"].startswith("would unpack to 28 MiB")
+
+
+class Bright(torch.nn.Module):
+    """Says whether a picture is bright."""
+
+    spec: Any = ClassifierSpec(labels=("dark", "bright"), input_size=16, channels=3, output="single-logit")
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x.mean((1, 2, 3))[:, None] - 0.5
+
+
+def test_a_classifiers_answers_may_be_the_labels_and_the_archive_says_so(save: Save, tmp_path: Path) -> None:
+    for i, level in enumerate([10, 250, 20, 240, 30]):
+        path = save(f"{i}.png")
+        Image.fromarray(np.full((16, 16, 3), (level, level, 99), np.uint8)).save(path)
+    photos, out = tmp_path / "photos", tmp_path / "out.zip"
+    summary = stylex.prepare(photos, out, resolution=16, labels_from=Bright())
+    assert summary.counts == {"dark": 3, "bright": 2}
+    assert "answers of the classifier" in str(summary)
+    images = open_images(out)
+    assert images.labels_from == summary.labels_from
+    assert images.labels is not None
+    assert images.labels.tolist() == [0, 1, 0, 1, 0]
+    with pytest.raises(ClassifierError, match=r"takes 3 channel\(s\), the images have 1"):
+        stylex.prepare(photos, tmp_path / "grey.zip", resolution=16, channels=1, labels_from=Bright())
+    assert not (tmp_path / "grey.zip").exists()
+
+
+def test_several_answers_above_one_half_are_several_labels(photos: Path, tmp_path: Path) -> None:
+    several = Bright()
+    several.spec = ClassifierSpec(labels=("bright",), input_size=16, channels=3, output="multi-label")
+    images = open_images(stylex.prepare(photos / "cat", tmp_path / "out.zip", resolution=16, labels_from=several).path)
+    assert images.multi_label
+    with pytest.raises(DataError, match="has labels already"):
+        stylex.prepare(photos, tmp_path / "no.zip", resolution=16, labels_from=several)
+
+
+def test_a_dicom_file_without_its_package_is_left_out_and_told_what_it_needs(
+    photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "pydicom", None)
+    (photos / "cat" / "scan").write_bytes(bytes(128) + b"DICM")
+    (skipped,) = run(photos).skipped
+    assert skipped[0] == "cat/scan"
+    assert "pip install 'stylex[dicom]'" in skipped[1]

@@ -79,3 +79,17 @@ def test_certain_answers_stay_finite(activation: Activation) -> None:
     rec = (-sure).requires_grad_()
     (gradient,) = torch.autograd.grad(divergence(sure, rec, activation).sum(), rec)
     assert gradient.isfinite().all()
+
+
+def test_numbers_agree_to_half_a_standard_deviation() -> None:
+    z = torch.tensor([[0.0], [1.0], [2.0], [-1.0]])
+    z_rec = torch.tensor([[0.4], [1.6], [2.0], [-1.2]])
+    found = agreement(z, z_rec, "regression")
+    assert found["agreement"] == 0.75
+    assert found["answer_error"] == pytest.approx((0.4 + 0.6 + 0 + 0.2) / 4, abs=1e-6)
+    assert found["correlation"] == pytest.approx(float(torch.corrcoef(torch.cat([z, z_rec], dim=1).T)[0, 1]), abs=1e-5)
+    assert found["kl"] == pytest.approx((0.16 + 0.36 + 0.04) / 4, abs=1e-6)
+    pairs = [(i, j) for i in range(4) for j in range(4) if i != j]
+    apart = [abs(float(z[i] - z_rec[j])) for i, j in pairs]
+    assert found["answer_error_other"] == pytest.approx(sum(apart) / 12, abs=1e-6)
+    assert found["agreement_other"] == pytest.approx(sum(gap <= 0.5 for gap in apart) / 12, abs=1e-6)

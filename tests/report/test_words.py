@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 
 import numpy as np
 import pytest
 
 from stylex.core.explanation import Explanation
 from stylex.core.figures import flips_in
+from stylex.core.numbers import Numbers
 from stylex.report import words
+from stylex.report.page import render_report
 
 
 def with_figures(explanation: Explanation, **figures: float) -> Explanation:
@@ -105,3 +108,32 @@ def test_a_q_value_is_called_so(explanation: Explanation) -> None:
     text = " ".join(check.text for check in words.checks(dataclasses.replace(explanation, ranking=rated)))
     assert "(q above 0.05): Shaft height." in text
     assert "(p above" not in text
+
+
+def test_a_number_is_told_in_its_unit(explanation: Explanation) -> None:
+    numbers = Numbers(names=("age", "age"), unit="years", center=(40.0, -40.0), scale=(10.0, 10.0), by=5.0)
+    told = dataclasses.replace(
+        explanation,
+        labels=("more age", "less age"),
+        output="regression",
+        settings={**explanation.settings, "regression": numbers.to_json()},
+        figures={"agreement": 0.9, "agreement_other": 0.3, "correlation": 0.8, "answer_error": 0.2, "kl": 0.1},
+        strips=(),
+    )
+    assert Numbers.of(told) is not None
+    assert Numbers.of(explanation) is None
+    assert numbers.said(0.5, 0) == numbers.said(0.5, 1) == "40.0 years"
+    assert numbers.value(0.9, 0) > 40 > numbers.value(0.9, 1)  # towards less age is down
+    shown = [cf for cf in told.counterfactuals if cf.attributes == (0,)]
+    sentence = words.what_it_does(told.ranking[0], shown, told)
+    assert sentence.startswith("Turning this up lowers age by ")
+    assert "and by 5.0 years or more on " in sentence
+    page = re.sub(r"<(script|style).*?</\1>", "", render_report(told), flags=re.DOTALL)
+    text = re.sub(r"<[^>]*>", " ", page)
+    assert "years" in text
+    assert "P(" not in text
+    assert "the classifier’s number" in text
+    assert "correlation 0.80" in text
+    for damaged in ({"unit": 3}, {"names": ["age"]}, {"by": None}, {"center": []}):
+        settings = {"regression": numbers.to_json() | damaged}
+        assert Numbers.of(dataclasses.replace(told, settings=settings)) is None

@@ -4,17 +4,26 @@ from __future__ import annotations
 
 import re
 from importlib.resources import as_file, files
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
 
+from stylex.classifiers import Classifier, ClassifierSpec
+from stylex.classifiers.classifier import Directed, standardised
+from stylex.core.numbers import Numbers
 from stylex.data.archive import open_images
+from stylex.report.page import render_report
+from stylex.report.words import flips, rise
 from stylex.search import encoding
 from stylex.search.class_search import explain_class
 from stylex.search.config import SearchConfig
-from stylex.search.encoding import Encoded, encode_stream
+from stylex.search.decision import predicted, turned
+from stylex.search.encoding import Encoded, encode, encode_stream
 from stylex.search.subject import TrainedSubject
+from stylex.store.folder import read_explanation, write_explanation
 
 pytestmark = pytest.mark.integration
 
@@ -66,3 +75,58 @@ def test_the_list_is_as_long_as_the_finding_says(shipped: tuple[TrainedSubject, 
     distinct = re.search(r"is listed once: (\d+) in all", finding)
     assert distinct is not None
     assert int(distinct[1]) == listed
+
+
+class Light(torch.nn.Module):
+    """Tells how light a picture is, and its upper half, in percent: an exact function of what is drawn."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return 100 * torch.stack([x.mean((1, 2, 3)), x[:, :, :16].mean((1, 2, 3))], dim=1)
+
+
+def test_of_a_number_its_causes_are_found_both_ways_in_its_unit(
+    shipped: tuple[TrainedSubject, Encoded], tmp_path: Path
+) -> None:
+    subject, encoded = shipped
+    spec = ClassifierSpec(labels=("light", "top"), input_size=32, channels=1, output="regression", unit="percent")
+    told = Directed(standardised(Classifier(Light(), spec), [encoded.x]), 0, by=2.0)
+    numbers = TrainedSubject.of(subject.snapshot, told)
+    seen = encode(numbers, encoded.x, encoded.ids)
+    for target, sign in ((0, 1), (2, -1)):
+        explanation = explain_class(numbers, seen, SearchConfig(), target=target, settings={})
+        assert explanation is not None
+        assert explanation.output == "regression"
+        assert len(explanation.ranking) > 0
+        own = Numbers.of(explanation)
+        assert own is not None
+        assert (own.unit, own.names[target]) == ("percent", "light")
+        assert own.by == pytest.approx(2.0)
+        forth = [cf for cf in explanation.counterfactuals if rise(cf, explanation) > 0]
+        assert len(forth) > len(explanation.counterfactuals) / 3
+        for cf in explanation.counterfactuals:
+            before, after = (
+                100 * picture.astype(np.float64).mean() / 255
+                for picture in (explanation.image(cf.image).reconstruction, cf.picture)
+            )
+            p, p_rec = cf.probabilities, explanation.image(cf.image).reconstruction_probabilities
+            assert own.value(float(p[target]), target) == pytest.approx(after, abs=0.6)
+            assert own.value(float(p_rec[target]), target) == pytest.approx(before, abs=0.6)
+            assert (sign * (after - before) > 0) == (rise(cf, explanation) > 0) or abs(after - before) < 0.3
+            assert flips(cf, explanation) == (abs(after - before) >= 2) or abs(abs(after - before) - 2) < 0.3
+        (moved,) = explanation.flips
+        assert moved.random is not None
+        assert moved.top[moved.count] > moved.random
+        assert {"correlation", "answer_error", "answer_error_other"} <= explanation.figures.keys()
+    write_explanation(explanation, tmp_path / "explanation")
+    again = read_explanation(tmp_path / "explanation")
+    assert Numbers.of(again) == own
+    page = render_report(again)
+    assert "percent" in page
+    assert "P(" not in re.sub(r"<script.*?</script>|<style.*?</style>", "", page, flags=re.DOTALL)
+
+
+def test_a_number_that_moves_by_too_little_is_not_turned() -> None:
+    before, after = np.array([[0.0, 0.0], [0.0, 0.0]]), np.array([[0.9, -0.9], [-1.1, 1.1]])
+    assert turned(before, after, 0, "regression", 1.0).tolist() == [False, False]
+    assert turned(before, after, 1, "regression", 1.0).tolist() == [False, True]
+    assert not predicted(after, 1, "regression").any()

@@ -13,8 +13,10 @@ from stylex.core.errors import SearchError
 from stylex.search.attfind import attfind, by_effect
 from stylex.search.counterfactual import flip_rate, independent, random_control, subset
 from stylex.search.effects import measure_effects
+from stylex.search.select import choose_images
 from stylex.search.shifts import apply_attributes
 from stylex.search.task import Task
+from stylex.search.together import together
 
 LABELS = ("cat", "dog")
 
@@ -163,3 +165,37 @@ def test_nothing_can_be_flipped_without_images(make_world) -> None:
     ranking = attfind(Task(effects=measured(world), target=1, space=world.space, labels=LABELS))
     with pytest.raises(SearchError, match="no images were given"):
         flip_rate(world.subject, world.s[:0], ranking.attributes, 1)
+
+
+def test_of_a_number_the_true_causes_are_found_both_ways(make_world) -> None:
+    # The number is 2 s1 - 1.5 s4, standardised already: the columns are it and its negative, more and less.
+    world = make_world(n=40, reads={1: (2.0, -2.0), 4: (-1.5, 1.5)})
+    subject = replace(world.subject, labels=("more age", "less age"), output="regression", by=1.5)
+    effects = measure_effects(subject, world.s, image_ids=world.ids)
+    number = subject.logits(world.s)[:, 0]
+    for target, way in ((0, 1), (1, -1)):
+        task = Task.of(subject, world.s, effects, target)
+        assert len(task.searched) == 40  # each image is compared with itself
+        ranking = attfind(task, num=2)
+        assert {(a.coordinate.layer, a.coordinate.channel, a.sign) for a in ranking} == {
+            ("b4.conv0", 1, way),
+            ("b4.conv1", 0, -way),
+        }
+        assert all(a.effect > 0 for a in ranking)
+        assert "standard deviations on average" in ranking.finding
+        after = subject.logits(subject.moved(world.s, ranking.attributes))[:, 0]
+        moved = way * (after - number)
+        flips = flip_rate(subject, world.s, ranking.attributes, target)
+        assert flips.images == 40
+        assert flips.fraction == pytest.approx((moved >= 1.5).mean())
+        assert flips.effect == pytest.approx(moved.mean(), abs=1e-4)
+        assert random_control(subject, world.s, ranking.attributes, target).fractions.mean() < flips.fraction
+        row = int(moved.argmax())
+        turning = subset(task, row)
+        assert turning.flipped
+        assert abs(turning.path[-1, 0] - turning.path[0, 0]) >= 1.5
+        assert not subset(Task.of(replace(subject, by=1e3), world.s, effects, target), row).flipped
+        chosen = together(task, num=2)
+        assert {a.coordinate for a in chosen} == {a.coordinate for a in ranking}
+        for turned in (False, True):
+            assert len(choose_images(task, ranking[0], images=3, turned=turned).rows) > 0

@@ -17,10 +17,10 @@ from torch import Tensor
 
 from stylex.classifiers.answers import AnswerFile
 from stylex.classifiers.classifier import Classifier
-from stylex.classifiers.named import reason
 from stylex.classifiers.spec import ClassifierSpec, OutputKind
 from stylex.core.errors import ClassifierError, ConfigError
 from stylex.core.progress import Found, Listener
+from stylex.core.reference import reason
 from stylex.core.wording import option
 
 _REMEMBERED_BYTES = 2**26

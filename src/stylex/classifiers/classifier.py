@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from stylex.classifiers.features import Tap, tap_for
-from stylex.classifiers.spec import ClassifierSpec
+from stylex.classifiers.spec import Activation, ClassifierSpec
 from stylex.core.errors import ClassifierError
 from stylex.core.wording import option
 
@@ -59,7 +59,7 @@ class Classifier(nn.Module):
         return self.k
 
     @property
-    def activation(self) -> Literal["softmax", "sigmoid"]:
+    def activation(self) -> Activation:
         """How logits become probabilities."""
         return self.spec.activation
 
@@ -67,6 +67,11 @@ class Classifier(nn.Module):
     def gradient(self) -> bool:
         """Whether there is a gradient to the image, as far as the model says; a black box has none."""
         return bool(getattr(self.model, "gradient", True))
+
+    @property
+    def by(self) -> float:
+        """Of a regression: the change of its number that counts as an answer turned, in its standard deviations."""
+        return 1.0
 
     @property
     def remark(self) -> str | None:
@@ -133,7 +138,7 @@ class Classifier(nn.Module):
         return self.logits_and_features(x)[1]
 
     def probabilities(self, logits: Float[Tensor, "n k"]) -> Float[Tensor, "n k"]:
-        """Softmax over exclusive labels, or a sigmoid for each of several."""
+        """Softmax over exclusive labels, or a sigmoid for each of several, and for standardised numbers."""
         return logits.softmax(dim=1) if self.activation == "softmax" else logits.sigmoid()
 
     def _as_logits(self, output: Any, n: int) -> Tensor:
@@ -163,6 +168,8 @@ class Classifier(nn.Module):
             return raw.clamp(min=_SMALLEST_PROBABILITY).log()
         if spec.output == "multi-label-probabilities":
             return raw.logit(eps=_SMALLEST_PROBABILITY)
+        if spec.output == "regression" and spec.scale:
+            return (raw - raw.new_tensor(spec.center)) / raw.new_tensor(spec.scale)
         return raw
 
 
@@ -195,6 +202,96 @@ class WithOpposite(Classifier):
     def extended(self, logits: Float[Tensor, "n own"]) -> Float[Tensor, "n k"]:
         """The whole classifier's logits with the opposite's."""
         return torch.cat([logits, -logits[:, self.label : self.label + 1]], dim=1)
+
+
+class Directed(Classifier):
+    """A regression asked for more and for less of one of its numbers: ``more age`` and, as the last, ``less age``.
+
+    Args:
+        whole: the regression.
+        label: which of its numbers.
+        by: the change that counts as an answer turned, in the number's unit; None: one standard deviation.
+
+    Raises:
+        ClassifierError: it is not known how its numbers lie.
+    """
+
+    def __init__(self, whole: Classifier, label: int, by: float | None = None) -> None:
+        spec = whole.spec
+        assert spec.output == "regression"
+        if not spec.scale:
+            raise ClassifierError(
+                "the spec of a regression has no center and scale; a training measures them: give its run, or write "
+                "them into the spec"
+            )
+        more, less = (more_name(name) for name in spec.labels), less_name(spec.labels[label])
+        super().__init__(
+            whole.model,
+            replace(
+                spec,
+                labels=(*more, less),
+                center=(*spec.center, -spec.center[label]),
+                scale=(*spec.scale, spec.scale[label]),
+            ),
+        )
+        self.whole, self.label = whole, label
+        self._by = 1.0 if by is None else by / spec.scale[label]
+
+    @property
+    def by(self) -> float:
+        """As of any regression."""
+        return self._by
+
+    @property
+    def own(self) -> int:
+        """How many numbers the model answers itself: all but the opposite."""
+        return self.whole.k
+
+    def logits(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n k"]:
+        """Its numbers, standardised, and the negative of the one that it is asked for."""
+        return self._extended(self.whole.logits(x))
+
+    def logits_and_features(self, x: Float[Tensor, "n c h w"]) -> tuple[Float[Tensor, "n k"], list[Tensor]]:
+        """The same, and the feature maps."""
+        logits, features = self.whole.logits_and_features(x)
+        return self._extended(logits), features
+
+    def _extended(self, logits: Float[Tensor, "n own"]) -> Float[Tensor, "n k"]:
+        return torch.cat([logits, -logits[:, self.label : self.label + 1]], dim=1)
+
+
+def more_name(label: str) -> str:
+    """How the rise of a number is called."""
+    return f"more {label}"
+
+
+def less_name(label: str) -> str:
+    """How its fall is called."""
+    return f"less {label}"
+
+
+@torch.no_grad()
+def standardised(classifier: Classifier, batches: Iterable[Float[Tensor, "n c h w"]]) -> Classifier:
+    """A regression that knows mean and standard deviation of its numbers; any other classifier as it is.
+
+    Args:
+        classifier: it may know them already.
+        batches: images to measure them on, in [-1, 1].
+
+    Raises:
+        ClassifierError: its numbers do not vary.
+    """
+    spec = classifier.spec
+    if spec.output != "regression" or spec.scale:
+        return classifier
+    said = torch.cat([classifier.logits(x).double() for x in batches])
+    center, scale = said.mean(dim=0), said.std(dim=0, unbiased=False)
+    still = [name for name, own, mean in zip(spec.labels, scale, center, strict=True) if own <= 1e-6 * (1 + mean.abs())]
+    if still:
+        raise ClassifierError(
+            f"the answers for {still[0]} hardly vary over the images: there is nothing to explain; check its spec"
+        )
+    return Classifier(classifier.model, replace(spec, center=tuple(center.tolist()), scale=tuple(scale.tolist())))
 
 
 def opposite_name(label: str) -> str:

@@ -37,9 +37,10 @@ from numpy import ndarray
 from PIL import Image
 
 from stylex.classifiers.black_box import BlackBox
-from stylex.classifiers.named import Named, reason
+from stylex.classifiers.named import Named
 from stylex.classifiers.spec import ClassifierSpec
 from stylex.core.errors import ClassifierError
+from stylex.core.reference import reason
 from stylex.core.untrusted import parse_json
 from stylex.core.wording import option
 

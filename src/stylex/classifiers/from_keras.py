@@ -12,10 +12,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from stylex.classifiers.named import Named, labels_for, layout_of, package, reason
+from stylex.classifiers.named import Named, labels_for, layout_of, package
 from stylex.classifiers.spec import ClassifierSpec
 from stylex.core.errors import ClassifierError
 from stylex.core.files import read_whole
+from stylex.core.reference import reason
 from stylex.core.untrusted import parse_json
 
 _RUNS_CODE = {"Lambda", "TorchModuleWrapper", "JaxLayer", "FlaxLayer", "TFSMLayer", "__lambda__"}

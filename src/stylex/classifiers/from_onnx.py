@@ -13,9 +13,10 @@ import torch
 from torch import Tensor, nn
 
 from stylex.classifiers.classifier import unwrap
-from stylex.classifiers.named import Named, labels_for, layout_of, package, reason
+from stylex.classifiers.named import Named, labels_for, layout_of, package
 from stylex.classifiers.spec import ClassifierSpec
 from stylex.core.errors import ClassifierError
+from stylex.core.reference import reason
 
 _ALIKE = 1e-3
 """Of the largest answer: a torch graph that differs more from onnxruntime is not taken."""

@@ -6,9 +6,10 @@ from typing import Any
 
 from torch import nn
 
-from stylex.classifiers.named import Named, fill, labels_for, outputs_in, package, read_weights, reason
+from stylex.classifiers.named import Named, fill, labels_for, outputs_in, package, read_weights
 from stylex.classifiers.spec import ClassifierSpec
 from stylex.core.errors import ClassifierError
+from stylex.core.reference import reason
 
 _PUBLISHED: dict[str, dict[str, Any]] = {
     "googlenet": {"transform_input": True, "init_weights": False},

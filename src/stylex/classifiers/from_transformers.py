@@ -8,9 +8,10 @@ from typing import Any, Literal
 
 from torch import nn
 
-from stylex.classifiers.named import Named, labels_for, package, reason
+from stylex.classifiers.named import Named, labels_for, package
 from stylex.classifiers.spec import ClassifierSpec
 from stylex.core.errors import ClassifierError
+from stylex.core.reference import reason
 from stylex.core.wording import option
 
 _RESAMPLING: dict[int, Literal["bilinear", "bicubic"]] = {0: "bilinear", 1: "bicubic", 2: "bilinear", 3: "bicubic"}

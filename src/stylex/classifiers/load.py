@@ -15,12 +15,13 @@ from torch import nn
 
 from stylex.classifiers.black_box import BlackBox
 from stylex.classifiers.classifier import Classifier
-from stylex.classifiers.named import Named, reason
+from stylex.classifiers.named import Named
 from stylex.classifiers.programs import load_exported, load_torchscript
 from stylex.classifiers.small import load_small_classifier
 from stylex.classifiers.spec import ClassifierSpec
 from stylex.core.errors import ClassifierError
 from stylex.core.files import read_whole
+from stylex.core.reference import reason
 from stylex.core.untrusted import parse_json
 from stylex.core.wording import option
 

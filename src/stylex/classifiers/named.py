@@ -5,8 +5,6 @@ A reference is ``KIND:NAME`` with options behind it, ``timm:resnet18,checkpoint=
 
 from __future__ import annotations
 
-import importlib
-import re
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +17,8 @@ from torch import Tensor, nn
 from stylex.classifiers.spec import ClassifierSpec
 from stylex.core.errors import ClassifierError
 from stylex.core.files import read_whole
+from stylex.core.reference import package as optional
+from stylex.core.reference import reason, with_options
 from stylex.core.untrusted import parse_json
 from stylex.core.wording import option
 
@@ -46,17 +46,7 @@ class Named:
         Raises:
             ClassifierError: no name, or an option that is not ``known`` or is given twice.
         """
-        name, *given = re.split(r",(?=[a-z_]+=)", rest)
-        pairs = [each.split("=", 1) for each in given]
-        options = dict(pairs)
-        wrong = [key for key in options if key not in known]
-        if wrong or len(options) < len(pairs):
-            takes = ", ".join(f"{key}=..." for key in known) or "no options"
-            raise ClassifierError(
-                f"{text[:200]!r} has the option {wrong[0]!r}; this kind of classifier takes {takes}"
-                if wrong
-                else f"{text[:200]!r} gives an option twice; give each once"
-            )
+        name, options = with_options(rest, known, "this kind of classifier", ClassifierError)
         if not name:
             raise ClassifierError(f"{text[:200]!r} names no classifier; say which behind the colon")
         return cls(text=text, name=name, options=options)
@@ -72,15 +62,7 @@ def package(name: str, extra: str) -> Any:
     Raises:
         ClassifierError: it is not installed, or cannot be imported.
     """
-    try:
-        return importlib.import_module(name)
-    except Exception as error:  # a package whose parts do not fit each other raises nearly anything
-        missing = isinstance(error, ModuleNotFoundError) and error.name == name.split(".")[0]
-        why = "is not installed" if missing else f"cannot be imported ({reason(error)})"
-        raise ClassifierError(
-            f"this classifier needs the package {name.split('.')[0]}, which {why}; install it: pip install "
-            f"'stylex[{extra}]'"
-        ) from error
+    return optional(name, extra, "this classifier", ClassifierError)
 
 
 def read_weights(path: str) -> dict[str, Tensor]:
@@ -203,9 +185,3 @@ def distinct(names: Sequence[str]) -> tuple[str, ...]:
     """Names that differ from each other: ImageNet has two cranes."""
     count = Counter(names)
     return tuple(f"{name} ({i})" if count[name] > 1 else name for i, name in enumerate(names))
-
-
-def reason(error: BaseException) -> str:
-    """What another library's error says, in one line."""
-    text = " ".join(str(error).split())
-    return f"{type(error).__name__}: {text[:300]}" if text else type(error).__name__

@@ -8,7 +8,10 @@ from typing import Any, Literal, get_args
 
 from stylex.core.errors import ClassifierError
 
-OutputKind = Literal["logits", "probabilities", "single-logit", "multi-label", "multi-label-probabilities"]
+OutputKind = Literal[
+    "logits", "probabilities", "single-logit", "multi-label", "multi-label-probabilities", "regression"
+]
+Activation = Literal["softmax", "sigmoid", "regression"]
 Interpolation = Literal["bilinear", "bicubic"]
 
 
@@ -25,8 +28,12 @@ class ClassifierSpec:
         value_range: pixel values of black and white before mean and std: (0, 1), (0, 255), (-1, 1), ...
         output: ``logits`` (softmax follows), ``probabilities`` (of exclusive classes; one column is the
             second label's), ``single-logit`` (two classes, one number), ``multi-label`` (one logit a label,
-            each with its own sigmoid) or ``multi-label-probabilities`` (the sigmoids are applied already).
+            each with its own sigmoid), ``multi-label-probabilities`` (the sigmoids are applied already) or
+            ``regression`` (one real number a label, which is the name of what is told: ``age``).
         interpolation: how images are resized to ``input_size``: ``bilinear`` or ``bicubic``.
+        unit: of a regression's numbers: ``years``.
+        center, scale: mean and standard deviation of a regression's numbers, one each a label; where they are not
+            given, a training measures them on its images.
     """
 
     labels: tuple[str, ...]
@@ -37,6 +44,9 @@ class ClassifierSpec:
     value_range: tuple[int | float, int | float] = (0.0, 1.0)
     output: OutputKind = "logits"
     interpolation: Interpolation = "bilinear"
+    unit: str = ""
+    center: tuple[int | float, ...] = ()
+    scale: tuple[int | float, ...] = ()
 
     def __post_init__(self) -> None:
         for name, value in _validated({field.name: getattr(self, field.name) for field in fields(self)}).items():
@@ -48,8 +58,10 @@ class ClassifierSpec:
         return len(self.labels)
 
     @property
-    def activation(self) -> Literal["softmax", "sigmoid"]:
-        """How logits become probabilities."""
+    def activation(self) -> Activation:
+        """How logits become probabilities; those of a regression are its numbers, standardised."""
+        if self.output == "regression":
+            return "regression"
         return "sigmoid" if self.output.startswith("multi-label") else "softmax"
 
     def to_json(self) -> dict[str, Any]:
@@ -57,6 +69,8 @@ class ClassifierSpec:
         fields = {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
         if self.interpolation == "bilinear":
             del fields["interpolation"]
+        if self.output != "regression":
+            del fields["unit"], fields["center"], fields["scale"]
         return fields
 
     @classmethod
@@ -93,7 +107,7 @@ def _validated(given: dict[str, Any]) -> dict[str, Any]:
         raise ClassifierError(
             f"spec: interpolation must be one of {', '.join(get_args(Interpolation))}, got {given['interpolation']!r}"
         )
-    fewest = 1 if output.startswith("multi-label") else 2
+    fewest = 1 if output.startswith("multi-label") or output == "regression" else 2
     if len(labels) < fewest or (output == "single-logit" and len(labels) != 2):
         wanted = "exactly 2" if output == "single-logit" else f"at least {fewest}"
         raise ClassifierError(f"spec: output {output} needs {wanted} labels, got {list(labels)}")
@@ -101,7 +115,8 @@ def _validated(given: dict[str, Any]) -> dict[str, Any]:
         raise ClassifierError(f"spec: input_size must be a side in px from 1 to 4096, got {size!r}")
     if not _is_int(channels) or channels not in (1, 3):
         raise ClassifierError(f"spec: channels must be 1 or 3, got {channels!r}")
-    numbers = {name: _numbers(given[name], name) for name in ("mean", "std", "value_range")}
+    numbers = {name: _numbers(given[name], name) for name in ("mean", "std", "value_range", "center", "scale")}
+    _check_regression(given, numbers)
     for name in ("mean", "std"):
         count = len(numbers[name])
         if count not in (1, channels):
@@ -114,6 +129,29 @@ def _validated(given: dict[str, Any]) -> dict[str, Any]:
     if len(numbers["value_range"]) != 2 or len(set(numbers["value_range"])) != 2:
         raise ClassifierError(f"spec: value_range must be two different numbers, got {list(numbers['value_range'])}")
     return given | numbers | {"labels": tuple(labels)}
+
+
+def _check_regression(given: Mapping[str, Any], numbers: Mapping[str, tuple[float, ...]]) -> None:
+    """What only numbers have: a unit, and where they lie.
+
+    Raises:
+        ClassifierError: they are given of something else, or do not fit each other.
+    """
+    unit, center, scale = given["unit"], numbers["center"], numbers["scale"]
+    if not isinstance(unit, str) or len(unit) > 40:
+        raise ClassifierError(f"spec: unit must be a word such as years, got {str(unit)[:80]!r}")
+    if given["output"] != "regression":
+        if unit or center or scale:
+            raise ClassifierError("spec: unit, center and scale are of output regression only; leave them out")
+        return
+    count = len(given["labels"])
+    if len(center) != len(scale) or len(scale) not in (0, count):
+        raise ClassifierError(
+            f"spec: center and scale must hold one number for each of {count} label(s), or be left out; got "
+            f"{list(center)} and {list(scale)}"
+        )
+    if scale and min(scale) <= 0:
+        raise ClassifierError(f"spec: scale must be above 0, got {list(scale)}")
 
 
 def _numbers(values: Any, name: str) -> tuple[float, ...]:

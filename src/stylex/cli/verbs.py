@@ -48,10 +48,16 @@ def _prepared(options: Mapping[str, Any], summary: PrepareSummary) -> list[str]:
 
 
 def _explained(options: Mapping[str, Any], explanation: Explanation) -> list[str]:
-    from stylex.report.words import rebuilding
+    from stylex.core.numbers import Numbers
+    from stylex.report.words import numbers_kept, rebuilding
+
+    numbers = Numbers.of(explanation)
+
+    def effect(value: float) -> str:
+        return f"{value:+.2f} logits" if numbers is None else numbers.amount(value, sign="+")
 
     rows = [
-        f"{rank:>3}. {attribute.name:<24} {attribute.target_label}: effect {attribute.effect:+.2f} logits"
+        f"{rank:>3}. {attribute.name:<24} {attribute.target_label}: effect {effect(attribute.effect)}"
         + ("" if attribute.meaning is None else f"  goes with {attribute.meaning}")
         for rank, attribute in enumerate(explanation.ranking, start=1)
     ]
@@ -61,6 +67,7 @@ def _explained(options: Mapping[str, Any], explanation: Explanation) -> list[str
     return [
         *([] if remark is None else [remark]),
         *([] if agreement is None else [agreement_verdict(agreement, other)]),
+        *([] if numbers is None else [numbers_kept(explanation.figures, numbers)]),
         *([] if rebuilt is None else [rebuilt]),
         explanation.ranking.finding,
         *(_turned(flips) for flips in explanation.flips),

@@ -46,7 +46,8 @@ class Attribute:
         shift_range: how far, as a fraction of the way from the image's own value to that extreme.
         target: index of the class (label) whose logit the effect is about.
         target_label: its name.
-        effect: mean change of the target's logit over the images it was found on, against the reconstruction.
+        effect: mean change of the target's logit over the images it was found on, against the reconstruction; in an
+            explanation of a regression, of its number towards the target, in its unit.
         source_label: for a one-vs-one ranking, the class that the images started from.
         significance: p- or q-value of the effect, where it was tested.
         tested: which of the two: ``p`` of this attribute alone, ``q`` (false discovery rate) over all that were tested.

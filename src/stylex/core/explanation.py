@@ -91,7 +91,8 @@ class Explanation:
         scope: ``class`` (global) or ``image`` (local).
         title: one line for a person.
         labels: the classifier's class names, ``k`` of them.
-        output: ``softmax`` or ``sigmoid``: how logits become probabilities.
+        output: ``softmax`` or ``sigmoid``: how logits become probabilities; of a ``regression`` logits
+            are standardised numbers, and probabilities their places between 0 and 1 (``core/numbers.py``).
         ranking: the attributes, best first.
         images: the images shown.
         counterfactuals: what the attributes do to them.
@@ -107,7 +108,7 @@ class Explanation:
     scope: Literal["class", "image"]
     title: str
     labels: tuple[str, ...]
-    output: Literal["softmax", "sigmoid"]
+    output: Literal["softmax", "sigmoid", "regression"]
     ranking: AttributeRanking
     images: tuple[ExplainedImage, ...]
     counterfactuals: tuple[Counterfactual, ...]

@@ -119,7 +119,7 @@ class Studio(Protocol):
 
     title: str
     labels: tuple[str, ...]
-    output: Literal["softmax", "sigmoid"]
+    output: Literal["softmax", "sigmoid", "regression"]
     resolution: int
     channels: Literal[1, 3]
     notes: tuple[str, ...]

@@ -70,6 +70,7 @@ class ArchiveIndex:
         splits: where the source itself divided them; None for those to be divided by key.
         groups: whom or what a picture shows (a patient), if the source says so.
         contents: hashes of the pictures before they were resized.
+        labels_from: whose answers the labels are, where no person gave them.
     """
 
     resolution: int
@@ -81,6 +82,7 @@ class ArchiveIndex:
     splits: Sequence[SplitName | None]
     groups: Sequence[str | None]
     contents: Sequence[str | None]
+    labels_from: str | None = None
 
     def __post_init__(self) -> None:
         n = len(self.names)
@@ -113,7 +115,7 @@ def write_archive(path: Path, pictures: Iterable[NDArray[np.uint8]], index: Arch
         "splits": index.splits if any(index.splits) else None,
         "groups": index.groups if any(group is not None for group in index.groups) else None,
         "contents": index.contents,
-    }
+    } | ({} if index.labels_from is None else {"labels_from": index.labels_from})
     with new_file(path, error=DataError) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
         for name, picture in zip(files, pictures, strict=True):
             assert picture.shape == (index.resolution, index.resolution, index.channels), picture.shape
@@ -321,6 +323,7 @@ class _Pictures:
             splits=about.splits,
             groups=about.groups,
             contents=about.contents,
+            labels_from=about.labels_from if labels is not None else None,
         )
 
 
@@ -359,6 +362,11 @@ class ImageSet:
         """Names of the labels, if the archive gives them."""
         names = self._index.label_names
         return None if names is None else tuple(names)
+
+    @property
+    def labels_from(self) -> str | None:
+        """Whose answers the labels are, in words; None where a person gave them (or nobody)."""
+        return self._index.labels_from
 
     @property
     def multi_label(self) -> bool:

@@ -39,7 +39,7 @@ RESOLUTIONS = (16, 32, 64, 128, 256)
 _FORMATS = ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM", "TGA", "JPEG2000", "AVIF", "ICO")
 SUFFIXES = {
     *(".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".gif", ".bmp", ".dib", ".tif", ".tiff", ".webp"),
-    *(".ppm", ".pgm", ".pbm", ".pnm", ".tga", ".jp2", ".j2k", ".jpx", ".avif", ".ico"),
+    *(".ppm", ".pgm", ".pbm", ".pnm", ".tga", ".jp2", ".j2k", ".jpx", ".avif", ".ico", ".dcm", ".dicom"),
 }
 
 
@@ -50,18 +50,16 @@ _TO_CONVERT: Mapping[str, tuple[str, ...]] = {
     "a camera's raw file: develop it to JPEG or TIFF first": (
         *(".dng", ".cr2", ".cr3", ".nef", ".arw", ".raf", ".orf", ".rw2", ".raw"),
     ),
-    "a DICOM file: write it as PNG first, with the window that a reader would use (dcmj2pnm of DCMTK does)": (
+    "no DICOM file in the usual form (DICM after 128 bytes): write it so first (dcmconv of DCMTK does)": (
         *(".dcm", ".dicom"),
     ),
 }
-_HEIC, _RAW, _DICOM = _TO_CONVERT
+_HEIC, _RAW, _ = _TO_CONVERT
 _DNG_VERSION = 50706  # a tag
 
 
 def how_to_convert(name: str, data: bytes = b"") -> str | None:
     """What a file is and how to make a picture of it, where it is of a kind that people have and we do not read."""
-    if data[128:132] == b"DICM":
-        return _DICOM
     if data[4:8] == b"ftyp" and data[8:12] in (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1"):
         return _HEIC
     suffix = Path(name).suffix.lower()
@@ -137,12 +135,14 @@ class ReadPicture:
         content: hash of the picture as it was before cropping and resizing; equal for equal pixels.
         notes: what was done to it that a person may want to know.
         range: of its numbers, if it has more than 8 bits.
+        patient: whom a DICOM file shows, by his ID ("" where it has none); None of other files. For nobody to keep.
     """
 
     pixels: NDArray[np.uint8]
     content: str
     notes: tuple[str, ...]
     range: WideRange | None
+    patient: str | None = None
 
 
 def to_tensor(pictures: UInt8[np.ndarray, "n h w c"]) -> Float[Tensor, "n c h w"]:
@@ -185,8 +185,16 @@ def read_picture(
     Raises:
         PictureError: missing, empty, truncated, corrupt, too large, or of a kind that cannot be read.
     """
+    data = file if isinstance(file, bytes) else read_bytes(file, name)
+    patient = None
     with quiet_pillow():
-        upright, notes, range = _decode(file, name, max_pixels, whites)
+        if data[128:132] == b"DICM":
+            from stylex.data.dicom import decode_dicom
+
+            upright, notes, patient = decode_dicom(data, name, max_pixels)
+            range = None
+        else:
+            upright, notes, range = _decode(data, name, max_pixels, whites)
         digest = hashlib.sha256(f"{upright.mode} {upright.width} {upright.height} ".encode())
         for strip in _strips(upright):
             digest.update(strip.tobytes())
@@ -201,6 +209,7 @@ def read_picture(
         content=digest.hexdigest()[:32],
         notes=tuple(notes),
         range=range,
+        patient=patient,
     )
 
 
@@ -223,13 +232,13 @@ _quiet_filters: warnings.catch_warnings[None] | None = None
 
 @contextmanager
 def quiet_pillow() -> Iterator[None]:
-    """Keep Pillow's warnings about odd files to ourselves: such files are reported by name. Safe in threads."""
+    """Keep warnings of Pillow and pydicom to ourselves: odd files are reported by name. Safe in threads."""
     global _quiet_users, _quiet_filters
     with _quiet_lock:
         if _quiet_users == 0:
             _quiet_filters = warnings.catch_warnings()
             _quiet_filters.__enter__()
-            warnings.filterwarnings("ignore", module=r"PIL\.")
+            warnings.filterwarnings("ignore", module=r"PIL\.|pydicom\.")
         _quiet_users += 1
     try:
         yield
@@ -246,15 +255,14 @@ _Eight = tuple[Image.Image, list[str], WideRange | None]
 """A picture of 8 bits, what was done to it, and the range of its numbers where they had more."""
 
 
-def _decode(file: Path | bytes, name: str, max_pixels: int, whites: Whites | None) -> _Eight:
+def _decode(data: bytes, name: str, max_pixels: int, whites: Whites | None) -> _Eight:
     """The first frame, upright, opaque, 8 bit: ``L`` if it is grey, else ``RGB``."""
-    data = file if isinstance(file, bytes) else _read_bytes(file, name)
     if not data:
         raise PictureError(name, "the file is empty")
     try:
         with Image.open(io.BytesIO(data), formats=_formats()) as image:
             if image.width * image.height > max_pixels:
-                raise PictureError(name, _too_many(f"{image.width} x {image.height} pixels", max_pixels))
+                raise PictureError(name, too_many(f"{image.width} x {image.height} pixels", max_pixels))
             if max(image.size) > MAX_SIDE:
                 raise PictureError(name, f"{image.width} x {image.height} pixels, one side above {MAX_SIDE}: refused")
             if image.width == 0 or image.height == 0:
@@ -268,7 +276,7 @@ def _decode(file: Path | bytes, name: str, max_pixels: int, whites: Whites | Non
         known = how_to_convert(name, data)
         raise PictureError(name, known or "not a picture in a known format, or its beginning is damaged") from None
     except Image.DecompressionBombError:
-        raise PictureError(name, _too_many("too many pixels", max_pixels)) from None
+        raise PictureError(name, too_many("too many pixels", max_pixels)) from None
     except MemoryError:
         raise PictureError(name, "not enough memory to decode it") from None
     except Exception as error:  # decoders of damaged files raise nearly anything
@@ -282,11 +290,17 @@ def _formats() -> tuple[str, ...]:
     return tuple(x for x in _FORMATS if x in Image.OPEN)
 
 
-def _too_many(what: str, allowed: int) -> str:
+def too_many(what: str, allowed: int) -> str:
+    """Why a picture is refused by its size."""
     return f"{what}, more than the {allowed // 1_000_000} million allowed: refused; make it smaller first"
 
 
-def _read_bytes(path: Path, name: str) -> bytes:
+def read_bytes(path: Path, name: str) -> bytes:
+    """A picture's file, unread if it is larger than any picture is.
+
+    Raises:
+        PictureError: it cannot be read, or is no file.
+    """
     try:
         if not path.is_file():
             what = "is a folder, not a picture" if path.is_dir() else "is a pipe or a device, not a picture"

@@ -50,6 +50,7 @@ class About:
     splits: Sequence[SplitName | None]
     groups: Sequence[str | None]
     contents: Sequence[str | None]
+    labels_from: str | None = None
 
     @classmethod
     def nothing(cls, files: Sequence[str], split_keys: Sequence[str]) -> About:
@@ -147,6 +148,9 @@ def parse_about(content: bytes, files: Sequence[str], where: str) -> About:
     label_names = about.get("label_names")
     if label_names is not None and not (isinstance(label_names, list) and all(map(_is_text, label_names))):
         raise DataError(f"{where}: {INDEX}: label_names is damaged: {again}")
+    labels_from = about.get("labels_from")
+    if not text_or_none(labels_from):
+        raise DataError(f"{where}: {INDEX}: labels_from is damaged: {again}")
     resolution, channels = about.get("resolution"), about.get("channels")
     return About(
         resolution=resolution if isinstance(resolution, int) else 0,
@@ -157,6 +161,7 @@ def parse_about(content: bytes, files: Sequence[str], where: str) -> About:
         splits=column("splits", lambda value: value in (None, "train", "test"), optional=True),
         groups=column("groups", text_or_none, optional=True),
         contents=column("contents", text_or_none, optional=True),
+        labels_from=labels_from,
     )
 
 

@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,9 +36,10 @@ from stylex.data.images import (
     read_picture,
     whites_of,
 )
-from stylex.data.index import SplitName
-from stylex.data.source import Listing, Photo, list_photos
-from stylex.data.tree import Tree, open_tree
+from stylex.data.index import Label, SplitName
+from stylex.data.source import Listing, Photo
+from stylex.data.sources import open_source, shown
+from stylex.data.tree import Files
 
 _TASK = "prepare"
 
@@ -135,15 +136,31 @@ class PrepareConfig:
             raise DataError(f"fit {self.fit!r}: expected crop or pad")
 
 
+@dataclass(frozen=True, kw_only=True)
+class Labeller:
+    """What gives pictures their labels where the source has none.
+
+    Attributes:
+        said: where the labels are from, for the summary and the archive.
+        names: of its labels.
+        answer: the labels of pictures ``[n, h, w, c]``.
+    """
+
+    said: str
+    names: tuple[str, ...]
+    answer: Callable[[NDArray[np.uint8]], Sequence[Label]]
+
+
 def prepare(
-    source: str | Path,
+    source: Any,
     out: str | Path,
     config: PrepareConfig,
     *,
+    labeller: Labeller | None = None,
     overwrite: bool = False,
     listener: Listener = silent,
 ) -> PrepareSummary:
-    """Make an archive of a folder or zip of photographs; the same input gives the same bytes.
+    """Make an archive of a folder or zip of photographs, or of another source; the same input gives the same bytes.
 
     Labels come from the first of these that is there: the column ``config.label_column`` (several names joined by
     commas: multi-label) of ``metadata.csv`` or ``metadata.jsonl``, its column ``label``, the class folders, its only
@@ -153,9 +170,11 @@ def prepare(
     them.
 
     Args:
-        source: class folders, a folder with a table, a flat folder, or a zip of one of these.
+        source: class folders, a folder with a table, a flat folder, or a zip of one of these; shards; a data set by
+            name, saved on the disk, or in memory (see ``sources.py``).
         out: the archive to write, a ``.zip``.
         config: what the pictures are to become, and the table's columns.
+        labeller: gives the labels; the source must have none.
         overwrite: replace an archive that is already there.
         listener: hears the progress.
 
@@ -165,16 +184,21 @@ def prepare(
     Raises:
         DataError: nothing is usable, or ``out`` cannot be written (then nothing is).
     """
-    source, out = Path(source), Path(out)
-    check_out(source, out, overwrite=overwrite)
-    with open_tree(source, leave_out=out) as tree:
-        listing = list_photos(tree, label_column=config.label_column, group_column=config.group_column)
+    out = Path(out)
+    check_out(Path(source) if isinstance(source, str | Path) else None, out, overwrite=overwrite)
+    columns = {"label_column": config.label_column, "group_column": config.group_column}
+    with open_source(source, leave_out=out, **columns) as (files, listing):
         if not listing.photos:
             raise _nothing(source, listing.skipped)
+        if labeller is not None and listing.photos[0].label is not None:
+            raise DataError(
+                f"{shown(source)} has labels already ({listing.labels_from}), and {option('labels_from')} was given: "
+                "leave it out, or take the pictures without their labels (from one folder)"
+            )
         with _spool(out) as spool:
             said = None if config.white is None else {"whole": config.white, "float": config.white}
             shape = _Shape(resolution=config.resolution, channels=config.channels, fit=config.fit, whites=said)
-            read = _read_all(tree, listing, spool, shape, listener)
+            read = _read_all(files, listing, spool, shape, listener)
             ranges = set(read.ranges.values())
             whites = whites_of(ranges) if said is None else said
             cut = [name for name, range in read.ranges.items() if is_cut(range, whites)]
@@ -182,11 +206,15 @@ def prepare(
             dim = _dim(read.ranges, whites, asked=said is not None)
             if said is None and any(whites_of([each]).items() - whites.items() for each in ranges):  # one rule for all
                 spool.seek(0)
-                read = _read_all(tree, listing, spool, replace(shape, whites=whites), listener)
+                read = _read_all(files, listing, spool, replace(shape, whites=whites), listener)
             read.noted.extend((name, "nearly black by what is white in the others") for name in dim)
             if not read.photos:
                 raise _nothing(source, read.skipped)
             _check_classes(listing, read)
+            _forget_patients(listing, read)
+            if labeller is not None:
+                spool.seek(0)
+                listing = _labelled(listing, read, labeller, _pictures(spool, read.channels, *_form(read, config)))
             summary = _write(out, spool, read, listing, config)
     listener(Done(task=_TASK, path=out))
     return summary
@@ -234,7 +262,7 @@ def _usual(highest: float) -> float:
     return next(iter(whites_of([WideRange("float" if highest <= 1 else "whole", highest)]).values()))
 
 
-def check_out(source: Path, out: Path, *, overwrite: bool) -> None:
+def check_out(source: Path | None, out: Path, *, overwrite: bool) -> None:
     """Say before any work that an archive made of a source could not be written there.
 
     Raises:
@@ -244,7 +272,7 @@ def check_out(source: Path, out: Path, *, overwrite: bool) -> None:
         raise DataError(f"cannot write {out}: give the archive a name that ends in .zip")
     if out.is_dir():
         raise DataError(f"cannot write {out}: it is a folder")
-    if out.exists() and source.exists() and out.samefile(source):
+    if source is not None and out.exists() and source.exists() and out.samefile(source):
         raise DataError(f"cannot write {out}: it is the source; give another name")
     if out.exists() and not overwrite:
         raise DataError(f"{out} exists already: give {option('overwrite', True)} to replace it, or another name")
@@ -252,11 +280,11 @@ def check_out(source: Path, out: Path, *, overwrite: bool) -> None:
         raise DataError(f"{out} holds something else than an archive of ours and stays as it is; give another name")
 
 
-def _nothing(source: Path, skipped: Sequence[tuple[str, str]]) -> DataError:
+def _nothing(source: Any, skipped: Sequence[tuple[str, str]]) -> DataError:
     if not skipped:
-        return DataError(f"{source} holds no pictures")
+        return DataError(f"{shown(source)} holds no pictures")
     name, reason = skipped[0]
-    return DataError(f"{source} holds no usable picture: {len(skipped)} left out, the first {name}: {reason}")
+    return DataError(f"{shown(source)} holds no usable picture: {len(skipped)} left out, the first {name}: {reason}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -292,19 +320,20 @@ class _Read:
     contents: list[str]
     channels: list[Channels]
     pixel_hashes: list[bytes]
+    patients: list[str | None]
     skipped: list[tuple[str, str]]
     noted: list[tuple[str, str]]
     ranges: dict[str, WideRange] = field(default_factory=dict)
 
 
-def _read_all(tree: Tree, listing: Listing, spool: IO[bytes], shape: _Shape, listener: Listener) -> _Read:
+def _read_all(files: Files, listing: Listing, spool: IO[bytes], shape: _Shape, listener: Listener) -> _Read:
     listener(Started(task=_TASK, total=len(listing.photos), unit="images"))
-    read = _Read([], [], [], [], list(listing.skipped), list(listing.noted))
+    read = _Read([], [], [], [], [], list(listing.skipped), list(listing.noted))
     every = max(1, len(listing.photos) // 200)
 
     def work(photo: Photo) -> ReadPicture | PictureError:
         try:
-            data = tree.read(photo.file)
+            data = files.read(photo.file)
             return read_picture(data, photo.name, **vars(shape))
         except PictureError as error:
             return error
@@ -317,6 +346,7 @@ def _read_all(tree: Tree, listing: Listing, spool: IO[bytes], shape: _Shape, lis
         else:
             read.photos.append(photo)
             read.contents.append(result.content)
+            read.patients.append(result.patient)
             read.channels.append(1 if result.pixels.shape[2] == 1 else 3)
             read.pixel_hashes.append(_pixel_hash(result.pixels))
             read.noted += [(photo.name, note) for note in result.notes]
@@ -356,9 +386,64 @@ def _pixel_hash(pixels: NDArray[np.uint8]) -> bytes:
     return hashlib.sha256(f"{pixels.shape[2]} ".encode() + pixels.tobytes()).digest()
 
 
+def _forget_patients(listing: Listing, read: _Read) -> None:
+    """Name DICOM pictures by what they look like, and a patient by the first such name of his pictures.
+
+    Neither his name and ID nor a hash of them, from which a short ID could be found by trying all, go into an archive.
+
+    Raises:
+        DataError: the folders that would be classes are patients.
+    """
+    if all(patient is None for patient in read.patients):
+        return
+    of_label: dict[Label | None, set[str | None]] = {}
+    for photo, patient in zip(read.photos, read.patients, strict=True):
+        of_label.setdefault(photo.label, set()).add(patient)
+    alone = [own for own in of_label.values() if len(own) == 1 and own.isdisjoint({"", None})]
+    if listing.labels_from == "class folders" and len(alone) == len(of_label) > 1 and len(read.photos) > len(alone):
+        raise DataError(
+            f"each of the {len(alone)} class folders holds pictures of one patient only: these are patients, not "
+            "classes; put the pictures into one folder for each class, or beside a metadata.csv"
+        )
+    ties = [photo.group or patient for photo, patient in zip(read.photos, read.patients, strict=True)]
+    first: dict[str, str] = {}
+    for tie, content in zip(ties, read.contents, strict=True):
+        if tie:
+            first[tie] = min(content, first.get(tie, content))
+    taken: Counter[str] = Counter()
+    for i, (photo, patient, content) in enumerate(zip(read.photos, read.patients, read.contents, strict=True)):
+        if patient is None:
+            continue
+        again = taken[content]
+        taken[content] += 1
+        if not ties[i]:
+            read.noted.append((photo.name, "of DICOM without PatientID: divided by itself"))
+        read.photos[i] = replace(
+            photo,
+            name=f"{content}~{again + 1}.dcm" if again else f"{content}.dcm",
+            group=f"patient {first[ties[i] or '']}" if ties[i] else None,
+        )
+
+
+_ASKED_AT_ONCE = 32
+
+
+def _labelled(listing: Listing, read: _Read, labeller: Labeller, pictures: Iterator[NDArray[np.uint8]]) -> Listing:
+    """The listing with a labeller's names; the pictures that were read get its labels."""
+    labels: list[Label] = []
+    while some := list(islice(pictures, _ASKED_AT_ONCE)):
+        labels += labeller.answer(np.stack(some))
+    read.photos = [replace(photo, label=label) for photo, label in zip(read.photos, labels, strict=True)]
+    return replace(listing, label_names=labeller.names, labels_from=labeller.said, answered=True)
+
+
+def _form(read: _Read, config: PrepareConfig) -> tuple[int, Channels]:
+    """Resolution and channels of the archive's pictures."""
+    return config.resolution, config.channels or (3 if 3 in read.channels else 1)
+
+
 def _write(out: Path, spool: IO[bytes], read: _Read, listing: Listing, config: PrepareConfig) -> PrepareSummary:
-    resolution = config.resolution
-    channels: Channels = config.channels or (3 if 3 in read.channels else 1)
+    resolution, channels = _form(read, config)
     photos = read.photos
     contents = [photo.content or content for photo, content in zip(photos, read.contents, strict=True)]
     split_keys, splits = _inseparable(photos, contents, read.pixel_hashes)
@@ -381,6 +466,7 @@ def _write(out: Path, spool: IO[bytes], read: _Read, listing: Listing, config: P
         splits=splits,
         groups=[photo.group for photo in photos],
         contents=contents,
+        labels_from=listing.labels_from if listing.answered else None,
     )
     spool.seek(0)
     write_archive(out, _pictures(spool, read.channels, resolution, channels), index)

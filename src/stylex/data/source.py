@@ -7,7 +7,7 @@ import io
 import json
 import os
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
@@ -61,6 +61,7 @@ class Listing:
         photos: the files to read, in a fixed order.
         label_names: names of the labels; None if unlabelled or unknown.
         labels_from: one phrase saying what the labels were taken from.
+        answered: whether they are a classifier's answers.
         divided_by: one phrase saying what the pictures' parts were taken from; None if the source does not divide them.
         skipped: files left out already, with the reason.
         noted: names and what is worth knowing of them.
@@ -69,6 +70,7 @@ class Listing:
     photos: tuple[Photo, ...]
     label_names: tuple[str, ...] | None
     labels_from: str
+    answered: bool = False
     divided_by: str | None = None
     skipped: list[tuple[str, str]] = field(default_factory=list)
     noted: list[tuple[str, str]] = field(default_factory=list)
@@ -389,10 +391,8 @@ def _labels(
     def words(name: str, cells: Mapping[str, str]) -> str | None:
         return (cells.get(chosen[0]) or None) if chosen else places[name].folder
 
-    found = {word for name, cells in kept if (word := words(name, cells)) is not None}
-    counted = chosen and all(x.isdecimal() for x in found)
-    label_names = sorted(found, key=lambda x: (int(x), x)) if counted else sorted(found)
-    number = {label: i for i, label in enumerate(label_names)}
+    found = [word for name, cells in kept if (word := words(name, cells)) is not None]
+    label_names, number = number_labels(found, counted=bool(chosen))
 
     def single(name: str, cells: Mapping[str, str]) -> Label | None:
         word = words(name, cells)
@@ -404,7 +404,15 @@ def _labels(
         source = f"{table}, column {chosen[0]}"
     else:
         source = "class folders" if label_names else f"none (no label column chosen from {table})"
-    return tuple(label_names) or None, single, source
+    return label_names or None, single, source
+
+
+def number_labels(words: Iterable[str], *, counted: bool = True) -> tuple[tuple[str, ...], dict[str, int]]:
+    """Names of labels in order, and the number of each; ``counted``: names that are all numbers are sorted as such."""
+    found = set(words)
+    numbers = counted and all(word.isdecimal() for word in found)
+    names = sorted(found, key=lambda word: (int(word), word)) if numbers else sorted(found)
+    return tuple(names), {name: i for i, name in enumerate(names)}
 
 
 # Archives.

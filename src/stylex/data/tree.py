@@ -20,15 +20,20 @@ _PADDED = 200
 
 
 @runtime_checkable
-class Tree(Protocol):
+class Files(Protocol):
+    """Pictures by name, wherever they come from."""
+
+    def read(self, name: str) -> bytes:
+        """The picture as a file's bytes; PictureError if they cannot be read. Safe in threads."""
+        ...
+
+
+@runtime_checkable
+class Tree(Files, Protocol):
     """Files by name, wherever they lie; names are relative, with ``/``."""
 
     path: Path
     names: tuple[str, ...]
-
-    def read(self, name: str) -> bytes:
-        """The file's bytes; PictureError if they cannot be read. Safe in threads."""
-        ...
 
 
 @contextmanager

@@ -7,6 +7,7 @@ from typing import Any
 
 from stylex.core.explanation import Explanation
 from stylex.core.figures import Flips
+from stylex.core.numbers import Numbers
 from stylex.report import words
 from stylex.report.evaluated import Evaluated
 
@@ -33,6 +34,7 @@ class Tile:
     difference: str
     original: Shot | None
     target: str
+    about: str
     p_before: float
     p_after: float
     towards: bool
@@ -131,4 +133,5 @@ class Page:
     in_colour: bool
     evaluated: Evaluated | None
     knobs: dict[str, Any] | None
+    numbers: Numbers | None = None
     pictures: list[Shot] = field(default_factory=list)

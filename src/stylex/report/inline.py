@@ -9,7 +9,7 @@ from stylex.core.attribute import Attribute, AttributeRanking
 from stylex.core.explanation import Counterfactual, Explanation, Picture
 from stylex.core.verdict import classifier_remark
 from stylex.report.figures import encode, enlarge
-from stylex.report.words import how_it_was_measured, name_of, signed, technical, turned_back
+from stylex.report.words import about, how_it_was_measured, name_of, place, signed, technical, turned_back
 
 _SIDE = 96
 _SHOWN = 3
@@ -36,7 +36,7 @@ _HEAD = '<thead><tr><th scope="col">attribute</th><th scope="col">rebuilt → ch
 def _line(attribute: Attribute) -> str:
     return (
         f"<b>{escape(attribute.name)}</b> <code>{escape(technical(attribute))}</code>: "
-        f"{signed(attribute.effect)} logits towards {escape(attribute.target_label)}"
+        f"effect {signed(attribute.effect)} towards {escape(attribute.target_label)}"
     )
 
 
@@ -66,12 +66,13 @@ def _row(e: Explanation, position: int) -> str:
 
 
 def _pair(cf: Counterfactual, e: Explanation, name: str) -> str:
-    image, label = e.image(cf.image), e.labels[cf.target]
-    before, after = float(image.reconstruction_probabilities[cf.target]), float(cf.probabilities[cf.target])
+    image, what = e.image(cf.image), about(e, cf.target)
+    pair = image.reconstruction_probabilities, cf.probabilities
+    before, after = (place(float(p[cf.target]), e, cf.target) for p in pair)
     return (
         f'<span style="display:inline-block">{_img(image.reconstruction, f"Image {image.id} as rebuilt")}'
         f"{_img(cf.picture, f'The same with {name} turned')}<br>"
-        f"<small>P({escape(label)}) {before:.3f} → {after:.3f}</small></span>"
+        f"<small>{escape(what)} {before} → {after}</small></span>"
     )
 
 

@@ -9,7 +9,7 @@ from typing import Literal
 
 from stylex.core.explanation import Counterfactual, Explanation
 from stylex.report.figures import flicker, panel, save_picture
-from stylex.report.words import name_of, turned_back
+from stylex.report.words import about, name_of, place, turned_back
 
 
 def write_strips(explanation: Explanation, folder: str | Path, *, images: int = 6, cell: int = 160) -> list[Path]:
@@ -91,11 +91,11 @@ def _shown(explanation: Explanation, images: int) -> Iterator[tuple[int, list[Co
 
 def _probability(cf: Counterfactual, explanation: Explanation, *, changed: bool) -> str:
     p = cf.probabilities if changed else explanation.image(cf.image).reconstruction_probabilities
-    return f"{p[cf.target]:.3f}"
+    return place(float(p[cf.target]), explanation, cf.target)
 
 
 def _title(explanation: Explanation, position: int) -> str:
-    return f"{name_of(explanation.ranking, position)}: P({explanation.ranking[position].target_label})"
+    return f"{name_of(explanation.ranking, position)}: {about(explanation, explanation.ranking[position].target)}"
 
 
 def _stem(explanation: Explanation, position: int) -> str:

@@ -19,6 +19,7 @@ from stylex.core.errors import StoreError
 from stylex.core.evaluation import Evaluation
 from stylex.core.explanation import Counterfactual, ExplainedImage, Explanation, Picture
 from stylex.core.files import cannot_write, write_whole
+from stylex.core.numbers import Numbers
 from stylex.core.wording import option
 from stylex.report import words
 from stylex.report.content import Bar, Card, Page, PathStep, Shot, StepPath, Subject, Tile
@@ -158,6 +159,7 @@ class _Drawing:
             searched=len(searched) if isinstance(searched := e.settings.get("searched"), list) else e.ranking.images,
             subjects=[self.subject(image) for image in e.images] if e.scope == "image" else [],
             cards=cards,
+            numbers=Numbers.of(e),
             paths=list(self.paths()),
             flips=e.flips,
             checks=words.checks(e),
@@ -198,7 +200,7 @@ class _Drawing:
                 note=attribute.note,
                 bar=100 * abs(attribute.effect) / strongest,
                 towards=attribute.effect >= 0,
-                effect=words.signed(attribute.effect),
+                effect=words.effect(attribute, e),
                 tiles=tiles,
                 turned=turned,
                 left_out=len(all_shown) - len(tiles) - len(turned),
@@ -217,8 +219,8 @@ class _Drawing:
         p_before, p_after = float(image.reconstruction_probabilities[cf.target]), float(cf.probabilities[cf.target])
         answers = [words.answer(p, e, cf.target) for p in (image.reconstruction_probabilities, cf.probabilities)]
         return Tile(
-            before=self.shot(before, p_before, f"Image {image.id} as rebuilt: P({target}) {p_before:.3f}"),
-            after=self.shot(after, p_after, f"The same with {change}: P({target}) {p_after:.3f}"),
+            before=self.shot(before, p_before, f"Image {image.id} as rebuilt", cf.target),
+            after=self.shot(after, p_after, f"The same with {change}", cf.target),
             detail_before=self.uri(self.detail(before, frame, zoom)),
             detail_after=self.uri(self.detail(after, frame, zoom)),
             frame=frame,
@@ -226,10 +228,11 @@ class _Drawing:
             difference=self.uri(enlarge(difference_map(before, after, scale=scale), self.size.small)),
             original=self.thumbnail(image, cf.target),
             target=target,
+            about=words.about(e, cf.target),
             p_before=p_before,
             p_after=p_after,
             towards=p_after >= p_before,
-            flips=answers[0] != answers[1],
+            flips=words.flips(cf, e),
             answer_before=answers[0],
             answer_after=answers[1],
             name=image.id,
@@ -243,11 +246,14 @@ class _Drawing:
         if image.original is None or image.probabilities is None:
             return None
         p = float(image.probabilities[target])
-        alt = f"The original photograph of {image.id}: P({self.e.labels[target]}) {p:.3f}"
-        return Shot(self.enlarged(image.original, 96), f"{p:.3f}", alt)
+        said = words.place(p, self.e, target)
+        alt = f"The original photograph of {image.id}: {words.about(self.e, target)} {said}"
+        return Shot(self.enlarged(image.original, 96), said, alt)
 
-    def shot(self, picture: Picture, p: float, alt: str) -> Shot:
-        return Shot(self.enlarged(picture, self.size.large), f"{p:.3f}", alt)
+    def shot(self, picture: Picture, p: float, alt: str, target: int) -> Shot:
+        """A picture; its description ends with what the classifier says of it."""
+        said = words.place(p, self.e, target)
+        return Shot(self.enlarged(picture, self.size.large), said, f"{alt}: {words.about(self.e, target)} {said}")
 
     def plain(self, image: ExplainedImage) -> Shot:
         picture = image.reconstruction if image.original is None else image.original
@@ -263,16 +269,15 @@ class _Drawing:
             changed = difference_map(image.original, image.reconstruction, scale=scale)
             difference = self.uri(enlarge(changed, self.size.large))
             p = float(image.probabilities[target])
-            original = self.shot(image.original, p, f"The original photograph: P({e.labels[target]}) {p:.3f}")
+            original = self.shot(image.original, p, "The original photograph", target)
         p_rec = float(rec[target])
-        alt = f"Its reconstruction: P({e.labels[target]}) {p_rec:.3f}"
         likeliest = rec if image.probabilities is None else np.maximum(rec, image.probabilities)
         order = [int(i) for i in np.argsort(-likeliest, kind="stable")[:_CLASSES_SHOWN]]
         if target not in order:
             order[-1] = target
         return Subject(
             original=original,
-            reconstruction=self.shot(image.reconstruction, p_rec, alt),
+            reconstruction=self.shot(image.reconstruction, p_rec, "Its reconstruction", target),
             difference=difference,
             rebuilding=words.rebuilding(e),
             answer=words.answer(rec if image.probabilities is None else image.probabilities, e, target),
@@ -327,8 +332,13 @@ class _Drawing:
     ) -> PathStep:
         e, p = self.e, float(probabilities[target])
         added = ", ".join(f"+ {words.name_of(e.ranking, i)}" for i in attributes if i not in before)
-        alt = f"{added or 'As rebuilt'}: P({e.labels[target]}) {p:.3f}"
-        return PathStep(self.shot(picture, p, alt), added, words.answer(probabilities, e, target), p, flips)
+        return PathStep(
+            self.shot(picture, p, added or "As rebuilt", target),
+            added,
+            words.answer(probabilities, e, target),
+            p,
+            flips,
+        )
 
     def enlarged(self, picture: Picture, size: int) -> str:
         """Drawn once for each picture of the explanation, though several attributes may change it."""

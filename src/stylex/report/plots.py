@@ -9,7 +9,7 @@ import numpy as np
 
 from stylex.core.errors import ConfigError, SearchError
 from stylex.core.explanation import Explanation, Picture
-from stylex.report.words import name_of, signed, turned_back
+from stylex.report.words import about, name_of, place, signed, turned_back
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -53,7 +53,7 @@ def plot(explanation: Explanation, *, images: int = 3) -> Figure:
         curve = figure.add_subplot(grid[row, :3])
         curve.set_title(f"{name_of(e.ranking, position)}  ({signed(attribute.effect)})", loc="left", fontsize=9)
         curve.set_ylim(0, 1)
-        curve.set_ylabel(f"P({attribute.target_label})", fontsize=7)
+        curve.set_ylabel(about(e, attribute.target), fontsize=7)
         curve.tick_params(labelsize=7)
         curve.axvspan(-1, 1, alpha=0.12, color="gray", lw=0)  # what was observed
         for strip in (strip for strip in e.strips if strip.attribute == position):
@@ -76,7 +76,10 @@ def _shown(e: Explanation, position: int) -> list[tuple[Picture, Picture, tuple[
         (
             e.image(cf.image).reconstruction,
             cf.picture,
-            (f"{e.image(cf.image).reconstruction_probabilities[cf.target]:.3f}", f"{cf.probabilities[cf.target]:.3f}"),
+            (
+                place(float(e.image(cf.image).reconstruction_probabilities[cf.target]), e, cf.target),
+                place(float(cf.probabilities[cf.target]), e, cf.target),
+            ),
         )
         for cf in e.counterfactuals
         if cf.attributes == (position,) and cf.role != "subset" and not turned_back(cf, e)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from stylex.core.attribute import Attribute, AttributeRanking
 from stylex.core.explanation import Counterfactual, Explanation
+from stylex.core.numbers import Numbers
 from stylex.core.verdict import Level, agreement_level, agreement_verdict, classifier_remark
 
 _FEW_IMAGES = 30
@@ -46,7 +47,9 @@ def signed(value: float) -> str:
 
 
 def answer(probabilities: NDArray[np.float32], explanation: Explanation, target: int) -> str:
-    """What the classifier answers: the likeliest class; of several labels, whether it sees the target."""
+    """What the classifier answers: the likeliest class; of several labels, whether it sees the target; or a number."""
+    if (numbers := Numbers.of(explanation)) is not None:
+        return numbers.said(float(probabilities[target]), target)
     if explanation.output == "softmax":
         return explanation.labels[int(probabilities.argmax())]
     label = explanation.labels[target]
@@ -54,9 +57,35 @@ def answer(probabilities: NDArray[np.float32], explanation: Explanation, target:
 
 
 def flips(cf: Counterfactual, explanation: Explanation) -> bool:
-    """Whether the change makes the classifier answer something else."""
+    """Whether the change makes the classifier answer something else, or moves its number by as much as counts."""
     before = explanation.image(cf.image).reconstruction_probabilities
+    if (numbers := Numbers.of(explanation)) is not None:
+        return abs(_moved(cf, explanation, numbers)) >= numbers.by
     return answer(before, explanation, cf.target) != answer(cf.probabilities, explanation, cf.target)
+
+
+def place(p: float, explanation: Explanation, target: int) -> str:
+    """What stands on a picture: the target's probability, or the classifier's number."""
+    numbers = Numbers.of(explanation)
+    return f"{p:.3f}" if numbers is None else numbers.said(p, target)
+
+
+def about(explanation: Explanation, target: int) -> str:
+    """What that is of: ``P(ankle boot)``, or ``age``."""
+    numbers = Numbers.of(explanation)
+    return f"P({explanation.labels[target]})" if numbers is None else numbers.names[target]
+
+
+def effect(attribute: Attribute, explanation: Explanation) -> str:
+    """An attribute's effect with its sign: in logits, or in the unit of the classifier's number."""
+    numbers = Numbers.of(explanation)
+    return signed(attribute.effect) if numbers is None else numbers.amount(attribute.effect, sign="+")
+
+
+def _moved(cf: Counterfactual, explanation: Explanation, numbers: Numbers) -> float:
+    """By how much, in its unit, the change moves a number towards the target."""
+    before = explanation.image(cf.image).reconstruction_logits
+    return numbers.effect(float(cf.logits[cf.target]) - float(before[cf.target]), cf.target)
 
 
 def rise(cf: Counterfactual, explanation: Explanation) -> float:
@@ -80,9 +109,17 @@ def what_it_does(attribute: Attribute, shown: Sequence[Counterfactual], explanat
     """
     turning = "Turning this up"
     if not shown:
-        return f"{turning} moves the score of {attribute.target_label} by {signed(attribute.effect)} on average."
+        moves = f"the score of {attribute.target_label} by {effect(attribute, explanation)}"
+        return f"{turning} moves {moves} on average."
     mean = sum(rise(cf, explanation) for cf in shown) / len(shown)
     flipped = sum(flips(cf, explanation) for cf in shown)
+    if (numbers := Numbers.of(explanation)) is not None:
+        change = sum(_moved(cf, explanation, numbers) for cf in shown) / len(shown)
+        rises = (change >= 0) != (shown[0].target == len(numbers.names) - 1)  # the last label is the fall of a number
+        many = f"on average, and by {numbers.amount(numbers.by)} or more on {flipped} of {len(shown)} images shown"
+        end = many if len(shown) > 1 else f"(a change of {numbers.amount(numbers.by)} counts)"
+        what = numbers.names[shown[0].target]
+        return f"{turning} {'raises' if rises else 'lowers'} {what} by {numbers.amount(abs(change))} {end}."
     verb, target = "raises" if mean >= 0 else "lowers", attribute.target_label
     by = f"{abs(mean):.2f}" if abs(mean) >= 0.1 else f"{abs(mean):.3f}"
     if len(shown) == 1:
@@ -117,6 +154,8 @@ def how_it_was_measured(attribute: Attribute, explanation: Explanation) -> str:
     """The technical facts of an attribute, in a line."""
     moves = "raises" if attribute.effect >= 0 else "lowers"
     facts = [f"{moves} the score (logit) of {attribute.target_label} by {abs(attribute.effect):.2f}"]
+    if Numbers.of(explanation) is not None:
+        facts = [f"moves the number by {effect(attribute, explanation)} towards {attribute.target_label}"]
     if explanation.scope == "class" and explanation.ranking.images > 1:
         facts[0] += " on average over the images it was found on"
     if attribute.source_label is not None:
@@ -197,7 +236,24 @@ def _faithful(e: Explanation) -> list[Check]:
 def verdict(e: Explanation) -> Check:
     """The first thing to know of a class's explanation, in the words of the training and the search."""
     kept = e.figures["agreement"], e.figures.get("agreement_other")
-    return Check(agreement_level(*kept), agreement_verdict(*kept))
+    said = agreement_verdict(*kept)
+    if (numbers := Numbers.of(e)) is not None and {"correlation", "answer_error"} <= e.figures.keys():
+        said += " " + numbers_kept(e.figures, numbers)
+    return Check(agreement_level(*kept), said)
+
+
+def numbers_kept(figures: Mapping[str, float], numbers: Numbers) -> str:
+    """How near a regression's numbers on photograph and reconstruction are, beside another image's reconstruction."""
+    own, other = (
+        numbers.amount(numbers.effect(figures.get(name, math.nan), 0))
+        for name in ("answer_error", "answer_error_other")
+    )
+    beside = f", from that on another image's by {other}" if "answer_error_other" in figures else ""
+    return (
+        f"The same is a number that differs by half a standard deviation, {numbers.amount(numbers.scale[0] / 2)}, at "
+        f"most; on average it differs by {own} from that on the reconstruction{beside} (correlation "
+        f"{figures['correlation']:.2f})."
+    )
 
 
 def _sufficient(e: Explanation) -> list[Check]:

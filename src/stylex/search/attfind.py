@@ -37,7 +37,13 @@ Rule = Callable[[Task, SoFar], Bool[ndarray, " n"]]
 
 def by_flip(threshold: float = 0.0) -> Rule:
     """Explained is what the attributes together bring to a margin of ``threshold`` logits: at 0, the decision turns."""
-    return lambda task, so_far: margin(so_far.logits, task.target, task.output) >= threshold
+
+    def turned(task: Task, so_far: SoFar) -> Bool[ndarray, " n"]:
+        if task.output == "regression":
+            return task.turns(task.searched.base_logits, so_far.logits)
+        return margin(so_far.logits, task.target, task.output) >= threshold
+
+    return turned
 
 
 def by_effect(threshold: float = 0.3) -> Rule:

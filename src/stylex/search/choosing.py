@@ -21,6 +21,9 @@ AT_ONCE = 64
 """Images read, encoded and drawn at once."""
 
 
+_PARTS = 5
+"""Of a regression, images are spread over so many equal parts of what it says."""
+
 LOOKED_AT = 10
 """Images among which one to search is chosen."""
 
@@ -45,14 +48,21 @@ def choose_to_search(
     device = next(classifier.buffers()).device
     parts = np.array_split(looked_at, -(-len(looked_at) // AT_ONCE))
     logits = torch.cat([classifier.logits(images.batch(part).to(device)) for part in parts])
-    named = logits.argmax(dim=1) if classifier.activation == "softmax" else (logits[:, target or 0] > 0).long()
+    if classifier.activation == "regression":
+        own = logits[:, target or 0].contiguous()
+        cuts = torch.linspace(0, 1, _PARTS + 1, device=own.device, dtype=own.dtype)[1:-1]
+        named = torch.bucketize(own, torch.quantile(own, cuts))
+    elif classifier.activation == "softmax":
+        named = logits.argmax(dim=1)
+    else:
+        named = (logits[:, target or 0] > 0).long()
     if source is not None:
         starts = named == source if classifier.activation == "softmax" else logits[:, source] > 0
         fits = starts | (named == (target if classifier.activation == "softmax" else 1))
         if starts.any():
             looked_at, named = looked_at[fits.cpu().numpy()], named[fits]
     classes = named.cpu().numpy()
-    weight = np.ones(classifier.k if classifier.activation == "softmax" else 2)
+    weight = np.ones(max(classifier.k if classifier.activation == "softmax" else 2, _PARTS))
     if target is not None and source is None and classifier.activation == "softmax" and classifier.k > 2:
         weight[target] = max(1.0, (classifier.k - 1) / 2)
     # The k-th image of a class comes after k / weight rounds: classes alternate until their images run out.

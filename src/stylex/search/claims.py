@@ -53,7 +53,8 @@ def claim(task: Task, *, num: int | None = None) -> AttributeRanking:
     searched, m, name, target, output = task.searched, len(task.effects.indices), task.name, task.target, task.output
     n, every = len(searched), _changes(task, task.effects)
     changes = every[:, :, task.not_target]
-    least = max(LEAST, SMALL * float(log_odds(task.effects.base_logits, target, output).std()))
+    negligible = SMALL * float(log_odds(task.effects.base_logits, target, output).std())
+    least = negligible if output == "regression" else max(LEAST, negligible)
     mean = changes.mean(axis=2)
     moves = [divmod(move, m) for move in range(2 * m)]
     p = np.array([on_most(every[sign, i], every[1 - sign, i]) if mean[sign, i] >= least else 1.0 for sign, i in moves])

@@ -13,10 +13,12 @@ from jaxtyping import Int64
 from numpy import ndarray
 from torch import Tensor
 
+from stylex.classifiers.classifier import Classifier, Directed
 from stylex.core.attribute import Attribute, AttributeRanking
 from stylex.core.errors import SearchError
 from stylex.core.explanation import Explanation
 from stylex.core.figures import Flips, flip_figures
+from stylex.core.numbers import KEY, Numbers
 from stylex.core.progress import Alarm, Found, Listener, silent
 from stylex.core.verdict import agreement_level, agreement_verdict
 from stylex.core.wording import option
@@ -185,7 +187,7 @@ def explain_class(
     """
     at, labels = at or Workplace(), subject.labels
     targets = (0, 1) if target is None else (target,)
-    if target is None and (len(labels) != 2 or subject.output != "softmax"):
+    if target is None and (len(labels) != 2 or subject.output == "sigmoid"):
         known = ", ".join(labels[:5]) + (", ..." if len(labels) > 5 else "")
         raise SearchError(
             f"the classifier has {len(labels)} labels; say which one to explain with {option('target')}, one of {known}"
@@ -214,7 +216,8 @@ def explain_class(
     ranking, images, counterfactuals = show_class(
         easel, found.tasks[0], found.rows, ranking, shown=SHOWN_TUNED if tune else SHOWN, listener=at.listener
     )
-    strips = strips_of(easel, ranking, counterfactuals, at.listener)
+    numbers = _numbers(subject.classifier)
+    strips = strips_of(easel, ranking, counterfactuals, at.listener) if numbers is None else ()
     tuned = [easel.what_tuning_did(counterfactuals, ranking)] if tune and counterfactuals else []
     for sentence in tuned:
         at.listener(Found(message=sentence))
@@ -228,12 +231,16 @@ def explain_class(
         title=title if source is None else f"{title}, starting from {labels[source]}",
         labels=tuple(labels),
         output=subject.output,
-        ranking=ranking,
+        ranking=ranking if numbers is None else _in_unit(ranking, numbers),
         images=images,
         counterfactuals=counterfactuals,
         figures=figures,
         flips=flips,
-        settings={**settings, "rankings": _recorded(found.tasks, rankings)},
+        settings={
+            **settings,
+            "rankings": _recorded(found.tasks, rankings),
+            **({} if numbers is None else {KEY: numbers.to_json()}),
+        },
         snapshot={"path": str(subject.snapshot.path), "sha256": subject.snapshot.sha256},
         space=subject.space,
         notes=(
@@ -245,6 +252,26 @@ def explain_class(
         ),
         strips=strips,
     )
+
+
+def _numbers(classifier: Classifier) -> Numbers | None:
+    """What a regression's numbers mean; None of any other classifier."""
+    if not isinstance(classifier, Directed):
+        return None
+    spec, whole = classifier.spec, classifier.whole.spec
+    return Numbers(
+        names=(*whole.labels, whole.labels[classifier.label]),
+        unit=spec.unit,
+        center=spec.center,
+        scale=spec.scale,
+        by=classifier.by * spec.scale[classifier.label],
+    )
+
+
+def _in_unit(ranking: AttributeRanking, numbers: Numbers) -> AttributeRanking:
+    """A ranking whose effects are changes of the number, in its unit."""
+    listed = tuple(replace(a, effect=numbers.effect(a.effect, a.target)) for a in ranking)
+    return replace(ranking, attributes=listed)
 
 
 _HELPERS = (

@@ -15,7 +15,7 @@ from stylex.core.attribute import Attribute, AttributeRanking
 from stylex.core.errors import SearchError
 from stylex.metrics.significance import NOISE_FLOOR
 from stylex.search.controls import length_of, random_direction
-from stylex.search.decision import predicted, reach
+from stylex.search.decision import predicted, reach, turned
 from stylex.search.greedy import greedy
 from stylex.search.subject import Subject
 from stylex.search.task import Task
@@ -37,7 +37,7 @@ def independent(task: Task, row: int, *, num: int = 5, floor: float = NOISE_FLOO
     """
     attributes = _strongest(task, row, num, floor)
     base = task.effects.base_logits[row]
-    flips = [task.predicted(base + _effect(task, row, a)).item() for a in attributes]
+    flips = [task.turns(base, base + _effect(task, row, a)).item() for a in attributes]
     name, image = task.name, task.effects.image_ids[row]
     if task.predicted(base):
         finding = f"Image {image!r} is predicted {name!r} already"
@@ -94,15 +94,16 @@ def subset(task: Task, row: int, *, budget: int = 10, candidates: int = 64, min_
     """
     subject, s = task.drawn
     own = s[row : row + 1]
+    start = subject.logits(own)
 
     def reached(chosen: Sequence[Attribute], added: Sequence[Attribute]) -> Float[ndarray, " added"]:
         tried = torch.cat([subject.moved(own, [*chosen, attribute]) for attribute in added])
-        return reach(subject.logits(tried), task.target, task.output)
+        return _reach(task, subject.logits(tried), start)
 
     chosen = greedy(
         _strongest(task, row, candidates, 0.0),
         reached,
-        start=float(reach(subject.logits(own), task.target, task.output)[0]),
+        start=float(_reach(task, start, start)[0]),
         num=budget,
         excludes=lambda added, other: added.coordinate == other.coordinate,
         least=min_gain,
@@ -111,7 +112,7 @@ def subset(task: Task, row: int, *, budget: int = 10, candidates: int = 64, min_
     path = subject.logits(torch.cat([subject.moved(own, chosen[:n]) for n in range(len(chosen) + 1)]))
     gains = np.diff(path[:, task.target])
     chosen = [replace(attribute, effect=float(gain)) for attribute, gain in zip(chosen, gains, strict=True)]
-    flipped = bool(task.predicted(path[-1]))
+    flipped = bool(task.turns(path[0], path[-1]))
     name, image = task.name, task.effects.image_ids[row]
     together = "1 attribute" if len(chosen) == 1 else f"{len(chosen)} attributes together"
     if not chosen:
@@ -134,6 +135,13 @@ def subset(task: Task, row: int, *, budget: int = 10, candidates: int = 64, min_
         attributes=tuple(chosen), strategy="subset", images=1, explained=float(flipped), finding=finding
     )
     return Subset(ranking=ranking, path=path, flipped=flipped)
+
+
+def _reach(task: Task, logits: Float[ndarray, "n k"], start: Float[ndarray, "1 k"]) -> Float[ndarray, " n"]:
+    # How far beyond the decision boundary, or beyond the change of a number that is asked for; 0 or above: turned.
+    if task.output == "regression":
+        return np.asarray(logits[:, task.target] - start[:, task.target] - task.by)
+    return reach(logits, task.target, task.output)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -219,7 +227,7 @@ def _flips(subject: Subject, before: ndarray, moved: Tensor, target: int) -> Fli
         return FlipRate(fraction=float("nan"), images=0, effect=float("nan"))
     after = subject.logits(moved)
     return FlipRate(
-        fraction=float(predicted(after, target, subject.output).mean()),
+        fraction=float(turned(before, after, target, subject.output, subject.by).mean()),
         images=len(moved),
         effect=float((after - before)[:, target].mean()),
     )

@@ -59,6 +59,8 @@ def decisions(classifier: Classifier, targets: Sequence[int]) -> tuple[Decision,
     labels = classifier.spec.labels
     if classifier.activation == "softmax":
         return (Decision(answers=labels),)
+    if classifier.activation == "regression":
+        return ()
 
     def opposite(name: str) -> str:
         return next((label for label in labels if opposite_name(label) == name), opposite_name(name))

@@ -17,6 +17,7 @@ from stylex.core.progress import Done, Listener, Started, Step, silent
 from stylex.core.studio import Turn
 from stylex.data.images import to_pictures
 from stylex.search.decision import predicted
+from stylex.search.decision import turned as turns_to
 from stylex.search.editor import StyleEditor
 from stylex.search.encoding import Searched
 from stylex.search.select import choose_images
@@ -92,9 +93,11 @@ class Easel:
             row = self.encoded.ids.index(change.image)
             for i, (subject, encoded, at) in enumerate(((self.subject, self.encoded, row), self.of(row))):
                 own = encoded.s[at : at + 1]
-                said = [subject.logits(own), subject.logits(subject.moved(own, [ranking[change.attributes[0]]]))]
-                before_it, after_it = (predicted(each, change.target, subject.output)[0] for each in said)
-                turned[i] += bool(after_it and not before_it)
+                before_it = subject.logits(own)
+                after_it = subject.logits(subject.moved(own, [ranking[change.attributes[0]]]))
+                already = predicted(before_it, change.target, subject.output)[0]
+                turns = turns_to(before_it, after_it, change.target, subject.output, subject.by)[0]
+                turned[i] += bool(turns and not already)
         return (
             "The pictures shown are drawn by copies of the generator that were tuned to each photograph: they differ "
             f"by {after:.3f} from it on average (as trained, {before:.3f}; on [-1, 1]), and {turned[1]} of "

@@ -11,7 +11,7 @@ from numpy import ndarray
 from stylex.core.attribute import Attribute
 from stylex.core.errors import SearchError
 from stylex.core.stylespace import StyleSpace
-from stylex.search.decision import log_odds, predicted, probabilities
+from stylex.search.decision import Output, log_odds, predicted, probabilities
 from stylex.search.shifts import reversed_attribute, statistics_of
 from stylex.search.task import Task
 
@@ -79,7 +79,7 @@ def choose_images(
     index = space.index(attribute.coordinate)
     column = effects.position(index)
     home = predicted(effects.base_logits, attribute.target, output)
-    rows = np.flatnonzero(home if turned else ~home)
+    rows = np.flatnonzero(home if turned and output != "regression" else ~home)  # numbers rise and fall on all images
     if turned:
         back = effects.change(0 if attribute.sign > 0 else 1, column)[rows, attribute.target]
         attribute = reversed_attribute(attribute, effect=float(back.mean()) if len(rows) else 0.0)
@@ -105,7 +105,7 @@ def choose_images(
     if len(able) and required < RELAXED[0]:
         asked = f"at least {required:g}" if required else "at all"
         notes.append(
-            f"few images change much: shown are some whose probability changes {asked} (usually {RELAXED[0]:g})"
+            f"few images change much: shown are some whose {_what(output)} changes {asked} (usually {RELAXED[0]:g})"
         )
     if len(able) < enough:
         notes.append(f"only {len(able)} of {len(home)} images show it")
@@ -116,6 +116,10 @@ def choose_images(
         required=required,
         note="; ".join(notes),
     )
+
+
+def _what(output: Output) -> str:
+    return "place between lowest and highest (0 to 1)" if output == "regression" else "probability"
 
 
 def _standardized(s: ndarray, space: StyleSpace) -> ndarray:

@@ -51,7 +51,8 @@ def standing_out(
     Source: Wu, Lischinski & Shechtman, "StyleSpace Analysis", CVPR 2021 (channels told by a few images).
     """
     statistics = statistics_of(space)
-    named = np.flatnonzero(predicted(logits, target, output))
+    numbers = output == "regression"  # of which the surest are the highest
+    named = np.arange(len(logits)) if numbers else np.flatnonzero(predicted(logits, target, output))
     if len(named) < 2:
         raise SearchError(
             f"{len(named)} of {len(logits)} images are predicted class {target}; expected 2 or more to see in what "

@@ -31,6 +31,7 @@ class Subject:
         space: layout and observations of style vectors.
         labels: the classifier's.
         output: how its logits become probabilities.
+        by: of a regression, the change that counts as an answer turned, in standard deviations of its number.
         key: identity of everything that an effect depends on: networks, classifier, labels.
     """
 
@@ -39,6 +40,7 @@ class Subject:
     space: StyleSpace
     labels: Sequence[str] = ()
     output: Output = "softmax"
+    by: float = 1.0
     key: str = ""
 
     def moved(self, s: Float[Tensor, "n s_dim"], attributes: Sequence[Attribute]) -> Float[Tensor, "n s_dim"]:
@@ -95,6 +97,7 @@ class TrainedSubject(Subject):
             space=snapshot.space,
             labels=classifier.spec.labels,
             output=classifier.activation,
+            by=classifier.by,
             key=f"{snapshot.sha256} {behaviour(classifier)}",
             snapshot=snapshot,
             torgb=torgb,

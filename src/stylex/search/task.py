@@ -15,7 +15,7 @@ from stylex.core.attribute import Attribute, AttributeRanking, Tested
 from stylex.core.errors import SearchError
 from stylex.core.stylespace import StyleSpace
 from stylex.metrics.significance import NOISE_FLOOR
-from stylex.search.decision import Output, predicted
+from stylex.search.decision import Output, predicted, turned
 from stylex.search.effects import EffectTable
 from stylex.search.subject import Subject
 
@@ -31,6 +31,7 @@ class Task:
         labels: the class names.
         output: whether one class or several labels are predicted; with ``sigmoid``, an image is to be moved while the
             target's probability is below 0.5.
+        by: of a regression, the change that counts as an answer turned, in standard deviations of its number.
         source: start from images predicted this class only (one-vs-one).
         threshold: an image is explained, and left out of further choices, once one attribute raises the target's logit
             by so much, as published; None: once its answer turns. For rankings that leave images out.
@@ -45,6 +46,7 @@ class Task:
     space: StyleSpace
     labels: Sequence[str]
     output: Output = "softmax"
+    by: float = 1.0
     source: int | None = None
     threshold: float | None = None
     subject: Subject | None = field(default=None, repr=False)
@@ -75,6 +77,7 @@ class Task:
             space=subject.space,
             labels=subject.labels,
             output=subject.output,
+            by=subject.by,
             source=source,
             subject=subject,
             s=s,
@@ -118,7 +121,12 @@ class Task:
 
     def turned(self, sign: int, column: int) -> Bool[ndarray, " n"]:
         """Whether one move alone makes the target predicted, of every image searched."""
-        return self.predicted(self.searched.base_logits + self.searched.change(sign, column))
+        base = self.searched.base_logits
+        return self.turns(base, base + self.searched.change(sign, column))
+
+    def turns(self, before: Float[ndarray, "*n k"], after: Float[ndarray, "*n k"]) -> Bool[ndarray, "*n"]:
+        """Whether a change of these logits to those makes the target the answer."""
+        return turned(before, after, self.target, self.output, self.by)
 
     def predicted(self, logits: Float[ndarray, "*n k"]) -> Bool[ndarray, "*n"]:
         """Whether logits predict the target."""
@@ -148,7 +156,9 @@ class Task:
         if attributes:
             top = max(attributes, key=lambda a: a.effect)
             knobs = "1 attribute raises" if len(attributes) == 1 else f"{len(attributes)} attributes raise"
-            finding = f"{knobs} the logit of {self.name!r} on {where}, the best by {top.effect:.2f} on average"
+            number = self.output == "regression"
+            what, unit = ("the answer to", " standard deviations") if number else ("the logit of", "")
+            finding = f"{knobs} {what} {self.name!r} on {where}, the best by {top.effect:.2f}{unit} on average"
             if top.effect < NOISE_FLOOR:
                 finding += f", which is next to nothing (below {NOISE_FLOOR})"
             finding += f"; {explained:.0%} of the images count as explained."

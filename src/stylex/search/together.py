@@ -65,22 +65,24 @@ def together(
     own = s[torch.from_numpy(tried).to(s.device)]
     listener(Started(task="together", total=num, unit="attributes"))
 
+    base = task.effects.base_logits[tried]
+
     def reached(chosen: Sequence[Attribute], added: Sequence[Attribute]) -> Float[ndarray, " added"]:
         listener(Step(task="together", done=len(chosen)))
         ends = [subject.logits(subject.moved(own, [*chosen, attribute])) for attribute in added]
-        return np.array([_reached(logits, task) for logits in ends])
+        return np.array([_reached(base, logits, task) for logits in ends])
 
     chosen = greedy(
         pool,
         reached,
-        start=_reached(task.effects.base_logits[tried], task),
+        start=_reached(base, base, task),
         num=num,
         excludes=lambda added, other: added.coordinate == other.coordinate,
         least=_LEAST_GAIN,
     )
     listener(Done(task="together"))
-    ends = subject.logits(subject.moved(own, chosen)) if chosen else task.effects.base_logits[tried]
-    fraction = float(task.predicted(ends).mean()) if len(tried) else 0.0
+    ends = subject.logits(subject.moved(own, chosen)) if chosen else base
+    fraction = float(task.turns(base, ends).mean()) if len(tried) else 0.0
     finding = (
         f"{len(chosen)} attributes together turn {fraction:.0%} of {len(tried)} images to {task.name!r}."
         if chosen
@@ -91,9 +93,11 @@ def together(
     )
 
 
-def _reached(logits: ndarray, task: Task) -> float:
-    # How far images are towards the target on average.
+def _reached(base: ndarray, logits: ndarray, task: Task) -> float:
+    # How far images are towards the target on average; of numbers, from where they were.
     margins = margin(logits, task.target, task.output)
+    if task.output == "regression":
+        return float(np.minimum(margins - margin(base, task.target, task.output), task.by).mean()) if len(logits) else 0
     return float(np.minimum(margins, _ENOUGH).mean()) if len(margins) else 0.0
 
 
