@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
+    from stylex.bias.marked import Marked
     from stylex.bias.repair import Repaired
     from stylex.classifiers import Classifier
     from stylex.core.attacked import Attack
@@ -58,6 +59,7 @@ if TYPE_CHECKING:
     from stylex.core.explanation import Explanation
     from stylex.core.studio import Studio
     from stylex.data import ImageSet
+    from stylex.data.descriptors import Descriptors
     from stylex.data.prepare import Labeller, PrepareSummary
     from stylex.opening import ClassifierLike, ClassifierSpecLike, Run
     from stylex.search.attack import Realism
@@ -2259,9 +2261,11 @@ def compare(
 def repair(
     explanation: str | Path,
     *,
-    attribute: str,
     data: str | Path,
     out: str | Path,
+    attribute: str | None = None,
+    descriptors: str | Path | None = None,
+    descriptor: str | None = None,
     run: str | Path | None = None,
     classifier: ClassifierLike | None = None,
     images: int | None = None,
@@ -2278,15 +2282,21 @@ def repair(
 ) -> Repaired:
     """Write data in which an attribute tells nothing: training images also with it turned both ways, their labels kept.
 
-    The change is laid on the photographs, and test images are never turned. Beside the archive two files are written: a
-    table of groups (label and the attribute's place), so that a training shows all of them as often, and a sheet of
-    turned photographs to look at. A classifier that is trained further on both has nothing to gain from the attribute.
+    What is turned is an attribute of an explanation, or the direction along which images differ that a table marks as
+    different. The change is laid on the photographs, and test images are never turned. Beside the archive two files are
+    written: a table of groups (label and the attribute's place), so that a training shows all of them as often, and a
+    sheet of turned photographs to look at. A classifier that is trained further on both has nothing to gain from the
+    attribute.
 
     Args:
-        explanation: the explanation folder that the attribute is one of.
-        attribute: which one, by its number as listed, from 1, or by its name.
+        explanation: the explanation folder that the attribute is one of; with ``descriptors``, a run will do.
         data: the archive that the classifier learnt from.
         out: the archive to write, a ``.zip``.
+        attribute: which one, by its number as listed, from 1, or by its name.
+        descriptors: instead of an attribute, a CSV table (a column ``image`` with the images' names, and one that says
+            what should not matter: two words, or numbers) of some training images. A hundred or more, a dozen or more
+            of each label on either side.
+        descriptor: which of its columns is meant; not given: the only one.
         run: the run that the explanation was found with; not given: where the explanation says it was.
         classifier: where the classifier is now, if it has moved since the training; Python code
             (``package.module:callable``) always, since no code is imported because a run names it.
@@ -2308,8 +2318,9 @@ def repair(
         What was written: counts, what was left out as unreal, and how labels and the attribute's places go together.
 
     Raises:
-        SearchError: there is no such attribute, or the explanation was made with another snapshot.
-        DataError: the archive cannot be used, or ``out`` cannot be written.
+        SearchError: there is no such attribute, the explanation was made with another snapshot, or too few images are
+            marked.
+        DataError: the archive or the table cannot be used, or ``out`` cannot be written.
         ConfigError: settings that cannot be meant.
     """
     from stylex.bias.repair import RepairConfig, write_repaired
@@ -2325,14 +2336,26 @@ def repair(
     place = Path(out)
     table, sheet = place.with_suffix(".groups.csv"), place.with_suffix(".png")
     config = RepairConfig(images=images, to=to, realism=realism, control=control, seed=seed)
-    known = read_explanation(explanation)
-    chosen = _attribute_of(known, attribute, explanation)
+    if (attribute is None) == (descriptors is None):
+        raise ConfigError(
+            f"what should not matter is an attribute or a column of a table: give {option('attribute')} or "
+            f"{option('descriptors')}, one of them"
+        )
+    table_of_marks = _marks_in(descriptors, descriptor)
+    known = None if table_of_marks is not None and _is_run(explanation) else read_explanation(explanation)
+    chosen = None if attribute is None or known is None else _attribute_of(known, attribute, explanation)
     check_out(Path(data), place, overwrite=overwrite)
     for beside in (table, sheet):
         if beside.exists() and not overwrite:
             raise DataError(f"{beside} exists already: give {option('overwrite', True)} to replace it, or another name")
     on = device_of(device)
-    opened = _run_of(known, explanation, run, classifier, classifier_spec, other_classifier, on, listener)
+    where = (run, classifier, classifier_spec, other_classifier, on, listener)
+    if known is None:
+        opened = _run_at(run or explanation, *where[1:])
+    elif chosen is None:
+        opened = _recorded_run(known, explanation, *where)
+    else:
+        opened = _run_of(known, explanation, *where)
     archive = opened.images(data)
     instrument = extractor_for(extractor, opened.classifier, on)
     if instrument.explained:
@@ -2340,8 +2363,12 @@ def repair(
             f"{option('extractor', 'classifier')}: the explained classifier is no judge of what an attribute changes "
             f"that was chosen to move it; give {option('extractor', 'random')}, a program's file or timm:NAME"
         )
-    subject = TrainedSubject.of(opened.snapshot, opened.classifier)
-    repaired = write_repaired(subject, archive, chosen, instrument, place, config, listener=listener)
+    subject, marks = TrainedSubject.of(opened.snapshot, opened.classifier), None
+    if chosen is None:
+        assert table_of_marks is not None
+        marked = _marked_in(subject, archive, table_of_marks, descriptor, seed, listener)
+        subject, chosen, marks = marked.subject, marked.attribute, marked.high
+    repaired = write_repaired(subject, archive, chosen, instrument, place, config, marks=marks, listener=listener)
     write_whole(table, groups_table(repaired.groups).encode(), error=DataError)
     captions = ("photograph", "turned up", "turned down")
     picture = panel([list(row) for row in repaired.sheet], captions, title=repaired.attribute, cell=96)
@@ -2357,6 +2384,8 @@ def audit(
     data: str | Path,
     out: str | Path | None = None,
     explanation: str | Path | None = None,
+    descriptors: str | Path | None = None,
+    descriptor: str | None = None,
     run: str | Path | None = None,
     fail_if: str = "",
     images: int = 100,
@@ -2382,6 +2411,9 @@ def audit(
             nothing is written.
         explanation: an explanation folder, whose attributes are compared; not given: attributes are searched for with
             both versions.
+        descriptors: instead of an explanation, a table as ``repair`` takes it: the one attribute is then the direction
+            between its groups.
+        descriptor: which of its columns is meant; not given: the only one.
         run: the run whose generator turns the attributes; not given: the explanation's, or the first version that is
             one.
         fail_if: conditions that must not hold, with commas, such as ``attribute 3 > 0.5``: the command's exit code is
@@ -2416,12 +2448,19 @@ def audit(
     from stylex.opening import Run, device_of
     from stylex.report.audited import audit_junit, audit_markdown
     from stylex.search.choosing import spread
+    from stylex.search.subject import TrainedSubject
     from stylex.store.audit import check_audit_place, write_audit
     from stylex.store.folder import read_explanation
 
     on = device_of(device)
-    known = None if explanation is None else read_explanation(explanation)
-    asked = conditions(fail_if, len(known.ranking) if known is not None else 2 * attributes)
+    if explanation is not None and descriptors is not None:
+        raise ConfigError(
+            f"attributes are an explanation's or a table's: give {option('explanation')} or {option('descriptors')}, "
+            "one of them"
+        )
+    known, table = None if explanation is None else read_explanation(explanation), _marks_in(descriptors, descriptor)
+    listed = len(known.ranking) if known is not None else 1 if table is not None else 2 * attributes
+    asked = conditions(fail_if, listed)
     if out is not None:
         check_audit_place(Path(out), overwrite=overwrite)
     earlier, later = (_version(given, classifier_spec, on) for given in (before, after))
@@ -2452,6 +2491,11 @@ def audit(
             known.ranking.attributes,
             searched_images(known, opened.classifier, held_out, archive.fingerprint, listener),
         )
+    elif table is not None:
+        plain = TrainedSubject.of(opened.snapshot, opened.classifier)
+        marked = _marked_in(plain, archive, table, descriptor, seed, listener)
+        opened = replace(opened, snapshot=marked.subject.snapshot)
+        shown, searched = (marked.attribute,), frozenset()  # of training images, which are not measured on
     else:
         opened, shown, searched = _found_with_both(
             opened, (earlier, later), archive, (images, attributes, method), listener
@@ -2481,6 +2525,8 @@ def audit(
             "data": str(data),
             "data_fingerprint": archive.fingerprint,
             "explanation": None if explanation is None else str(explanation),
+            "descriptors": None if descriptors is None else str(descriptors),
+            "descriptor": descriptor,
             "fail_if": fail_if,
             "images": images,
             "measured": measured,
@@ -2543,6 +2589,48 @@ def _attribute_of(explanation: Explanation, named: str, folder: str | Path) -> A
     )
 
 
+def _marks_in(descriptors: str | Path | None, descriptor: str | None) -> Descriptors | None:
+    """The table of marks, where there is one; with the column that is meant.
+
+    Raises:
+        ConfigError: a column is named of no table.
+        DataError: the table cannot be read, or has no such column.
+    """
+    from stylex.bias.marked import column_of
+    from stylex.data.descriptors import read_descriptors
+
+    if descriptors is None:
+        if descriptor is not None:
+            raise ConfigError(
+                f"{option('descriptor', descriptor)} is a column of a table: give {option('descriptors')} too"
+            )
+        return None
+    table = read_descriptors(descriptors)
+    column_of(table, descriptor)
+    return table
+
+
+def _marked_in(
+    subject: TrainedSubject,
+    images: ImageSet,
+    descriptors: Descriptors,
+    descriptor: str | None,
+    seed: int,
+    listener: Listener,
+) -> Marked:
+    """The direction between the groups that a table marks; tells how well it reads them."""
+    from stylex.bias.marked import WEAK, marked_direction
+
+    marked = marked_direction(subject, images, descriptors, descriptor, seed=seed)
+    many = "; ".join(f"{label} {up} high, {down} low" for label, (up, down) in marked.counts.items())
+    said = (
+        f"{marked.attribute.name}: {len(marked.high)} training images are marked ({many}); {marked.right:.0%} of those "
+        f"left out of the fit are read right ({marked.by_chance:.0%} with marks exchanged)"
+    )
+    listener(Found(message=said) if marked.right >= WEAK else Alarm(message=f"{said}: mark more of the rarer kinds"))
+    return marked
+
+
 def _run_of(
     explanation: Explanation,
     folder: str | Path,
@@ -2558,8 +2646,26 @@ def _run_of(
     Raises:
         SearchError: neither is there, or it is another one.
     """
+    opened = _recorded_run(explanation, folder, run, classifier, classifier_spec, other_classifier, device, listener)
+    return opened.explaining(explanation, folder)
+
+
+def _recorded_run(
+    explanation: Explanation,
+    folder: str | Path,
+    run: str | Path | None,
+    classifier: ClassifierLike | None,
+    classifier_spec: ClassifierSpecLike | None,
+    other_classifier: bool,
+    device: str,
+    listener: Listener,
+) -> Run:
+    """The run that an explanation was found with, in its own space.
+
+    Raises:
+        SearchError: neither the one given nor the recorded one is there.
+    """
     from stylex.models.hub import on_the_hub
-    from stylex.opening import Run
 
     said = explanation.settings.get("run")
     path = run if run is not None else said
@@ -2576,7 +2682,20 @@ def _run_of(
     if classifier is None and isinstance(explanation.settings.get("classifier"), str):
         recorded = Path(explanation.settings["classifier"])
         classifier = recorded if recorded.exists() else None
-    opened = Run.open(
+    return _run_at(path, classifier, classifier_spec, other_classifier, device, listener)
+
+
+def _run_at(
+    path: str | Path,
+    classifier: ClassifierLike | None,
+    classifier_spec: ClassifierSpecLike | None,
+    other_classifier: bool,
+    device: str,
+    listener: Listener,
+) -> Run:
+    from stylex.opening import Run
+
+    return Run.open(
         path,
         classifier=classifier,
         classifier_spec=classifier_spec,
@@ -2584,7 +2703,6 @@ def _run_of(
         device=device,
         listener=listener,
     )
-    return opened.explaining(explanation, folder)
 
 
 def _is_run(given: str | Path) -> bool:

@@ -18,6 +18,9 @@ from stylex.search.controls import length_of, random_direction
 from stylex.search.shifts import apply_attributes
 from stylex.search.subject import TrainedSubject
 
+MARKED = "marked"
+"""Name of the layer of a direction between marked groups."""
+
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Ends:
@@ -108,6 +111,10 @@ def on_photographs(
 def is_high(
     s: Float[ndarray, "n s_dim"], attribute: Attribute, space: StyleSpace, among: Float[ndarray, "m s_dim"]
 ) -> Bool[ndarray, " n"]:
-    """The attribute's place in images: whether they lie further towards its end (``up``) than the middle of others."""
+    """The attribute's place in images: whether they lie further towards its end (``up``) than the middle of others.
+
+    Between marked groups the middle is 0, wherever most of the others lie.
+    """
     index = space.index(attribute.coordinate)
-    return np.asarray((s[:, index] - np.median(among[:, index])) * attribute.sign > 0)
+    middle = 0.0 if attribute.coordinate.layer == MARKED else np.median(among[:, index])
+    return np.asarray((s[:, index] - middle) * attribute.sign > 0)

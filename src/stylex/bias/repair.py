@@ -27,7 +27,6 @@ from stylex.data.index import Label, SplitName
 from stylex.evaluation.extractors import Extractor
 from stylex.metrics.photograph import mean_change
 from stylex.search.choosing import AT_ONCE, spread
-from stylex.search.encoding import encode
 from stylex.search.subject import TrainedSubject
 
 TASK = "repair"
@@ -128,6 +127,7 @@ def write_repaired(
     out: Path,
     config: RepairConfig,
     *,
+    marks: Mapping[str, bool] | None = None,
     listener: Listener = silent,
 ) -> Repaired:
     """Write an archive: all images as they are, and training images with the attribute turned both ways.
@@ -141,6 +141,7 @@ def write_repaired(
         extractor: says what is like a real photograph; not the classifier, which the attribute was chosen to move.
         out: the archive to write.
         config: how.
+        marks: of images whose place a person marked, by name, whether it is high; that of others is read.
         listener: hears a ``Step`` for each few images.
 
     Raises:
@@ -151,8 +152,9 @@ def write_repaired(
     training, test = images.split("train"), images.part("test")
     chosen = spread(len(training), min(config.images or len(training), len(training)))
     limits = None if config.realism is None else _limits(training, extractor, config.realism, subject.device)
-    s = {name: row for part in (training, test) if part for name, row in _styles(subject, part).items()}
-    turn = _Turn(subject, attribute, config, np.stack([s[name] for name in training.names]))
+    known = _styles(subject, training)
+    s = known if test is None else np.concatenate([known, _styles(subject, test)])
+    turn = _Turn(subject, attribute, config, known)
     kept, change = np.ones(len(chosen), dtype=np.bool_), np.zeros(len(chosen), dtype=np.float32)
     beside = out.parent if out.parent.is_dir() else None
     with tempfile.TemporaryFile(dir=beside) as up, tempfile.TemporaryFile(dir=beside) as down:
@@ -160,7 +162,7 @@ def write_repaired(
         for start in range(0, len(chosen), AT_ONCE):
             part = slice(start, start + AT_ONCE)
             x = training.batch(chosen[part]).to(subject.device)
-            ends = turn(x)
+            ends = turn(x, torch.from_numpy(known[chosen[part]]).to(x))
             for file, turned in ((up, ends.up), (down, ends.down)):
                 file.write(to_pictures(turned).tobytes())
                 by = mean_change(x, turned).cpu().numpy()
@@ -173,8 +175,9 @@ def write_repaired(
         few = spread(len(chosen), min(_SHOWN, len(chosen)))
         rows = (training.pictures(chosen[few]), *(_read(file, training, few) for file in (up, down)))
         listener(Done(task=TASK))
-    high = is_high(np.stack(list(s.values())), attribute, subject.space, turn.others)
-    groups = _groups(images, dict(zip(s, high.tolist(), strict=True)))
+    high = is_high(s, attribute, subject.space, known).tolist()
+    names = training.names if test is None else (*training.names, *test.names)
+    groups = _groups(images, {**dict(zip(names, high, strict=True)), **(marks or {})})
     for way, place in WAYS:
         for name in training.subset(chosen[kept]).names:
             label, own = groups[name]
@@ -208,27 +211,26 @@ class _Turn:
         self.subject, self.attribute, self.config, self.others = subject, attribute, config, others
         self.random = np.random.default_rng([config.seed, 13])
 
-    def __call__(self, x: Float[Tensor, "n c h w"]) -> Ends:
+    def __call__(self, x: Float[Tensor, "n c h w"], s: Float[Tensor, "n s_dim"]) -> Ends:
         subject, config, space = self.subject, self.config, self.subject.space
-        encoded = encode(subject, x, [""] * len(x))
         if config.to == "places":
-            ends = places_of(encoded.s, self.attribute, space, self.others, self.random)
+            ends = places_of(s, self.attribute, space, self.others, self.random)
         else:
-            ends = ends_of(encoded.s, self.attribute, space)
+            ends = ends_of(s, self.attribute, space)
         if config.control:
             one = np.random.default_rng([config.seed, 17])  # the same direction for all, as an attribute is
-            ends = random_ends(subject, encoded.s, ends, one, together=True)
-        return on_photographs(subject, x, encoded.x_rec, ends)
+            ends = random_ends(subject, s, ends, one, together=True)
+        return on_photographs(subject, x, subject.draw(s), ends)
 
 
 @torch.inference_mode()
-def _styles(subject: TrainedSubject, images: ImageSet) -> dict[str, Float32[ndarray, " s_dim"]]:
-    """The style vector of each image, by its name."""
+def _styles(subject: TrainedSubject, images: ImageSet) -> Float32[ndarray, "n s_dim"]:
+    """The style vectors of images."""
     rows = []
     for start in range(0, len(images), AT_ONCE):
         x = images.batch(range(start, min(start + AT_ONCE, len(images)))).to(subject.device)
         rows.append(subject.styles(x, subject.classifier.logits(x)).cpu().numpy())
-    return dict(zip(images.names, np.concatenate(rows), strict=True))
+    return np.asarray(np.concatenate(rows))
 
 
 def _groups(images: ImageSet, high: Mapping[str, bool]) -> dict[str, tuple[str, Place]]:

@@ -48,9 +48,10 @@ class Directions:
         *,
         projection: Float[ndarray, "m w_dim"],
         basis: Float[ndarray, "m w_dim"],
+        centre: Float[ndarray, " w_dim"] | None = None,
     ) -> Directions:
-        """Directions with the range that the latents ``w`` cover along them."""
-        centre = w.mean(axis=0)
+        """Directions with the range that the latents ``w`` cover along them, from a centre: by default their mean."""
+        centre = w.mean(axis=0) if centre is None else centre
         places = (w - centre) @ projection.T
         low, high = np.quantile(places, [0.005, 0.995], axis=0)
         columns = (low, high, places.mean(axis=0), places.std(axis=0))
