@@ -294,7 +294,7 @@ class Viewer {
       ...(about.remark ? [h("p.finding.remark", { role: "note" }, about.remark)] : []),
       h("div.layout", {},
         this.options.gallery === false ? null : this.buildGallery(),
-        h("main.work", {}, this.buildStage(), this.buildStrip(), this.buildOthers()),
+        h("main.work", {}, this.buildStage(), this.can.fit ? this.buildFit() : null, this.buildStrip(), this.buildOthers()),
         h("aside.panel", { "aria-label": "Answer and knobs" }, this.buildAnswer(), this.buildKnobs())),
       this.status, this.toast, this.help,
       h("div.dropping", { hidden: true }, h("p", {}, icon("picture"), "Drop your image to see what the classifier looks at in it")));
@@ -559,8 +559,7 @@ class Viewer {
         h("div.references", {}, this.photo.figure, h("span.arrow", { "aria-hidden": "true" }, "↓"), this.rebuiltFigure.figure),
         this.secondFigure,
         h("figure.large", {}, this.frame, this.caption)),
-      h("div.row.under", {}, modes, this.swap, this.legend),
-      this.can.fit ? this.buildFit() : null);
+      h("div.row.under", {}, modes, this.swap, this.legend));
     return this.stage;
   }
 
@@ -573,7 +572,7 @@ class Viewer {
     this.fitProgress = h("progress", { max: 1, value: 0, "aria-label": "Fitting to this photograph" });
     this.fitShare = h("span");
     this.fitRunning = h("div.searching", {}, this.fitProgress, this.fitShare, h("button", { type: "button", onclick: () => this.fitting.get(this.image)?.cancelling.abort() }, "Cancel"));
-    return (this.fitBox = h("div.fit", { role: "group", "aria-label": "Fit to this photograph", hidden: true }, this.fitText, this.fitRunning, this.fitButton, this.fitSwitch));
+    return (this.fitBox = h("section.fit.card", { "aria-label": "Fit to this photograph", hidden: true }, this.fitText, this.fitRunning, this.fitButton, this.fitSwitch));
   }
 
   /** What is to be said of, and done about, the copy of the image that is shown. */
