@@ -222,7 +222,7 @@ def test_ones_own_photograph_is_fitted_by_itself_where_that_is_fast(visit, read_
     page = visit()
     chooser, box = page.locator("input[type=file]"), page.locator(".fit")
     chooser.set_input_files({"name": "mine.png", "mimeType": "image/png", "buffer": png()})
-    expect(box.locator(".searching")).to_contain_text(re.compile(r"[1-9]\d*%"))
+    expect(box.locator(".fitting")).to_contain_text(re.compile(r"[1-9]\d*%"))
     # Knobs go on meanwhile.
     turn(page, 0, -3)
     expect(page.locator("[data-knob='0'] .value")).to_have_text("−30%")

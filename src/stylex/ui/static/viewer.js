@@ -571,7 +571,7 @@ class Viewer {
     this.fitSwitch = h("button.link", { type: "button", onclick: () => this.drawAsTrained(this.image, this.usesCopy(this.image)) });
     this.fitProgress = h("progress", { max: 1, value: 0, "aria-label": "Fitting to this photograph" });
     this.fitShare = h("span");
-    this.fitRunning = h("div.searching", {}, this.fitProgress, this.fitShare, h("button", { type: "button", onclick: () => this.fitting.get(this.image)?.cancelling.abort() }, "Cancel"));
+    this.fitRunning = h("div.fitting", {}, this.fitProgress, this.fitShare, h("button", { type: "button", onclick: () => this.fitting.get(this.image)?.cancelling.abort() }, "Cancel"));
     return (this.fitBox = h("section.fit.card", { "aria-label": "Fit to this photograph", hidden: true }, this.fitText, this.fitRunning, this.fitButton, this.fitSwitch));
   }
 
