@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -16,11 +17,13 @@ import stylex
 from stylex.core.errors import DataError, SearchError, StylexError
 from stylex.core.progress import Event, Step, silent
 from stylex.core.studio import Studio, Turn
+from stylex.live import fitted, own
 from stylex.live import studio as room
 from stylex.live.studio import MAX_OWN, LiveStudio
 from stylex.models.precision import multiplications
 from stylex.search.editor import StyleEditor
 from stylex.search.render import InBfloat16
+from stylex.search.tuning import TuneConfig
 from stylex.store.folder import read_explanation, write_explanation
 
 pytestmark = pytest.mark.integration
@@ -147,6 +150,85 @@ def test_names_and_hidden_knobs_are_kept_in_the_folder(searched, tmp_path: Path)
     with pytest.raises(StylexError, match="at most 120"):
         second.rename(0, "x" * 121)
     assert stylex.report(folder).read_text().count('class="head"') == 1
+
+
+def test_a_photograph_is_fitted_while_others_are_drawn(searched, monkeypatch) -> None:
+    studio, _, found = searched
+    monkeypatch.setattr(fitted, "HOW", TuneConfig(steps=12))
+    monkeypatch.setattr(fitted, "MOST_FITTED", 1)
+    monkeypatch.setattr(own, "_MEASURED", 24)
+    image, other = list(studio.images)[2:4]
+    knob = {found.knobs[0]: 0.7}
+    under_way, drawn = threading.Event(), threading.Event()
+
+    def listener(event: Event) -> None:
+        if isinstance(event, Step) and event.done == 3:
+            under_way.set()
+            assert drawn.wait(timeout=60)
+
+    plain = studio.render([Turn(image=image, knobs={}), Turn(image=image, knobs=knob)])
+    fit = threading.Thread(target=studio.fit, args=(image, listener))
+    fit.start()
+    assert under_way.wait(timeout=120)
+    (beside,) = studio.render([Turn(image=other, knobs=knob, fitted=True)])
+    assert not beside.fitted, "no copy is fitted to the other one, and the frame says so"
+    assert fit.is_alive()
+    drawn.set()
+    fit.join()
+
+    copy = studio.images[image].fitted
+    assert copy is not None
+    assert copy.l1 < copy.l1_before
+    turns = [Turn(image=image, knobs={}, fitted=True), Turn(image=image, knobs=knob, fitted=True)]
+    rest, turned, beside_again, *again = studio.render(
+        [*turns, Turn(image=other, knobs=knob), Turn(image=image, knobs={}), Turn(image=image, knobs=knob)]
+    )
+    assert rest is copy.rebuilt
+    assert [rest.fitted, turned.fitted, beside_again.fitted] == [True, True, False]
+    assert (turned.picture != rest.picture).any()
+    np.testing.assert_array_equal(beside.picture, beside_again.picture)
+    for one, before in zip(again, plain, strict=True):
+        np.testing.assert_array_equal(one.picture, before.picture)
+    photograph = studio.images[image].original
+    assert photograph is not None
+    far, near = (np.abs(x.picture.astype(int) - photograph).mean() for x in (plain[0], rest))
+    assert near < far
+    # What is searched, turned and exported is drawn by the copy.
+    own_knobs = studio.search(image, None, silent, fitted=True)
+    flip = studio.flip(image, None, own_knobs.knobs, fitted=True)
+    after = studio.render([Turn(image=image, knobs=flip.knobs, fitted=True)])[0].probabilities
+    assert (int(after.argmax()) == flip.target) == flip.flipped
+    written = studio.explanation(turns[1])
+    np.testing.assert_array_equal(written.images[0].reconstruction, rest.picture)
+    assert f"{copy.l1:.3f} on average instead of {copy.l1_before:.3f}" in written.notes[0]
+    # One more makes room; one that is cancelled does not.
+    with pytest.raises(_Enough):
+        studio.fit(other, _enough)
+    assert studio.images[image].fitted is not None
+    monkeypatch.setattr(fitted, "HOW", TuneConfig(steps=2))
+    studio.fit(other)
+    assert studio.images[image].fitted is None
+    assert not studio.render([turns[1]])[0].fitted
+    with pytest.raises(SearchError, match="made room for newer ones"):
+        studio.explanation(turns[1])
+
+
+class _Enough(Exception):
+    pass
+
+
+def _enough(event: Event) -> None:
+    if isinstance(event, Step):
+        raise _Enough
+
+
+def test_how_long_a_fit_takes_is_known_after_two_steps(opened, monkeypatch) -> None:
+    monkeypatch.setattr(opened._copies, "seconds", None)
+    image = next(iter(opened.images))
+    seconds = opened.measure_fit(image)
+    assert opened.fit_seconds == seconds > 0
+    assert opened.images[image].fitted is None
+    assert opened.measure_fit(image) == seconds
 
 
 def test_own_pictures_are_bounded_and_re_encoded(opened, monkeypatch) -> None:

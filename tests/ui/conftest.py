@@ -18,7 +18,7 @@ from stylex.core.attribute import Attribute, AttributeRanking
 from stylex.core.errors import DataError, SearchError, StoreError
 from stylex.core.explanation import Counterfactual, ExplainedImage, Explanation
 from stylex.core.progress import Listener, Started, Step
-from stylex.core.studio import Flip, Frame, Knob, OwnKnobs, StudioImage, Turn
+from stylex.core.studio import Fitted, Flip, Frame, Knob, OwnKnobs, StudioImage, Turn
 from stylex.core.stylespace import StyleCoordinate, StyleLayer, StyleSpace
 
 SIDE = 16
@@ -53,6 +53,9 @@ class DrawnStudio:
         self.drafts = False
         self.seconds_each = 0.0
         self.search_steps, self.search_seconds = 10, 0.0
+        self.fit_steps, self.step_seconds, self.takes, self.most_fitted = 10, 0.0, 60.0, 2
+        self.fit_seconds: float | None = None
+        self.asked: list[tuple[str, bool]] = []
         self.full = False
 
     def load_more(self) -> bool:
@@ -78,8 +81,12 @@ class DrawnStudio:
         )
         return self.images[image_id]
 
+    def drawn_by(self, turn: Turn) -> Frame:
+        image = self.images[turn.image]
+        return image.fitted.rebuilt if turn.fitted and image.fitted else image.rebuilt
+
     def logit(self, turn: Turn) -> float:
-        p = self.images[turn.image].rebuilt.probabilities
+        p = self.drawn_by(turn).probabilities
         for knob in turn.knobs:
             if knob >= len(self.knobs):
                 raise SearchError(f"there is no attribute {knob} to turn")
@@ -95,11 +102,12 @@ class DrawnStudio:
         frames = []
         for turn in turns:
             logit, rough = self.logit(turn), draft and self.drafts and bool(turn.knobs)
-            picture = self.images[turn.image].rebuilt.picture.astype(np.float64)
+            rest = self.drawn_by(turn)
+            picture = rest.picture.astype(np.float64)
             picture[:, : SIDE // 2] += 60 * turn.knobs.get(0, 0.0)
             picture[:, SIDE // 2 :] += 60 * turn.knobs.get(1, 0.0)
             picture = (picture + 40 * rough).clip(0, 255).astype(np.uint8)
-            frames.append(Frame(picture=picture, probabilities=shares(logit), draft=rough))
+            frames.append(Frame(picture=picture, probabilities=shares(logit), draft=rough, fitted=rest.fitted))
         return frames
 
     def add(self, name: str, data: bytes) -> StudioImage:
@@ -110,7 +118,28 @@ class DrawnStudio:
             raise DataError(f"{name}: not a picture in a known format, or its beginning is damaged") from None
         return self.take(f"own-{len(self.images)}", name, None, picture, own=True)
 
-    def search(self, image: str, target: int | None, listener: Listener) -> OwnKnobs:
+    def fit(self, image: str, listener: Listener) -> StudioImage:
+        """The copy draws the photograph, nearly."""
+        before = self.images[image]
+        if before.original is None or before.probabilities is None:
+            raise SearchError(f"{before.name} has no photograph")
+        listener(Started(task="tune", total=self.fit_steps, unit="steps"))
+        for done in range(self.fit_steps):
+            time.sleep(self.step_seconds)
+            listener(Step(task="tune", done=done + 1))
+        near = Frame(picture=before.original - 2, probabilities=before.probabilities, fitted=True)
+        kept = [name for name, other in self.images.items() if other.fitted and name != image]
+        for old in kept[: len(kept) + 1 - self.most_fitted]:
+            self.images[old] = replace(self.images[old], fitted=None)
+        self.images[image] = replace(before, fitted=Fitted(rebuilt=near, l1=0.046, l1_before=0.109))
+        return self.images[image]
+
+    def measure_fit(self, image: str) -> float:
+        self.fit_seconds = self.takes
+        return self.takes
+
+    def search(self, image: str, target: int | None, listener: Listener, *, fitted: bool = False) -> OwnKnobs:
+        self.asked.append(("search", fitted))
         listener(Started(task="search", total=self.search_steps, unit="style values"))
         for done in range(self.search_steps):
             time.sleep(self.search_seconds)
@@ -121,7 +150,8 @@ class DrawnStudio:
         flip = Flip(knobs={place: 1.0}, target=1, flipped=True, sentence="One knob turns the answer to boot.")
         return OwnKnobs(knobs=(place,), flip=flip, finding="1 change drives the answer.")
 
-    def flip(self, image: str, target: int | None, knobs: Sequence[int]) -> Flip:
+    def flip(self, image: str, target: int | None, knobs: Sequence[int], *, fitted: bool = False) -> Flip:
+        self.asked.append(("flip", fitted))
         share = 1.0 if self.logit(Turn(image=image, knobs={})) < 0 else -1.0
         return Flip(knobs={0: share}, target=1, flipped=True, sentence="One knob turns the answer.")
 

@@ -6,6 +6,7 @@ import io
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -214,6 +215,53 @@ def test_ones_own_images_good_and_bad(visit) -> None:
         )
         expect(page.locator(".imagename")).to_have_text(f"{how}ed.png")
     assert page.locator(".tiles li").count() == 15
+
+
+def test_ones_own_photograph_is_fitted_by_itself_where_that_is_fast(visit, read_studio) -> None:
+    read_studio.takes, read_studio.fit_steps, read_studio.step_seconds = 5.0, 400, 0.05
+    page = visit()
+    chooser, box = page.locator("input[type=file]"), page.locator(".fit")
+    chooser.set_input_files({"name": "mine.png", "mimeType": "image/png", "buffer": png()})
+    expect(box.locator(".fitting")).to_contain_text(re.compile(r"[1-9]\d*%"))
+    # Knobs go on meanwhile.
+    turn(page, 0, -3)
+    expect(page.locator("[data-knob='0'] .value")).to_have_text("−30%")
+    box.get_by_role("button", name="Cancel").click()
+    button = box.get_by_role("button", name="Fit to this photograph")
+    expect(button).to_be_visible()
+    page.get_by_role("button", name="Reset").click()
+    expect(page.locator(".caption", has_text="Turn a knob")).to_be_visible()
+    rough = brightness(page)
+    read_studio.fit_steps, read_studio.step_seconds = 5, 0.0
+    button.click()
+    expect(box).to_contain_text(
+        "a copy of the generator fitted to this photograph: mean difference .046 instead of .109"
+    )
+    expect(box).to_contain_text("photograph")
+    waits_for_brightness(page, ">", rough + 30)
+    turn(page, 0, -3)
+    page.get_by_role("button", name="Flip it").click()
+    expect(page.locator(".knobs .finding").first).to_be_visible()
+    assert read_studio.asked[-1] == ("flip", True)
+    assert any(turn.fitted for batch in read_studio.drawn for turn in batch)
+    # The switch, and what is said when the copy has made room for others.
+    box.get_by_role("button", name="Use the generator as trained").click()
+    expect(box).to_contain_text("Drawn by the generator as trained: mean difference .109")
+    page.get_by_role("button", name="Reset").click()
+    waits_for_brightness(page, "<", rough + 1)
+    box.get_by_role("button", name="Use the fitted copy").click()
+    waits_for_brightness(page, ">", rough + 30)
+    read_studio.images["own-12"] = replace(read_studio.images["own-12"], fitted=None)
+    turn(page, 0, -3)
+    expect(page.locator(".toast")).to_contain_text("has made room for newer ones; fit it again")
+    expect(button).to_be_visible()
+    # Where it takes long it is offered, with the time.
+    read_studio.fit_seconds = 300.0
+    page.reload()
+    expect(page.locator(".answer .word")).to_have_text(re.compile("."))
+    chooser.set_input_files({"name": "second.png", "mimeType": "image/png", "buffer": png(90)})
+    expect(box).to_contain_text("comes nearer; about 5 min.")
+    expect(button).to_be_visible()
 
 
 def test_ways_to_look_and_a_second_image(visit) -> None:

@@ -95,6 +95,11 @@ def test_the_explorer_answers_without_a_port(read_studio: Any) -> None:
         assert len(body) > 100
         assert channel.ask("GET", f"/api/images/{image}/rebuilt.png")[1] == "image/png"
         assert channel.ask("GET", "/api/images/nobody")[0] in (404, 422)
+        # A fit is a job here too.
+        job = json.loads(channel.ask("POST", "/api/fit", "application/json", json.dumps({"image": image}).encode())[2])
+        while job["state"] in ("waiting", "running"):
+            job = json.loads(channel.ask("GET", f"/api/jobs/{job['job']}")[2])
+        assert (job["state"], job["image"]["fitted"]["l1"]) == ("done", 0.046)
         assert channel.ask("POST", "/api/frames", "application/json", b"{")[0] == 400
     finally:
         channel.close()

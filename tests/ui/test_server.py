@@ -140,11 +140,64 @@ def waited(client: Any, job: str) -> dict[str, Any]:
         time.sleep(0.01)
 
 
+def test_a_photograph_is_fitted_and_whoever_asks_draws_by_the_copy(client, read_studio, monkeypatch) -> None:
+    assert client.get("/api/describe").json()["features"]["fit"]["by_itself"] == 20
+    assert client.get("/api/images/shoe-5").json()["fitted"] is None
+    assert client.get("/api/images/shoe-5/fit").json() == {"seconds": 60.0}
+    job = client.post("/api/fit", json={"image": "shoe-5"})
+    assert job.status_code == 202
+    ended = waited(client, job.json()["job"])
+    assert (ended["state"], ended["done"], ended["total"]) == ("done", 10, 10)
+    assert ended["image"]["fitted"] == {"said": 1, "l1": 0.046, "l1_before": 0.109}
+    assert client.get("/api/images/shoe-5").json()["fitted"]["said"] == 1
+    rows = [{"image": image, "knobs": knobs, "fitted": fitted} for image, knobs, fitted in (
+        ("shoe-5", {}, True), ("shoe-5", {"1": 1.0}, True), ("shoe-5", {}, False), ("shoe-4", {}, True))]  # fmt: skip
+    header, pixels = unpacked(client.post("/api/frames", json={"viewer": "v", "lane": "knob", "turns": rows}).content)
+    assert header["fitted"] == [True, True, False, False], "no copy is fitted to the last one, and that is said"
+    assert [int(picture[0, 0, 0]) for picture in pixels] == [43, 43, 22, 22]
+    asked = {"image": "shoe-5", "target": None, "fitted": True}
+    client.post("/api/flip", json=asked | {"knobs": [0]})
+    waited(client, client.post("/api/search", json=asked).json()["job"])
+    assert read_studio.asked == [("flip", True), ("search", True)]
+    monkeypatch.setattr(export, "_CELL", 48)
+    sheets = [client.post("/api/export", json={"kind": "png", "image": "shoe-5", "knobs": {"0": 1}, "fitted": fitted})
+              for fitted in (True, False)]  # fmt: skip
+    assert sheets[0].content != sheets[1].content
+    refused = client.post("/api/export", json={"kind": "png", "image": "shoe-4", "knobs": {}, "fitted": True})
+    assert (refused.status_code, "made room for newer ones" in refused.json()["error"]) == (422, True)
+
+
+def test_others_are_answered_while_a_photograph_is_fitted(client, read_studio) -> None:
+    read_studio.fit_steps, read_studio.step_seconds = 1000, 0.01
+    job = client.post("/api/fit", json={"image": "shoe-1"}).json()["job"]
+    began = time.monotonic()
+    assert frames(client, ("shoe-2", {"0": 1.0}), viewer="other").status_code == 200
+    search = client.post("/api/search", json={"image": "shoe-2", "target": 1}).json()["job"]
+    assert waited(client, search)["state"] == "done"
+    assert time.monotonic() - began < 5
+    assert client.get(f"/api/jobs/{job}").json()["state"] == "running"
+    # Who asks for the same fit waits for the one under way, and who leaves does not end it for the other.
+    assert client.post("/api/fit", json={"image": "shoe-1"}).json()["job"] == job
+    client.delete(f"/api/jobs/{job}")
+    time.sleep(0.05)
+    assert client.get(f"/api/jobs/{job}").json()["state"] == "running"
+    client.delete(f"/api/jobs/{job}")
+    assert waited(client, job)["state"] == "cancelled"
+    assert read_studio.images["shoe-1"].fitted is None
+
+
+def test_a_fit_that_is_there_is_not_made_again(client, read_studio, monkeypatch) -> None:
+    waited(client, client.post("/api/fit", json={"image": "shoe-1"}).json()["job"])
+    monkeypatch.setattr(read_studio, "fit", None)
+    again = waited(client, client.post("/api/fit", json={"image": "shoe-1"}).json()["job"])
+    assert (again["state"], again["image"]["id"]) == ("done", "shoe-1")
+
+
 def test_a_search_that_ended_at_once_is_told_whole(client, read_studio, monkeypatch) -> None:
     start = Searching.start
 
-    def ended(self: Searching, image: str, target: int | None) -> Job:
-        job = start(self, image, target)
+    def ended(self: Searching, image: str, target: int | None, **how: Any) -> Job:
+        job = start(self, image, target, **how)
         while job.state != "done":
             time.sleep(0.01)
         return job
@@ -206,8 +259,11 @@ TABLE: list[tuple[str, str, str, dict[str, Any], int, str]] = [
     ("no lane", "POST", "/api/frames", {"json": {"viewer": "v", "lane": "x", "turns": [{}]}}, 400, "lane"),
     ("no image there", "POST", "/api/search", {"json": {"image": "none", "target": 0}}, 404, "no such image"),
     ("a wrong target", "POST", "/api/search", {"json": {"image": "shoe-1", "target": "a"}}, 400, "target"),
-    ("no search", "GET", "/api/jobs/none", {}, 404, "no such search"),
-    ("cancel nothing", "DELETE", "/api/jobs/none", {}, 404, "no such search"),
+    ("nothing to fit to", "POST", "/api/fit", {"json": {"image": "none"}}, 404, "no such image"),
+    ("time of nothing", "GET", "/api/images/none/fit", {}, 404, "no such image"),
+    ("half fitted", "POST", "/api/flip", {"json": {"image": "shoe-1", "knobs": [], "fitted": 1}}, 400, "fitted"),
+    ("no search", "GET", "/api/jobs/none", {}, 404, "no such work"),
+    ("cancel nothing", "DELETE", "/api/jobs/none", {}, 404, "no such work"),
     ("no knob", "POST", "/api/knobs/9", {"json": {"label": "x"}}, 422, "no knob 9"),
     ("a wrong name", "POST", "/api/knobs/1", {"json": {"label": 3}}, 400, "label"),
     ("a wrong word", "POST", "/api/knobs/1", {"json": {"hidden": "yes"}}, 400, "hidden"),

@@ -22,10 +22,12 @@ class Turn:
         image: id of the image.
         knobs: position of the knob -> fraction of its attribute's shift: 0 nothing, 1 all of it, negative as far the
             other way. Knobs that are not named are at rest.
+        fitted: whether the copy of the generator that was fitted to this photograph is to draw it.
     """
 
     image: str
     knobs: Mapping[int, float]
+    fitted: bool = False
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -35,11 +37,13 @@ class Frame:
     Attributes:
         picture, probabilities: these.
         draft: whether it was drawn fast and a little less exactly.
+        fitted: whether the copy fitted to its photograph drew it; it has not, where none is kept.
     """
 
     picture: Picture
     probabilities: NDArray[np.float32]
     draft: bool = False
+    fitted: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +62,21 @@ class Knob:
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
+class Fitted:
+    """What a copy of the generator that was fitted to a photograph draws of it.
+
+    Attributes:
+        rebuilt: its version, all knobs at rest.
+        l1, l1_before: mean absolute difference of the pixels to the photograph, on [-1, 1]: by the copy, and by the
+            generator as trained.
+    """
+
+    rebuilt: Frame
+    l1: float
+    l1_before: float
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
 class StudioImage:
     """An image to turn knobs on.
 
@@ -66,9 +85,10 @@ class StudioImage:
         name: for people.
         label: the data's own label.
         original, probabilities: the photograph, and what the classifier says of it (None for a sample).
-        rebuilt: the generator's version of it, all knobs at rest.
+        rebuilt: the generator's version of it, as trained, all knobs at rest.
         own: whether the person brought it.
         notes: what was done to it on reading.
+        fitted: what a copy fitted to it draws, as long as one is kept.
     """
 
     id: str
@@ -79,6 +99,7 @@ class StudioImage:
     rebuilt: Frame
     own: bool = False
     notes: tuple[str, ...] = ()
+    fitted: Fitted | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -165,19 +186,47 @@ class Studio(Protocol):
         """
         ...
 
-    def search(self, image: str, target: int | None, listener: Listener) -> OwnKnobs:
-        """Look for the attributes that drive one image's answer; an exception of the listener ends it.
+    def fit(self, image: str, listener: Listener) -> StudioImage:
+        """Fit a copy of the generator to an image's photograph; an exception of the listener ends it.
+
+        A few copies are kept; the one longest unused makes room for a new one.
 
         Raises:
-            SearchError: no such image or class.
+            SearchError: no such image, or it has no photograph.
         """
         ...
 
-    def flip(self, image: str, target: int | None, knobs: Sequence[int]) -> Flip:
-        """The fewest of these knobs that turn the answer on the image.
+    @property
+    def fit_seconds(self) -> float | None:
+        """About how long a fit takes here; None before ``measure_fit`` or a fit."""
+        ...
+
+    def measure_fit(self, image: str) -> float:
+        """About how long a fit takes here, by a step of one on this image, unless it is known.
 
         Raises:
-            SearchError: no such image, class or knob.
+            SearchError: no such image, or it has no photograph.
+        """
+        ...
+
+    def search(self, image: str, target: int | None, listener: Listener, *, fitted: bool = False) -> OwnKnobs:
+        """Look for the attributes that drive one image's answer; an exception of the listener ends it.
+
+        Args:
+            image, target: which image, and to which class; None: the next likely one.
+            listener: hears the progress.
+            fitted: in what the copy fitted to this photograph draws.
+
+        Raises:
+            SearchError: no such image or class, or no copy fitted to it.
+        """
+        ...
+
+    def flip(self, image: str, target: int | None, knobs: Sequence[int], *, fitted: bool = False) -> Flip:
+        """The fewest of these knobs that turn the answer on the image, as in ``search``.
+
+        Raises:
+            SearchError: no such image, class or knob, or no copy fitted to it.
         """
         ...
 
@@ -201,6 +250,6 @@ class Studio(Protocol):
         """What is on screen as an explanation of one image: each knob added in turn.
 
         Raises:
-            SearchError: an image or knob that is not there, or no knob is turned.
+            SearchError: an image, knob or fitted copy that is not there, or no knob is turned.
         """
         ...

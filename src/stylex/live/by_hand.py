@@ -23,6 +23,7 @@ def turned_by_hand(
     drawn: tuple[Sequence[Picture], NDArray[np.float32]],
     *,
     settings: Mapping[str, Any],
+    notes: tuple[str, ...] = (),
 ) -> Explanation:
     """An explanation of one image by attributes turned by hand, each added in turn.
 
@@ -32,7 +33,7 @@ def turned_by_hand(
         turned: attributes, and the fraction of its shift that each is turned by.
         drawn: pictures and logits: of the image at rest, with each attribute alone, and with the first 1, 2, ... of
             them together.
-        settings: to be written into the explanation.
+        settings, notes: to be written into the explanation.
     """
     (pictures, logits), labels = drawn, tuple(subject.labels)
     p = probabilities(logits, subject.output).astype(np.float32)
@@ -96,6 +97,7 @@ def turned_by_hand(
         counterfactuals=counterfactuals,
         figures={},
         settings=dict(settings),
+        notes=notes,
         snapshot={"path": str(subject.snapshot.path), "sha256": subject.snapshot.sha256},
         space=subject.space,
     )

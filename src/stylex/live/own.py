@@ -42,6 +42,16 @@ def own_attributes(
     return found
 
 
+def said_of_flip(count: int, label: str, flipped: bool) -> str:
+    """What so many knobs come to, in a sentence."""
+    if count == 0:
+        return f"The answer is {label} already." if flipped else f"None of these knobs brings it nearer to {label}."
+    many = "One knob turns" if count == 1 else f"{count} knobs together turn"
+    if flipped:
+        return f"{many} the answer to {label}."
+    return f"Even {'this knob does' if count == 1 else f'{count} knobs together do'} not turn the answer to {label}."
+
+
 def _promising(subject: TrainedSubject, s: Float[Tensor, "1 s_dim"], target: int) -> Int64[ndarray, " m"]:
     """The style values to measure on one image, in ascending order."""
     if len(subject.indices) <= _MEASURED:

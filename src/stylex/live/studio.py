@@ -24,7 +24,8 @@ from stylex.core.verdict import classifier_remark
 from stylex.data.archive import ImageSet
 from stylex.data.images import read_picture, to_pictures, to_tensor
 from stylex.live.by_hand import turned_by_hand
-from stylex.live.own import own_attributes
+from stylex.live.fitted import Copies, said_of
+from stylex.live.own import own_attributes, said_of_flip
 from stylex.models.precision import has_fast_bf16, multiplications
 from stylex.models.snapshot import Snapshot
 from stylex.search.decision import probabilities, reach
@@ -93,6 +94,8 @@ class LiveStudio:
             ranking,
             drafts=_drafts(self._subject.synthesis, self._subject.device),
         )
+        device = self._subject.device
+        self._copies = Copies(self._subject, self._editor, lambda synthesis: _drafts(synthesis, device))
         self._images: dict[str, StudioImage] = {}
         self._own = 0
         # One lock for all that changes, one for the editor's features: a search does not stop the knobs.
@@ -145,16 +148,17 @@ class LiveStudio:
         """
         # With all knobs at rest it is there already.
         frames = {
-            row: self._images[t.image].rebuilt for row, t in enumerate(turns) if not t.knobs and t.image in self._images
+            row: image.fitted.rebuilt if turn.fitted and image.fitted else image.rebuilt
+            for row, turn in enumerate(turns)
+            if not turn.knobs and (image := self._images.get(turn.image))
         }
-        rows = [row for row in range(len(turns)) if row not in frames]
-        if rows:
+        for drawer, rows in self._copies.shared(turns, [row for row in range(len(turns)) if row not in frames]):
             with self._drawing:
-                drafts = draft and self._editor.drafts is not None
-                pictures, logits = self._editor.render_all([turns[row] for row in rows], draft=drafts)
+                drafts = draft and drawer.editor.drafts is not None
+                pictures, logits = drawer.editor.render_all([turns[row] for row in rows], draft=drafts)
             shares = probabilities(logits, self.output).astype(np.float32)
             for row, picture, p in zip(rows, pictures, shares, strict=True):
-                frames[row] = Frame(picture=picture, probabilities=p, draft=drafts)
+                frames[row] = Frame(picture=picture, probabilities=p, draft=drafts, fitted=drawer.fitted)
         return [frames[row] for row in range(len(turns))]
 
     def add(self, name: str, data: bytes) -> StudioImage:
@@ -175,18 +179,47 @@ class LiveStudio:
             mine = [image.id for image in self._images.values() if image.own]
             for old in mine[:-MAX_OWN]:
                 del self._images[old]
+                self._copies.forget(old)
                 with self._drawing:
                     self._editor.remove(old)
             return self._images[own]
 
-    def search(self, image: str, target: int | None, listener: Listener = silent) -> OwnKnobs:
+    def fit(self, image: str, listener: Listener = silent) -> StudioImage:
+        """Fit a copy of the generator to an image's photograph; an exception of the listener ends it.
+
+        Raises:
+            SearchError: no such image, or it has no photograph.
+        """
+        fitted, gone = self._copies.fit(self._image(image), listener)
+        with self._changing:
+            for old in (old for old in gone if old in self._images):
+                self._images[old] = replace(self._images[old], fitted=None)
+            if image not in self._images:  # it made room for others meanwhile
+                self._copies.forget(image)
+            self._images[image] = replace(self._image(image), fitted=fitted)
+            return self._images[image]
+
+    @property
+    def fit_seconds(self) -> float | None:
+        """About how long a fit takes here; None before ``measure_fit`` or a fit."""
+        return self._copies.seconds
+
+    def measure_fit(self, image: str) -> float:
+        """About how long a fit takes here, by a step of one on this image, unless it is known.
+
+        Raises:
+            SearchError: no such image, or it has no photograph.
+        """
+        return self._copies.measure(self._image(image))
+
+    def search(self, image: str, target: int | None, listener: Listener = silent, *, fitted: bool = False) -> OwnKnobs:
         """Look for the attributes that drive one image's answer; an exception of the listener ends it.
 
         Raises:
-            SearchError: no such image or class.
+            SearchError: no such image or class, or no copy fitted to it.
         """
-        goal = self._goal(image, target)
-        alone, together = own_attributes(self._subject, image, self._editor.style(image), goal, listener)
+        goal, drawer = self._goal(image, target, fitted), self._copies.drawer(image, fitted)
+        alone, together = own_attributes(drawer.subject, image, drawer.editor.style(image), goal, listener)
         with self._changing:
             shown = [self._knob_for(attribute, image) for attribute in alone]
             path = [self._knob_for(attribute, image) for attribute in together.ranking]
@@ -195,7 +228,7 @@ class LiveStudio:
             knobs=dict.fromkeys(path, 1.0),
             target=goal,
             flipped=together.flipped,
-            sentence=self._said(len(path), goal, together.flipped),
+            sentence=said_of_flip(len(path), self.labels[goal], together.flipped),
         )
         order = tuple(dict.fromkeys([*shown, *path]))
         finding = (
@@ -205,27 +238,33 @@ class LiveStudio:
         )
         return OwnKnobs(knobs=order, flip=flip, finding=finding)
 
-    def flip(self, image: str, target: int | None, knobs: Sequence[int]) -> Flip:
+    def flip(self, image: str, target: int | None, knobs: Sequence[int], *, fitted: bool = False) -> Flip:
         """The fewest of these knobs that turn the answer on the image, found one by one, each for what it adds.
 
         Raises:
-            SearchError: no such image, class or knob.
+            SearchError: no such image, class or knob, or no copy fitted to it.
         """
-        goal = self._goal(image, target)
+        goal, drawer = self._goal(image, target, fitted), self._copies.drawer(image, fitted)
+
+        def reach_of(settings: Sequence[Mapping[int, float]]) -> NDArray[np.float32]:
+            with self._drawing:
+                turns = [Turn(image=image, knobs=knobs) for knobs in settings]
+                return reach(drawer.editor.render_all(turns)[1], goal, self.output)
 
         def reached(chosen: Sequence[tuple[int, float]], added: Sequence[tuple[int, float]]) -> NDArray[np.float32]:
-            return self._reach([Turn(image=image, knobs=dict([*chosen, one])) for one in added], goal)
+            return reach_of([dict([*chosen, one]) for one in added])
 
         pool = [(knob, fraction) for knob in dict.fromkeys(knobs) for fraction in (1.0, -1.0)]
-        start = float(self._reach([Turn(image=image, knobs={})], goal)[0])
+        start = float(reach_of([{}])[0])
         chosen = dict(greedy(pool, reached, start=start, num=len(pool), excludes=lambda a, b: a[0] == b[0], enough=0.0))
-        flipped = bool(self._reach([Turn(image=image, knobs=chosen)], goal)[0] >= 0)
+        flipped = bool(reach_of([chosen])[0] >= 0)
         # What came early may have become needless.
         for knob in list(chosen)[:-1]:
             rest = {other: fraction for other, fraction in chosen.items() if other != knob}
-            if flipped and self._reach([Turn(image=image, knobs=rest)], goal)[0] >= 0:
+            if flipped and reach_of([rest])[0] >= 0:
                 chosen = rest
-        return Flip(knobs=chosen, target=goal, flipped=flipped, sentence=self._said(len(chosen), goal, flipped))
+        sentence = said_of_flip(len(chosen), self.labels[goal], flipped)
+        return Flip(knobs=chosen, target=goal, flipped=flipped, sentence=sentence)
 
     def rename(self, knob: int, label: str | None) -> None:
         """Give a knob a person's name; in the explanation folder where it came from one.
@@ -260,20 +299,21 @@ class LiveStudio:
         """What is on screen as an explanation of one image: each knob added in turn.
 
         Raises:
-            SearchError: an image or knob that is not there, or no knob is turned.
+            SearchError: an image, knob or fitted copy that is not there, or no knob is turned.
         """
         knobs = {knob: fraction for knob, fraction in turn.knobs.items() if fraction != 0}
         if not knobs:
             raise SearchError("no knob is turned; turn one, then export")
         image, order = self._image(turn.image), sorted(knobs)
+        drawer = self._copies.drawer(turn.image, turn.fitted)
         steps = [{knob: knobs[knob] for knob in order[:n]} for n in range(1, len(order) + 1)]
         alone = [{knob: knobs[knob]} for knob in order]
         with self._drawing:
-            pictures, logits = self._editor.render_all(
+            pictures, logits = drawer.editor.render_all(
                 [Turn(image=turn.image, knobs=each) for each in ({}, *alone, *steps)]
             )
         return turned_by_hand(
-            self._subject,
+            drawer.subject,
             image,
             [(self._knob(knob).attribute, knobs[knob]) for knob in order],
             (pictures, logits),
@@ -281,8 +321,10 @@ class LiveStudio:
                 **self.repeat,
                 **self._identity,
                 "image": image.id,
+                "fitted": turn.fitted,
                 "knobs": {str(k): v for k, v in knobs.items()},
             },
+            notes=(said_of(image.fitted),) if turn.fitted and image.fitted else (),
         )
 
     # What the others are made of.
@@ -348,32 +390,18 @@ class LiveStudio:
         self._knobs.append(Knob(attribute=attribute, image=image, kept=False))
         return len(self._knobs) - 1
 
-    def _goal(self, image: str, target: int | None) -> int:
+    def _goal(self, image: str, target: int | None, fitted: bool) -> int:
         """The class to drive to: the likeliest other one; of several labels the least certain, turned on."""
         if target is not None:
             if not 0 <= target < len(self.labels):
                 raise SearchError(f"there is no class {target}; expected 0 to {len(self.labels) - 1}")
             return target
-        p = self._image(image).rebuilt.probabilities
+        shown = self._image(image)
+        p = (shown.fitted.rebuilt if fitted and shown.fitted else shown.rebuilt).probabilities
         if self.output == "softmax":
             return int(np.argsort(-p)[1])
         unseen = np.flatnonzero(p < 0.5)
         return int(unseen[p[unseen].argmax()]) if len(unseen) else int(p.argmin())
-
-    def _reach(self, turns: Sequence[Turn], target: int) -> NDArray[np.float32]:
-        with self._drawing:
-            return reach(self._editor.render_all(turns)[1], target, self.output)
-
-    def _said(self, count: int, target: int, flipped: bool) -> str:
-        label = self.labels[target]
-        if count == 0:
-            return f"The answer is {label} already." if flipped else f"None of these knobs brings it nearer to {label}."
-        many = "One knob turns" if count == 1 else f"{count} knobs together turn"
-        if flipped:
-            return f"{many} the answer to {label}."
-        return (
-            f"Even {'this knob does' if count == 1 else f'{count} knobs together do'} not turn the answer to {label}."
-        )
 
 
 def _drafts(synthesis: Synthesizer, device: torch.device) -> Synthesizer | None:

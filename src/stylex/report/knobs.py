@@ -113,7 +113,7 @@ def image_row(image: StudioImage) -> dict[str, Any]:
     """An image, as a list of images names it."""
     rebuilt = image.rebuilt.probabilities
     given = rebuilt if image.probabilities is None else image.probabilities
-    said = int(given.argmax())
+    said, fitted = int(given.argmax()), image.fitted
     return {
         "id": image.id,
         "name": image.name,
@@ -124,6 +124,13 @@ def image_row(image: StudioImage) -> dict[str, Any]:
         "rebuilt_confidence": round(float(rebuilt[said]), 4),
         "original": image.original is not None,
         "own": image.own,
+        "fitted": None
+        if fitted is None
+        else {
+            "said": int(fitted.rebuilt.probabilities.argmax()),
+            "l1": round(fitted.l1, 4),
+            "l1_before": round(fitted.l1_before, 4),
+        },
     }
 
 

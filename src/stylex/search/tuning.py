@@ -26,7 +26,7 @@ class TuneConfig:
         steps: of Adam; some seconds at 64 px.
         generator_lr, style_lr: learning rates of the network's weights and of the style vector.
         pixel, perceptual, classifier: weights of L1, of the distance in the classifier's features, and of KL between
-            its answers on photograph and picture.
+            its answers on photograph and picture (the latter two where it has a gradient: a black box is not asked).
         locality: weight of L1 between what a random knob does to the tuned picture and what it did before, so that
             knobs keep their meaning.
         seed: of these knobs.
@@ -78,18 +78,20 @@ def tune(
         optimizer = torch.optim.Adam(
             [{"params": weights, "lr": config.generator_lr}, {"params": [shift], "lr": config.style_lr}]
         )
+        teaches = subject.classifier.gradient  # else it would be asked in vain
         with torch.no_grad():
-            logits, features = subject.classifier.logits_and_features(x)
+            logits, features = subject.classifier.logits_and_features(x) if teaches else (encoded.logits, [])
             before = subject.synthesis(start)
         listener(Started(task="tune", total=config.steps, unit="steps"))
         for step in range(config.steps):
             s = start + shift * fitted
             drawn = synthesis(s)
-            said, seen = subject.classifier.logits_and_features(drawn)
             loss = config.pixel * (drawn - x).abs().mean()
-            loss = loss + config.classifier * divergence(logits, said, subject.output).mean()
-            if features:
-                loss = loss + config.perceptual * perceptual_distance(seen, features).mean()
+            if teaches:
+                said, seen = subject.classifier.logits_and_features(drawn)
+                loss = loss + config.classifier * divergence(logits, said, subject.output).mean()
+                if features:
+                    loss = loss + config.perceptual * perceptual_distance(seen, features).mean()
             if config.locality > 0:
                 index = subject.indices[int(torch.randint(len(subject.indices), (), generator=random))]
                 sign = int(torch.randint(2, (), generator=random))

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from stylex.core.errors import ConfigError
+from stylex.core.errors import ConfigError, SearchError
 from stylex.core.studio import Frame, Knob, Studio, Turn
 from stylex.report.figures import check_film, encode, film, panel
 from stylex.report.page import render_report
@@ -35,7 +36,7 @@ def export(studio: Studio, kind: Kind, turn: Turn) -> bytes:
     back, never faster than three changes a second in brightness, since it moves in small steps. ``html``: a report.
 
     Raises:
-        SearchError: an image or knob that is not there; for a page or a moving picture, no knob is turned.
+        SearchError: an image, knob or fitted copy that is not there; for a page or a moving picture, no knob is turned.
         ConfigError: an unknown kind, or PyAV is not installed for a film.
     """
     if kind == "html":
@@ -45,7 +46,7 @@ def export(studio: Studio, kind: Kind, turn: Turn) -> bytes:
     image = studio.images.get(turn.image)
     title = _title(studio.knobs, turn)
     if kind == "png":
-        frames = studio.render([Turn(image=turn.image, knobs={}), turn])
+        frames = _drawn(studio, [replace(turn, knobs={}), turn])
         if image is not None and image.original is not None and image.probabilities is not None:
             frames.insert(0, Frame(picture=image.original, probabilities=image.probabilities))
         notes = [_said(studio, frame.probabilities) for frame in frames]
@@ -55,10 +56,17 @@ def export(studio: Studio, kind: Kind, turn: Turn) -> bytes:
     if kind == "mp4":
         check_film()
     fractions = [step / _STEPS for step in range(_STEPS + 1)]
-    frames = studio.render(
-        [Turn(image=turn.image, knobs={knob: fraction * s for knob, fraction in turn.knobs.items()}) for s in fractions]
+    frames = _drawn(
+        studio, [replace(turn, knobs={knob: fraction * s for knob, fraction in turn.knobs.items()}) for s in fractions]
     )
     return _moving(studio, frames, kind, title)
+
+
+def _drawn(studio: Studio, turns: Sequence[Turn]) -> list[Frame]:
+    frames = studio.render(turns)
+    if any(turn.fitted and not frame.fitted for turn, frame in zip(turns, frames, strict=True)):
+        raise SearchError("the copy of the generator that was fitted to this photograph has made room for newer ones")
+    return frames
 
 
 def _moving(studio: Studio, frames: Sequence[Frame], kind: Literal["gif", "webp", "mp4"], title: str) -> bytes:

@@ -39,6 +39,8 @@ MAX_UPLOAD = 20 * 2**20
 """Bytes of a person's own picture."""
 MOST_ARRIVING = 8 * MAX_UPLOAD
 """Bytes of pictures that are on their way, or wait to be read, at once."""
+FITS_BY_ITSELF_S = 20.0
+"""A person's own picture is fitted at once where that takes no longer, by an estimate."""
 MAX_TURNS = 16
 """Pictures asked for at once."""
 _MAX_KNOBS = 64
@@ -66,7 +68,7 @@ class _Server:
         self.closing = threading.Event()
         self.trouble: str | None = None
         self.arriving = 0
-        self.reading = asyncio.Semaphore(2)
+        self.reading, self.measuring = asyncio.Semaphore(2), asyncio.Lock()
         static = resources.files("stylex.ui") / "static"
         self.files = {name: (static / name).read_bytes() for name in _FILES}
 
@@ -78,10 +80,12 @@ class _Server:
             Route("/api/images", self.images, methods=["GET"]),
             Route("/api/images", self.add, methods=["POST"]),
             Route("/api/images/{image}", self.image),
+            Route("/api/images/{image}/fit", self.measure_fit, methods=["GET"]),
             Route("/api/images/{image}/{state}.png", self.picture),
             Route("/api/frames", self.frames, methods=["POST"]),
             Route("/api/flip", self.flip, methods=["POST"]),
             Route("/api/search", self.search, methods=["POST"]),
+            Route("/api/fit", self.fit, methods=["POST"]),
             Route("/api/jobs/{job}", self.job, methods=["GET"]),
             Route("/api/jobs/{job}", self.cancel, methods=["DELETE"]),
             Route("/api/knobs/{knob:int}", self.knob, methods=["POST"]),
@@ -141,6 +145,7 @@ class _Server:
                     "combine": True,
                     "upload": {"bytes": MAX_UPLOAD},
                     "search": True,
+                    "fit": {"by_itself": FITS_BY_ITSELF_S},
                     "flip": True,
                     "rename": True,
                     "hide": True,
@@ -226,25 +231,40 @@ class _Server:
         knobs = body.get("knobs")
         if not isinstance(knobs, list) or len(knobs) > _MAX_KNOBS or not all(_is_whole(knob) for knob in knobs):
             raise HTTPException(400, "knobs must be a list of whole numbers")
-        flip = await run_in_threadpool(self.studio.flip, _text(body, "image"), _target(body), knobs)
+        image, target, fitted = _text(body, "image"), _target(body), _is_fitted(body)
+        flip = await run_in_threadpool(self.studio.flip, image, target, knobs, fitted=fitted)
         return JSONResponse(_flip(flip))
 
     async def search(self, request: Request) -> Response:
         body = await json_body(request)
         image, target = _text(body, "image"), _target(body)
         self._find(image)
-        return JSONResponse(self._told(self.searching.start(image, target)), status_code=202)
+        return JSONResponse(self._told(self.searching.start(image, target, fitted=_is_fitted(body))), status_code=202)
+
+    async def fit(self, request: Request) -> Response:
+        image = self._find(_text(await json_body(request), "image"))
+        return JSONResponse(self._told(self.searching.fit(image.id)), status_code=202)
+
+    async def measure_fit(self, request: Request) -> Response:
+        """About how many seconds a fit would take."""
+        image, seconds = self._find(request.path_params["image"]), self.studio.fit_seconds
+        if seconds is None:
+            async with self.measuring:  # the others wait here, and take no thread
+                seconds = await run_in_threadpool(self.studio.measure_fit, image.id)
+        return JSONResponse({"seconds": round(seconds, 2)})
 
     async def job(self, request: Request) -> Response:
         job = self.searching.get(request.path_params["job"])
         if job is None:
-            raise HTTPException(404, "there is no such search")
+            raise HTTPException(404, "there is no such work")
         return JSONResponse(self._told(job))
 
     def _told(self, job: Job) -> dict[str, Any]:
         # Also the answer to its start: a short search may have ended by then.
         answer = job.to_json()
-        if answer["state"] == "done":
+        if answer["state"] == "done" and job.fitted is not None:
+            answer |= {"image": image_row(job.fitted) | image_detail(job.fitted)}
+        elif answer["state"] == "done":
             assert job.found is not None
             answer |= {
                 "found": {
@@ -259,8 +279,8 @@ class _Server:
     async def cancel(self, request: Request) -> Response:
         job = self.searching.get(request.path_params["job"])
         if job is None:
-            raise HTTPException(404, "there is no such search")
-        job.stop.set()
+            raise HTTPException(404, "there is no such work")
+        job.cancel()
         return JSONResponse(job.to_json())
 
     async def knob(self, request: Request) -> Response:
@@ -314,7 +334,14 @@ def _turn(row: Any) -> Turn:
         if not (name.isascii() and name.isdecimal() and len(name) < 6 and number):
             raise HTTPException(400, "knobs must be whole numbers with fractions between -100 and 100")
         turned[int(name)] = float(fraction)
-    return Turn(image=_text(row, "image"), knobs=turned)
+    return Turn(image=_text(row, "image"), knobs=turned, fitted=_is_fitted(row))
+
+
+def _is_fitted(body: Mapping[str, Any]) -> bool:
+    fitted = body.get("fitted", False)
+    if not isinstance(fitted, bool):
+        raise HTTPException(400, "fitted must be true or false")
+    return fitted
 
 
 def _text(body: Mapping[str, Any], name: str) -> str:
@@ -365,6 +392,7 @@ def _packed(frames: list[Frame]) -> bytes:
             "channels": channels,
             "frames": [numbers(frame.probabilities) for frame in frames],
             "drafts": [frame.draft for frame in frames],
+            "fitted": [frame.fitted for frame in frames],
         }
     ).encode()
     pixels = [np.ascontiguousarray(frame.picture).tobytes() for frame in frames]

@@ -22,6 +22,22 @@ export function httpSource(base, send = (path, options) => fetch(path, options))
   const post = (path, body, signal) =>
     ask(path, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body), signal });
 
+  /** Begin long work and wait for its end; null when it was cancelled. */
+  async function ended(path, body, { progress, signal }) {
+    let job = await (await post(path, body)).json();
+    while (job.state === "waiting" || job.state === "running") {
+      progress(job.done, job.total);
+      await new Promise((resume) => setTimeout(resume, 250));
+      if (signal.aborted) {
+        await ask(`/api/jobs/${job.job}`, { method: "DELETE" });
+        return null;
+      }
+      job = await get(`/api/jobs/${job.job}`);
+    }
+    if (job.state === "failed") throw new Error(job.error);
+    return job.state === "done" ? job : null;
+  }
+
   return {
     describe: () => get("/api/describe"),
     images: (after) => get(`/api/images?after=${after}`),
@@ -41,22 +57,15 @@ export function httpSource(base, send = (path, options) => fetch(path, options))
       return answer.json();
     },
 
-    async search(image, target, { progress, signal }) {
-      let job = await (await post("/api/search", { image, target })).json();
-      while (job.state === "waiting" || job.state === "running") {
-        progress(job.done, job.total);
-        await new Promise((resume) => setTimeout(resume, 250));
-        if (signal.aborted) {
-          await ask(`/api/jobs/${job.job}`, { method: "DELETE" });
-          return null;
-        }
-        job = await get(`/api/jobs/${job.job}`);
-      }
-      if (job.state === "failed") throw new Error(job.error);
-      return job.state === "done" ? { ...job.found, allKnobs: job.all_knobs } : null;
+    async search(image, target, { fitted = false, ...how }) {
+      const job = await ended("/api/search", { image, target, fitted }, how);
+      return job && { ...job.found, allKnobs: job.all_knobs };
     },
 
-    flip: async (image, target, knobs) => (await post("/api/flip", { image, target, knobs })).json(),
+    fitSeconds: async (image) => (await get(`/api/images/${encodeURIComponent(image)}/fit`)).seconds,
+    fit: async (image, how) => (await ended("/api/fit", { image }, how))?.image ?? null,
+
+    flip: async (image, target, knobs, fitted = false) => (await post("/api/flip", { image, target, knobs, fitted })).json(),
     rename: async (knob, label) => (await (await post(`/api/knobs/${knob}`, { label })).json()).knobs,
     hide: async (knob, hidden) => (await (await post(`/api/knobs/${knob}`, { hidden })).json()).knobs,
     export: async (kind, turn) => (await post("/api/export", { kind, ...turn })).blob(),
@@ -66,7 +75,7 @@ export function httpSource(base, send = (path, options) => fetch(path, options))
 // The server's frames: length of a JSON header (4 bytes, little-endian), the header, the pixels of all frames.
 function unpacked(buffer) {
   const length = new DataView(buffer).getUint32(0, true);
-  const { width, height, channels, frames, drafts } = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 4, length)));
+  const { width, height, channels, frames, drafts, fitted } = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 4, length)));
   const count = width * height;
   return frames.map((probabilities, i) => {
     const source = new Uint8Array(buffer, 4 + length + i * count * channels, count * channels);
@@ -77,6 +86,6 @@ function unpacked(buffer) {
       pixels.data[q + 2] = source[channels === 3 ? r + 2 : r];
       pixels.data[q + 3] = 255;
     }
-    return { pixels, probabilities, draft: drafts[i] };
+    return { pixels, probabilities, draft: drafts[i], fitted: fitted[i] };
   });
 }

@@ -17,18 +17,21 @@
  *   images(after)                {images: [Image], next, coming, trouble}: those from position `after` on; asked again
  *                                after a while as long as `coming` > 0
  *   image(id)                    Image and {probabilities: [k] | null, rebuilt_probabilities: [k], notes: [text]}
- *   frames(turns, {lane, draft}) [{pixels: ImageData, probabilities: [k], draft}], or null where a newer request of the
+ *   frames(turns, {lane, draft}) [{pixels: ImageData, probabilities: [k], draft, fitted}], or null where a newer request of the
  *                                same lane ("knob", "strip", "others") made this one pointless; asked for a draft, a
  *                                source may draw what is turned faster and less exactly, and says so; a turn is
- *                                {image: id, knobs: {"0": share}}
+ *                                {image: id, knobs: {"0": share}, fitted?: true: by the copy fitted to this photograph}
  *   pictureURL(id, state)        where the picture is; state is "original" or "rebuilt"
  *
  * and, if `features` names them:
  *
  *   add(file)                    -> Image and notes        features.upload: {bytes}
- *   search(id, target, {progress(done, total), signal})    features.search
+ *   search(id, target, {fitted, progress(done, total), signal})    features.search
  *                                -> {knobs: [knob id], flip: Flip, finding, allKnobs: [Knob]}, null when cancelled
- *   flip(id, target, knob ids)   -> Flip                   features.flip
+ *   flip(id, target, knob ids, fitted)   -> Flip           features.flip
+ *   fit(id, {progress(done, total), signal})               features.fit: {by_itself: seconds}
+ *                                -> Image, null when cancelled: fit a copy of the generator to a photograph
+ *   fitSeconds(id)               -> about how many seconds that takes
  *   rename(knob id, label)       -> [Knob]                 features.rename
  *   hide(knob id, hidden)        -> [Knob]                 features.hide
  *   export(kind, turn)           -> Blob                   features.export: ["png", "gif", "webp", "mp4", "html"]
@@ -39,7 +42,8 @@
  *
  *   Knob    {id, label | null, meaning: text | null, technical, target, effect, full, sign, hidden, image: id | null, kept, stops?, images?}
  *           `share` 1 is the attribute's whole shift; the most extreme value observed lies at a share of 1 / full.
- *   Image   {id, name, label | null, said, confidence, rebuilt_said, rebuilt_confidence, original: bool, own: bool}
+ *   Image   {id, name, label | null, said, confidence, rebuilt_said, rebuilt_confidence, original: bool, own: bool,
+ *            fitted: {said, l1, l1_before} | null: a copy fitted to it is at hand, and how far it and the generator are from the photograph}
  *   Flip    {knobs: {"0": share}, target, flipped, sentence}
  */
 
@@ -104,6 +108,8 @@ const percent = (p) => {
   }
   return p < 0.5 ? "<0.1%" : ">99.9%";
 };
+const mean = (l1) => h("span", { title: "mean absolute difference of the pixels, on [-1, 1]" }, l1.toFixed(3).replace(/^0/, ""));
+const duration = (seconds) => (seconds < 90 ? `${Math.max(1, Math.round(seconds))} s` : `${Math.round(seconds / 60)} min`);
 const clamp = (value, low, high) => Math.min(high, Math.max(low, value));
 const best = (p) => p.indexOf(Math.max(...p));
 const plain = (knobs) => Object.fromEntries([...knobs].filter(([, share]) => share !== 0));
@@ -185,13 +191,15 @@ class Viewer {
     this.images = new Map();
     this.knobs = []; // all there are, by id
     this.turned = new Map(); // knob id -> share
-    this.rebuilt = new Map(); // image id -> its frame with all knobs at rest
+    this.rebuilt = new Map(); // image id, and who draws it -> its frame with all knobs at rest
     this.image = null;
     this.other = null; // the image it is compared with
     this.active = null; // the knob turned last
     this.mode = "changed";
     this.look = { x: 0.5, y: 0.5, zoom: 1 };
     this.smooth = true;
+    this.fitting = new Map(); // image id -> a fit under way
+    this.asTrained = new Set(); // images that are drawn by the generator as trained although a copy is fitted to them
     this.past = [];
     this.future = [];
     this.showsChanged = true; // while it flickers
@@ -231,6 +239,7 @@ class Viewer {
     this.ended.abort();
     clearInterval(this.flicker);
     clearTimeout(this.resting);
+    for (const { cancelling } of this.fitting.values()) cancelling.abort();
     this.element.replaceChildren();
     this.element.classList.remove("stylex", "embedded");
   }
@@ -252,14 +261,17 @@ class Viewer {
   visibleKnobs() {
     return this.knobs.filter((knob) => this.fits(knob, this.image) && (!knob.hidden || this.showHidden));
   }
-  turn(image, knobs = plain(this.turned)) { return { image, knobs }; }
+  turn(image, knobs = plain(this.turned)) { return { image, knobs, ...(this.usesCopy(image) ? { fitted: true } : {}) }; }
+  /** Whether an image is drawn by the copy of the generator that was fitted to its photograph. */
+  usesCopy(id) { return Boolean(this.images.get(id)?.fitted) && !this.asTrained.has(id); }
+  place(id) { return this.usesCopy(id) ? `${id} fitted` : id; }
   answer(p) {
     if (this.about.output === "softmax") return this.labels[best(p)];
     const yes = this.labels.filter((_, i) => p[i] >= 0.5);
     return yes.length ? yes.join(" + ") : "none of them";
   }
   /** The class that the page speaks of: the active knob's. */
-  get target() { return this.active !== null ? this.knobs[this.active].target : (this.labels.length === 2 ? 1 : best(this.rebuilt.get(this.image)?.probabilities ?? [1])); }
+  get target() { return this.active !== null ? this.knobs[this.active].target : (this.labels.length === 2 ? 1 : best(this.rebuilt.get(this.place(this.image))?.probabilities ?? [1])); }
 
   // The page.
 
@@ -282,7 +294,7 @@ class Viewer {
       ...(about.remark ? [h("p.finding.remark", { role: "note" }, about.remark)] : []),
       h("div.layout", {},
         this.options.gallery === false ? null : this.buildGallery(),
-        h("main.work", {}, this.buildStage(), this.buildStrip(), this.buildOthers()),
+        h("main.work", {}, this.buildStage(), this.can.fit ? this.buildFit() : null, this.buildStrip(), this.buildOthers()),
         h("aside.panel", { "aria-label": "Answer and knobs" }, this.buildAnswer(), this.buildKnobs())),
       this.status, this.toast, this.help,
       h("div.dropping", { hidden: true }, h("p", {}, icon("picture"), "Drop your image to see what the classifier looks at in it")));
@@ -381,7 +393,7 @@ class Viewer {
   }
 
   mistaken(image) { return image.label !== null && this.labels.includes(image.label) && this.labels[image.said] !== image.label; }
-  unfaithful(image) { return image.original && image.said !== image.rebuilt_said; }
+  unfaithful(image) { return image.original && image.said !== (this.usesCopy(image.id) ? image.fitted.said : image.rebuilt_said); }
 
   /** The images that pass the filters, in their order. */
   filtered() {
@@ -482,6 +494,7 @@ class Viewer {
   }
 
   async addFiles(files) {
+    let last = null;
     for (const file of [...files].slice(0, 8)) {
       const most = this.can.upload.bytes;
       if (file.size > most) {
@@ -495,8 +508,10 @@ class Viewer {
         this.showGallery();
         this.show(image.id);
         this.tell(image.notes.length ? `${image.name}: ${image.notes.join("; ")}.` : `${image.name} is here.`);
+        last = image.id;
       }
     }
+    if (last && this.can.fit && (await this.askFitSeconds(last)) <= this.can.fit.by_itself && this.image === last) this.fit(last);
   }
 
   // The stage: the pictures.
@@ -546,6 +561,121 @@ class Viewer {
         h("figure.large", {}, this.frame, this.caption)),
       h("div.row.under", {}, modes, this.swap, this.legend));
     return this.stage;
+  }
+
+  // A copy of the generator, fitted to the photograph.
+
+  buildFit() {
+    this.fitText = h("p.fine");
+    this.fitButton = h("button", { type: "button", onclick: () => this.fit(this.image), onpointerenter: () => this.askFitSeconds(this.image), onfocus: () => this.askFitSeconds(this.image) }, "Fit to this photograph");
+    this.fitSwitch = h("button.link", { type: "button", onclick: () => this.drawAsTrained(this.image, this.usesCopy(this.image)) });
+    this.fitProgress = h("progress", { max: 1, value: 0, "aria-label": "Fitting to this photograph" });
+    this.fitShare = h("span");
+    this.fitRunning = h("div.fitting", {}, this.fitProgress, this.fitShare, h("button", { type: "button", onclick: () => this.fitting.get(this.image)?.cancelling.abort() }, "Cancel"));
+    return (this.fitBox = h("section.fit.card", { "aria-label": "Fit to this photograph", hidden: true }, this.fitText, this.fitRunning, this.fitButton, this.fitSwitch));
+  }
+
+  /** What is to be said of, and done about, the copy of the image that is shown. */
+  showFit() {
+    const image = this.images.get(this.image);
+    if (!this.can.fit || !image) return;
+    const running = this.fitting.get(image.id), { fitted } = image, used = this.usesCopy(image.id);
+    this.fitBox.hidden = !image.original;
+    this.fitButton.hidden = Boolean(fitted || running);
+    this.fitSwitch.hidden = !fitted;
+    this.fitRunning.hidden = !running;
+    this.rebuiltFigure.figure.querySelector("b").textContent = used ? "Rebuilt, fitted" : "Rebuilt";
+    if (running) {
+      this.fitProgress.value = running.share;
+      this.fitShare.textContent = running.words;
+    }
+    const photo = this.detail?.id === image.id ? this.detail.probabilities : null, before = this.rebuilt.get(this.place(image.id));
+    if (fitted && used) {
+      const said = photo && before ? [`; P(${this.labels[best(photo)]}) ${percent(before.probabilities[best(photo)])}, photograph ${percent(photo[best(photo)])}`] : [];
+      this.fitText.replaceChildren("Drawn by ", h("b", {}, "a copy of the generator fitted to this photograph"), ": mean difference ", mean(fitted.l1), " instead of ", mean(fitted.l1_before), ...said, ". ");
+      this.fitSwitch.textContent = "Use the generator as trained";
+    } else if (fitted) {
+      this.fitText.replaceChildren("Drawn by the generator as trained: mean difference ", mean(fitted.l1_before), ". The copy fitted to this photograph: ", mean(fitted.l1), ". ");
+      this.fitSwitch.textContent = "Use the fitted copy";
+    } else if (running) {
+      this.fitText.replaceChildren("Fitting a copy of the generator to this photograph. Knobs go on meanwhile, on the generator as trained.");
+    } else {
+      this.fitText.replaceChildren("The generator redraws this photograph roughly. A copy fitted to it comes nearer", this.fitTakes === undefined ? "." : `; about ${duration(this.fitTakes)}.`);
+    }
+  }
+
+  /** About how many seconds a fit takes; asked once. */
+  async askFitSeconds(id) {
+    if (this.fitTakes === undefined) this.fitTakes = await this.trying(() => this.source.fitSeconds(id));
+    this.showFit();
+    return this.fitTakes ?? Infinity;
+  }
+
+  async fit(id) {
+    if (this.fitting.has(id) || !this.images.has(id)) return;
+    const running = { share: 0, words: "", cancelling: new AbortController() }, began = performance.now(), { name } = this.images.get(id);
+    this.fitting.set(id, running);
+    this.say(`Fitting a copy of the generator to ${name}`);
+    this.showFit();
+    this.showAnswer();
+    const image = await this.trying(() => this.source.fit(id, { signal: running.cancelling.signal, progress: (done, total) => {
+      const left = done > 4 ? (((performance.now() - began) / 1000) * (total - done)) / done : null;
+      running.share = total ? done / total : 0;
+      running.words = total ? `${Math.round(100 * running.share)}%${left === null ? "" : `, ${duration(left)} left`}` : "waiting";
+      this.showFit();
+    } }));
+    this.fitting.delete(id);
+    if (image) this.fitTakes = undefined; // known better now
+    if (image === null) this.say("The fit was cancelled");
+    if (image) {
+      this.asTrained.delete(id);
+      this.say(`${name} is now drawn by a copy of the generator fitted to it`);
+      this.take(image);
+    }
+    this.showFit();
+    this.showAnswer();
+  }
+
+  /** Another drawer of an image: as trained, or its copy. */
+  drawAsTrained(id, asTrained) {
+    if (asTrained) this.asTrained.add(id);
+    else this.asTrained.delete(id);
+    this.redraw(id);
+  }
+
+  /** What the server says of an image now. */
+  take(image) {
+    const old = this.images.get(image.id);
+    if (!old || same(old.fitted, image.fitted)) return;
+    this.images.set(image.id, { ...old, fitted: image.fitted });
+    this.redraw(image.id);
+  }
+
+  redraw(id) {
+    this.tileAnew(id);
+    this.showFit();
+    if (id !== this.image && id !== this.other) return;
+    this.flipped.hidden = true;
+    this.drawKnobs({ now: true });
+  }
+
+  /** Whether a copy that was to draw is kept no longer; it is said, and the generator as trained draws again. */
+  lost(turns, frames) {
+    const gone = new Set(turns.filter((turn, i) => turn.fitted && !frames[i].fitted).map((turn) => turn.image));
+    for (const id of gone) {
+      if (id === this.image) this.tell(`The copy fitted to ${this.images.get(id).name} has made room for newer ones; fit it again.`);
+      this.rebuilt.delete(`${id} fitted`);
+      this.images.set(id, { ...this.images.get(id), fitted: null });
+    }
+    for (const id of gone) this.tileAnew(id);
+    if (gone.size) this.showFit();
+    return gone.size > 0;
+  }
+
+  tileAnew(id) {
+    if (!this.tiles) return;
+    [...this.tiles.children].find((tile) => tile.dataset.id === id)?.remove();
+    this.showGallery();
   }
 
   reference(name) {
@@ -626,12 +756,14 @@ class Viewer {
     this.element.classList.remove("empty");
     if (this.tiles) this.showGallery();
     this.showKnobs();
+    this.showFit();
     this.drawKnobs({ now: true });
     this.say(`${image.name} is shown`);
     await this.trying(async () => {
       const detail = await this.source.image(id);
       if (this.image !== id) return;
       this.detail = detail;
+      this.take(detail);
       if (detail.original) {
         const picture = new Image();
         picture.src = this.source.pictureURL(id, "original");
@@ -668,13 +800,15 @@ class Viewer {
     do {
       this.askAgain = false;
       const images = [this.image, ...(this.other ? [this.other] : [])];
-      const missing = images.filter((id) => !this.rebuilt.has(id));
+      const missing = images.filter((id) => !this.rebuilt.has(this.place(id))), places = images.map((id) => this.place(id));
       const turns = [...images.map((id) => this.turn(id)), ...missing.map((id) => this.turn(id, {}))];
       const frames = await this.trying(() => this.source.frames(turns, { lane: "knob", draft: !this.rested }));
-      if (frames && images[0] === this.image && (images[1] ?? null) === this.other) {
-        missing.forEach((id, i) => this.rebuilt.set(id, frames[images.length + i]));
+      if (frames && this.lost(turns, frames)) {
+        this.askAgain = true;
+      } else if (frames && images[0] === this.image && (images[1] ?? null) === this.other && same(places, images.map((id) => this.place(id)))) {
+        missing.forEach((id, i) => this.rebuilt.set(this.place(id), frames[images.length + i]));
         this.now = frames[0];
-        this.before = this.rebuilt.get(this.image);
+        this.before = this.rebuilt.get(places[0]);
         this.nowOther = images[1] ? frames[1] : null;
         this.askAgain ||= this.rested && this.drafted();
         this.draw();
@@ -720,7 +854,7 @@ class Viewer {
     this.compose(this.big, show, this.before, this.now);
     this.caption.replaceChildren(...this.said(this.before, this.now, resting));
     if (this.other !== null && this.nowOther) {
-      const first = this.rebuilt.get(this.other);
+      const first = this.rebuilt.get(this.place(this.other)) ?? this.nowOther;
       this.compose(this.second, show, first, this.nowOther);
       this.secondChip.textContent = `${this.images.get(this.other)?.name}: ${chips[this.mode]}`;
       this.second.setAttribute("aria-label", `${this.secondChip.textContent}; the classifier says ${this.answer(this.nowOther.probabilities)}`);
@@ -808,12 +942,15 @@ class Viewer {
     this.rebuiltFigure.words.textContent = this.short(before);
     if (photo) {
       this.photo.words.textContent = this.short(photo);
+      this.showFit();
       const said = this.answer(photo), ofIt = this.answer(before), gap = Math.abs(photo[best(photo)] - before[best(photo)]);
       this.warning.hidden = said === ofIt && gap < 0.25;
       this.warning.classList.toggle("grave", said !== ofIt);
+      const remedy = this.can.fit && !this.images.get(this.image).fitted && !this.fitting.has(this.image)
+        ? h("button.link", { type: "button", onclick: () => this.fit(this.image) }, "Fit to this photograph") : "";
       this.warning.replaceChildren(icon("warn"), h("p", {}, said !== ofIt
-        ? [h("b", {}, "The classifier does not agree with itself here. "), `It says ${said} of the photograph but ${ofIt} of the rebuilt picture, so what moves the rebuilt one need not be what decides about the photograph.`]
-        : [h("b", {}, "Take small changes with care. "), `The probability of ${this.labels[best(photo)]} is ${percent(photo[best(photo)])} on the photograph and ${percent(before[best(photo)])} on the rebuilt picture.`]));
+        ? [h("b", {}, "The classifier does not agree with itself here. "), `It says ${said} of the photograph but ${ofIt} of the rebuilt picture, so what moves the rebuilt one need not be what decides about the photograph. `, remedy]
+        : [h("b", {}, "Take small changes with care. "), `The probability of ${this.labels[best(photo)]} is ${percent(photo[best(photo)])} on the photograph and ${percent(before[best(photo)])} on the rebuilt picture. `, remedy]));
     } else {
       this.warning.hidden = true;
     }
@@ -1038,9 +1175,9 @@ class Viewer {
 
   async flipIt(target = null) {
     if (this.image === null) return;
-    const image = this.image;
+    const image = this.image, fitted = this.usesCopy(image);
     this.flipButton.disabled = true;
-    const flip = await this.trying(() => this.source.flip(image, target, this.visibleKnobs().filter((knob) => !knob.hidden).map((knob) => knob.id)));
+    const flip = await this.trying(() => this.source.flip(image, target, this.visibleKnobs().filter((knob) => !knob.hidden).map((knob) => knob.id), fitted));
     this.flipButton.disabled = false;
     if (!flip || this.image !== image) return;
     await this.glide(flip.knobs);
@@ -1081,7 +1218,7 @@ class Viewer {
   }
 
   async search() {
-    const image = this.image;
+    const image = this.image, fitted = this.usesCopy(image);
     this.cancelling = new AbortController();
     this.searchForm.hidden = true;
     this.searching.hidden = false;
@@ -1089,7 +1226,7 @@ class Viewer {
     this.progress.value = 0;
     this.progressText.textContent = "0%";
     const goal = this.goal.value === "" ? null : Number(this.goal.value);
-    const result = await this.trying(() => this.source.search(image, goal, { signal: this.cancelling.signal, progress: (done, total) => {
+    const result = await this.trying(() => this.source.search(image, goal, { fitted, signal: this.cancelling.signal, progress: (done, total) => {
       this.progress.value = total ? done / total : 0;
       this.progressText.textContent = total ? `${Math.round((100 * done) / total)}%` : "waiting";
     } }));
@@ -1097,7 +1234,7 @@ class Viewer {
     this.searching.hidden = true;
     if (result === null) this.say("The search was cancelled");
     if (!result) return;
-    result.knobs.forEach((id, place) => { result.allKnobs[id].found = { place, target: result.flip.target }; });
+    result.knobs.forEach((id, place) => { result.allKnobs[id].found = { place, target: result.flip.target, fitted }; });
     for (const old of this.knobs) if (old.found && result.allKnobs[old.id] && !result.allKnobs[old.id].found) result.allKnobs[old.id].found = old.found;
     this.setKnobs(result.allKnobs);
     this.found.replaceChildren(result.finding, " ", Object.keys(result.flip.knobs).length
@@ -1138,10 +1275,10 @@ class Viewer {
     delete rest[knob.id];
     this.stripTitle.textContent = `${knob.name}, from end to end`;
     this.stripSection.querySelector(".fine").textContent = `P(${this.labels[target]}) below each picture`;
-    const key = JSON.stringify([image, knob.id, rest]);
+    const key = JSON.stringify([this.place(image), knob.id, rest]);
     if (this.stripKey !== key) {
       const frames = await this.trying(() => this.source.frames(shares.map((share) => this.turn(image, { ...rest, [knob.id]: share })), { lane: "strip", draft: true }));
-      if (!frames || image !== this.image || this.active !== knob.id) return;
+      if (!frames || image !== this.image || this.active !== knob.id || (this.usesCopy(image) && !frames[0].fitted)) return;
       this.stripKey = key;
       this.strip.replaceChildren(...shares.map((share, i) => this.stripCell(knob, share, frames[i])));
       [...this.strip.children].forEach((cell, i) => paint(cell.querySelector("canvas"), canvasOf(frames[i])));
@@ -1178,11 +1315,13 @@ class Viewer {
     // Beginning behind the image shown, so that they change when it does.
     const start = (Math.max(0, known.indexOf(this.image)) + this.othersFrom) % all.length;
     const ids = [...new Set(Array.from({ length: Math.min(OTHERS, all.length) }, (_, i) => all[(start + i) % all.length]))];
-    const missing = ids.filter((id) => !this.rebuilt.has(id));
-    const frames = await this.trying(() => this.source.frames([...ids.map((id) => this.turn(id, turned)), ...missing.map((id) => this.turn(id, {}))], { lane: "others", draft: true }));
+    const missing = ids.filter((id) => !this.rebuilt.has(this.place(id))), places = ids.map((id) => this.place(id));
+    const turns = [...ids.map((id) => this.turn(id, turned)), ...missing.map((id) => this.turn(id, {}))];
+    const frames = await this.trying(() => this.source.frames(turns, { lane: "others", draft: true }));
     if (!frames) return;
-    missing.forEach((id, i) => this.rebuilt.set(id, frames[ids.length + i]));
-    this.othersShown = ids.map((id, i) => ({ id, before: this.rebuilt.get(id), now: frames[i] }));
+    if (this.lost(turns, frames) || !same(places, ids.map((id) => this.place(id)))) return this.askOthers();
+    missing.forEach((id, i) => this.rebuilt.set(this.place(id), frames[ids.length + i]));
+    this.othersShown = ids.map((id, i) => ({ id, before: this.rebuilt.get(places[i]), now: frames[i] }));
     const target = this.target;
     this.othersList.replaceChildren(...this.othersShown.map(({ id, before, now }) => {
       const from = before.probabilities[target], to = now.probabilities[target], flips = this.answer(before.probabilities) !== this.answer(now.probabilities);
@@ -1217,7 +1356,7 @@ class Viewer {
 
   settings() {
     const named = (p) => Object.fromEntries(this.labels.map((label, i) => [label, p[i]]));
-    return { ...this.about.repeat, image: this.image, knobs: plain(this.turned),
+    return { ...this.about.repeat, image: this.image, fitted: this.usesCopy(this.image), knobs: plain(this.turned),
       turned: Object.entries(plain(this.turned)).map(([id, share]) => ({ name: this.knobs[id].name, attribute: this.knobs[id].technical, of_the_way_observed: share * this.knobs[id].full })),
       probabilities: named(this.now.probabilities), rebuilt_probabilities: named(this.before.probabilities) };
   }
@@ -1226,6 +1365,7 @@ class Viewer {
     const { run, data, explanation, classifier, other_classifier: other } = this.about.repeat, text = JSON.stringify;
     const given = [text(run), data && `data=${text(data)}`, explanation && `explanation=${text(explanation)}`, classifier && `classifier=${text(classifier)}`, other && "other_classifier=True"].filter(Boolean);
     const image = this.images.get(this.image), turned = Object.entries(plain(this.turned));
+    const search = ({ target, fitted }) => `found_${target}${fitted ? "_fitted" : ""}`;
     const lines = ["import stylex", "", `studio = stylex.open_studio(${given.join(", ")})`];
     let id = text(this.image);
     if (image.own) {
@@ -1234,13 +1374,15 @@ class Viewer {
     } else {
       lines.push(`while ${id} not in studio.images and studio.load_more():`, "    pass");
     }
-    const targets = [...new Set(turned.map(([knob]) => this.knobs[knob].found?.target).filter((target) => target !== undefined))];
-    for (const target of targets) lines.push(`found_${target} = studio.search(${id}, ${target}).knobs`);
+    const searches = new Map(turned.map(([knob]) => this.knobs[knob].found).filter(Boolean).map((found) => [search(found), found]));
+    const copy = this.usesCopy(this.image), fitted = copy ? ", fitted=True" : "";
+    if (copy || [...searches.values()].some((found) => found.fitted)) lines.push(`studio.fit(${id})`);
+    for (const [name, found] of searches) lines.push(`${name} = studio.search(${id}, ${found.target}${found.fitted ? ", fitted=True" : ""}).knobs`);
     const knobs = turned.map(([knob, share]) => {
       const { found, name } = this.knobs[knob];
-      return `    ${found ? `found_${found.target}[${found.place}]` : knob}: ${Number(share.toFixed(4))},  # ${name.replace(/\s+/g, " ")}`;
+      return `    ${found ? `${search(found)}[${found.place}]` : knob}: ${Number(share.toFixed(4))},  # ${name.replace(/\s+/g, " ")}`;
     });
-    lines.push(knobs.length ? `knobs = {\n${knobs.join("\n")}\n}` : "knobs = {}", `frame = studio.render([stylex.Turn(image=${id}, knobs=knobs)])[0]`,
+    lines.push(knobs.length ? `knobs = {\n${knobs.join("\n")}\n}` : "knobs = {}", `frame = studio.render([stylex.Turn(image=${id}, knobs=knobs${fitted})])[0]`,
       "print(dict(zip(studio.labels, frame.probabilities.round(3).tolist())))");
     return lines.join("\n") + "\n";
   }
