@@ -468,7 +468,7 @@ def searched(name: str, snapshot: Snapshot, judge: Classifier, images: ImageSet)
     """Of every class, the attributes best first, and the subject in whose space they lie."""
     method, torgb = SEARCHES[name]
     plain = TrainedSubject.of(snapshot, judge)
-    subject = subject_of(METHODS[method].prepare(snapshot, lambda: latents_of(plain, None)), judge, torgb=torgb)
+    subject = subject_of(METHODS[method].prepare(snapshot, lambda: latents_of(plain, None), judge), judge, torgb=torgb)
     config = SearchConfig(method=method, torgb=torgb, search="exact", attributes=ATTRIBUTES)
     found = search_classes(subject, encode_set(subject, images), config, range(judge.k))
     assert found is not None

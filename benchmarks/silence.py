@@ -52,7 +52,9 @@ def main() -> None:
         }
         for name, classifier in classifiers.items():
             for method in ("directions", "random"):
-                snapshot = METHODS[method].prepare(load_snapshot(options.snapshot), lambda: np.zeros((0, 0)))
+                snapshot = METHODS[method].prepare(
+                    load_snapshot(options.snapshot), lambda: np.zeros((0, 0)), classifier
+                )
                 subject = TrainedSubject.of(snapshot, classifier)
                 encoded = encode_set(subject, chosen)
                 found = search_classes(subject, encoded, SearchConfig(method=method, attributes=999), (0, 1))
