@@ -1170,7 +1170,7 @@ def explain(
     shift_range: float = 1.0,
     method: Literal["directions", "attfind", "auto"] = "auto",
     fit: Literal["crop", "pad"] = "crop",
-    tune: bool = False,
+    tune: bool | None = None,
     classifier_spec: ClassifierSpecLike | None = None,
     other_classifier: bool = False,
     max_calls: int | None = None,
@@ -1195,8 +1195,9 @@ def explain(
         method: ``directions`` moves along ICA directions in w, ``attfind`` single style coordinates; ``auto`` as in
             ``find``.
         fit: how a photograph becomes square: ``crop`` its centre, or ``pad`` it, as ``prepare`` did.
-        tune: fit a copy of the generator to this photograph first (some seconds), so that what it redraws is nearer to
-            it; knobs are held to what they did before.
+        tune: fit a copy of the generator to this photograph first, so that what it redraws is nearer to it; knobs are
+            held to what they did before. Not given: where it takes some seconds (the presets up to 128 pixels)
+            and the classifier gives a gradient.
         classifier_spec: a JSON file that describes the classifier, as in ``train``.
         other_classifier: go on although the classifier is not the one that the run was trained with; every page then
             says so.
@@ -1221,6 +1222,7 @@ def explain(
     from stylex.search.image_search import explain_image
     from stylex.search.methods import method_for, suited
     from stylex.search.tuning import tune as fit_to
+    from stylex.search.tuning import tunes_quickly
     from stylex.store.folder import check_place, read_explanation, write_explanation
 
     config = SearchConfig(
@@ -1254,6 +1256,8 @@ def explain(
     subject = opened.subject(config.method, archive, torgb=torgb)
     expect(opened.classifier, calls_needed(subject, config, images=1, targets=1), listener)
     encoded = encode(subject, x.to(on), [name], [label])
+    if tune is None:
+        tune = tunes_quickly(subject)
     if tune:
         subject, encoded = fit_to(subject, encoded, listener=listener)
     explanation = explain_image(

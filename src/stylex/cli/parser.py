@@ -227,6 +227,8 @@ def _add_option(parser: ArgumentParser, parameter: inspect.Parameter, hint: Any,
     name, required = parameter.name, parameter.default is inspect.Parameter.empty
     if isinstance(parameter.default, bool):
         parser.add_argument(f"--{name}", action="store_true", default=parameter.default, help=text)
+    elif set(typing.get_args(hint)) == {bool, type(None)}:
+        parser.add_argument(f"--{name}", type=hint, default=parameter.default, help=text, nargs="?", const=True)
     elif required:
         parser.add_argument(f"--{name}", required=True, type=_on_command_line(hint), help=text)
     else:

@@ -13,9 +13,13 @@ from torch import Tensor, nn
 from stylex.classifiers import perceptual_distance
 from stylex.core.progress import Done, Listener, Started, Step, silent
 from stylex.metrics.agreement import divergence
+from stylex.models.precision import multiplications
 from stylex.search.encoding import Encoded
 from stylex.search.moves import moves_to_extremes
 from stylex.search.subject import TrainedSubject
+
+_QUICK = 1_000_000_000
+"""Multiplications a picture up to which tuning takes some seconds: a hundred steps of some passes each."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,6 +116,16 @@ def tune(
     with torch.inference_mode():
         logits_rec = subject.classifier.logits(x_rec)
     return tuned, replace(encoded, s=s, x_rec=x_rec, logits_rec=logits_rec)
+
+
+def tunes_quickly(subject: TrainedSubject) -> bool:
+    """Whether tuning is worth it unasked: the networks are small, and the classifier's answer can be kept by gradients.
+
+    By a rule and no measurement, so that the same command does the same everywhere.
+    """
+    synthesis = subject.synthesis
+    assert isinstance(synthesis, nn.Module)
+    return subject.classifier.gradient and multiplications(synthesis) <= _QUICK
 
 
 def _at(s: Float[Tensor, "1 s_dim"], index: int, value: Float[Tensor, " 1"]) -> Float[Tensor, "1 s_dim"]:
