@@ -105,5 +105,6 @@ def words(line: str) -> list[str]:
 
 
 def test_the_spec_in_the_page_is_a_spec() -> None:
-    (block,) = re.findall(r"```json\n(.*?)```", read("docs/how-to/own-classifier.md"), flags=re.DOTALL)
-    assert stylex.ClassifierSpec.from_json(json.loads(block)).k == 2
+    blocks = re.findall(r"```json\n(.*?)```", read("docs/how-to/own-classifier.md"), flags=re.DOTALL)
+    two, number = (stylex.ClassifierSpec.from_json(json.loads(block)) for block in blocks)
+    assert (two.k, number.k, number.output) == (2, 1, "regression")

@@ -107,9 +107,12 @@ class Place:
                 f"{config.resolution} px with {config.channels}; prepare the data with "
                 f"{option('resolution', config.resolution)} and {option('channels', config.channels)}"
             )
-        for part in ("train", "test"):
-            if len(images.split(part)) < _PAIR:
-                raise DataError(f"{data} has {len(images.split(part))} {part} images; an adaptation needs at least 2")
+        for called, count in (("training", len(images.split("train"))), ("test", len(images.split("test")))):
+            if count < _PAIR:
+                raise DataError(
+                    f"{data} has {count} {called} images; an adaptation needs at least 2: give an archive of more "
+                    "photographs"
+                )
         spec = spec_of(classifier_spec)
         if classifier is not None:
             explained = load_classifier(classifier, spec)
@@ -160,6 +163,7 @@ def adapt_run(
     Raises:
         ConfigError, SnapshotError: settings that cannot be meant; ``out`` holds another training or a damaged one.
     """
+    _require_own(out)
     start = Adaptation.planned(place.snapshot, config)
     listener(Found(message=what_is_trained(start, config)))
     options = training_config(place.snapshot, config)
@@ -355,7 +359,19 @@ def aim_for(place: Place, *, text: str | None, instead_of: str | None, image: st
     return lambda guide, pictures: aim_of_words(guide, words, others)
 
 
+def _require_own(out: Path) -> None:
+    """What is there may be an adaptation to go on with, and nothing else."""
+    if out.exists() and not out.is_dir():
+        raise SnapshotError(f"{out} is a file; give a folder to write with {option('out')}")
+    known = ("state.pt", "stats.jsonl", "snapshots")
+    there = [at.name for at in out.iterdir() if not at.name.startswith(".")] if out.exists() else []
+    if there and not set(there) & set(known):
+        raise SnapshotError(f"{out} holds something else and stays as it is; choose another {option('out')}")
+
+
 def _require_empty(out: Path) -> None:
+    if out.exists() and not out.is_dir():
+        raise SnapshotError(f"{out} is a file; give a folder to write with {option('out')}")
     if out.exists() and any(out.iterdir()):
         raise SnapshotError(f"{out} exists already; remove it, or choose another {option('out')}")
 

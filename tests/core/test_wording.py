@@ -43,7 +43,7 @@ def test_the_same_mistake_is_told_to_both(tmp_path: Path, capsys: pytest.Capture
 def test_no_message_spells_an_option_by_itself() -> None:
     found = []
     for path in SOURCE.rglob("*.py"):
-        if (SOURCE / "cli") in path.parents:
+        if (SOURCE / "cli") in path.parents or path.name == "card.py":  # the card is a page of commands
             continue
         tree = ast.parse(path.read_text(encoding="utf-8"))
         texts = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}  # docstrings

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -26,8 +27,8 @@ def row(name: str, kind: str, **cells: Cell) -> Compared:
 COMPARISON = Comparison(
     labels=("cat", "dog"), searched=4, measured=8, change=0.1, perceptual=0.2, reference="one", extractor="an eye",
     rows=(
-        row("one", "moves", flips=Cell(0.8, 0.6, 0.9), flips_photograph=Cell(0.75, 0.6, 0.9), components=Cell(1.2)),
-        row("climb", "pixels", flips=Cell(1.0, 0.7, 1.0), flips_photograph=Cell(0.2, 0.1, 0.3), components=Cell(4.5)),
+        row("one", "moves", flips=Cell(0.8, 0.6, 0.9), flips_photograph=Cell(0.75, 0.6, 0.9), components=Cell(1.2, 1.0, 1.5)),
+        row("climb", "pixels", flips=Cell(1.0, 0.7, 1.0), flips_photograph=Cell(0.2, 0.1, 0.3), components=Cell(4.5, 4.0, 5.0)),
         row("weak", "moves", flips=Cell(0.12, 0.05, 0.25), flips_photograph=Cell(0.1), components=Cell(2.0)),
         row("heat", "map"),
         row("random", "control", flips=Cell(0.1, 0.0, 0.2), flips_photograph=Cell(0.1), components=Cell(3.0)),
@@ -86,6 +87,15 @@ def test_findings_say_what_was_measured() -> None:
     assert "by One is spread over fewest attributes (1.2; 1 is one alone), by Climb over most (4.5)" in said[1]
     assert said[2].endswith("hold for Climb.")
     assert said[3].startswith("Heat says where")
+
+
+def test_another_image_that_turns_as_many_and_spreads_that_overlap_are_told() -> None:
+    one, climb, *others = COMPARISON.rows
+    near = replace(climb, cells={**climb.cells, "components": Cell(1.6, 1.4, 1.8)})
+    other = row("other", "control", flips=Cell(0.7, 0.6, 0.8), flips_photograph=Cell(0.7), components=Cell(4.0))
+    said = list(findings(replace(COMPARISON, rows=(one, near, *others, other))))
+    assert said[1] == "Another image that has the target's answer turns 70%: no method turns surely more than that."
+    assert any("does not tell these methods apart" in sentence for sentence in said)
 
 
 @pytest.mark.parametrize(

@@ -37,7 +37,8 @@ def tables_of(comparison: Comparison) -> list[str]:
         + (f", the size that {comparison.reference} gives" if comparison.reference else "")
         + f"; fitted on {comparison.searched} images, measured on {comparison.measured} others.",
         *filter(None, [comparison.falling_short()]),
-        "~ no better than random directions of the same size (within the intervals); - does not apply.",
+        "~ no better than random directions of the same size, within the intervals (what chooses among several "
+        "pictures: than the best of eight); - does not apply.",
     ]
     return [line.rstrip() for line in stream.getvalue().splitlines()] + said + [f"note: {n}" for n in comparison.notes]
 

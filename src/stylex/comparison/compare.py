@@ -45,6 +45,10 @@ _TURNED = 0.75
 _NO_PICTURE = "a heat-map changes no picture"
 NOTHING_FOUND = "it found nothing to change"
 """Why a method has no numbers, though it changes pictures."""
+_LISTLESS, _NO_LIST = (
+    ("attack", "attack-s", "pixels", "other", "unchanged"),
+    "it has no attribute that could be a cause",
+)
 _COSTS = ("seconds_found", "calls_found", "seconds", "calls")
 
 
@@ -81,9 +85,12 @@ class Options:
     def __post_init__(self) -> None:
         for name, least in (("searched", 4), ("measured", _FEWEST), ("attributes", 1), ("shown", 1), ("seed", 0)):
             if getattr(self, name) < least:
-                raise EvaluationError(f"{name} is {getattr(self, name)}; expected {least} or more")
+                typed = option("images" if name == "searched" else name)
+                raise EvaluationError(f"{typed} is {getattr(self, name)}; expected {least} or more")
         if self.change is not None and not 0 < self.change < 2:
-            raise EvaluationError(f"change is {self.change:g}; expected a mean change of a pixel between 0 and 2")
+            raise EvaluationError(
+                f"{option('change')} is {self.change:g}; expected a mean change of a pixel between 0 and 2"
+            )
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -342,7 +349,8 @@ def _changed(judge: Judge, entry: _Entry, change: float, perceptual: float, subj
     flips = mean_interval(judge.turned(alike), seed=judge.seed)
     entry.cells["flips_perceptual"] = Cell.of(flips)
     entry.cells["distinct"] = judge.distinct(moves.knobs)
-    entry.cells |= judge.causes(moves.knobs, entry.pictures)
+    causes = judge.causes(moves.knobs, entry.pictures)
+    entry.cells |= {key: Cell.without(_NO_LIST) for key in causes} if entry.name in _LISTLESS else causes
     entry.cells |= judge.papers(moves.draw(torch.ones(n)) if moves.sized else entry.pictures)
 
 

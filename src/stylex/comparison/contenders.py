@@ -37,6 +37,8 @@ from stylex.search.subject import TrainedSubject
 from stylex.search.task import Task
 
 _AT_ONCE = 64
+TRIES = 8
+"""Random directions to choose among for each image, as many as a list holds at most by default."""
 _FAR = 3.0
 """Random moves go so many standard deviations at strength 1; their size is that of the others in the end."""
 _PIXELS = 0.05
@@ -178,6 +180,31 @@ def random_in_w(arena: Arena) -> Moves:
     return replace(straight(subject, s, s + _FAR * step), sized=False)
 
 
+def best_of_random(arena: Arena) -> Moves:
+    """Of eight random directions the one that moves the image most by itself, up or down: lists choose so, too."""
+    subject, s = arena.subject, arena.cases.s
+    if subject.snapshot.latents is not None:
+        subject, _, s = arena.steered("directions")
+    began, before = time.perf_counter(), calls(subject)
+    random = np.random.default_rng([arena.seed, 26])
+    end, best = s.clone(), np.full(len(s), -np.inf)
+    for _ in range(TRIES):
+        moved = s + _FAR * torch.from_numpy(random_direction(subject.space, subject.control, random, len(s))).to(s)
+        logits = torch.from_numpy(subject.logits(moved))
+        raised = np.concatenate(
+            [arena.cases.margin(part, rows, arena.subject).numpy() for part, rows in _in_parts(logits, len(s))]
+        )
+        better = raised > best
+        end[torch.from_numpy(better).to(s.device)] = moved[torch.from_numpy(better).to(s.device)]
+        best = np.maximum(best, raised)
+    made = straight(subject, s, end)
+    return replace(made, sized=False, choosing=(time.perf_counter() - began, calls(subject) - before))
+
+
+def _in_parts(logits: Tensor, n: int) -> list[tuple[Tensor, slice]]:
+    return [(logits[rows], rows) for rows in (slice(start, start + _AT_ONCE) for start in range(0, n, _AT_ONCE))]
+
+
 def random_coordinate(arena: Arena) -> Moves:
     """One random style coordinate of each image's own, up or down."""
     subject, s = arena.subject, arena.cases.s
@@ -266,6 +293,12 @@ CONTROLS: Mapping[str, Contender] = {
         about="a random direction in w for each image",
         kind="control",
         enter=random_in_w,
+    ),
+    "random-best": Contender(
+        title="best of 8 random directions",
+        about="for each image the one of eight random directions that moves it most",
+        kind="control",
+        enter=best_of_random,
     ),
     "coordinates": Contender(
         title="random coordinates",

@@ -376,14 +376,20 @@ class Comparison:
     def by_accident(self, name: str, column: Column) -> bool:
         """Whether a method's number is no better than what random directions get, within both intervals.
 
-        Never of what is not taken at equal change: heat-maps, and what papers print.
+        A method that asks the classifier about several pictures of each image is held against the best of eight random
+        directions for that image. Never of what is not taken at equal change: heat-maps, and what papers print.
         """
-        own, chance = self._ends(name, column.key), self._ends("random", column.key)
+        own, chance = self._ends(name, column.key), self._ends(self._chance_of(name), column.key)
         if own is None or chance is None or column.better is None:
             return False
         if column.group == "papers" or self[name].kind == "map":
             return False
         return own[0] <= chance[1] if column.better == "more" else own[1] >= chance[0]
+
+    def _chance_of(self, name: str) -> str:
+        asked = next((row.cells.get("calls") for row in self.rows if row.name == name), None)
+        chooses = asked is not None and asked.blank is None and asked.value > 1
+        return "random-best" if chooses and any(row.name == "random-best" for row in self.rows) else "random"
 
     def falling_short(self) -> str | None:
         """Which methods do not change images by so much, however far they go; None where all do."""

@@ -94,7 +94,7 @@ def _pixels(pydicom: Any, dataset: Any, name: str) -> NDArray[Any]:
         raise PictureError(
             name,
             f"its pixels are compressed as {syntax.name}, which cannot be decoded here ({reason(error)[:120]}): pip "
-            "install 'pylibjpeg[all]', or write it uncompressed first (gdcmconv --raw does)",
+            "install 'pylibjpeg[all]', or write it uncompressed first, by gdcmconv or the like",
         ) from None
 
 

@@ -123,9 +123,24 @@ def findings(comparison: Comparison) -> Iterator[str]:
         controls = " and ".join(
             f"{row.title} {percent(row.cells['flips'].value)}"
             for row in comparison.rows
-            if row.name in ("random", "other") and row.cells["flips"].blank is None
+            if row.name in ("random", "random-best", "other") and row.cells["flips"].blank is None
         )
         yield (f"Changed by the same amount, images turn so often: {said}; by {controls}.")
+        other = next((row.cells["flips"] for row in comparison.rows if row.name == "other"), None)
+        if other is not None and other.high is not None:
+            far = [row.title for row, cell in best if cell.low is not None and cell.low > other.high]
+            beyond = f"only {' and '.join(far)} turns surely more" if far else "no method turns surely more"
+            yield f"Another image that has the target's answer turns {percent(other.value)}: {beyond} than that."
+        own = [
+            f"{row.title} {percent(row.cells['flip_rate'].value)}"
+            for row in movers
+            if row.kind == "moves" and _is_there(row, "flip_rate")
+        ]
+        if comparison.reference and own:
+            yield (
+                f"The common size is one that {comparison[comparison.reference].title} needs: what needs less is made "
+                f"larger than it asks for, and may turn fewer. Each at its own size: {', '.join(own)}."
+            )
     if short := comparison.falling_short():
         yield short
     yield from _spread(comparison, movers)
@@ -152,6 +167,9 @@ def _spread(comparison: Comparison, movers: Sequence[Compared]) -> Iterator[str]
             yield f"No method's change is spread over fewer {things} than {chance}."
             return
         least, most = min(sure, key=lambda pair: pair[1].value), max(counted, key=lambda pair: pair[1].value)
+        if least[1].high is None or most[1].low is None or least[1].high >= most[1].low:
+            yield f"Over how many {things} a change is spread does not tell these methods apart, within the intervals."
+            return
         yield (
             f"A change by {least[0].title} is spread over fewest {things} ({least[1].value:.1f}; 1 is one alone), by "
             f"{most[0].title} over most ({most[1].value:.1f})."

@@ -88,19 +88,19 @@ class AdaptConfig:
     def __post_init__(self) -> None:
         for name, known in (("method", tuple(METHODS)), ("latents", get_args(Latents))):
             if getattr(self, name) not in known:
-                raise ConfigError(f"{name} is {getattr(self, name)!r}, but must be one of {', '.join(known)}")
+                raise ConfigError(f"{option(name)} is {getattr(self, name)!r}, but must be one of {', '.join(known)}")
         if not 0 < self.kimg < 1e6:
-            raise ConfigError(f"kimg is {self.kimg}, but must be positive")
+            raise ConfigError(f"{option('kimg')} is {self.kimg}, but must be positive")
         if not 0 <= self.encoder_kimg < 1e6:
-            raise ConfigError(f"encoder_kimg is {self.encoder_kimg}, but must be 0 or more")
+            raise ConfigError(f"{option('encoder_kimg')} is {self.encoder_kimg}, but must be 0 or more")
         if self.lr is not None and not 0 < self.lr < 10:
-            raise ConfigError(f"lr is {self.lr}, but must be positive, such as {RATES[self.method]}")
+            raise ConfigError(f"{option('lr')} is {self.lr}, but must be positive, such as {RATES[self.method]}")
         if self.keep is not None and not 0 < self.keep <= 1:
-            raise ConfigError(f"keep is {self.keep}, but must be a fraction above 0 and not above 1")
+            raise ConfigError(f"{option('keep')} is {self.keep}, but must be a fraction above 0 and not above 1")
         if self.keep not in (None, 1) and METHODS[self.method].low_rank:
             raise ConfigError(
-                f"keep is {self.keep}, but {self.method} learns factors of low rank, which cannot be pruned one by "
-                f"one; leave {option('keep')} out, or use another method"
+                f"{option('keep')} is {self.keep}, but {self.method} learns factors of low rank, which cannot be "
+                f"pruned one by one; leave {option('keep')} out, or use another method"
             )
 
 

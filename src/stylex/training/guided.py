@@ -20,6 +20,7 @@ from torch import Tensor
 
 from stylex.core.errors import ConfigError, TrainingError, first_line
 from stylex.core.progress import Done, Listener, Started, Step, silent
+from stylex.core.wording import option
 from stylex.models.domain import METHODS, DomainVector, reparametrise, trained_parameters
 from stylex.training.adaptation import Adaptation
 
@@ -66,7 +67,10 @@ class GuidedConfig:
 
     def __post_init__(self) -> None:
         if not 1 <= self.steps <= 10**6 or not 0 < self.lr < 10:
-            raise ConfigError(f"steps is {self.steps} and lr {self.lr}; expected 1 step or more, and a rate like 0.05")
+            raise ConfigError(
+                f"{option('steps')} is {self.steps} and {option('lr')} {self.lr}; expected 1 step or more, and a rate "
+                "like 0.05"
+            )
 
 
 def direction_loss(
