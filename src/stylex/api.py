@@ -2143,6 +2143,7 @@ def compare(
     seed: int = 0,
     classifier_spec: ClassifierSpecLike | None = None,
     other_classifier: bool = False,
+    max_calls: int | None = None,
     device: str = "auto",
     overwrite: bool = False,
     listener: Listener = silent,
@@ -2174,6 +2175,7 @@ def compare(
         classifier_spec: a JSON file that describes the classifier, as in ``train``.
         other_classifier: go on although the classifier is not the one that the run was trained with; every page then
             says so.
+        max_calls: how many images a black box (a server, a function) may be asked about; not given: any number.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:1``.
         overwrite: replace a comparison that is already there.
         listener: hears the progress.
@@ -2187,6 +2189,7 @@ def compare(
         SearchError: an unknown class, or more than two and none given.
         SnapshotError: no snapshot there, or a damaged one.
     """
+    from stylex.classifiers import tell_calls
     from stylex.comparison.compare import Inputs, Options, compare_methods
     from stylex.comparison.contenders import asked
     from stylex.comparison.gallery import gallery_of
@@ -2218,6 +2221,7 @@ def compare(
         classifier=classifier,
         classifier_spec=classifier_spec,
         other_classifier=other_classifier,
+        max_calls=max_calls,
         device=on,
         listener=listener,
     )
@@ -2258,6 +2262,7 @@ def compare(
     if remark := classifier_remark(opened.identity):
         comparison = replace(comparison, notes=(remark, *comparison.notes))
     write_comparison(comparison, comparison_page(comparison, gallery_of(pictures)), folder)
+    tell_calls(opened.classifier, listener)
     return comparison
 
 
