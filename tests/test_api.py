@@ -333,7 +333,7 @@ def test_images_are_attacked_and_what_changed_is_told(
     assert main([*given, *more]) == 0
     told = capsys.readouterr()
     assert f"report: {world / 'atk'}/report.html" in told.out
-    for words in ("side=plain: AUC", "low: R2", "coin: AUC", "(shuffled"):
+    for words in ("side=right: AUC", "low: R2", "coin: AUC", "(shuffled"):
         assert words in told.err
     attack = stylex.read_attack(world / "atk")
     assert [probe.kind for probe in attack.probes] == ["binary", "continuous", "binary"]
@@ -345,7 +345,7 @@ def test_images_are_attacked_and_what_changed_is_told(
         np.testing.assert_allclose(image.counterfactual_probabilities, p.numpy(), atol=1e-5)
         assert image.converged == (p[image.target] >= 0.75)
         assert image.steps <= 20
-        assert set(image.scores) == {"side=plain", "low", "coin"}
+        assert set(image.scores) == {"side=right", "low", "coin"}
     assert {path.name for path in (world.root / "atk").iterdir()} == {
         "attack.json",
         "report.html",
@@ -365,12 +365,12 @@ def test_attributes_are_named_by_a_table(world: World, capsys: pytest.CaptureFix
     assert "low: R2" in told.err
     explanation = read_explanation(world / "named")
     assert len(explanation.ranking) > 0
-    assert any("probes of descriptors: side=plain" in note for note in explanation.notes)
+    assert any("probes of descriptors: side=right" in note for note in explanation.notes)
     assert explanation.settings["descriptors"] == world / "table.csv"
     for attribute in explanation.ranking:
         if attribute.meaning is not None:
             assert f"goes with {attribute.meaning}" in told.out
-            assert attribute.meaning.descriptor in ("side=plain", "low", "coin")
+            assert attribute.meaning.descriptor in ("side=right", "low", "coin")
     for wrong, says in ((world / "none.csv", "cannot be read"), (world / "two.zip", "not UTF-8 text")):
         assert main(world.find("--descriptors", wrong)) == 2
         assert says in capsys.readouterr().err
@@ -533,17 +533,17 @@ def test_what_a_table_marks_is_turned_and_watched_without_an_explanation(
     own = ["--classifier", "judges:two"]
     repair = ["repair", world / "run", *marks, *own, "--realism", "null"]
     assert main([*repair, "--images", "5", "--out", world / "marked.zip"]) == 0
-    assert "side=plain: 60 training" in capsys.readouterr().out
+    assert "side=right: 60 training" in capsys.readouterr().out
     assert len(stylex.open_images(world / "marked.zip").split("train")) == 70
     audit = ["audit", "judges:two", "judges:where", *marks, "--run", world / "run"]
     assert main([*audit, "--fail-if", "attribute 1 > 1000"]) == 0
-    assert "1. side=plain" in capsys.readouterr().out
+    assert "1. side=right" in capsys.readouterr().out
     plain = ["repair", world / "run", *own, "--data", world / "even.zip", "--out", world / "none.zip"]
     for wrong, said in (
         (plain, "give --attribute or --descriptors, one of them"),
         ([*repair, "--attribute", "1", "--out", world / "none.zip"], "one of them"),
         ([*plain, "--attribute", "1", "--descriptor", "side"], "give --descriptors too"),
-        ([*plain, "--descriptors", world / "marks.csv"], "no descriptor was chosen; the table has side=plain, number"),
+        ([*plain, "--descriptors", world / "marks.csv"], "no descriptor was chosen; the table has side=right, number"),
         ([*plain, "--descriptors", world / "marks.csv", "--descriptor", "size"], "there is no descriptor 'size'"),
         ([*audit, "--explanation", world / "run"], "one of them"),
         ([*audit, "--fail-if", "attribute 2 > 1"], "no attribute 2"),

@@ -57,7 +57,7 @@ def test_the_shipped_photographs_are_compared(tmp_path: Path, capsys: pytest.Cap
     assert read["pixels"].cells["flips"].value > read["random"].cells["flips"].value
     assert read.settings["run"] == "demo"
     page = (folder / "comparison.html").read_text()
-    assert page.count("<img") == 2 * (2 + 2 * 4 + 1 + 1)  # what is unchanged has no difference
+    assert page.count("<img") == 2 * (2 + 2 * 5 + 1 + 1)  # what is unchanged has no difference
     assert main(["compare", "demo", "--out", str(folder), *given, "-q"]) == 2
     assert "already holds a comparison" in capsys.readouterr().err
 

@@ -1132,6 +1132,7 @@ def find(
             "data_fingerprint": archive.fingerprint,
             **config.to_json(),
             "tune": tune,
+            "by": by,
             **({} if descriptors is None else {"descriptors": str(descriptors)}),
             "searched": list(chosen.names),
         },
