@@ -533,17 +533,17 @@ def test_what_a_table_marks_is_turned_and_watched_without_an_explanation(
     own = ["--classifier", "judges:two"]
     repair = ["repair", world / "run", *marks, *own, "--realism", "null"]
     assert main([*repair, "--images", "5", "--out", world / "marked.zip"]) == 0
-    assert "side=right: 60 training" in capsys.readouterr().out
+    assert "side=plain: 60 training" in capsys.readouterr().out
     assert len(stylex.open_images(world / "marked.zip").split("train")) == 70
     audit = ["audit", "judges:two", "judges:where", *marks, "--run", world / "run"]
     assert main([*audit, "--fail-if", "attribute 1 > 1000"]) == 0
-    assert "1. side=right" in capsys.readouterr().out
+    assert "1. side=plain" in capsys.readouterr().out
     plain = ["repair", world / "run", *own, "--data", world / "even.zip", "--out", world / "none.zip"]
     for wrong, said in (
         (plain, "give --attribute or --descriptors, one of them"),
         ([*repair, "--attribute", "1", "--out", world / "none.zip"], "one of them"),
         ([*plain, "--attribute", "1", "--descriptor", "side"], "give --descriptors too"),
-        ([*plain, "--descriptors", world / "marks.csv"], "no descriptor was chosen; the table has side=right, number"),
+        ([*plain, "--descriptors", world / "marks.csv"], "no descriptor was chosen; the table has side=plain, number"),
         ([*plain, "--descriptors", world / "marks.csv", "--descriptor", "size"], "there is no descriptor 'size'"),
         ([*audit, "--explanation", world / "run"], "one of them"),
         ([*audit, "--fail-if", "attribute 2 > 1"], "no attribute 2"),
