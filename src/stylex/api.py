@@ -2097,6 +2097,7 @@ def demo_study(
         StoreError: ``out`` is not empty, or cannot be written.
         ConfigError: too few raters, or starlette and uvicorn are not installed.
     """
+    import shutil
     from importlib.resources import as_file, files
 
     from stylex.store.study import check_study_place
@@ -2107,23 +2108,31 @@ def demo_study(
     manners, folder = cast_of(raters), Path(out)
     check_study_place(folder)
     methods: tuple[MethodName, ...] = ("eigenfind", "sefa")
-    with as_file(files("stylex") / "demo_data") as shipped:
-        for method in methods:
-            find(
-                shipped / "snapshot",
-                data=shipped / "shoes.zip",
-                classifier=shipped / "classifier",
-                out=folder / method,
-                method=method,
-                images=images,
-                attributes=4,
-                device="cpu",
-                listener=listener,
-            )
-    study = new_study([folder / method for method in methods], out=folder / "study", raters=raters, seed=seed)
-    given = simulate(study, manners, seed=seed)
-    listener(Found(message=f"{len(given)} simulated raters gave {sum(given)} answers"))
-    return analyse_study(study)
+    was_there = folder.exists()
+    try:
+        with as_file(files("stylex") / "demo_data") as shipped:
+            for method in methods:
+                find(
+                    shipped / "snapshot",
+                    data=shipped / "shoes.zip",
+                    classifier=shipped / "classifier",
+                    out=folder / method,
+                    method=method,
+                    images=images,
+                    attributes=4,
+                    device="cpu",
+                    listener=listener,
+                )
+        study = new_study([folder / method for method in methods], out=folder / "study", raters=raters, seed=seed)
+        given = simulate(study, manners, seed=seed)
+        listener(Found(message=f"{len(given)} simulated raters gave {sum(given)} answers"))
+        return analyse_study(study)
+    except BaseException:  # told to end, too: half a study is of no use
+        for part in (*methods, "study"):
+            shutil.rmtree(folder / part, ignore_errors=True)
+        if not was_there:
+            shutil.rmtree(folder, ignore_errors=True)
+        raise
 
 
 @one_writer("out")
@@ -2638,6 +2647,8 @@ def _marked_in(
         f"left out of the fit are read right ({marked.by_chance:.0%} with marks exchanged)"
     )
     listener(Found(message=said) if marked.right >= WEAK else Alarm(message=f"{said}: mark more of the rarer kinds"))
+    if unknown := len(descriptors.images) - len(descriptors.of(images.names, images.files)[0]):
+        listener(Alarm(message=f"{unknown} rows of the table name no image of {images.path}, and count for nothing"))
     return marked
 
 
@@ -2684,7 +2695,7 @@ def _recorded_run(
             f"{folder} was found with the run {said!r:.300}, and nothing is fetched because a file names it: give it "
             f"again, with {option('run', said)}"
         )
-    if not isinstance(path, str | Path) or not (on_the_hub(path) or Path(path).exists()):
+    if not isinstance(path, str | Path) or not (on_the_hub(path) or is_demo(path) or Path(path).exists()):
         raise SearchError(
             f"{folder} was found with the run {str(said)!r}, which is not there; say where it is now, with "
             f"{option('run')}"

@@ -202,10 +202,17 @@ def _worded(study: Study, rows: Sequence[Row]) -> Iterable[Worded]:
 
 def _worded_method(method: str, task: Kind, said: Mapping[int, Sequence[Row]]) -> Worded:
     # Of several pictures of one attribute, a rater's words count together.
-    sets = {subject: list(_by_rater(rows).values()) for subject, rows in sorted(said.items())}
+    own = {subject: _by_rater(rows) for subject, rows in sorted(said.items())}
+    sets = {subject: list(by.values()) for subject, by in own.items()}
     attributes = tuple(_described(subject, said[subject]) for subject in sets)
     within = [bool(a & b) for unit in sets.values() for a, b in combinations(unit, 2)]
-    across = [bool(a & b) for one, other in combinations(sets.values(), 2) for a in one for b in other]
+    across = [
+        bool(a & b)
+        for one, other in combinations(own.values(), 2)
+        for rater, a in one.items()
+        for another, b in other.items()
+        if rater != another
+    ]
     tops = Counter(stem for entry in attributes if entry.words for stem in stems(entry.words[0][0]))
     return Worded(
         method=method,

@@ -123,6 +123,8 @@ def named_explanations(folders: Sequence[str | Path]) -> dict[str, Explanation]:
     if not folders:
         raise ConfigError("a study needs an explanation to ask about; give the folder that 'stylex find' wrote")
     found: dict[str, Explanation] = {}
+    if len({Path(folder).resolve() for folder in folders}) < len(folders):
+        raise ConfigError("a folder is named twice, and would be asked about twice; name each explanation once")
     for folder in folders:
         path = Path(folder)
         plain = path.resolve().name[:200]
