@@ -271,12 +271,12 @@ def less_name(label: str) -> str:
 
 
 @torch.no_grad()
-def standardised(classifier: Classifier, batches: Iterable[Float[Tensor, "n c h w"]]) -> Classifier:
+def standardised(classifier: Classifier, batches: Iterable[Tensor]) -> Classifier:
     """A regression that knows mean and standard deviation of its numbers; any other classifier as it is.
 
     Args:
         classifier: it may know them already.
-        batches: images to measure them on, in [-1, 1].
+        batches: images ``[n c h w]`` to measure them on, in [-1, 1]; as many each as you like.
 
     Raises:
         ClassifierError: its numbers do not vary.
