@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 
 import pytest
@@ -9,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from stylex.classifiers import Classifier, ClassifierSpec, perceptual_distance
+from stylex.classifiers.features import tap_for
 
 Spec = Callable[..., ClassifierSpec]
 
@@ -147,3 +149,34 @@ def test_distance_ignores_the_scale_of_a_map_and_dead_maps() -> None:
     assert distance.isfinite().all()
     assert dead.grad is not None
     assert dead.grad.isfinite().all()
+
+
+def test_threads_that_look_through_one_classifier_do_not_hear_each_other() -> None:
+    """The explorer draws for some while a copy is fitted for others: what is tapped is one's own."""
+    begun, go_on = threading.Event(), threading.Event()
+
+    class Slow(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.one, self.two = nn.Conv2d(1, 2, 3, padding=1), nn.Conv2d(2, 2, 3, stride=2, padding=1)
+
+        def forward(self, x: Tensor) -> Tensor:
+            y = self.one(x)
+            if x.requires_grad:
+                begun.set()
+                assert go_on.wait(10)
+            return self.two(y).mean(dim=(2, 3))
+
+    model = Slow()
+    tap = tap_for(model, torch.zeros(1, 1, 8, 8))
+    found: list[list[Tensor]] = []
+    x = torch.ones(1, 1, 8, 8, requires_grad=True)
+    thread = threading.Thread(target=lambda: found.append(tap(x)[1]))
+    thread.start()
+    assert begun.wait(10)
+    with torch.no_grad():
+        model(torch.zeros(1, 1, 8, 8))  # while the other one is within
+    go_on.set()
+    thread.join()
+    assert all(one.requires_grad for one in found[0])
+    torch.testing.assert_close(found[0][0], model.one(x))

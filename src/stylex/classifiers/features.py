@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
@@ -147,8 +148,14 @@ def _discover_modules(model: nn.Module, x: Tensor) -> list[nn.Module]:
 
 @contextmanager
 def _hooked(modules: Sequence[nn.Module], hook: Callable[[nn.Module, Any, Any], None]) -> Iterator[None]:
-    """Forward hooks for the time of a call; always removed."""
-    handles = [module.register_forward_hook(hook) for module in modules]
+    """Forward hooks for the time of a call, which hear what this thread runs and nobody else; always removed."""
+    own = threading.get_ident()
+
+    def heard(module: nn.Module, args: Any, output: Any) -> None:
+        if threading.get_ident() == own:
+            hook(module, args, output)
+
+    handles = [module.register_forward_hook(heard) for module in modules]
     try:
         yield
     finally:
