@@ -2369,12 +2369,9 @@ def repair(
             raise DataError(f"{beside} exists already: give {option('overwrite', True)} to replace it, or another name")
     on = device_of(device)
     where = (run, classifier, classifier_spec, other_classifier, on, listener)
-    if known is None:
-        opened = _run_at(run or explanation, *where[1:])
-    elif chosen is None:
-        opened = _recorded_run(known, explanation, *where)
-    else:
-        opened = _run_of(known, explanation, *where)
+    opened = _run_at(run or explanation, *where[1:]) if known is None else _run_of(known, explanation, *where)
+    if known is not None and chosen is not None:
+        opened = opened.explaining(known, explanation)
     archive = opened.images(data)
     instrument = extractor_for(extractor, opened.classifier, on)
     if instrument.explained:
@@ -2464,7 +2461,7 @@ def audit(
     from stylex.core.conditions import conditions
     from stylex.evaluation.found import searched_images
     from stylex.evaluation.subject import subject_of
-    from stylex.opening import Run, device_of
+    from stylex.opening import device_of
     from stylex.report.audited import audit_junit, audit_markdown
     from stylex.search.choosing import spread
     from stylex.search.subject import TrainedSubject
@@ -2487,17 +2484,9 @@ def audit(
     if known is not None and explanation is not None:
         opened = _run_of(
             known, explanation, run or next(iter(runs), None), earlier, classifier_spec, True, on, listener
-        )
+        ).explaining(known, explanation)
     elif run is not None or runs:
-        drawing = run if run is not None else runs[0]
-        opened = Run.open(
-            drawing,
-            classifier=earlier,
-            classifier_spec=classifier_spec,
-            other_classifier=True,
-            device=on,
-            listener=listener,
-        )
+        opened = _run_at(run if run is not None else runs[0], earlier, classifier_spec, True, on, listener)
     else:
         raise ConfigError(
             f"neither {before} nor {after} is a run, and none is named to draw with; give {option('run')}, or "
@@ -2653,25 +2642,6 @@ def _marked_in(
 
 
 def _run_of(
-    explanation: Explanation,
-    folder: str | Path,
-    run: str | Path | None,
-    classifier: ClassifierLike | None,
-    classifier_spec: ClassifierSpecLike | None,
-    other_classifier: bool,
-    device: str,
-    listener: Listener,
-) -> Run:
-    """The run that an explanation was found with, in its space: the one given, or where the explanation says it was.
-
-    Raises:
-        SearchError: neither is there, or it is another one.
-    """
-    opened = _recorded_run(explanation, folder, run, classifier, classifier_spec, other_classifier, device, listener)
-    return opened.explaining(explanation, folder)
-
-
-def _recorded_run(
     explanation: Explanation,
     folder: str | Path,
     run: str | Path | None,

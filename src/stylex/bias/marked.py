@@ -20,6 +20,7 @@ from stylex.data.descriptors import Descriptors
 from stylex.models.steered import Directions
 from stylex.search.choosing import AT_ONCE, spread
 from stylex.search.directions import whitened
+from stylex.search.encoding import encoder_latents
 from stylex.search.subject import TrainedSubject
 
 PRINCIPAL = "principal"
@@ -161,11 +162,9 @@ def _check(
 
 @torch.inference_mode()
 def _latents(subject: TrainedSubject, images: ImageSet) -> Float[ndarray, "n w_dim"]:
-    rows = []
-    for start in range(0, len(images), AT_ONCE):
-        x = images.batch(range(start, min(start + AT_ONCE, len(images)))).to(subject.device)
-        rows.append(subject.snapshot.encoder(x, subject.condition(subject.classifier.logits(x))).cpu().numpy())
-    return np.concatenate(rows).astype(np.float64)
+    starts = range(0, len(images), AT_ONCE)
+    batches = (images.batch(range(start, min(start + AT_ONCE, len(images)))) for start in starts)
+    return encoder_latents(subject, batches).astype(np.float64)
 
 
 def _difference(

@@ -170,11 +170,17 @@ def heat(arena: Arena, how: Callable[..., Tensor]) -> Heat:
     return Heat(maps=maps)
 
 
+def _in_w(arena: Arena) -> tuple[TrainedSubject, Float[Tensor, "n s_dim"]]:
+    """Where random directions are drawn: along w, or in StyleSpace where the snapshot keeps no latents."""
+    if arena.subject.snapshot.latents is None:
+        return arena.subject, arena.cases.s
+    subject, _, s = arena.steered("directions")
+    return subject, s
+
+
 def random_in_w(arena: Arena) -> Moves:
     """A random direction in w of each image's own (in StyleSpace, where the snapshot keeps no latents)."""
-    subject, s = arena.subject, arena.cases.s
-    if subject.snapshot.latents is not None:
-        subject, _, s = arena.steered("directions")
+    subject, s = _in_w(arena)
     random = np.random.default_rng([arena.seed, 21])
     step = torch.from_numpy(random_direction(subject.space, subject.control, random, len(s))).to(s)
     return replace(straight(subject, s, s + _FAR * step), sized=False)
@@ -182,27 +188,20 @@ def random_in_w(arena: Arena) -> Moves:
 
 def best_of_random(arena: Arena) -> Moves:
     """Of eight random directions the one that moves the image most by itself, up or down: lists choose so, too."""
-    subject, s = arena.subject, arena.cases.s
-    if subject.snapshot.latents is not None:
-        subject, _, s = arena.steered("directions")
+    subject, s = _in_w(arena)
     began, before = time.perf_counter(), calls(subject)
     random = np.random.default_rng([arena.seed, 26])
     end, best = s.clone(), np.full(len(s), -np.inf)
     for _ in range(TRIES):
         moved = s + _FAR * torch.from_numpy(random_direction(subject.space, subject.control, random, len(s))).to(s)
         logits = torch.from_numpy(subject.logits(moved))
-        raised = np.concatenate(
-            [arena.cases.margin(part, rows, arena.subject).numpy() for part, rows in _in_parts(logits, len(s))]
-        )
+        raised = arena.cases.margin(logits, slice(None), arena.subject).numpy()
         better = raised > best
-        end[torch.from_numpy(better).to(s.device)] = moved[torch.from_numpy(better).to(s.device)]
+        rows = torch.from_numpy(better).to(s.device)
+        end[rows] = moved[rows]
         best = np.maximum(best, raised)
     made = straight(subject, s, end)
     return replace(made, sized=False, choosing=(time.perf_counter() - began, calls(subject) - before))
-
-
-def _in_parts(logits: Tensor, n: int) -> list[tuple[Tensor, slice]]:
-    return [(logits[rows], rows) for rows in (slice(start, start + _AT_ONCE) for start in range(0, n, _AT_ONCE))]
 
 
 def random_coordinate(arena: Arena) -> Moves:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -173,8 +173,14 @@ def latents_of(subject: TrainedSubject, images: ImageSet | None) -> Float[NDArra
     if images is None:
         raise SearchError(f"{snapshot.path} keeps no latents to find directions in; give an archive of images as data")
     parts = np.array_split(spread(len(images), min(len(images), _LATENTS)), 8)
-    pieces = (images.batch(part).to(subject.device) for part in parts if len(part))
-    latents = [snapshot.encoder(x, subject.condition(subject.classifier.logits(x))) for x in pieces]
+    return encoder_latents(subject, (images.batch(part) for part in parts if len(part)))
+
+
+def encoder_latents(subject: TrainedSubject, batches: Iterable[Tensor]) -> Float[NDArray[Any], "n w_dim"]:
+    """The encoder's latents of images ``[n c h w]`` in [-1, 1], and told its answers where it is told c."""
+    pieces = (x.to(subject.device) for x in batches)
+    encoder = subject.snapshot.encoder
+    latents = [encoder(x, subject.condition(subject.classifier.logits(x))) for x in pieces]
     return torch.cat(latents).cpu().numpy()
 
 

@@ -6,7 +6,6 @@ import http.client
 import io
 import json
 import random
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
@@ -212,17 +211,10 @@ def cast_of(raters: int) -> list[Manner]:
 def served(folder: Path) -> Iterator[str]:
     """Serve a study on a free port of this machine while the block runs; gives its address."""
     from stylex.study.server import build_study_app
-    from stylex.ui.serving import listen, server_of
+    from stylex.ui.serving import listen, running
 
-    server = server_of(build_study_app(folder))
-    with listen("127.0.0.1", 0) as listening:
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{listening.getsockname()[1]}"
-        finally:
-            server.should_exit = True
-            thread.join()
+    with listen("127.0.0.1", 0) as listening, running(build_study_app(folder), listening):
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
 
 
 def simulate(folder: Path, manners: Sequence[Manner], *, seed: int = 0, together: int = 8) -> list[int]:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from stylex.core.errors import ConfigError, StylexError, TrainingError, first_line
 from stylex.core.files import read_whole, write_whole
 from stylex.core.progress import Alarm, Event, Listener, SnapshotWritten, Tick
+from stylex.core.reference import package as optional
 from stylex.core.untrusted import parse_json
 from stylex.core.wording import option
 
@@ -71,13 +71,7 @@ def package(name: str, extra: str) -> Any:
     Raises:
         ConfigError: it is not installed.
     """
-    try:
-        return import_module(name)
-    except ImportError as error:
-        raise ConfigError(
-            f"{option(extra)} needs the package {name.partition('.')[0]}, which cannot be imported "
-            f"({first_line(error)}); install it: pip install 'stylex[{extra}]'"
-        ) from error
+    return optional(name, extra, option(extra), ConfigError)
 
 
 def unreachable(extra: str, given: str, error: BaseException) -> StylexError:

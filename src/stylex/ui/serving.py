@@ -8,8 +8,9 @@ import socket
 import threading
 import time
 import webbrowser
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -58,17 +59,9 @@ def serve_studio(
     Raises:
         ConfigError: the address cannot be listened at, or the root path is none.
     """
-    from stylex.ui.guard import address, is_loopback
     from stylex.ui.server import build_app
 
-    root_path = checked_root(root_path)
-    token = None if is_loopback(host) and not root_path else secrets.token_urlsafe(24)
-    listening = listen(host, port)
-    where = address(host, listening.getsockname()[1], token, root_path)
-    app = build_app(studio, token=token, root_path=root_path)
-    tell_and_open("explorer", where, open_browser=open_browser, listener=listener)
-    with listening:
-        server_of(app).run(sockets=[listening])
+    _serve("explorer", partial(build_app, studio), (host, port, root_path), open_browser, listener)
 
 
 def serve_watch(
@@ -79,15 +72,23 @@ def serve_watch(
     Raises:
         ConfigError: the address cannot be listened at, or the root path is none.
     """
-    from stylex.ui.guard import address, is_loopback
     from stylex.ui.watching import build_watch_app
 
+    _serve("watch", partial(build_watch_app, run), (host, port, root_path), open_browser, listener)
+
+
+def _serve(
+    what: str, build: Callable[..., Starlette], at: tuple[str, int, str], open_browser: bool, listener: Listener
+) -> None:
+    from stylex.ui.guard import address, is_loopback
+
+    host, port, root_path = at
     root_path = checked_root(root_path)
     token = None if is_loopback(host) and not root_path else secrets.token_urlsafe(24)
     with listen(host, port) as listening:
         where = address(host, listening.getsockname()[1], token, root_path)
-        app = build_watch_app(run, token=token, root_path=root_path)
-        tell_and_open("watch", where, open_browser=open_browser, listener=listener)
+        app = build(token=token, root_path=root_path)
+        tell_and_open(what, where, open_browser=open_browser, listener=listener)
         server_of(app).run(sockets=[listening])
 
 
@@ -101,23 +102,29 @@ def watched(run: Path, *, port: int, open_browser: bool, listener: Listener = si
     from stylex.ui.guard import address
     from stylex.ui.watching import build_watch_app
 
-    listening = listen("127.0.0.1", port)
-    where = address("127.0.0.1", listening.getsockname()[1], None)
-    server = server_of(build_watch_app(run, within=True))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, name="stylex watch", daemon=True)
+    with listen("127.0.0.1", port) as listening:
+        where = address("127.0.0.1", listening.getsockname()[1], None)
+        with running(build_watch_app(run, within=True), listening) as started:
+            if not started:
+                raise ConfigError(f"the page of {run} did not open at {where}; leave it out, or try again")
+            tell_and_open("watch", where, open_browser=open_browser, listener=listener)
+            yield
+
+
+@contextmanager
+def running(app: Starlette, listening: socket.socket) -> Iterator[bool]:
+    """Serve an application from a thread while the block runs; gives whether it began."""
+    server = server_of(app)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, name="stylex server", daemon=True)
     thread.start()
-    until = time.monotonic() + _OPEN_S
-    while not server.started and thread.is_alive() and time.monotonic() < until:
-        time.sleep(0.01)
-    if not server.started:
-        raise ConfigError(f"the page of {run} did not open at {where}; leave it out, or try again")
-    tell_and_open("watch", where, open_browser=open_browser, listener=listener)
     try:
-        yield
+        until = time.monotonic() + _OPEN_S
+        while not server.started and thread.is_alive() and time.monotonic() < until:
+            time.sleep(0.01)
+        yield server.started
     finally:
         server.should_exit = True
         thread.join(timeout=_OPEN_S)
-        listening.close()
 
 
 def server_of(app: Starlette) -> uvicorn.Server:
