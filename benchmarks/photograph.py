@@ -7,13 +7,15 @@ The three strongest directions towards each class are chosen on half of the imag
 (photograph + moved - rebuilt); and of rebuilt pictures moved as far along random directions of the same subspace.
 ``change`` is the mean difference of the pixels, in the unit of [-1, 1]. With ``--tuned N``, ``flips_tuned`` is of the
 pictures after the generator was tuned to each of N photographs, some seconds each, and ``flips_untuned`` of the same
-images before. The rows that the file holds of the domain already are replaced.
+images before. ``together`` is the ten strongest directions (each turned the way that raises the target more, and only
+if it does) turned at once, beside as many random ones. The rows that the file holds of the domain already are replaced.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +41,7 @@ from stylex.search.subject import TrainedSubject
 from stylex.search.tuning import tune
 
 BEST, IMAGES, RANDOM_MOVES = 3, 400, 32
+TOGETHER, RANDOM_SETS = 10, 8
 
 
 def main() -> None:
@@ -48,6 +51,7 @@ def main() -> None:
     parser.add_argument("archive", type=Path)
     parser.add_argument("--classifier", required=True)
     parser.add_argument("--domain")
+    parser.add_argument("--targets", nargs="+", help="classes to drive to, by name (default: all)")
     parser.add_argument("--images", type=int, default=IMAGES, help="held-out images, at most")
     parser.add_argument("--tuned", type=int, default=0, help="images whose flips are measured after tuning too")
     parser.add_argument("--json", type=Path)
@@ -61,7 +65,9 @@ def main() -> None:
     subject = TrainedSubject.of(independent(plain), classifier)
     encoded = encode_set(subject, images.subset(chosen))
     minutes = _minutes(options.run, plain.nimg)
-    rows, sheet = measure(subject, encoded, options.domain or options.archive.stem, minutes, tuned=options.tuned)
+    targets = options.targets or subject.labels
+    domain = options.domain or options.archive.stem
+    rows, sheet = measure(subject, encoded, domain, minutes, targets=targets, tuned=options.tuned)
     for row in rows:
         print(json.dumps({name: value for name, value in row.items() if name != "attributes"}))
         for attribute in row["attributes"]:
@@ -75,7 +81,7 @@ def main() -> None:
 
 
 def measure(
-    subject: TrainedSubject, encoded: Encoded, domain: str, minutes: float, *, tuned: int = 0
+    subject: TrainedSubject, encoded: Encoded, domain: str, minutes: float, *, targets: Sequence[str], tuned: int = 0
 ) -> tuple[list[dict[str, Any]], np.ndarray]:
     """A row for each class, and a picture: ten photographs, rebuilt, with other maps, and moved."""
     space, output = subject.space, subject.output
@@ -84,18 +90,21 @@ def measure(
     shown = np.linspace(0, len(encoded.s) - 1, 10).round().astype(int)
     strips = [encoded.x[shown], encoded.x_rec[shown], subject.draw(_exchanged(subject, encoded.s)[shown])]
     rows = []
-    for target, label in enumerate(subject.labels):
-        scored = []
+    for label in targets:
+        target, scored, raised = subject.labels.index(label), [], []
+        start = _not_yet(encoded, choosing, target, output)
+        before = margin(encoded.logits_rec[start].numpy(), target, output)
         for index in range(space.offsets[INDEPENDENT], space.offsets[INDEPENDENT] + space.layer(INDEPENDENT).channels):
             for sign in (0, 1):
-                start = _not_yet(encoded, choosing, target, output)
                 moved = torch.from_numpy(subject.logits(_to_extreme(subject, encoded.s[start], index, sign)))
                 scored.append((_share(moved, target, output), index, sign))
+                raised.append((float((margin(moved.numpy(), target, output) - before).mean()), index, sign))
         best = sorted(scored, reverse=True)[:BEST]
         start = _not_yet(encoded, measuring, target, output)
         attributes = [_measured(subject, encoded, start, move[1:], target) for move in best]
         mean = {name: float(np.mean([a[name] for a in attributes])) for name in attributes[0] if name != "coordinate"}
         row = {"domain": domain, "target": label, "resolution": encoded.x.shape[-1], **mean}
+        row |= {"together": _together(subject, encoded, start, _strongest(raised), target)}
         row |= _tuned(subject, encoded, _spread(start, tuned), [move[1:] for move in best], target)
         rows.append(row | common | {"minutes": minutes, "images": len(start), "attributes": attributes})
         strips += [subject.draw(_to_extreme(subject, encoded.s[shown], i, sign)) for _, i, sign in best]
@@ -124,6 +133,45 @@ def _measured(
         changes.append(mean_change(x_rec, drawn).mean().item())
     return {
         "coordinate": f"{space.coordinate(index)}{'+' if sign else '-'}",
+        "flips_rebuilt": _share(classifier.logits(moved), target, output),
+        "flips_photograph": _share(classifier.logits(on_photograph(x, x_rec, moved)), target, output),
+        "flips_random": float(np.mean(flips)),
+        "change": mean_change(x_rec, moved).mean().item(),
+        "change_random": float(np.mean(changes)),
+    }
+
+
+def _strongest(raised: list[tuple[float, int, int]]) -> list[tuple[int, int]]:
+    """The moves that raise the target most, each direction one way."""
+    moves: dict[int, int] = {}
+    for effect, index, sign in sorted(raised, reverse=True):
+        if effect > 0 and len(moves) < TOGETHER:
+            moves.setdefault(index, sign)
+    return list(moves.items())
+
+
+def _together(
+    subject: TrainedSubject, encoded: Encoded, start: Tensor, moves: list[tuple[int, int]], target: int
+) -> dict[str, float]:
+    """What directions do at once, beside as many random ones that go as far."""
+    space, output, classifier = subject.space, subject.output, subject.classifier
+    s, x, x_rec = encoded.s[start], encoded.x[start], encoded.x_rec[start]
+    end = s.clone()
+    for index, sign in moves:
+        end[:, index] = _to_extreme(subject, s, index, sign)[:, index]
+    moved = subject.draw(end)
+    random, flips, changes = np.random.default_rng(0), [], []
+    for _ in range(RANDOM_SETS):
+        other = s.clone()
+        columns = random.choice(space.layer(RANDOM).channels, len(moves), replace=False)
+        for column, (index, _) in zip(columns, moves, strict=True):
+            length = (end[:, index] - s[:, index]).abs()
+            other[:, space.offsets[RANDOM] + int(column)] += float(random.choice((-1.0, 1.0))) * length
+        drawn = subject.draw(other)
+        flips.append(_share(classifier.logits(drawn), target, output))
+        changes.append(mean_change(x_rec, drawn).mean().item())
+    return {
+        "directions": len(moves),
         "flips_rebuilt": _share(classifier.logits(moved), target, output),
         "flips_photograph": _share(classifier.logits(on_photograph(x, x_rec, moved)), target, output),
         "flips_random": float(np.mean(flips)),

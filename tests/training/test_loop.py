@@ -102,6 +102,27 @@ def test_the_seed_decides(trained: Callable[..., Path]) -> None:
     assert different(first, trained("c", **short, seed=1))
 
 
+def test_a_classifier_may_be_shown_a_part_of_each_step(data: ImageSet, tmp_path: Path) -> None:
+    def asked(out: str, **besides: Any) -> int:
+        network, images = Judge(), 0
+
+        def count(_: nn.Module, given: tuple[Tensor, ...]) -> None:
+            nonlocal images
+            images += len(given[0])
+
+        network.register_forward_pre_hook(count)
+        seen = Classifier(network, judge().spec)
+        run(tiny(**MAPPED | {"schedule__reconstruct_first": 1.0} | besides), data, tmp_path / out, classifier=seen)
+        return images
+
+    # In each of eight steps two reconstructions of eight, and one of four images drawn with other maps.
+    assert asked("part", schedule__classifier_share=0.25) == asked("whole") - 8 * (6 + 3)
+    told = [row for row in rows(tmp_path / "part") if "pixel" in row]
+    assert told
+    assert all(row.keys() >= {"kl", "swap", "swap_features", "perceptual"} for row in told)
+    assert different(tmp_path / "whole", tmp_path / "part")
+
+
 def test_the_classifiers_answers_count_from_when_they_are_said_to(trained: Callable[..., Path]) -> None:
     never, late = trained("never", loss__classifier=0.0), trained("late", schedule__classifier_from=0.5)
     assert rows(never)[1]["kl"] == rows(late)[1]["kl"]

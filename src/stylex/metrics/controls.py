@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from numpy import ndarray
 from scipy.stats import binomtest
 
 _AT_ONCE = 2**22
 """Random choices drawn at once."""
+MOST = 2 / 3
+"""More than this fraction of the images must speak for a move's working both ways. Of a classifier overfitted to coin
+flips, up to .68 of the images do for one of 24 directions, and up to .74 for one of 128 random ones."""
+GIVE = 0.2
+"""Of what is between a move's two ends: so far beyond one of them an image may lie that counts as between them."""
 
 
 def beside_controls(
@@ -72,13 +77,26 @@ def at_equal_change(
     return np.array([[np.interp(change[i], x[i, j], y[i, j]) for j in range(r)] for i in range(n)]).reshape(n, r)
 
 
-def on_most(up: Float[ndarray, " n"], down: Float[ndarray, " n"]) -> float:
-    """P-value of a move working both ways on more than half of all images; 1 of no images.
+def both_ways(up: Float[ndarray, " n"], down: Float[ndarray, " n"]) -> float:
+    """P-value of a move working both ways on more than two thirds of all images; 1 of no images.
 
-    A move that has nothing to do with what is measured does so on a quarter of them.
+    It does on an image that ends higher turned up than turned down, and lies between these ends, give or take a fifth
+    of what is between them: a move goes to an end of what was observed, and an image that is there already (with the
+    warmer of two backgrounds) goes nowhere. A move that has nothing to do with what is measured does so on a quarter
+    to three tenths.
+
+    Args:
+        up: what is measured after the move, less before, on each image.
+        down: the same after the move turned back.
 
     Source: Clopper & Pearson 1934 (the exact binomial test).
     """
     if len(up) == 0:
         return 1.0
-    return float(binomtest(int(((up > 0) & (down < 0)).sum()), len(up), 0.5, alternative="greater").pvalue)
+    return float(binomtest(int(works_both_ways(up, down).sum()), len(up), MOST, alternative="greater").pvalue)
+
+
+def works_both_ways(up: Float[ndarray, "*n"], down: Float[ndarray, "*n"]) -> Bool[ndarray, "*n"]:
+    """On which images a move works both ways."""
+    give = GIVE * (up - down)
+    return (up > down) & (down <= give) & (up >= -give)

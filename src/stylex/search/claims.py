@@ -11,7 +11,7 @@ from numpy import ndarray
 
 from stylex.core.attribute import Attribute, AttributeRanking
 from stylex.core.wording import option
-from stylex.metrics.controls import at_equal_change, beside_controls, on_most
+from stylex.metrics.controls import MOST, at_equal_change, beside_controls, both_ways, works_both_ways
 from stylex.metrics.significance import benjamini_hochberg
 from stylex.search.controls import RandomMoves, random_moves
 from stylex.search.decision import log_odds
@@ -34,9 +34,9 @@ def claim(task: Task, *, num: int | None = None) -> AttributeRanking:
     Each direction, each way, must hold on images not predicted the target: the mean change of the target's log odds
     is more than negligible, and more than what random moves of the same images do that change the picture as much.
     Over all images, whatever they are predicted, it must work both ways on most of them: raise the log odds, and lower
-    them when turned back. (Images not predicted the target can hardly move anywhere but towards it, so a mean above
-    zero says nothing; and a classifier that answers by chance has slopes, but no direction that means the same on
-    most images.)
+    them when turned back, as far as the image has anywhere to go. (Images not predicted the target can hardly move
+    anywhere but towards it, so a mean above zero says nothing; and a classifier that answers by chance has slopes, but
+    no direction that means the same on most images.)
 
     Args:
         task: measured effects of the directions, what to drive to, and the subject that draws random moves.
@@ -57,7 +57,9 @@ def claim(task: Task, *, num: int | None = None) -> AttributeRanking:
     least = negligible if output == "regression" else max(LEAST, negligible)
     mean = changes.mean(axis=2)
     moves = [divmod(move, m) for move in range(2 * m)]
-    p = np.array([on_most(every[sign, i], every[1 - sign, i]) if mean[sign, i] >= least else 1.0 for sign, i in moves])
+    p = np.array(
+        [both_ways(every[sign, i], every[1 - sign, i]) if mean[sign, i] >= least else 1.0 for sign, i in moves]
+    )
     beside = _BesideRandom(task)
     for move, (sign, i) in enumerate(moves):
         if p[move] <= FALSE_DISCOVERIES:
@@ -100,16 +102,16 @@ def _why_nothing(
         return f"The strongest raises its log odds by {float(mean.max()):.2g} on average; {least:.2g} is asked."
     moves = np.flatnonzero(large).tolist()
     sign, i = divmod(min(moves, key=lambda move: (round(float(p[move]), 3), -mean.ravel()[move])), m)
-    ways = int(((every[sign, i] > 0) & (every[1 - sign, i] < 0)).sum())
+    ways = int(works_both_ways(every[sign, i], every[1 - sign, i]).sum())
     alone, images = float(task.turned(sign, i).mean()), every.shape[2]
-    mostly = on_most(every[sign, i], every[1 - sign, i])
+    mostly = both_ways(every[sign, i], every[1 - sign, i])
     said = (
         f"The nearest raises its log odds by {float(mean[sign, i]):.2g} on average and turns {alone:.0%} of them, but"
     )
     if mostly > FALSE_DISCOVERIES:
         return (
-            f"{said} works both ways on {ways} of {images} images only: by chance that, or more, has a probability of "
-            f"{mostly:.2g}, and at most {FALSE_DISCOVERIES:g} is asked" + _more(ways, images)
+            f"{said} works both ways on {ways} of {images} images only: more than two thirds are asked "
+            f"(p {mostly:.2g}, at most {FALSE_DISCOVERIES:g} is asked)" + _more(ways, images)
         )
     if p[sign * m + i] > FALSE_DISCOVERIES:
         return f"{said} random moves that change the picture as much do the same (p {p[sign * m + i]:.2g})."
@@ -122,7 +124,7 @@ def _why_nothing(
 
 def _more(ways: int, images: int) -> str:
     """The remedy where a direction works on most images, only of too few."""
-    return f". More images may settle it ({option('images')})." if 2 * ways > images else "."
+    return f". More images may settle it ({option('images')})." if ways > MOST * images else "."
 
 
 def _changes(task: Task, effects: EffectTable) -> Float[ndarray, "2 m n"]:

@@ -312,6 +312,9 @@ class ScheduleConfig:
         class_dropout: fraction of the images whose c the generator is not given, but zeros.
         swap_share: fraction of the images that are also drawn with another image's maps, where ``loss.swap`` or
             ``loss.swap_features`` counts.
+        classifier_share: fraction of a step's images, the first ones, whose reconstructions are shown to the
+            classifier, and of those drawn with other maps likewise. Where the classifier is the larger part of the
+            work (ImageNet's networks), a quarter makes a step two to three times as fast.
         map_dropout: fraction of the images whose maps are replaced by noise.
         style_mixing: fraction of the noise steps' images whose styles come from a second latent, from some layer on.
         ema_nimg: half-life of the weights' moving average, in images.
@@ -328,6 +331,7 @@ class ScheduleConfig:
     encoder_after: float = 0.0
     class_dropout: float = 0.0
     swap_share: float = 0.5
+    classifier_share: float = 1.0
     map_dropout: float = 0.0
     style_mixing: float = 0.0
     ema_nimg: int = 10_000
@@ -339,11 +343,14 @@ class ScheduleConfig:
         _require(self.batch >= 1, f"schedule.batch is {self.batch}, but must be 1 or more")
         fractions = (
             "reconstruct_first", "classifier_from", "swap_from", "encoder_after", "class_dropout", "swap_share",
-            "map_dropout", "style_mixing",
+            "classifier_share", "map_dropout", "style_mixing",
         )  # fmt: skip
         for name in fractions:
             value = getattr(self, name)
             _require(0 <= value <= 1, f"schedule.{name} is {value}, but must lie in 0..1")
+        _require(
+            self.classifier_share > 0, "schedule.classifier_share is 0, but the classifier must be shown some images"
+        )
         _require(
             self.reconstruct_first + self.encoder_after <= 1,
             f"schedule.reconstruct_first {self.reconstruct_first} and encoder_after {self.encoder_after} are fractions "

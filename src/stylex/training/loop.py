@@ -34,7 +34,7 @@ from stylex.models.projected import Judge, judge_of
 from stylex.models.snapshot import SnapshotNetworks, SnapshotRecord, save_snapshot
 from stylex.training import losses
 from stylex.training.augment import Augmentation
-from stylex.training.config import TrainConfig
+from stylex.training.config import Step, TrainConfig
 from stylex.training.draw import draw
 from stylex.training.held_out import STATISTICS_IMAGES, HeldOut, Panel, measure, observe
 from stylex.training.perceptual import losses_with, perceptual_for
@@ -240,13 +240,17 @@ def train_networks(
         decoder = finished.generator_ema if finished is not None else generator
         encode = encoder if step.encoder_alone or config.model.class_encoder == "always" else _unconditional(encoder)
         figures: dict[str, Tensor] = {}
+        n = len(batch.x)
+        asked = n if step.from_noise else max(1, round(schedule.classifier_share * n))
 
         # Images: reconstructed from real ones, or sampled from noise; both conditioned on the real images' c. Of an
         # unconditional sample, the discriminator is given what the classifier says of it.
         with autocast():
             with torch.no_grad():
-                logits, features = perceptual.of_real(batch.x)
+                told = _told(config, step)
+                logits, features = perceptual.of_real(batch.x if told else batch.x[:asked])
                 c = classifier.probabilities(logits)
+                c = c if len(c) == n else c.new_zeros((n, classifier.k))  # of which nothing is made
                 given = decoder.condition(c * batch.conditioned[:, None])
             w = task.latents_of(generator, batch.z) if step.from_noise else encode(batch.x, c)
             maps = batch.stirred(encoder, decoder.synthesis, config.model.map_noise, learns=not step.from_noise)
@@ -304,9 +308,12 @@ def train_networks(
                     total = total + figures["kl_noise"] * loss_weights.classifier
             else:
                 # One without a gradient is not asked about what it cannot teach: the image's own answer stands for it.
-                own = torch.cat([logits, logits[:swaps]])
-                logits_all, features_all = perceptual.of_fake(drawn) if classifier.gradient else (own, features)
-                logits_rec, features_rec = logits_all[: len(s)], [f[: len(s)] for f in features_all]
+                swaps_asked = -(-swaps * asked // n)
+                looked_at = drawn if asked == n else torch.cat([fake[:asked], swapped[:swaps_asked]])
+                logits, features = logits[:asked], [f[:asked] for f in features]
+                own = torch.cat([logits, logits[:swaps_asked]])
+                logits_all, features_all = perceptual.of_fake(looked_at) if classifier.gradient else (own, features)
+                logits_rec, features_rec = logits_all[:asked], [f[:asked] for f in features_all]
                 figures["pixel"] = losses.pixel_l1(fake, batch.x)
                 figures["perceptual"] = perceptual.distance(fake, batch.x, features_rec, features)
                 if classifier.gradient:
@@ -315,12 +322,14 @@ def train_networks(
                 if step.consistent and loss_weights.classifier > 0:
                     total = total + figures["kl"] * loss_weights.classifier
                 if swaps > 0 and classifier.gradient:
-                    figures["swap"] = losses.classifier_kl(logits[:swaps], logits_all[len(s) :], classifier.activation)
+                    figures["swap"] = losses.classifier_kl(
+                        logits[:swaps_asked], logits_all[asked:], classifier.activation
+                    )
                     if step.follows:
                         total = total + figures["swap"] * loss_weights.swap
                     if loss_weights.swap_features > 0 and features:
                         figures["swap_features"] = losses.pooled_features(
-                            [f[:swaps] for f in features], [f[len(s) :] for f in features_all]
+                            [f[:swaps_asked] for f in features], [f[asked:] for f in features_all]
                         )
                         total = total + figures["swap_features"] * loss_weights.swap_features
                 # A finished generator sets the scale of the latents itself.
@@ -328,7 +337,9 @@ def train_networks(
                     figures["latent_moments"] = losses.latent_moments(processes.gather(w.float()))
                     total = total + figures["latent_moments"] * loss_weights.latent_moments * processes.size
                 if loss_weights.latent > 0 and step.number % loss_weights.latent_every == 0:
-                    figures["latent"] = (encode(fake, classifier.probabilities(logits_rec)) - w).abs().mean()
+                    figures["latent"] = (
+                        (encode(fake[:asked], classifier.probabilities(logits_rec)) - w[:asked]).abs().mean()
+                    )
                     total = total + figures["latent"] * loss_weights.latent * loss_weights.latent_every
         if penalize_paths:
             assert batch.path_noise is not None
@@ -491,6 +502,18 @@ def _average(ema: nn.Module, network: nn.Module, keep: float) -> None:
         torch._foreach_lerp_(list(ema.parameters()), list(network.parameters()), 1 - keep)
         for own, new in zip(ema.buffers(), network.buffers(), strict=True):
             own.copy_(new)
+
+
+def _told(config: TrainConfig, step: Step) -> bool:
+    """Whether a step gives what the classifier says of each real image to a network."""
+    model = config.model
+    return (
+        step.from_noise
+        or model.class_input != "none"
+        or model.class_encoder == "always"
+        or (model.class_encoder == "after" and step.encoder_alone)
+        or (step.adversarial and model.conditional_discriminator)
+    )
 
 
 def _autocast(precision: str, on: torch.device) -> Callable[[], torch.autocast]:
