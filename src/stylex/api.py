@@ -387,7 +387,8 @@ def train(
     _compare_labels(explained, images, held_out, listener)
     if done:
         _require_same_answers(folder, explained)
-    if advice := classifier_advice(explained, training, options.schedule.total_nimg - done):
+    share = options.schedule.classifier_share
+    if advice := classifier_advice(explained, training, options.schedule.total_nimg - done, share=share):
         listener(Alarm(message=advice))
     if dry_run:
         listener(Found(message=plan(options, training, len(held_out), explained, on, done=done, start=given)))

@@ -25,7 +25,11 @@ def test_a_smaller_input_is_offered_where_the_answers_agree(data: ImageSet) -> N
     assert told is not None
     assert "the classifier's own passes, at 128 px, would take about" in told
     assert "hours of this training here: with input_size 64 in its spec it answers 100% of 60 images alike and" in told
-    assert "times less; or train for fewer images (kimg), or on a GPU (device='cuda')" in told
+    assert "times less; or show it fewer of each step's images (schedule.classifier_share=0.25), train for" in told
+    assert "train for fewer images (kimg), or on a GPU (device='cuda')" in told
+    shown_less = classifier_advice(large, data, 10**9, share=0.25, worth_saying_s=0)
+    assert shown_less is not None
+    assert "classifier_share" not in shown_less
 
 
 def by_size(x: Tensor) -> Tensor:

@@ -172,7 +172,7 @@ def calls_needed(config: TrainConfig, training: int, held_out: int, *, done: int
 
 
 def classifier_advice(
-    classifier: Classifier, images: ImageSet, nimg: int, *, worth_saying_s: float = _WORTH_SAYING_S
+    classifier: Classifier, images: ImageSet, nimg: int, *, share: float = 1.0, worth_saying_s: float = _WORTH_SAYING_S
 ) -> str | None:
     """What to do about a classifier whose own passes make a training long; None where they do not.
 
@@ -183,12 +183,13 @@ def classifier_advice(
         classifier: to be trained with.
         images: some of the data.
         nimg: images that the training is to see.
+        share: fraction of them that the classifier is shown.
         worth_saying_s: seconds of passes from which on something is said.
     """
     if not classifier.gradient:
         return None  # it is asked once about each image, and that is counted, not timed
     x = images.batch(range(min(_PASSED, len(images)))).to(next(classifier.buffers()).device)
-    seconds = _seconds_of_passes(classifier, x) * nimg
+    seconds = _seconds_of_passes(classifier, x) * nimg * share
     if seconds < worth_saying_s:
         return None
     size = classifier.spec.input_size
@@ -202,16 +203,19 @@ def classifier_advice(
         seen_small = Classifier(classifier.model, replace(classifier.spec, input_size=other))
         with suppress(Exception):  # a program may take one size alone, and say so in its own way
             alike = _agreement(classifier, seen_small, shown)
-            faster = seconds / max(_seconds_of_passes(seen_small, x) * nimg, 1e-9)
+            faster = seconds / max(_seconds_of_passes(seen_small, x) * nimg * share, 1e-9)
             smaller = f"with input_size {other} in its spec it answers {alike:.0%} of {len(shown)} images alike"
             if alike >= _AGREES:
                 smaller += f" and takes {faster:.1f} times less"
                 break
             smaller += ", too few to train with that"
     hours = f"{seconds / 3600:.1f} hours" if seconds >= 5400 else f"{seconds / 60:.0f} minutes"
+    fewer = (
+        f"show it fewer of each step's images ({option('schedule.classifier_share', 0.25)}), " if share > 0.25 else ""
+    )
     return (
         f"the classifier's own passes, at {size} px, would take about {hours} of this training here: {smaller}; or "
-        f"train for fewer images ({option('kimg')}), or on a GPU ({option('device', 'cuda')})"
+        f"{fewer}train for fewer images ({option('kimg')}), or on a GPU ({option('device', 'cuda')})"
     )
 
 
