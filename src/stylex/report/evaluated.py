@@ -143,8 +143,8 @@ def _numbers_kept(known: dict[str, Measure], numbers: Numbers | None) -> str:
     (r, r2, error), (r_other, _, error_other) = ([m.value for m in row if m is not None] for row in (own, other))
     return (
         f" The same is a number that differs by {near} at most; on average it differs by {numbers.amount(error)} "
-        f" The same is a number that differs by {near} at most; on average it differs by {numbers.amount(error)} "
-        f"(correlation {r:.2f}, "
+        f"(correlation {r:.2f}, R2 {_number(r2)}), from that on another's by {numbers.amount(error_other)} "
+        f"(correlation {r_other:.2f})."
     )
 
 
