@@ -125,6 +125,6 @@ def _height(sheet: Sheet, x: Float[Tensor, "n c h w"], *, target: int) -> Float[
     return margins(logits, torch.full((len(x),), target, device=x.device), sheet.output)
 
 
-def _again(sheet: Sheet, x: Float[Tensor, "n c h w"], condition: Float[Tensor, "n k"]) -> Float32[ndarray, "n k"]:
+def _again(sheet: Sheet, x: Float[Tensor, "n c h w"], condition: Float[Tensor, "n own"]) -> Float32[ndarray, "n k"]:
     """What the classifier says of images that were encoded and drawn again."""
     return sheet.said(redrawn(sheet.subject.snapshot, x, condition))
