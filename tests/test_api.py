@@ -275,14 +275,34 @@ def test_a_number_is_explained_in_its_unit(world: World, capsys: pytest.CaptureF
     assert explanation.labels == ("more light", "less light")
     assert explanation.settings["regression"]["by"] == pytest.approx(1.5)
     assert main(["report", world / "explained"]) == 0
+    assert main(world.explain("--by", "1.5", run="other", judge="light", out="moved")) == 0
+    moved = read_explanation(world / "moved")
+    assert moved.settings["regression"]["by"] == pytest.approx(1.5)
+    assert len(moved.settings["regression"]["low"]) == 2
+    assert main(["report", world / "moved"]) == 0
+    assert "logits" not in capsys.readouterr().out
+    assert main(world.evaluate("--by", "1.5", run="other", judge="light", out="told.json")) == 0
+    measured = stylex.read_evaluation(world / "told.json")
+    assert measured.settings["regression"]["by"] == pytest.approx(1.5)
+    for name in ("correlation", "r2", "answer_error"):
+        assert {f"reconstruction.{name}", f"reconstruction.{name}_other"} <= {m.name for m in measured.measures}
+    given = ["--data", world / "two.zip", "--classifier", "judges:light", "--out"]
     capsys.readouterr()
     for command, said in (
         (world.find("--by", "0", run="other", judge="light"), "--by 0.0: expected a change above 0"),
         (world.find("--target", "dark", run="other", judge="light"), "one of more, less, more light, less light"),
         (world.find("--source", "light", run="other", judge="light"), "--source is not for a regression"),
         (world.find("--by", "1"), "--by is of a regression"),
-        (world.explain(run="other", judge="light"), "which only train, find and report take"),
-        (world.evaluate(run="other", judge="light"), "which only train, find and report take"),
+        (world.explain("--target", "dark", run="other", judge="light"), "one of more, less, more light, less light"),
+        (world.explain("--by", "1"), "--by is of a regression"),
+        (
+            world.evaluate("--by", "2", "--explanation", world / "explained", run="other", judge="light"),
+            "--by was chosen",
+        ),
+        (
+            ["adapt", world / "other", *given, world / "adapted"],
+            "which only train, find, explain, explore, evaluate and",
+        ),
     ):
         assert main(command) == 2
         assert said in capsys.readouterr().err

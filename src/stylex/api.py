@@ -1167,6 +1167,7 @@ def explain(
     target: str | None = None,
     classifier: ClassifierLike | None = None,
     data: str | Path | None = None,
+    by: float | None = None,
     attributes: int = 5,
     torgb: bool = False,
     shift_range: float = 1.0,
@@ -1187,10 +1188,13 @@ def explain(
         image: a photograph; or, with ``data``, the name of one of its images.
         out: the explanation folder to write.
         target: the class to explain, by name or number; of several labels also ``not NAME``, what takes it away;
-            not given: the nearest other decision.
+            not given: the nearest other decision. Of a regression ``more`` or ``less`` (of several numbers
+            ``more age``); not given with one number: both.
         classifier: where the classifier is now, if it has moved since the training; Python code
             (``package.module:callable``) always, since no code is imported because a run names it.
         data: the archive that ``image`` is one of.
+        by: of a regression, the change of its number, in its unit, that counts as an answer turned; not given: one
+            standard deviation of its answers on the training images.
         attributes: how many attributes to look for.
         torgb: search the styles of the ToRGB layers too.
         shift_range: how far each coordinate is moved: 1 is to the observed extreme.
@@ -1239,9 +1243,10 @@ def explain(
         other_classifier=other_classifier,
         max_calls=max_calls,
         device=on,
+        regression=True,
         listener=listener,
     )
-    opened, goal = opened.aimed(target)
+    opened, goal = opened.aimed(target, by)
     archive, label = None, None
     if data is None:
         size, channels = opened.snapshot.generator.config.resolution, opened.snapshot.generator.config.channels
@@ -1256,7 +1261,7 @@ def explain(
     config = replace(config, method=suited(method, opened.snapshot))
     method_for(config)
     subject = opened.subject(config.method, archive, torgb=torgb)
-    expect(opened.classifier, calls_needed(subject, config, images=1, targets=1), listener)
+    expect(opened.classifier, calls_needed(subject, config, images=1, targets=1 if goal is not None else 2), listener)
     encoded = encode(subject, x.to(on), [name], [label])
     if tune is None:
         tune = tunes_quickly(subject)
@@ -1274,6 +1279,7 @@ def explain(
             "image": str(image),
             "fit": fit,
             "tune": tune,
+            "by": by,
             **{key: value for key, value in config.to_json().items() if key in _EXPLAIN},
         },
         at=Workplace(listener=listener),
@@ -1303,6 +1309,7 @@ def evaluate(
     out: str | Path | None = None,
     report: bool = False,
     target: str | None = None,
+    by: float | None = None,
     classifier: ClassifierLike | None = None,
     images: int = 100,
     measured: int = 200,
@@ -1334,6 +1341,8 @@ def evaluate(
         out: a JSON file to write.
         report: write the report of the explanation anew, with the evaluation in it.
         target: where it searches itself, the class to explain; not given: all, one after another.
+        by: where it searches itself, of a regression, the change of its number, in its unit, that counts as an answer
+            turned; not given: one standard deviation of its answers on the training images.
         classifier: where the classifier is now, if it has moved since the training; Python code
             (``package.module:callable``) always, since no code is imported because a run names it.
         images: where it searches itself, how many images to search on.
@@ -1399,6 +1408,8 @@ def evaluate(
         without=frozenset(part.strip() for part in without.split(",") if part.strip()),
         seed=seed,
     )
+    if by is not None and known is not None:
+        raise ConfigError(f"{option('by')} was chosen when {explanation} was found; leave it out, or find anew")
     if report and explanation is None:
         raise ConfigError(
             f"{option('report', True)} writes an explanation's report anew; give that explanation with "
@@ -1414,6 +1425,7 @@ def evaluate(
         other_classifier=other_classifier,
         max_calls=max_calls,
         device=on,
+        regression=True,
         listener=listener,
     )
     archive = opened.images(data)
@@ -1425,6 +1437,7 @@ def evaluate(
             classifier_spec=classifier_spec,
             other_classifier=other_classifier,
             device=on,
+            regression=True,
         )
         other.images(data)
     goal = None
@@ -1438,7 +1451,7 @@ def evaluate(
         opened, goal = opened.aimed(known.settings.get("target"))
         snapshot = opened.snapshot
     else:
-        opened, goal = opened.aimed(target)
+        opened, goal = opened.aimed(target, by)
         search = replace(search, method=suited(method, opened.snapshot))
         method_for(search)
         options = replace(options, search=search)
@@ -1778,10 +1791,13 @@ def open_studio(
         classifier_spec=classifier_spec,
         other_classifier=other_classifier,
         device=on,
+        regression=True,
         listener=listener,
     )
     if found is not None:
         opened = opened.explaining(found, str(explanation))
+    elif opened.classifier.activation == "regression":
+        opened, _ = opened.aimed(f"more {opened.classifier.spec.labels[0]}")
     chosen = None
     if data is not None:
         if images < 1:

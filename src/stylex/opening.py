@@ -26,6 +26,7 @@ from stylex.classifiers.classifier import Classifier, Directed, WithOpposite, le
 from stylex.classifiers.load import read_spec
 from stylex.core.errors import ClassifierError, ConfigError, DataError, SearchError, SnapshotError
 from stylex.core.explanation import Explanation
+from stylex.core.numbers import Numbers
 from stylex.core.progress import Alarm, Found, Listener, silent
 from stylex.core.verdict import classifier_remark
 from stylex.core.wording import option
@@ -82,7 +83,7 @@ class Run:
         recorded = ClassifierSpec.from_json(dict(snapshot.classifier))
         spec = spec_of(classifier_spec) or recorded
         if spec.output == recorded.output == "regression" and not spec.scale and spec.k == recorded.k:
-            spec = replace(spec, center=recorded.center, scale=recorded.scale)
+            spec = replace(spec, center=recorded.center, scale=recorded.scale, low=recorded.low, high=recorded.high)
         if classifier is not None:
             loaded = load_classifier(classifier, spec)
         elif snapshot.classifier_reference is not None:
@@ -144,7 +145,11 @@ class Run:
             SearchError: there is no such label, or no such change.
         """
         if self.classifier.activation == "regression":
-            classifier, goal = directed(self.classifier, target, by)
+            whole = self.classifier
+            if isinstance(whole, Directed):
+                by = whole.numbers.by if by is None else by
+                whole = whole.whole
+            classifier, goal = directed(whole, target, by)
         elif by is not None:
             raise SearchError(f"{option('by')} is of a regression, which tells numbers; this classifier names classes")
         else:
@@ -166,7 +171,9 @@ class Run:
             SearchError: it was made with another snapshot, or explains a classifier of other labels.
         """
         run = self
-        if explanation.labels[:-1] == self.classifier.spec.labels:
+        if (numbers := Numbers.of(explanation)) is not None and numbers.names[:-1] == list(self.classifier.spec.labels):
+            run = self.aimed(explanation.labels[-1], numbers.by)[0]
+        elif explanation.labels[:-1] == self.classifier.spec.labels:
             run = self.aimed(explanation.labels[-1])[0]  # one of several labels, turned round
         if explanation.labels != run.classifier.spec.labels:
             raise SearchError(
@@ -289,7 +296,8 @@ def refuse_regression(classifier: Classifier) -> None:
     if classifier.activation == "regression":
         told = ", ".join(classifier.spec.labels[:3])
         raise ClassifierError(
-            f"this classifier is a regression (it tells numbers: {told}), which only train, find and report take"
+            f"this classifier is a regression (it tells numbers: {told}), which only train, find, explain, explore, "
+            "evaluate and report take"
         )
 
 

@@ -10,11 +10,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from stylex.classifiers import Classifier
+from stylex.classifiers import Classifier, ClassifierSpec
+from stylex.classifiers.classifier import Directed, standardised
+from stylex.cli.table import table_of
+from stylex.core.attribute import AttributeRanking
 from stylex.core.errors import EvaluationError
 from stylex.core.evaluation import Evaluation
+from stylex.core.numbers import Numbers
 from stylex.core.progress import Event, Listener, Step, silent
 from stylex.data.archive import ImageSet
 from stylex.evaluation.attack import attack
@@ -26,6 +30,7 @@ from stylex.evaluation.realism import paired
 from stylex.evaluation.sheet import Sheet
 from stylex.evaluation.subject import comparable, random_coordinates, steered_alike, subject_of
 from stylex.models.snapshot import Snapshot
+from stylex.report.evaluated import evaluated
 from stylex.search.config import SearchConfig
 from stylex.search.directions import INDEPENDENT, independent
 from stylex.search.encoding import encode_set
@@ -165,6 +170,48 @@ def test_a_black_box_is_not_attacked_but_all_else_is_measured(
     )
     assert [part for part, _ in found.parts()] == ["sufficiency", "cost"]
     assert [note[:10] for note in found.notes if "no gradient" in note] == ["No reason:", "No lost ca", "No attack:"]
+
+
+class Leaning(nn.Module):
+    """How much brighter the left half is than the right, in percent."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return 50 * (x[..., :8].mean(dim=(1, 2, 3)) - x[..., 8:].mean(dim=(1, 2, 3)))[:, None]
+
+
+def test_a_number_is_measured_in_its_unit_beside_another_images(mapped: Snapshot, images: ImageSet) -> None:
+    spec = ClassifierSpec(
+        labels=("lean",), input_size=16, channels=1, value_range=(-1.0, 1.0), output="regression", unit="percent"
+    )
+    told = Directed(standardised(Classifier(Leaning(), spec), [images.batch(range(len(images)))]), 0, by=0.2)
+    subject = subject_of(mapped, told)
+    numbers = subject.numbers
+    assert numbers is not None
+    evaluation = measure(subject, images)
+    assert Numbers.within(evaluation.settings, evaluation.labels) is not None
+    e = encode_set(subject, images.split("test"))
+    apart = (e.logits - e.logits_rec)[:, 0].abs() * numbers.scale[0]
+    assert evaluation["reconstruction.answer_error"] == pytest.approx(float(apart.mean()), rel=1e-4)
+    r = np.corrcoef(e.logits[:, 0].numpy(), e.logits_rec[:, 0].numpy())[0, 1]
+    assert evaluation["reconstruction.correlation"] == pytest.approx(r, abs=1e-3)
+    same = (e.logits - e.logits_rec)[:, 0].abs() <= 0.5
+    assert evaluation["reconstruction.agreement"] == pytest.approx(float(same.float().mean()))
+    kinds = {m.name for m in evaluation.measures}
+    for name in ("correlation", "r2", "answer_error"):
+        assert {f"reconstruction.{name}_other", f"follows.{name}_w", f"follows.{name}_w_other"} <= kinds
+    assert "reason.same" in kinds
+    assert any("No lost causes" in note for note in evaluation.notes)
+    # An image counts as turned from where it was, and effects are the number's, in its unit.
+    target = next(m.target for m in evaluation.measures if m.kind == "attributes" and m.part == "sufficiency")
+    assert target in ("more lean", "less lean")
+    notes = {m.note for m in evaluation.measures if m.part == "sufficiency" and m.kind == "attributes"}
+    assert notes == {"moved by 0.20 percent or more"}
+    page = evaluated(evaluation, AttributeRanking(attributes=(), strategy="", images=0, explained=0.0, finding=""))
+    text = " ".join(check.text for check in page.checks)
+    assert "on average it differs by " in text
+    assert " by 0.20 percent or more; as many random changes of the same size move " in text
+    assert " moves lean by " in " ".join(f" {facts}" for _, facts in page.attributes)
+    assert "percent to " in " ".join(table_of(evaluation))
 
 
 def test_where_there_are_maps_they_are_swapped(mapped: Snapshot, halves: Judge, images: ImageSet) -> None:

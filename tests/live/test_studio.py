@@ -14,7 +14,10 @@ import torch
 from PIL import Image
 
 import stylex
+from stylex.classifiers import ClassifierSpec
+from stylex.classifiers.classifier import Classifier, Directed
 from stylex.core.errors import DataError, SearchError, StylexError
+from stylex.core.numbers import Numbers
 from stylex.core.progress import Event, Step, silent
 from stylex.core.studio import Studio, Turn
 from stylex.live import fitted, own
@@ -389,3 +392,58 @@ def _count(editor: StyleEditor, monkeypatch) -> list[int]:
 
     monkeypatch.setattr(type(editor.synthesis), "_take", counted)
     return drawn
+
+
+class Light(torch.nn.Module):
+    """Tells how light a picture is, in percent."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return 100 * x.mean((1, 2, 3))[:, None]
+
+
+@pytest.fixture(scope="module")
+def telling(opened: LiveStudio) -> LiveStudio:
+    """A studio over a classifier that tells a number: an exact function of the picture."""
+    spec = ClassifierSpec(
+        labels=("light",), input_size=32, channels=1, output="regression", unit="percent", center=(25.0,),
+        scale=(10.0,), low=(5.0,), high=(60.0,),
+    )  # fmt: skip
+    told = Directed(Classifier(Light(), spec), 0, by=2.0)
+    archive = opened._archive
+    assert archive is not None
+    studio = LiveStudio(opened.snapshot, told, images=archive.subset(np.arange(4)))
+    while studio.load_more():
+        pass
+    return studio
+
+
+def light(picture: np.ndarray) -> float:
+    return 100 * float(picture.astype(np.float64).mean()) / 255
+
+
+def test_a_number_is_raised_and_lowered_by_knobs(telling: LiveStudio, tmp_path: Path) -> None:
+    studio, image = telling, next(iter(telling.images))
+    numbers = studio.numbers
+    assert numbers is not None
+    assert numbers.ends(0) == (5.0, 60.0)
+    rest = light(studio.images[image].rebuilt.picture)
+    assert numbers.value(float(studio.images[image].rebuilt.probabilities[0]), 0) == pytest.approx(rest, abs=0.3)
+    for target, way in ((None, 1), (1, -1)):
+        found = studio.search(image, target, silent)
+        verb = "raise" if way > 0 else "lower"
+        assert f"changes {verb} light on" in found.finding
+        assert f"{verb}" in found.flip.sentence
+        assert "light by 2.0 percent or more" in found.flip.sentence
+        for knob in found.knobs[:2]:  # what a knob is said to do, it does, in the unit
+            (frame,) = studio.render([Turn(image=image, knobs={knob: 1.0})])
+            effect = studio.knobs[knob].attribute.effect
+            assert way * (light(frame.picture) - rest) == pytest.approx(effect, abs=0.5)
+        flip = studio.flip(image, found.flip.target, found.knobs)
+        (frame,) = studio.render([Turn(image=image, knobs=flip.knobs)])
+        assert flip.flipped == (way * (light(frame.picture) - rest) >= 2 - 0.3)
+    turned = studio.explanation(Turn(image=image, knobs=flip.knobs))
+    assert turned.ranking.finding.startswith("Turned by hand: light goes from ")
+    folder = tmp_path / "turned"
+    write_explanation(turned, folder)
+    assert Numbers.of(read_explanation(folder)) is not None
+    assert studio.flip(image, 0, []).sentence == "None of these knobs raises light."

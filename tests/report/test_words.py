@@ -133,7 +133,14 @@ def test_a_number_is_told_in_its_unit(explanation: Explanation) -> None:
     assert "years" in text
     assert "P(" not in text
     assert "the classifier’s number" in text
+    assert words.effect(dataclasses.replace(told.ranking[0], target=1, effect=3.0), told) == "−3.0 years"
     assert "correlation 0.80" in text
-    for damaged in ({"unit": 3}, {"names": ["age"]}, {"by": None}, {"center": []}):
+    assert numbers.ends(0) == numbers.ends(1) == (15.0, 65.0)  # two and a half standard deviations about the mean
+    measured = dataclasses.replace(numbers, low=(20.0, 20.0), high=(90.0, 90.0))
+    assert Numbers.of(dataclasses.replace(told, settings={"regression": measured.to_json()})).high == [90.0, 90.0]
+    assert measured.along(0.5, 0) == measured.along(0.5, 1) == pytest.approx(2 / 7)
+    before = {key: value for key, value in numbers.to_json().items() if key not in ("low", "high")}
+    assert Numbers.of(dataclasses.replace(told, settings={"regression": before})) is not None
+    for damaged in ({"low": [1.0, 2.0]}, {"unit": 3}, {"names": ["age"]}, {"by": None}, {"center": []}):
         settings = {"regression": numbers.to_json() | damaged}
         assert Numbers.of(dataclasses.replace(told, settings=settings)) is None

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from stylex.core.errors import SearchError
+from stylex.core.numbers import Numbers
 from stylex.search.attfind import attfind, by_effect
 from stylex.search.counterfactual import flip_rate, independent, random_control, subset
 from stylex.search.effects import measure_effects
@@ -170,7 +171,8 @@ def test_nothing_can_be_flipped_without_images(make_world) -> None:
 def test_of_a_number_the_true_causes_are_found_both_ways(make_world) -> None:
     # The number is 2 s1 - 1.5 s4, standardised already: the columns are it and its negative, more and less.
     world = make_world(n=40, reads={1: (2.0, -2.0), 4: (-1.5, 1.5)})
-    subject = replace(world.subject, labels=("more age", "less age"), output="regression", by=1.5)
+    told = Numbers(names=("age", "age"), unit="years", center=(40.0, -40.0), scale=(10.0, 10.0), by=15.0)
+    subject = replace(world.subject, labels=("more age", "less age"), output="regression", by=1.5, numbers=told)
     effects = measure_effects(subject, world.s, image_ids=world.ids)
     number = subject.logits(world.s)[:, 0]
     for target, way in ((0, 1), (1, -1)):
@@ -182,7 +184,15 @@ def test_of_a_number_the_true_causes_are_found_both_ways(make_world) -> None:
             ("b4.conv1", 0, -way),
         }
         assert all(a.effect > 0 for a in ranking)
-        assert "standard deviations on average" in ranking.finding
+        verb = "raise" if target == 0 else "lower"
+        assert f"2 attributes {verb} age on 40 images" in ranking.finding
+        assert " years on average" in ranking.finding
+        alone, most = independent(task, 0, num=2), subset(task, 0)
+        effect = told.amount(told.effect(alone[0].effect, target))
+        assert f"The strongest alone {verb}s age by {effect} on" in alone.finding
+        assert most.flipped == bool(way * (most.path[-1, 0] - most.path[0, 0]) >= 1.5)
+        assert f"{verb} age by" in most.ranking.finding or f"{verb}s age by" in most.ranking.finding
+        assert independent(replace(task, by=9.0), 0, floor=99.0).finding.startswith(f"Nothing {verb}s age on image")
         after = subject.logits(subject.moved(world.s, ranking.attributes))[:, 0]
         moved = way * (after - number)
         flips = flip_rate(subject, world.s, ranking.attributes, target)

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
 
+from stylex.classifiers import ClassifierSpec
+from stylex.classifiers.classifier import Classifier, Directed, standardised
 from stylex.core.progress import Alarm, Event
+from stylex.report.page import render_report
 from stylex.search.class_search import Workplace
 from stylex.search.config import SearchConfig
-from stylex.search.encoding import Encoded
+from stylex.search.encoding import Encoded, encode
 from stylex.search.image_search import explain_image
 from stylex.search.subject import TrainedSubject
 
@@ -72,6 +77,52 @@ def test_what_speaks_against_the_explanation_is_heard_and_kept(shipped: tuple[Tr
     plain = explain_image(subject, one, SearchConfig(attributes=1), target=None, settings={})
     assert plain.notes == ()
     assert "already" not in plain.ranking.finding
+
+
+class Light(torch.nn.Module):
+    """Tells how light a picture is, in percent."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return 100 * x.mean((1, 2, 3))[:, None]
+
+
+def test_a_number_of_one_image_is_moved_both_ways_in_its_unit(
+    shipped: tuple[TrainedSubject, Encoded],
+) -> None:
+    subject, encoded = shipped
+    spec = ClassifierSpec(labels=("light",), input_size=32, channels=1, output="regression", unit="percent")
+    told = Directed(standardised(Classifier(Light(), spec), [encoded.x]), 0, by=2.0)
+    numbers = TrainedSubject.of(subject.snapshot, told)
+    one = encode(numbers, encoded.x[:1], encoded.ids[:1])
+    explanation = explain_image(numbers, one, SearchConfig(attributes=4), target=None, settings={})
+    assert explanation.title == "What raises and lowers light on this image"
+    assert {a.target_label for a in explanation.ranking} == {"more light", "less light"}
+    for cf in explanation.counterfactuals:
+        if cf.role != "independent":
+            continue
+        attribute = explanation.ranking[cf.attributes[0]]
+        rise = float(cf.picture.mean() - explanation.images[0].reconstruction.mean()) / 255 * 100
+        towards = rise if attribute.target == 0 else -rise
+        assert towards == pytest.approx(attribute.effect, abs=0.5)  # what is drawn, counted by hand
+    for target in (0, 1):
+        chain = [cf for cf in explanation.counterfactuals if cf.role == "subset" and cf.target == target]
+        assert len(chain) > 0
+    less = explain_image(numbers, one, SearchConfig(attributes=2), target=1, settings={})
+    assert less.title == "What lowers light on this image"
+    assert {a.target for a in less.ranking} == {1}
+    assert " lowers light by " in less.ranking.finding
+    page = render_report(explanation)
+    text = re.sub(r"<[^>]*>", " ", re.sub(r"<(script|style).*?</\1>", "", page, flags=re.DOTALL))
+    assert "P(" not in text
+    assert "logit" not in text
+    assert "Rebuilding alone took light from " in text
+    assert "The bar of light goes from " in text
+    assert "the least and the most said of the training images" in text
+    assert "together move light from " in text or "One change moves light from " in text
+    far = replace(one, logits=one.logits + torch.tensor([[2.0, -2.0]]))
+    doubted = explain_image(numbers, far, SearchConfig(attributes=1), target=0, settings={})
+    assert "differs by more than half a standard deviation" in doubted.notes[0]
+    assert "more than half a standard deviation" in render_report(doubted)
 
 
 def test_what_goes_on_with_the_rebuilding_is_noted(shipped: tuple[TrainedSubject, Encoded]) -> None:

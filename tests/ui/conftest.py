@@ -39,7 +39,7 @@ def attribute(channel: int, *, label: str | None = None, shift_range: float = 1.
 class DrawnStudio:
     title, labels, output = "What makes a shoe a boot?", ("shoe", "boot"), "softmax"
     resolution, channels, notes = SIDE, 1, ("Drawn for tests.",)
-    remark = None
+    remark = numbers = None
     first, repeat = "shoe-1", {"run": "runs/shoes", "data": None, "explanation": None, "classifier": None}
 
     def __init__(self, images: int = 12, kept: bool = True) -> None:

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from stylex.core.numbers import Numbers
 from stylex.report import write_report
 from stylex.store.folder import read_explanation
 
@@ -416,6 +417,42 @@ def test_a_server_that_has_gone_is_said_in_words(visit) -> None:
     page.unroute("**/api/**")
     turn(page, 0, -12)
     expect(page.locator(".answer .word")).to_have_text("shoe")
+
+
+def test_a_number_is_shown_on_its_scale_and_chosen_by_fifths(browser, serve, read_studio) -> None:
+    studio = read_studio
+    studio.output, studio.labels = "regression", ("more age", "less age")
+    studio.numbers = Numbers(
+        names=("age", "age"), unit="years", center=(40.0, -40.0), scale=(10.0, 10.0), by=5.0, low=(0.0, 0.0),
+        high=(80.0, 80.0),
+    )  # fmt: skip
+    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    wrong = []
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    page.goto(serve(studio))
+    # Odd ones were boots, at 2 deviations towards less; rebuilt at 1.5.
+    expect(page.locator(".answer .word")).to_have_text("25.0 years")
+    expect(page.locator(".scales")).to_contain_text("0.0 years to 80.0 years, least and most said of the training")
+    assert float(page.locator(".bars .now").get_attribute("width")) == pytest.approx(100 * 25 / 80, abs=0.1)
+    turn(page, 0, -5)
+    expect(page.locator(".answer")).to_contain_text("40.0 years")
+    expect(page.locator(".answer .flipped")).to_have_text("moved +15.0 years")
+    expect(page.locator(".caption", has_text="Moved")).to_contain_text("age 25.0 years → 40.0 years")
+    expect(page.locator("[data-knob='0'] .ends")).to_have_text(re.compile("← more age.*less age →"))
+    expect(page.locator(".strip .p").first).to_contain_text("years")
+    expect(page.locator(".others .p").first).to_contain_text("years →")
+    page.get_by_role("button", name="Raise").click()
+    page.get_by_role("button", name="Lower").click()
+    page.locator(".filters summary").click()
+    expect(page.locator(".field", has_text="Certainty")).to_have_count(0)
+    page.locator(".field select").nth(3).select_option("rising")
+    expect(page.locator(".tiles li .said").first).to_have_text("20.0 years")
+    field(page, "Answer").select_option("4")  # of twelve images the highest fifth: the last two
+    expect(page.locator(".tiles li")).to_have_count(2)
+    expect(page.locator(".tiles li .said").first).to_have_text("60.0 years")
+    assert "%" not in page.locator(".answers").inner_text()
+    assert wrong == []
+    page.close()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from stylex.classifiers.features import Tap, tap_for
 from stylex.classifiers.spec import Activation, ClassifierSpec
 from stylex.core.errors import ClassifierError
+from stylex.core.numbers import Numbers
 from stylex.core.wording import option
 
 _SMALLEST_PROBABILITY = 1e-7
@@ -72,6 +73,11 @@ class Classifier(nn.Module):
     def by(self) -> float:
         """Of a regression: the change of its number that counts as an answer turned, in its standard deviations."""
         return 1.0
+
+    @property
+    def numbers(self) -> Numbers | None:
+        """What it tells, where that is a number asked for more and for less of it; None of any other classifier."""
+        return None
 
     @property
     def remark(self) -> str | None:
@@ -232,6 +238,8 @@ class Directed(Classifier):
                 labels=(*more, less),
                 center=(*spec.center, -spec.center[label]),
                 scale=(*spec.scale, spec.scale[label]),
+                low=(),
+                high=(),
             ),
         )
         self.whole, self.label = whole, label
@@ -241,6 +249,21 @@ class Directed(Classifier):
     def by(self) -> float:
         """As of any regression."""
         return self._by
+
+    @property
+    def numbers(self) -> Numbers:
+        """What it tells."""
+        spec, label, whole = self.spec, self.label, self.whole.spec
+        low, high = ((*row, row[label]) if row else () for row in (whole.low, whole.high))
+        return Numbers(
+            names=(*whole.labels, whole.labels[label]),
+            unit=spec.unit,
+            center=spec.center,
+            scale=spec.scale,
+            by=self._by * whole.scale[label],
+            low=low,
+            high=high,
+        )
 
     @property
     def own(self) -> int:
@@ -272,7 +295,7 @@ def less_name(label: str) -> str:
 
 @torch.no_grad()
 def standardised(classifier: Classifier, batches: Iterable[Tensor]) -> Classifier:
-    """A regression that knows mean and standard deviation of its numbers; any other classifier as it is.
+    """A regression that knows mean, standard deviation and ends of its numbers; any other classifier as it is.
 
     Args:
         classifier: it may know them already.
@@ -291,7 +314,14 @@ def standardised(classifier: Classifier, batches: Iterable[Tensor]) -> Classifie
         raise ClassifierError(
             f"the answers for {still[0]} hardly vary over the images: there is nothing to explain; check its spec"
         )
-    return Classifier(classifier.model, replace(spec, center=tuple(center.tolist()), scale=tuple(scale.tolist())))
+    measured = replace(
+        spec,
+        center=tuple(center.tolist()),
+        scale=tuple(scale.tolist()),
+        low=tuple(said.amin(dim=0).tolist()),
+        high=tuple(said.amax(dim=0).tolist()),
+    )
+    return Classifier(classifier.model, measured)
 
 
 def opposite_name(label: str) -> str:

@@ -34,6 +34,8 @@ class ClassifierSpec:
         unit: of a regression's numbers: ``years``.
         center, scale: mean and standard deviation of a regression's numbers, one each a label; where they are not
             given, a training measures them on its images.
+        low, high: the ends of the scale on which a regression's numbers are shown, one each a label: the least and the
+            most that it says of the training images, where a training measured them.
     """
 
     labels: tuple[str, ...]
@@ -47,6 +49,8 @@ class ClassifierSpec:
     unit: str = ""
     center: tuple[int | float, ...] = ()
     scale: tuple[int | float, ...] = ()
+    low: tuple[int | float, ...] = ()
+    high: tuple[int | float, ...] = ()
 
     def __post_init__(self) -> None:
         for name, value in _validated({field.name: getattr(self, field.name) for field in fields(self)}).items():
@@ -71,6 +75,8 @@ class ClassifierSpec:
             del fields["interpolation"]
         if self.output != "regression":
             del fields["unit"], fields["center"], fields["scale"]
+        if not self.low:  # as runs before these have it
+            del fields["low"], fields["high"]
         return fields
 
     @classmethod
@@ -115,7 +121,7 @@ def _validated(given: dict[str, Any]) -> dict[str, Any]:
         raise ClassifierError(f"spec: input_size must be a side in px from 1 to 4096, got {size!r}")
     if not _is_int(channels) or channels not in (1, 3):
         raise ClassifierError(f"spec: channels must be 1 or 3, got {channels!r}")
-    numbers = {name: _numbers(given[name], name) for name in ("mean", "std", "value_range", "center", "scale")}
+    numbers = {name: _numbers(given[name], name) for name in _ROWS}
     _check_regression(given, numbers)
     for name in ("mean", "std"):
         count = len(numbers[name])
@@ -131,18 +137,23 @@ def _validated(given: dict[str, Any]) -> dict[str, Any]:
     return given | numbers | {"labels": tuple(labels)}
 
 
+_ROWS = ("mean", "std", "value_range", "center", "scale", "low", "high")
+
+
 def _check_regression(given: Mapping[str, Any], numbers: Mapping[str, tuple[float, ...]]) -> None:
     """What only numbers have: a unit, and where they lie.
 
     Raises:
         ClassifierError: they are given of something else, or do not fit each other.
     """
-    unit, center, scale = given["unit"], numbers["center"], numbers["scale"]
+    unit, center, scale, low, high = given["unit"], *(numbers[name] for name in ("center", "scale", "low", "high"))
     if not isinstance(unit, str) or len(unit) > 40:
         raise ClassifierError(f"spec: unit must be a word such as years, got {str(unit)[:80]!r}")
     if given["output"] != "regression":
-        if unit or center or scale:
-            raise ClassifierError("spec: unit, center and scale are of output regression only; leave them out")
+        if unit or center or scale or low or high:
+            raise ClassifierError(
+                "spec: unit, center, scale, low and high are of output regression only; leave them out"
+            )
         return
     count = len(given["labels"])
     if len(center) != len(scale) or len(scale) not in (0, count):
@@ -152,6 +163,11 @@ def _check_regression(given: Mapping[str, Any], numbers: Mapping[str, tuple[floa
         )
     if scale and min(scale) <= 0:
         raise ClassifierError(f"spec: scale must be above 0, got {list(scale)}")
+    if len(low) != len(high) or len(low) not in (0, count) or any(a >= b for a, b in zip(low, high, strict=True)):
+        raise ClassifierError(
+            f"spec: low and high must hold one number for each of {count} label(s), low below high, or be left out; "
+            f"got {list(low)} and {list(high)}"
+        )
 
 
 def _numbers(values: Any, name: str) -> tuple[float, ...]:

@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterator
 
 from stylex.core.evaluation import Evaluation, Interval, Measure, MeasuredAttribute
+from stylex.core.numbers import Numbers
 
 _WIDTH = 118
 
@@ -38,11 +39,13 @@ def table_of(evaluation: Evaluation) -> list[str]:
             cells = (f"  {measure.what}", number(measure.value), reach(measure), images, "" if about == said else about)
             table.add_row(*(Text(cell) for cell in cells))
             said = about
+    told = Numbers.within(evaluation.settings, evaluation.labels)
+    unit = "logits" if told is None else told.unit or told.names[-1]
     if evaluation.attributes:
         table.add_section()
         table.add_row(Text("attributes", style="bold"))
         for attribute in evaluation.attributes:
-            table.add_row(*(Text(cell) for cell in _attribute(attribute)))
+            table.add_row(*(Text(cell) for cell in _attribute(attribute, unit)))
     stream = io.StringIO()
     Console(file=stream, width=_WIDTH, color_system=None).print(table)
     return [line.rstrip() for line in stream.getvalue().splitlines()] + [f"note: {note}" for note in evaluation.notes]
@@ -67,14 +70,14 @@ def remark(measure: Measure) -> str:
     return "; ".join(text for text in (measure.by, measure.note) if text)
 
 
-def _attribute(a: MeasuredAttribute) -> tuple[str, ...]:
+def _attribute(a: MeasuredAttribute, unit: str) -> tuple[str, ...]:
     effect = a.effect or Interval.nothing()
-    return f"  {a.name}", number(effect.value), reach(effect), "", ", ".join(facts(a))
+    return f"  {a.name}", number(effect.value), reach(effect), "", ", ".join(facts(a, unit))
 
 
-def facts(a: MeasuredAttribute) -> Iterator[str]:
+def facts(a: MeasuredAttribute, unit: str = "logits") -> Iterator[str]:
     """What was measured of an attribute, in a few words each."""
-    yield f"logits to {a.target_label}"
+    yield f"{unit} to {a.target_label}"
     if a.q is not None and a.random_effect is not None:
         yield f"random {a.random_effect:+.2f}, q {a.q:.2g}" + ("" if a.claimed else ", not claimed")
     if a.flips is not None and a.flips_photograph is not None:

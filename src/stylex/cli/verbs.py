@@ -15,11 +15,13 @@ from stylex.core.verdict import agreement_verdict, classifier_remark
 if TYPE_CHECKING:
     from stylex.bias.repair import Repaired
     from stylex.core.attacked import Attack
+    from stylex.core.attribute import Attribute
     from stylex.core.audited import Audit
     from stylex.core.comparison import Comparison
     from stylex.core.evaluation import Evaluation
     from stylex.core.explanation import Explanation
     from stylex.core.figures import Flips
+    from stylex.core.numbers import Numbers
     from stylex.data.prepare import PrepareSummary
     from stylex.study.analysed import Analysis
 
@@ -49,15 +51,17 @@ def _prepared(options: Mapping[str, Any], summary: PrepareSummary) -> list[str]:
 
 def _explained(options: Mapping[str, Any], explanation: Explanation) -> list[str]:
     from stylex.core.numbers import Numbers
-    from stylex.report.words import numbers_kept, rebuilding
+    from stylex.report.words import effect, numbers_kept, rebuilding
 
     numbers = Numbers.of(explanation)
 
-    def effect(value: float) -> str:
-        return f"{value:+.2f} logits" if numbers is None else numbers.amount(value, sign="+")
+    def does(attribute: Attribute) -> str:
+        if numbers is None:
+            return f"{attribute.target_label}: effect {attribute.effect:+.2f} logits"
+        return f"{attribute.target_label}: {effect(attribute, explanation)}"
 
     rows = [
-        f"{rank:>3}. {attribute.name:<24} {attribute.target_label}: effect {effect(attribute.effect)}"
+        f"{rank:>3}. {attribute.name:<24} {does(attribute)}"
         + ("" if attribute.meaning is None else f"  goes with {attribute.meaning}")
         for rank, attribute in enumerate(explanation.ranking, start=1)
     ]
@@ -70,21 +74,23 @@ def _explained(options: Mapping[str, Any], explanation: Explanation) -> list[str
         *([] if numbers is None else [numbers_kept(explanation.figures, numbers)]),
         *([] if rebuilt is None else [rebuilt]),
         explanation.ranking.finding,
-        *(_turned(flips) for flips in explanation.flips),
+        *(_turned(flips, numbers) for flips in explanation.flips),
         *rows,
         f"explanation: {options['out']}",
         f"next: stylex report {options['out']}",
     ]
 
 
-def _turned(flips: Flips) -> str:
+def _turned(flips: Flips, numbers: Numbers | None) -> str:
     """How many images the listed attributes turn together, beside random ones as long."""
     images = "the images" if flips.images is None else f"{flips.images} images"
     first, count = flips.top.get(1), flips.count
-    alone = "" if first is None or count == 1 else f"the first alone turns {first:.0%}, "
+    turns, enough = ("turns", "") if numbers is None else ("moves", f" by {numbers.amount(numbers.by)} or more")
+    alone = "" if first is None or count == 1 else f"the first alone {turns} {first:.0%}{enough}, "
     chance = "" if flips.random is None else f"; as many at random, as long, {flips.random:.0%}"
-    together = "the first alone turns" if count == 1 else f"{count} together"
-    return f"Of {images} towards {flips.target_label}, {alone}{together} {flips.top[count]:.0%}{chance}."
+    together = f"the first alone {turns}" if count == 1 else f"{count} together"
+    enough = "" if alone else enough
+    return f"Of {images} towards {flips.target_label}, {alone}{together} {flips.top[count]:.0%}{enough}{chance}."
 
 
 def _attacked(options: Mapping[str, Any], attack: Attack) -> list[str]:
@@ -205,6 +211,8 @@ def _aim_of(run: Path) -> str:
     spec = {} if described is None else json.loads(described.read_text())["classifier"]
     labels = spec.get("labels", [])
     two = len(labels) == 2 and not str(spec.get("output")).startswith("multi-label")
+    if spec.get("output") == "regression":  # of one number, both ways without a target
+        return "" if len(labels) < 2 else f" --target {shlex.quote(f'more {labels[0]}')}"
     return "" if two or not labels else f" --target {shlex.quote(labels[-1])}"
 
 

@@ -121,7 +121,7 @@ class MeasuredAttribute:
         name: a person's label, or the coordinate with its direction.
         target_label: the class that it drives to.
         shift_range: how far it was moved.
-        effect: mean change of the target's logit.
+        effect: mean change of the target's logit; of a regression, of its number towards the target, in its unit.
         random_effect: the same of random coordinates moved equally far.
         change: what it would do to the target's probability of an image on the decision boundary, on average.
         p: of doing no more than a random coordinate moved equally far does.

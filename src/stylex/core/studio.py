@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from stylex.core.attribute import Attribute
 from stylex.core.explanation import Explanation, Picture
+from stylex.core.numbers import Numbers
 from stylex.core.progress import Listener
 
 
@@ -141,6 +142,8 @@ class Studio(Protocol):
     title: str
     labels: tuple[str, ...]
     output: Literal["softmax", "sigmoid", "regression"]
+    numbers: Numbers | None
+    """What a regression's numbers mean."""
     resolution: int
     channels: Literal[1, 3]
     notes: tuple[str, ...]

@@ -19,7 +19,7 @@ from stylex.core.evaluation import About
 from stylex.evaluation.sheet import Sheet
 from stylex.models.snapshot import Snapshot
 from stylex.search.attack import gradients
-from stylex.search.decision import margin, margins, predicted
+from stylex.search.decision import margin, margins
 from stylex.search.shifts import apply_attributes
 
 _STEPS = 10
@@ -92,16 +92,15 @@ def measure(sheet: Sheet) -> None:
             sheet.notes.append(f"No attack: {error}.")
             return
         after = sheet.said(attacked)
-        start, redrawn_start = (
-            margin(x, target, sheet.output) for x in (sheet.base[rows], _again(sheet, before, condition))
-        )
+        again = _again(sheet, before, condition)
+        start, redrawn_start = (margin(x, target, sheet.output) for x in (sheet.base[rows], again))
         size = f"changes of equal length, {float(length.mean()):.2f} on average"
         for name, x, said in (("attributes", changed, logits), ("pixels", attacked, after)):
-            turned = predicted(said, target, sheet.output)
+            turned = sheet.turned(sheet.base[rows], said, target)
             flips = sheet.mean(turned)
             sheet.add(About("attack", f"{name}_turn", target=label), flips, images=len(s), note=size)
             new_answer = sheet.subject.condition(torch.from_numpy(said).to(condition))
-            still = predicted(_again(sheet, x, new_answer), target, sheet.output)[turned]
+            still = sheet.turned(again, _again(sheet, x, new_answer), target)[turned]
             sheet.add(
                 About("attack", f"{name}_survive", target=label),
                 sheet.mean(still),
@@ -126,6 +125,6 @@ def _height(sheet: Sheet, x: Float[Tensor, "n c h w"], *, target: int) -> Float[
     return margins(logits, torch.full((len(x),), target, device=x.device), sheet.output)
 
 
-def _again(sheet: Sheet, x: Float[Tensor, "n c h w"], condition: Float[Tensor, "n k"]) -> Float32[ndarray, "n k"]:
+def _again(sheet: Sheet, x: Float[Tensor, "n c h w"], condition: Float[Tensor, "n own"]) -> Float32[ndarray, "n k"]:
     """What the classifier says of images that were encoded and drawn again."""
     return sheet.said(redrawn(sheet.subject.snapshot, x, condition))

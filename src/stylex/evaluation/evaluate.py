@@ -10,6 +10,7 @@ import numpy as np
 
 from stylex.core.errors import EvaluationError
 from stylex.core.evaluation import Evaluation
+from stylex.core.numbers import KEY
 from stylex.core.progress import Alarm, Done, Started, Step
 from stylex.core.wording import option
 from stylex.data.archive import ImageSet
@@ -116,7 +117,7 @@ def evaluate_subject(
         measured=len(measured.ids),
         measures=tuple(sheet.measures),
         attributes=tuple(sheet.attributes),
-        settings=dict(settings),
+        settings={**settings, **({} if subject.numbers is None else {KEY: subject.numbers.to_json()})},
         snapshot={"path": str(subject.snapshot.path), "sha256": subject.snapshot.sha256},
         notes=tuple(sheet.notes + sheet.alarms),
     )

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from stylex.core.evaluation import Interval
 from stylex.evaluation.sheet import Sheet
+from stylex.evaluation.told import compare_numbers
 from stylex.metrics.follows import follows
 from stylex.metrics.interval import bootstrap
 
@@ -22,7 +23,7 @@ def measure(sheet: Sheet) -> None:
     others = torch.from_numpy(sheet.others()).to(e.s.device)
     swapped = e.s.clone()
     swapped[:, maps] = e.s[others][:, maps]
-    labels = slice(None) if sheet.output == "softmax" else sheet.targets
+    labels = slice(None) if sheet.output == "softmax" else sheet.targets[:1] if sheet.numbers else sheet.targets
     drawn, beside = torch.from_numpy(sheet.subject.logits(swapped)).to(e.logits), e.logits[others]
 
     def fraction(logits: Float[Tensor, "n k"], what: str) -> Interval:
@@ -43,3 +44,5 @@ def measure(sheet: Sheet) -> None:
         ("maps_own_maps", e.logits_rec, "follows_maps", "the same without a swap"),
     ):
         sheet.add(f"follows.{kind}", fraction(logits, what), images=len(e.ids), note=note)
+    if sheet.numbers is not None:
+        compare_numbers(sheet, "follows", e.logits, {"_w": drawn, "_w_own_maps": e.logits_rec, "_w_other": beside})

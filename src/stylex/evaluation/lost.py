@@ -5,10 +5,11 @@ from __future__ import annotations
 from functools import partial
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from numpy import ndarray
 
 from stylex.evaluation.sheet import Sheet
+from stylex.evaluation.told import correlation
 from stylex.metrics.interval import bootstrap
 from stylex.search.lost import lost_causes
 
@@ -20,6 +21,9 @@ def measure(sheet: Sheet) -> None:
     """
     if not sheet.pairs:
         sheet.notes.append("No lost causes: the classifier gives no gradient to the image.")
+        return
+    if sheet.numbers is not None:
+        sheet.notes.append("No lost causes: they are answers that turn, and a number does not.")
         return
     seed, classifier = sheet.options.seed, sheet.subject.classifier
     found = [lost_causes(classifier, decision, pairs, seed=seed) for decision, pairs in sheet.pairs]
@@ -44,13 +48,7 @@ def measure(sheet: Sheet) -> None:
             sheet.add(f"lost.{name}", sheet.mean(numbers[rows]), images=int(rows.sum()), note=note)
     others = np.random.default_rng([seed, 9]).permutation(len(margin))
     for end, numbers in (("", estimated), ("_other", estimated[others])):
-        together = bootstrap(partial(_correlation, numbers, of_all("true")), len(margin), seed=seed)
+        together = bootstrap(partial(correlation, numbers, of_all("true")), len(margin), seed=seed)
         note = "correlation of the margin's difference with what the gradient tells of it"
         sheet.add(f"lost.estimate{end}", together, images=len(margin), note=note)
     sheet.alarms += [sentence for lost in found for sentence in lost.sentences()]
-
-
-def _correlation(a: Float[ndarray, " n"], b: Float[ndarray, " n"], rows: Int[ndarray, " m"]) -> float:
-    a, b = (values[rows] - values[rows].mean() for values in (a, b))
-    length = float(np.sqrt((a * a).sum() * (b * b).sum()))
-    return float((a * b).sum()) / length if length > 0 else float("nan")

@@ -8,7 +8,6 @@ import torch
 from stylex.core.evaluation import About
 from stylex.evaluation.sheet import TOPS, Sheet
 from stylex.search.counterfactual import subset
-from stylex.search.decision import predicted
 from stylex.search.effects import Measuring, measure_effects
 from stylex.search.task import Task
 
@@ -31,7 +30,7 @@ def measure(sheet: Sheet) -> None:
         task = Task.of(sheet.subject, s, effects, target)
         paths = [subset(task, i, budget=max(TOPS)).path for i in range(len(s))]
         for top in TOPS:
-            turned = [predicted(path[min(top, len(path) - 1)], target, sheet.output) for path in paths]
+            turned = [sheet.turned(path[0], path[min(top, len(path) - 1)], target) for path in paths]
             flips = sheet.mean(np.array(turned))
             sheet.add(
                 About("own", "attributes", target=label, top=top),

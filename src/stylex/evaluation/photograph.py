@@ -36,7 +36,7 @@ def measure(sheet: Sheet) -> None:
             continue
         for top in sheet.tops(len(ranking)):
             for kind, turned in _turned(sheet, rows, ranking[:top], target, random).items():
-                note = "random directions moved as far" if kind.startswith("random_") else None
+                note = "random directions moved as far" if kind.startswith("random_") else sheet.turning
                 about = About("photograph", kind, target=label, top=top)
                 sheet.add(about, sheet.mean(turned.mean(axis=0)), images=len(rows), note=note)
     for i, attribute in enumerate(sheet.found.shown):
@@ -71,12 +71,12 @@ def _turned(
     """Which images become the target: rebuilt and as photographs, by the attributes and by random directions."""
     subject, picked = sheet.subject, torch.from_numpy(rows).to(sheet.measured.s.device)
     s, x, x_rec = sheet.measured.s[picked], sheet.measured.x[picked], sheet.measured.x_rec[picked]
-    end = apply_attributes(s, attributes, subject.space)
+    end, said = apply_attributes(s, attributes, subject.space), sheet.measured.logits.cpu().numpy()[rows]
 
     def turned(moved: Float[Tensor, "n s_dim"]) -> tuple[Bool[ndarray, " n"], Bool[ndarray, " n"]]:
         pictures, logits = subject.show(moved)
         laid = on_photograph(x, x_rec, torch.from_numpy(pictures).to(x))
-        return predicted(logits, target, sheet.output), predicted(sheet.said(laid), target, sheet.output)
+        return sheet.turned(sheet.base[rows], logits, target), sheet.turned(said, sheet.said(laid), target)
 
     rebuilt, photograph = turned(end)
     controls = [turned(random_moves_alike(subject, s, end, random)) for _ in range(_DRAWS)]

@@ -89,6 +89,9 @@ def others_changed(
         classifier: whose logits they are.
     """
     labels = classifier.spec.labels
+    if (numbers := classifier.numbers) is not None:
+        others = [k for k in range(classifier.own) if numbers.names[k] != numbers.names[target]]
+        return np.abs((after - before)[:, others].astype(np.float64)).mean(axis=1) if others else None
     name, softmax = labels[target], classifier.activation == "softmax"  # of several labels it may be one's absence
     kept = [k for k, label in enumerate(labels[: classifier.own]) if name not in (label, opposite_name(label))]
     if len(kept) <= softmax:

@@ -8,7 +8,8 @@ from torch import Tensor
 
 from stylex.classifiers import perceptual_distance
 from stylex.evaluation.sheet import Sheet
-from stylex.metrics.agreement import divergence, with_others
+from stylex.evaluation.told import compare_numbers
+from stylex.metrics.agreement import NEAR, divergence, with_others
 from stylex.search.encoding import encode_set
 
 
@@ -23,7 +24,10 @@ def measure(sheet: Sheet) -> None:
         said, said_rec = e.logits[:, : classifier.own], e.logits_rec[:, : classifier.own]
         answered.append((said, said_rec))
         p, p_rec = classifier.probabilities(said), classifier.probabilities(said_rec)
-        if sheet.output == "softmax":
+        if sheet.numbers is not None:
+            rows["agreement"].append(((said - said_rec).abs() <= NEAR).float().mean(dim=1))
+            rows.pop("probability_error", None)
+        elif sheet.output == "softmax":
             named = said.argmax(dim=1)
             rows["agreement"].append((named == said_rec.argmax(dim=1)).float())
             rows["probability_error"].append((p - p_rec).abs().gather(1, named[:, None])[:, 0])
@@ -43,6 +47,8 @@ def measure(sheet: Sheet) -> None:
         every, every_rec = (torch.cat(each) for each in zip(*answered, strict=True))
         others = with_others(every, every_rec, sheet.output)
         sheet.add("reconstruction.agreement_other", sheet.mean(others.double().cpu().numpy()), images=len(images))
+        if sheet.numbers is not None:
+            compare_numbers(sheet, "reconstruction", every, {"": every_rec, "_other": every_rec.roll(1, dims=0)})
     if perceived:
         sheet.add(
             "reconstruction.perceptual",

@@ -17,7 +17,7 @@ from stylex.evaluation.extractors import Extractor, random_extractor
 from stylex.evaluation.found import Found
 from stylex.evaluation.options import Inputs, Options
 from stylex.metrics.interval import bootstrap, mean_interval
-from stylex.search.decision import predicted
+from stylex.search.decision import predicted, turned
 from stylex.search.encoding import Encoded
 from stylex.search.lost import Decision, Pairs, decisions
 from stylex.search.shifts import apply_attributes
@@ -44,6 +44,7 @@ class Sheet:
         self.subject, self.inputs, self.found = subject, inputs, found
         self.measured, self.options = measured, options
         self.labels, self.output = subject.classifier.spec.labels, subject.classifier.activation
+        self.numbers = subject.numbers
         self.base: Float32[ndarray, "n k"] = measured.logits_rec.cpu().numpy()
         self.measures: list[Measure] = []
         self.notes: list[str] = []
@@ -92,6 +93,15 @@ class Sheet:
             rows = rows[predicted(self.base[rows], source, self.output)]
         return self.labels[target], self.measured.s[torch.from_numpy(rows).to(self.measured.s.device)], rows
 
+    def turned(self, before: Float[ndarray, "*n k"], after: Float[ndarray, "*n k"], target: int) -> Bool[ndarray, "*n"]:
+        """Whether changed pictures get the target; of a number, whether it moved towards it by as much as counts."""
+        return turned(before, after, target, self.output, self.subject.by)
+
+    @property
+    def turning(self) -> str | None:
+        """What it is to be turned, where that is not another answer."""
+        return None if self.numbers is None else f"moved by {self.numbers.amount(self.numbers.by)} or more"
+
     @cached_property
     def outside(self) -> Extractor:
         """What compares pictures without being the explained classifier: the extractor chosen, or random weights."""
@@ -99,9 +109,14 @@ class Sheet:
         return random_extractor(self.subject.device) if chosen.explained else chosen
 
     def decided(self, logits: Float[ndarray, "n k"]) -> Int64[ndarray, " n"]:
-        """What the classifier decides, as a number: the class; of several labels, which of the targets are there."""
+        """What the classifier decides, as a number: the class; of several labels, which of the targets are there.
+
+        Of a regression's number, between which standard deviations from the mean it lies.
+        """
         if self.output == "softmax":
             return np.asarray(logits.argmax(axis=1))
+        if self.numbers is not None:
+            return np.floor(logits[:, self.numbers.asked]).astype(np.int64)
         return (logits[:, self.targets] >= 0) @ (2 ** np.arange(len(self.targets)))
 
     def tops(self, count: int) -> list[int]:
@@ -124,7 +139,10 @@ class Sheet:
     def pairs(self) -> list[tuple[Decision, Pairs]]:
         """Photographs and rebuilt pictures with the classifier's gradients, for each decision; empty without them."""
         e, classifier = self.measured, self.subject.classifier
-        found = [(d, Pairs.of(classifier, d, e.ids, e.x, e.x_rec)) for d in decisions(classifier, self.targets)]
+        decided: tuple[Decision, ...] = decisions(classifier, self.targets)
+        if self.numbers is not None:  # above the mean or below it
+            decided = (Decision(answers=(self.labels[self.numbers.asked], self.labels[-1]), label=self.numbers.asked),)
+        found = [(d, Pairs.of(classifier, d, e.ids, e.x, e.x_rec)) for d in decided]
         known = [(decision, pairs) for decision, pairs in found if pairs is not None]
         if len(known) < len(found):
             return []

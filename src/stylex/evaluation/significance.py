@@ -15,6 +15,7 @@ from stylex.evaluation.sheet import Sheet
 from stylex.evaluation.subject import comparable, random_attributes, random_coordinates
 from stylex.metrics.interval import mean_interval
 from stylex.metrics.significance import FEWEST_TO_TEST, benjamini_hochberg, sign_flip
+from stylex.search.claims import SMALL
 from stylex.search.decision import margin
 from stylex.search.shifts import apply_attributes
 
@@ -46,8 +47,7 @@ def measure(sheet: Sheet) -> None:
     sheet.add(
         "significance.claimed",
         float(np.mean(known)) if known else float("nan"),
-        note=f"fraction of {len(known)} attributes: false discovery rate {LARGEST_RATE:g}, probability on the "
-        f"boundary moved by {SMALLEST_CHANGE:g} or more",
+        note=f"fraction of {len(known)} attributes: false discovery rate {LARGEST_RATE:g}, {_least(sheet)} or more",
     )
     others = random_attributes(sheet.subject.space, pool, sheet.found.shown, _RANDOM_TESTED, random)
     controls = [_test(sheet, attribute, pool, random) for attribute in others]
@@ -59,12 +59,19 @@ def measure(sheet: Sheet) -> None:
     )
 
 
+def _least(sheet: Sheet) -> str:
+    if (numbers := sheet.numbers) is None:
+        return f"probability on the boundary moved by {SMALLEST_CHANGE:g}"
+    return f"number moved by {numbers.amount(numbers.effect(SMALL, numbers.asked))}"
+
+
 @dataclass(frozen=True, kw_only=True)
 class _Test:
     effect: Interval | None
     random_effect: float | None
     change: float | None
     p: float | None
+    enough: bool = False
 
 
 def _test(sheet: Sheet, attribute: Attribute, pool: Int64[ndarray, " r"], random: np.random.Generator) -> _Test:
@@ -76,13 +83,25 @@ def _test(sheet: Sheet, attribute: Attribute, pool: Int64[ndarray, " r"], random
     after = sheet.subject.logits(apply_attributes(s, [attribute], sheet.subject.space))
     control = sheet.subject.logits(random_coordinates(s, [attribute], sheet.subject.space, pool, random))
     effect, beside = (after - base)[:, target].astype(np.float64), (control - base)[:, target].astype(np.float64)
-    rise = margin(after.astype(np.float64), target, sheet.output) - margin(base, target, sheet.output)
     tested = len(s) >= FEWEST_TO_TEST
+    p = sign_flip(effect - beside, seed=sheet.options.seed) if tested else None
+    if (numbers := sheet.numbers) is not None:
+        unit = numbers.effect(1.0, target)
+        return _Test(
+            effect=mean_interval(effect * unit, seed=sheet.options.seed),
+            random_effect=float(beside.mean()) * unit,
+            change=None,
+            p=p,
+            enough=bool(effect.mean() >= SMALL),
+        )
+    rise = margin(after.astype(np.float64), target, sheet.output) - margin(base, target, sheet.output)
+    change = float((0.5 * np.tanh(0.5 * rise)).mean())
     return _Test(
         effect=mean_interval(effect, seed=sheet.options.seed),
         random_effect=float(beside.mean()),
-        change=float((0.5 * np.tanh(0.5 * rise)).mean()),
-        p=sign_flip(effect - beside, seed=sheet.options.seed) if tested else None,
+        change=change,
+        p=p,
+        enough=change >= SMALLEST_CHANGE,
     )
 
 
@@ -97,6 +116,4 @@ def _rates(tests: Sequence[_Test]) -> list[float | None]:
 
 
 def _significant(test: _Test, q: float | None) -> bool | None:
-    if q is None or test.change is None:
-        return None
-    return q <= LARGEST_RATE and test.change >= SMALLEST_CHANGE
+    return None if q is None else q <= LARGEST_RATE and test.enough

@@ -15,6 +15,7 @@ from torch import Tensor
 from stylex.classifiers.classifier import Classifier
 from stylex.core.attribute import Attribute
 from stylex.core.errors import SearchError
+from stylex.core.numbers import Numbers
 from stylex.core.stylespace import StyleSpace
 from stylex.models.snapshot import Snapshot
 from stylex.search.controls import length_of, random_direction
@@ -36,6 +37,16 @@ class CountedClassifier(Classifier):
     def own(self) -> int:
         """How many of the labels the model answers itself."""
         return self.counted.own
+
+    @property
+    def by(self) -> float:
+        """Of a regression: the change that counts as an answer turned."""
+        return self.counted.by
+
+    @property
+    def numbers(self) -> Numbers | None:
+        """What a regression tells."""
+        return self.counted.numbers
 
     def logits(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n k"]:
         """What the classifier says."""

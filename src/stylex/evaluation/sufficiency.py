@@ -5,21 +5,22 @@ from __future__ import annotations
 from stylex.core.evaluation import About
 from stylex.evaluation.sheet import Sheet
 from stylex.search.counterfactual import random_control
-from stylex.search.decision import predicted
 from stylex.search.shifts import apply_attributes
 
 
 def measure(sheet: Sheet) -> None:
     """Fraction of images that the top attributes turn together, beside as many random coordinates."""
     for target, ranking in sheet.found.rankings.items():
-        label, s, _ = sheet.starts(target)
+        label, s, rows = sheet.starts(target)
         if len(s) == 0:
             sheet.notes.append(f"Every measured image is {label!r} already, so none can be turned to it.")
             continue
         for top in sheet.tops(len(ranking)):
             logits = sheet.subject.logits(apply_attributes(s, ranking[:top], sheet.subject.space))
-            flips = sheet.mean(predicted(logits, target, sheet.output))
-            sheet.add(About("sufficiency", "attributes", target=label, top=top), flips, images=len(s))
+            flips = sheet.mean(sheet.turned(sheet.base[rows], logits, target))
+            sheet.add(
+                About("sufficiency", "attributes", target=label, top=top), flips, images=len(s), note=sheet.turning
+            )
         control = random_control(
             sheet.subject, s, ranking, target, indices=sheet.subject.indices, seed=sheet.options.seed
         )

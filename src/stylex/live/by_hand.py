@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 
 from stylex.core.attribute import Attribute, AttributeRanking
 from stylex.core.explanation import Counterfactual, ExplainedImage, Explanation, Picture
+from stylex.core.numbers import KEY
 from stylex.core.studio import StudioImage
+from stylex.search.class_search import in_unit
 from stylex.search.decision import Output, probabilities
 from stylex.search.subject import TrainedSubject
 
@@ -35,7 +37,7 @@ def turned_by_hand(
             them together.
         settings, notes: to be written into the explanation.
     """
-    (pictures, logits), labels = drawn, tuple(subject.labels)
+    (pictures, logits), labels, numbers = drawn, tuple(subject.labels), subject.numbers
     p = probabilities(logits, subject.output).astype(np.float32)
     goal = int(np.argmax(p[-1] - p[0]))
     attributes = []
@@ -69,19 +71,27 @@ def turned_by_hand(
         )
         for row, (role, used) in enumerate(roles, start=1)
     )
+    ranking = AttributeRanking(
+        attributes=tuple(attributes),
+        strategy="by hand",
+        images=1,
+        explained=float(
+            p[0].argmax() != p[-1].argmax() if numbers is None else logits[-1][goal] - logits[0][goal] >= subject.by
+        ),
+        finding=f"Turned by hand: the probability of {labels[goal]} goes from {p[0][goal]:.3f} to {p[-1][goal]:.3f}.",
+    )
+    if numbers is not None:
+        was, became = (numbers.said(float(places[goal]), goal) for places in (p[0], p[-1]))
+        ranking = replace(
+            in_unit(ranking, numbers), finding=f"Turned by hand: {numbers.names[goal]} goes from {was} to {became}."
+        )
+        settings = {**settings, KEY: numbers.to_json()}
     return Explanation(
         scope="image",
         title=f"What {image.name} becomes when {count} {'knob is' if count == 1 else 'knobs are'} turned",
         labels=labels,
         output=subject.output,
-        ranking=AttributeRanking(
-            attributes=tuple(attributes),
-            strategy="by hand",
-            images=1,
-            explained=float(p[0].argmax() != p[-1].argmax()),
-            finding=f"Turned by hand: the probability of {labels[goal]} goes from {p[0][goal]:.3f} to "
-            f"{p[-1][goal]:.3f}.",
-        ),
+        ranking=ranking,
         images=(
             ExplainedImage(
                 id=image.id,

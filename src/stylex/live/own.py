@@ -9,7 +9,9 @@ from jaxtyping import Float, Int64
 from numpy import ndarray
 from torch import Tensor
 
+from stylex.classifiers.classifier import less_name
 from stylex.core.attribute import AttributeRanking
+from stylex.core.numbers import Numbers
 from stylex.core.progress import Done, Listener, Started, Step
 from stylex.search.counterfactual import Subset, independent, subset
 from stylex.search.effects import Effects, Measuring, measure_effects
@@ -42,8 +44,16 @@ def own_attributes(
     return found
 
 
-def said_of_flip(count: int, label: str, flipped: bool) -> str:
-    """What so many knobs come to, in a sentence."""
+def said_of_flip(count: int, label: str, flipped: bool, numbers: Numbers | None = None) -> str:
+    """What so many knobs come to, in a sentence; of a number, by how much it is raised or lowered."""
+    if numbers is not None:
+        verb = "lower" if label == less_name(numbers.names[-1]) else "raise"
+        what, by = numbers.names[-1], f"{numbers.amount(numbers.by)} or more"
+        if count == 0:
+            return f"None of these knobs {verb}s {what}."
+        if flipped:
+            return f"{f'One knob {verb}s' if count == 1 else f'{count} knobs together {verb}'} {what} by {by}."
+        return f"Even {'this knob does' if count == 1 else f'{count} knobs together do'} not {verb} {what} by {by}."
     if count == 0:
         return f"The answer is {label} already." if flipped else f"None of these knobs brings it nearer to {label}."
     many = "One knob turns" if count == 1 else f"{count} knobs together turn"

@@ -28,6 +28,7 @@ from stylex.live.fitted import Copies, said_of
 from stylex.live.own import own_attributes, said_of_flip
 from stylex.models.precision import has_fast_bf16, multiplications
 from stylex.models.snapshot import Snapshot
+from stylex.search.class_search import in_unit
 from stylex.search.decision import probabilities, reach
 from stylex.search.editor import StyleEditor
 from stylex.search.encoding import encode
@@ -72,7 +73,7 @@ class LiveStudio:
         repeat: Mapping[str, str | bool | None] = MappingProxyType({}),
     ) -> None:
         self.snapshot, self.classifier = snapshot, classifier
-        self.labels, self.output = classifier.spec.labels, classifier.activation
+        self.labels, self.output, self.numbers = classifier.spec.labels, classifier.activation, classifier.numbers
         config = snapshot.generator.config
         self.resolution = config.resolution
         self.channels: Literal[1, 3] = 1 if config.channels == 1 else 3
@@ -221,20 +222,29 @@ class LiveStudio:
         goal, drawer = self._goal(image, target, fitted), self._copies.drawer(image, fitted)
         alone, together = own_attributes(drawer.subject, image, drawer.editor.style(image), goal, listener)
         with self._changing:
-            shown = [self._knob_for(attribute, image) for attribute in alone]
-            path = [self._knob_for(attribute, image) for attribute in together.ranking]
+            shown, path = (
+                [
+                    self._knob_for(attribute, image)
+                    for attribute in (ranking if self.numbers is None else in_unit(ranking, self.numbers))
+                ]
+                for ranking in (alone, together.ranking)
+            )
         name = self._images[image].name
         flip = Flip(
             knobs=dict.fromkeys(path, 1.0),
             target=goal,
             flipped=together.flipped,
-            sentence=said_of_flip(len(path), self.labels[goal], together.flipped),
+            sentence=said_of_flip(len(path), self.labels[goal], together.flipped, self.numbers),
         )
         order = tuple(dict.fromkeys([*shown, *path]))
+        does = ("drive", "drives", f"the answer on {name} towards {self.labels[goal]}")
+        if self.numbers is not None:
+            verb = "lower" if self.numbers.falls(goal) else "raise"
+            does = (verb, f"{verb}s", f"{self.numbers.names[goal]} on {name}")
         finding = (
-            f"{len(order)} changes drive the answer on {name} towards {self.labels[goal]}. {flip.sentence}"
+            f"{len(order)} changes {does[0]} {does[2]}. {flip.sentence}"
             if order
-            else f"No single change drives the answer on {name} towards {self.labels[goal]}."
+            else f"No single change {does[1]} {does[2]}."
         )
         return OwnKnobs(knobs=order, flip=flip, finding=finding)
 
@@ -245,11 +255,16 @@ class LiveStudio:
             SearchError: no such image, class or knob, or no copy fitted to it.
         """
         goal, drawer = self._goal(image, target, fitted), self._copies.drawer(image, fitted)
+        with self._drawing:
+            at_rest = drawer.editor.render_all([Turn(image=image, knobs={})])[1][:, goal]
 
         def reach_of(settings: Sequence[Mapping[int, float]]) -> NDArray[np.float32]:
             with self._drawing:
                 turns = [Turn(image=image, knobs=knobs) for knobs in settings]
-                return reach(drawer.editor.render_all(turns)[1], goal, self.output)
+                logits = drawer.editor.render_all(turns)[1]
+            if self.numbers is not None:  # from where the number is at rest, as far as counts
+                return np.asarray(logits[:, goal] - at_rest - self.classifier.by)
+            return reach(logits, goal, self.output)
 
         def reached(chosen: Sequence[tuple[int, float]], added: Sequence[tuple[int, float]]) -> NDArray[np.float32]:
             return reach_of([dict([*chosen, one]) for one in added])
@@ -263,7 +278,7 @@ class LiveStudio:
             rest = {other: fraction for other, fraction in chosen.items() if other != knob}
             if flipped and reach_of([rest])[0] >= 0:
                 chosen = rest
-        sentence = said_of_flip(len(chosen), self.labels[goal], flipped)
+        sentence = said_of_flip(len(chosen), self.labels[goal], flipped, self.numbers)
         return Flip(knobs=chosen, target=goal, flipped=flipped, sentence=sentence)
 
     def rename(self, knob: int, label: str | None) -> None:
@@ -391,11 +406,13 @@ class LiveStudio:
         return len(self._knobs) - 1
 
     def _goal(self, image: str, target: int | None, fitted: bool) -> int:
-        """The class to drive to: the likeliest other one; of several labels the least certain, turned on."""
+        """The class to drive to: the likeliest other one; of several labels the least certain, turned on; more."""
         if target is not None:
             if not 0 <= target < len(self.labels):
                 raise SearchError(f"there is no class {target}; expected 0 to {len(self.labels) - 1}")
             return target
+        if self.numbers is not None:
+            return self.numbers.asked
         shown = self._image(image)
         p = (shown.fitted.rebuilt if fitted and shown.fitted else shown.rebuilt).probabilities
         if self.output == "softmax":

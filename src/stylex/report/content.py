@@ -69,12 +69,15 @@ class Card:
 
 @dataclass(frozen=True)
 class Bar:
-    """A class's probability in the original and in the reconstruction."""
+    """A class's probability, or a number's place on its scale, in the original and in the reconstruction; in words."""
 
     label: str
     original: float | None
     reconstruction: float
+    said_original: str
+    said_reconstruction: str
     target: bool
+    ends: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True)

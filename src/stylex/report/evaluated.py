@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from stylex.core.attribute import AttributeRanking
 from stylex.core.evaluation import Evaluation, Interval, Measure
+from stylex.core.numbers import Numbers
 from stylex.core.verdict import agreement_level, lost_level
 from stylex.report.words import Check, name_of, percent, technical
 
@@ -68,13 +69,14 @@ def evaluated(evaluation: Evaluation, ranking: AttributeRanking) -> Evaluated:
 def _checks(evaluation: Evaluation) -> Iterator[Check]:
     """What the numbers say about trusting the explanation."""
     known = {measure.name: measure for measure in evaluation.measures if math.isfinite(measure.value)}
+    numbers = Numbers.within(evaluation.settings, evaluation.labels)
     if agreement := known.get("reconstruction.agreement"):
         other = known.get("reconstruction.agreement_other")
         beside = "" if other is None else f"; with another photograph's reconstruction for {percent(other.value)}"
         yield Check(
             agreement_level(agreement.value, None if other is None else other.value),
             f"The reconstruction gets the same answer as the photograph for {_about(agreement)} of {agreement.images} "
-            f"photographs that were never trained on{beside}.",
+            f"photographs that were never trained on{beside}.{_numbers_kept(known, numbers)}",
         )
     if (same := known.get("reason.same")) and (other := known.get("reason.same_other")):
         unlike = (same.low or 0) > (other.high or 0)
@@ -98,8 +100,8 @@ def _checks(evaluation: Evaluation) -> Iterator[Check]:
             f"{percent(chance.value)} would by chance.",
         )
     for label in evaluation.labels:
-        yield from _turned(known, label)
-        yield from _photographs(known, label)
+        yield from _turned(known, label, numbers)
+        yield from _photographs(known, label, numbers)
     if (changed := known.get("preservation.perceptual")) and (chance := known.get("preservation.perceptual_random")):
         yield Check(
             "care" if (changed.low or changed.value) > chance.value else "good",
@@ -111,7 +113,7 @@ def _checks(evaluation: Evaluation) -> Iterator[Check]:
         yield Check(
             "good" if all(claims) else "care" if any(claims) else "warning",
             f"{sum(claims)} of {len(claims)} attributes do more than a random change of equal size, and enough to "
-            "matter near the decision.",
+            f"matter{' near the decision' if numbers is None else ''}.",
         )
     # Among the fewest first.
     best = next((m for m in known.values() if (m.part, m.kind) == ("observer", "accuracy")), None)
@@ -131,23 +133,44 @@ def _checks(evaluation: Evaluation) -> Iterator[Check]:
         )
 
 
-def _turned(known: dict[str, Measure], label: str) -> Iterator[Check]:
+def _numbers_kept(known: dict[str, Measure], numbers: Numbers | None) -> str:
+    """How near a regression's numbers on photograph and reconstruction are, beside another image's."""
+    names = ("correlation", "r2", "answer_error")
+    own, other = ([known.get(f"reconstruction.{name}{end}") for name in names] for end in ("", "_other"))
+    if numbers is None or None in own or None in other:
+        return ""
+    near = numbers.amount(numbers.scale[numbers.asked] / 2)
+    (r, r2, error), (r_other, _, error_other) = ([m.value for m in row if m is not None] for row in (own, other))
+    return (
+        f" The same is a number that differs by {near} at most; on average it differs by {numbers.amount(error)} "
+        f"(correlation {r:.2f}, R2 {_number(r2)}), from that on another's by {numbers.amount(error_other)} "
+        f"(correlation {r_other:.2f})."
+    )
+
+
+def _enough(numbers: Numbers | None) -> tuple[str, str]:
+    """What images do that attributes turn, and by how much."""
+    return ("turn", "") if numbers is None else ("move", f" by {numbers.amount(numbers.by)} or more")
+
+
+def _turned(known: dict[str, Measure], label: str, numbers: Numbers | None) -> Iterator[Check]:
     of_it = [m for m in known.values() if m.part == "sufficiency" and m.target == label]
     most = max((m for m in of_it if m.kind == "attributes"), key=lambda m: m.top or 0, default=None)
     if most is None:
         return
     count = most.top
     chance = max((m.value for m in of_it if m.kind == "random"), default=None)
-    many = "the best attribute turns" if count == 1 else f"the best {count} attributes together turn"
-    beside = "" if chance is None else f"; as many random changes of the same size turn {percent(chance)}"
+    turn, enough = _enough(numbers)
+    many = f"the best attribute {turn}s" if count == 1 else f"the best {count} attributes together {turn}"
+    beside = "" if chance is None else f"; as many random changes of the same size {turn} {percent(chance)}"
     hardly = chance is not None and chance >= _HALF * most.value
     yield Check(
         "warning" if hardly else "good" if most.value >= _HALF else "care",
-        f"Towards {label}, {many} {_about(most)} of {most.images} images that the search had not seen{beside}.",
+        f"Towards {label}, {many} {_about(most)} of {most.images} images that the search had not seen{enough}{beside}.",
     )
 
 
-def _photographs(known: dict[str, Measure], label: str) -> Iterator[Check]:
+def _photographs(known: dict[str, Measure], label: str, numbers: Numbers | None) -> Iterator[Check]:
     of_it = [m for m in known.values() if m.part == "photograph" and m.target == label]
     most = max((m.top or 0 for m in of_it), default=0)
     measured = {m.kind: m for m in of_it if m.top == most}
@@ -155,12 +178,12 @@ def _photographs(known: dict[str, Measure], label: str) -> Iterator[Check]:
         return
     rebuilt, laid, chance = measured["rebuilt"], measured["photograph"], measured["random_photograph"].value
     carried = laid.value >= _CARRIED * rebuilt.value and laid.value >= _HALF
-    hardly = chance >= _HALF * laid.value
+    hardly, (turn, enough) = chance >= _HALF * laid.value, _enough(numbers)
+    random = f"random changes of the same size {turn} {percent(chance)} of the photographs"
     yield Check(
         "warning" if hardly else "good" if carried else "care",
-        f"Towards {label}, the same change laid on the photographs themselves turns {_about(laid)} of {laid.images}, "
-        f"where it turns {percent(rebuilt.value)} of their rebuilt pictures; random changes of the same size turn "
-        f"{percent(chance)} of the photographs.",
+        f"Towards {label}, the same change laid on the photographs themselves {turn}s {_about(laid)} of {laid.images}"
+        f"{enough}, where it {turn}s {percent(rebuilt.value)} of their rebuilt pictures; {random}.",
     )
 
 
@@ -189,16 +212,25 @@ def _row(measure: Measure) -> Row:
 
 def _facts(evaluation: Evaluation, position: int) -> Iterator[str]:
     a = evaluation.attributes[position]
+    numbers = Numbers.within(evaluation.settings, evaluation.labels)
+    what = f"the score of {a.target_label}" if numbers is None else numbers.names[-1]
+    falls = a.target_label == evaluation.labels[-1]
+
+    def by(effect: float) -> str:
+        if numbers is None or not math.isfinite(effect):
+            return _number(effect)
+        return numbers.amount(-effect if falls else effect, sign="+")
+
     if a.effect is not None:
-        beside = "" if a.random_effect is None else f", random changes of equal size by {_number(a.random_effect)}"
-        yield f"moves the score of {a.target_label} by {_number(a.effect.value)}{beside}"
+        beside = "" if a.random_effect is None else f", random changes of equal size by {by(a.random_effect)}"
+        yield f"moves {what} by {by(a.effect.value)}{beside}"
     if a.q is not None:
         yield ("claimed" if a.claimed else "not claimed") + f" (q = {a.q:.2g})"
     if a.flips is not None and a.flips_photograph is not None and math.isfinite(a.flips.value):
         chance = a.random_flips_photograph
         beside = "" if chance is None else f", random changes of equal size {percent(chance)}"
         yield (
-            f"alone turns {percent(a.flips.value)} of the rebuilt pictures and "
+            f"alone {_enough(numbers)[0]}s {percent(a.flips.value)} of the rebuilt pictures and "
             f"{percent(a.flips_photograph.value)} of the photographs{beside}"
         )
     if a.picture_change is not None and math.isfinite(a.picture_change.value):

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from stylex.core.attribute import Attribute
 from stylex.core.explanation import ExplainedImage, Explanation, Picture, Strip
+from stylex.core.numbers import Numbers
 from stylex.core.studio import Frame, Knob, StudioImage
 from stylex.report.figures import encode, enlarge
 from stylex.report.words import name_of, technical
@@ -65,16 +66,18 @@ def strip_data(explanation: Explanation, size: StripSize = FULL) -> dict[str, An
         return None
     classes = _classes(e, strips)
     rows = {image_id: e.image(image_id) for image_id in shown}
+    told = Numbers.of(e)
     return {
         "title": e.title,
         "labels": [e.labels[i] for i in classes],
         "output": e.output,
+        "numbers": numbers_row(told),
         "resolution": int(strips[0].frames.shape[1]),
         "channels": int(strips[0].frames.shape[3]),
         "notes": [],
         "first": max(strips, key=lambda strip: (-strip.attribute, _reach(strip, e))).image,
         "knobs": [_knob(e, position, attribute, strips, classes) for position, attribute in enumerate(e.ranking)],
-        "images": [_image(image, classes, size) for image in rows.values()],
+        "images": [_image(image, classes, size, told is not None) for image in rows.values()],
         "strips": [
             {
                 "image": strip.image,
@@ -109,8 +112,24 @@ def knob_row(position: int, knob: Knob) -> dict[str, Any]:
     }
 
 
-def image_row(image: StudioImage) -> dict[str, Any]:
-    """An image, as a list of images names it."""
+def numbers_row(told: Numbers | None) -> dict[str, Any] | None:
+    """What a regression's numbers mean; None of any other classifier."""
+    if told is None:
+        return None
+    return {
+        "names": list(told.names),
+        "unit": told.unit,
+        "center": list(told.center),
+        "scale": list(told.scale),
+        "by": told.by,
+        "digits": told.digits,
+        "ends": [list(told.ends(label)) for label in range(len(told.names))],
+        "measured": bool(told.low),
+    }
+
+
+def image_row(image: StudioImage, *, places: bool = False) -> dict[str, Any]:
+    """An image, as a list of images names it; with ``places``, which are a regression's answers, if asked for."""
     rebuilt = image.rebuilt.probabilities
     given = rebuilt if image.probabilities is None else image.probabilities
     said, fitted = int(given.argmax()), image.fitted
@@ -130,7 +149,9 @@ def image_row(image: StudioImage) -> dict[str, Any]:
             "said": int(fitted.rebuilt.probabilities.argmax()),
             "l1": round(fitted.l1, 4),
             "l1_before": round(fitted.l1_before, 4),
+            **({"places": numbers(fitted.rebuilt.probabilities)} if places else {}),
         },
+        **({"places": numbers(given), "rebuilt_places": numbers(rebuilt)} if places else {}),
     }
 
 
@@ -144,8 +165,8 @@ def image_detail(image: StudioImage) -> dict[str, Any]:
 
 
 def numbers(values: NDArray[np.float32]) -> list[float]:
-    """Probabilities."""
-    return [round(float(value), 5) for value in values]
+    """Probabilities, as exact as a regression's numbers are read from them."""
+    return [round(float(value), 7) for value in values]
 
 
 def _reach(strip: Strip, e: Explanation) -> float:
@@ -155,7 +176,7 @@ def _reach(strip: Strip, e: Explanation) -> float:
 
 def _classes(e: Explanation, strips: Sequence[Strip]) -> list[int]:
     """The classes to tell of, in their order: all, or of very many the targets and the likely ones."""
-    if len(e.labels) <= _CLASSES:
+    if len(e.labels) <= _CLASSES or e.output == "regression":
         return list(range(len(e.labels)))
     highest = np.max([strip.probabilities.max(axis=0) for strip in strips], axis=0)
     answers = {int(row.argmax()) for strip in strips for row in strip.probabilities}
@@ -177,7 +198,7 @@ def _knob(
     }
 
 
-def _image(image: ExplainedImage, classes: Sequence[int], size: StripSize) -> dict[str, Any]:
+def _image(image: ExplainedImage, classes: Sequence[int], size: StripSize, places: bool) -> dict[str, Any]:
     shown = StudioImage(
         id=image.id,
         name=image.id,
@@ -187,7 +208,7 @@ def _image(image: ExplainedImage, classes: Sequence[int], size: StripSize) -> di
         rebuilt=Frame(picture=image.reconstruction, probabilities=image.reconstruction_probabilities[classes]),
     )
     picture = None if image.original is None else _uri(_shrunk(image.original, size.side), size)
-    return image_row(shown) | image_detail(shown) | {"picture": picture}
+    return image_row(shown, places=places) | image_detail(shown) | {"picture": picture}
 
 
 def _sheet(strip: Strip, side: int) -> Picture:

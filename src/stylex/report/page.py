@@ -145,6 +145,8 @@ class _Drawing:
             "snapshot": dict(e.snapshot),
             "settings": dict(e.settings),
         }
+        numbers = Numbers.of(e)
+        told = list(e.labels) if numbers is None else list(numbers.names[:-1])
         settings = json.dumps(record, indent=2, ensure_ascii=False)
         if len(settings) > _LONGEST_SETTINGS:
             settings = settings[:_LONGEST_SETTINGS] + "\n… the explanation folder has the rest"
@@ -152,14 +154,14 @@ class _Drawing:
             explanation=e,
             verdict=words.verdict(e) if e.scope == "class" and math.isfinite(agreement) else None,
             finding=e.ranking.finding,
-            labels=list(e.labels[:6]),
-            more_labels=max(0, len(e.labels) - 6),
+            labels=told[:6],
+            more_labels=max(0, len(told) - 6),
             snapshot=e.snapshot.get("sha256", "")[:10],
             shown=len(e.images),
             searched=len(searched) if isinstance(searched := e.settings.get("searched"), list) else e.ranking.images,
             subjects=[self.subject(image) for image in e.images] if e.scope == "image" else [],
             cards=cards,
-            numbers=Numbers.of(e),
+            numbers=numbers,
             paths=list(self.paths()),
             flips=e.flips,
             checks=words.checks(e),
@@ -229,8 +231,8 @@ class _Drawing:
             original=self.thumbnail(image, cf.target),
             target=target,
             about=words.about(e, cf.target),
-            p_before=p_before,
-            p_after=p_after,
+            p_before=words.along(p_before, e, cf.target),
+            p_after=words.along(p_after, e, cf.target),
             towards=p_after >= p_before,
             flips=words.flips(cf, e),
             answer_before=answers[0],
@@ -272,6 +274,9 @@ class _Drawing:
             original = self.shot(image.original, p, "The original photograph", target)
         p_rec = float(rec[target])
         likeliest = rec if image.probabilities is None else np.maximum(rec, image.probabilities)
+        if (numbers := Numbers.of(e)) is not None:  # each of them once, as it rises
+            likeliest = np.arange(len(rec), 0, -1, dtype=np.float32)[:-1]
+            target = numbers.names.index(numbers.names[target])
         order = [int(i) for i in np.argsort(-likeliest, kind="stable")[:_CLASSES_SHOWN]]
         if target not in order:
             order[-1] = target
@@ -282,15 +287,25 @@ class _Drawing:
             rebuilding=words.rebuilding(e),
             answer=words.answer(rec if image.probabilities is None else image.probabilities, e, target),
             bars=[
-                Bar(
-                    e.labels[i],
-                    None if image.probabilities is None else float(image.probabilities[i]),
-                    float(rec[i]),
-                    i == target,
+                self.bar(
+                    None if image.probabilities is None else float(image.probabilities[i]), float(rec[i]), i, target
                 )
                 for i in order
             ],
-            more_classes=len(e.labels) - len(order),
+            more_classes=len(likeliest) - len(order),
+        )
+
+    def bar(self, original: float | None, rebuilt: float, label: int, target: int) -> Bar:
+        e, numbers = self.e, Numbers.of(self.e)
+        low, high = ("", "") if numbers is None else map(numbers.amount, numbers.ends(label))
+        return Bar(
+            label=e.labels[label] if numbers is None else numbers.names[label],
+            original=None if original is None else words.along(original, e, label),
+            reconstruction=words.along(rebuilt, e, label),
+            said_original="" if original is None else words.place(original, e, label),
+            said_reconstruction=words.place(rebuilt, e, label),
+            target=numbers is None and label == target,
+            ends=None if numbers is None else (low, high),
         )
 
     def paths(self) -> Iterator[StepPath]:
@@ -311,7 +326,13 @@ class _Drawing:
                 done = cf.attributes
             turning = next((cf for cf in chain if words.flips(cf, e)), None)
             used = len((turning or chain[-1]).attributes)
-            if turning is None:
+            if (numbers := Numbers.of(e)) is not None:
+                least = numbers.amount(numbers.by)
+                enough = f"{least} or more" if turning else f"less than {least}"
+                end = words.answer((turning or chain[-1]).probabilities, e, target)
+                many = f"{used} changes together move" if used > 1 else "One change moves"
+                sentence = f"{many} {numbers.names[target]} from {steps[0].answer} to {end}: {enough}."
+            elif turning is None:
                 many = f"{used} changes together leave" if used > 1 else "this change leaves"
                 sentence = f"Even {many} the answer at {steps[0].answer}."
             else:

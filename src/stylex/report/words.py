@@ -64,6 +64,12 @@ def flips(cf: Counterfactual, explanation: Explanation) -> bool:
     return answer(before, explanation, cf.target) != answer(cf.probabilities, explanation, cf.target)
 
 
+def along(p: float, explanation: Explanation, target: int) -> float:
+    """Where that lies on its scale, from 0 to 1: a probability, or a number between the ends of its own."""
+    numbers = Numbers.of(explanation)
+    return p if numbers is None else numbers.along(p, target)
+
+
 def place(p: float, explanation: Explanation, target: int) -> str:
     """What stands on a picture: the target's probability, or the classifier's number."""
     numbers = Numbers.of(explanation)
@@ -77,9 +83,11 @@ def about(explanation: Explanation, target: int) -> str:
 
 
 def effect(attribute: Attribute, explanation: Explanation) -> str:
-    """An attribute's effect with its sign: in logits, or in the unit of the classifier's number."""
+    """An attribute's effect with its sign: in logits, or as the change of the classifier's number in its unit."""
     numbers = Numbers.of(explanation)
-    return signed(attribute.effect) if numbers is None else numbers.amount(attribute.effect, sign="+")
+    if numbers is None:
+        return signed(attribute.effect)
+    return numbers.amount(-attribute.effect if numbers.falls(attribute.target) else attribute.effect, sign="+")
 
 
 def _moved(cf: Counterfactual, explanation: Explanation, numbers: Numbers) -> float:
@@ -109,7 +117,9 @@ def what_it_does(attribute: Attribute, shown: Sequence[Counterfactual], explanat
     """
     turning = "Turning this up"
     if not shown:
-        moves = f"the score of {attribute.target_label} by {effect(attribute, explanation)}"
+        numbers = Numbers.of(explanation)
+        what = f"the score of {attribute.target_label}" if numbers is None else numbers.names[attribute.target]
+        moves = f"{what} by {effect(attribute, explanation)}"
         return f"{turning} moves {moves} on average."
     mean = sum(rise(cf, explanation) for cf in shown) / len(shown)
     flipped = sum(flips(cf, explanation) for cf in shown)
@@ -144,8 +154,10 @@ def rebuilding(explanation: Explanation) -> str | None:
     target = explanation.ranking[0].target if explanation.ranking.attributes else int(image.probabilities.argmax())
     before, after = float(image.probabilities[target]), float(image.reconstruction_probabilities[target])
     pixels = np.abs(image.original.astype(np.float64) - image.reconstruction).mean() / 255
+    numbers = Numbers.of(explanation)
+    was, became = (f"{p:.2f}" if numbers is None else numbers.said(p, target) for p in (before, after))
     return (
-        f"Rebuilding alone took P({explanation.labels[target]}) from {before:.2f} to {after:.2f} and changed pixels by "
+        f"Rebuilding alone took {about(explanation, target)} from {was} to {became} and changed pixels by "
         f"{percent(round(float(pixels), 3))} of their range on average: what it changed is not what the knobs did."
     )
 
@@ -154,8 +166,8 @@ def how_it_was_measured(attribute: Attribute, explanation: Explanation) -> str:
     """The technical facts of an attribute, in a line."""
     moves = "raises" if attribute.effect >= 0 else "lowers"
     facts = [f"{moves} the score (logit) of {attribute.target_label} by {abs(attribute.effect):.2f}"]
-    if Numbers.of(explanation) is not None:
-        facts = [f"moves the number by {effect(attribute, explanation)} towards {attribute.target_label}"]
+    if (numbers := Numbers.of(explanation)) is not None:
+        facts = [f"moves {numbers.names[attribute.target]} by {effect(attribute, explanation)}"]
     if explanation.scope == "class" and explanation.ranking.images > 1:
         facts[0] += " on average over the images it was found on"
     if attribute.source_label is not None:
@@ -207,8 +219,12 @@ def _faithful(e: Explanation) -> list[Check]:
             if image.probabilities is None:
                 continue
             target = e.ranking[0].target if e.ranking.attributes else 0
-            said, of_it = (answer(p, e, target) for p in (image.probabilities, image.reconstruction_probabilities))
-            if said == of_it:
+            both = (image.probabilities, image.reconstruction_probabilities)
+            said, of_it = (answer(p, e, target) for p in both)
+            if (numbers := Numbers.of(e)) is not None:
+                near = numbers.is_near(float(both[0][target]), float(both[1][target]), target)
+                out.append(_told(said, of_it, numbers.amount(numbers.scale[target] / 2), near=near))
+            elif said == of_it:
                 out.append(Check("good", f"The classifier says {said} of the photograph and of its reconstruction."))
             else:
                 out.append(
@@ -233,6 +249,18 @@ def _faithful(e: Explanation) -> list[Check]:
     return out
 
 
+def _told(said: str, of_it: str, half: str, *, near: bool) -> Check:
+    """What it says that a classifier tells these numbers of a photograph and of its reconstruction."""
+    text = f"The classifier tells {said} of the photograph and {of_it} of its reconstruction"
+    if near:
+        return Check("good", f"{text}: less than half a standard deviation ({half}) apart.")
+    return Check(
+        "warning",
+        f"{text}, more than half a standard deviation ({half}) apart. What moves the reconstruction need not be what "
+        "decides about the photograph.",
+    )
+
+
 def verdict(e: Explanation) -> Check:
     """The first thing to know of a class's explanation, in the words of the training and the search."""
     kept = e.figures["agreement"], e.figures.get("agreement_other")
@@ -244,21 +272,24 @@ def verdict(e: Explanation) -> Check:
 
 def numbers_kept(figures: Mapping[str, float], numbers: Numbers) -> str:
     """How near a regression's numbers on photograph and reconstruction are, beside another image's reconstruction."""
+    near = numbers.amount(numbers.scale[0] / 2)
+    half = f"The same is a number that differs by half a standard deviation, {near}, at most"
     own, other = (
         numbers.amount(numbers.effect(figures.get(name, math.nan), 0))
         for name in ("answer_error", "answer_error_other")
     )
-    beside = f", from that on another image's by {other}" if "answer_error_other" in figures else ""
+    if "answer_error_other" not in figures:  # of one image
+        return f"{half}; it differs by {own} from that on the reconstruction."
     return (
-        f"The same is a number that differs by half a standard deviation, {numbers.amount(numbers.scale[0] / 2)}, at "
-        f"most; on average it differs by {own} from that on the reconstruction{beside} (correlation "
-        f"{figures['correlation']:.2f})."
+        f"{half}; on average it differs by {own} from that on the reconstruction, from that on another image's by "
+        f"{other} (correlation {figures['correlation']:.2f})."
     )
 
 
 def _sufficient(e: Explanation) -> list[Check]:
     """Do the attributes drive the classifier, and better than chance?"""
-    out = []
+    out, numbers = [], Numbers.of(e)
+    flips, enough = ("flip", "") if numbers is None else ("move", f" by {numbers.amount(numbers.by)} or more")
     for flip in e.flips:
         top, many = (
             flip.top[flip.count],
@@ -269,15 +300,15 @@ def _sufficient(e: Explanation) -> list[Check]:
             out.append(
                 Check(
                     "warning",
-                    f"Towards {flip.target_label}, random changes of the same size flip {percent(flip.random)} of the "
-                    f"images, {together} {percent(top)}: hardly more than chance.",
+                    f"Towards {flip.target_label}, random changes of the same size {flips} {percent(flip.random)} of "
+                    f"the images{enough}, {together} {percent(top)}: hardly more than chance.",
                 )
             )
         elif top < 0.5:
             out.append(
                 Check(
                     "care",
-                    f"Towards {flip.target_label}, {together} flip only {percent(top)} of the images: "
+                    f"Towards {flip.target_label}, {together} {flips} only {percent(top)} of the images{enough}: "
                     "the classifier also uses something that is not shown here.",
                 )
             )
@@ -285,8 +316,8 @@ def _sufficient(e: Explanation) -> list[Check]:
             out.append(
                 Check(
                     "good",
-                    f"Towards {flip.target_label}, {together} flip {percent(top)} of the images; "
-                    f"as many random changes of the same size flip {percent(flip.random)}.",
+                    f"Towards {flip.target_label}, {together} {flips} {percent(top)} of the images{enough}; "
+                    f"as many random changes of the same size {flips} {percent(flip.random)}.",
                 )
             )
     return out

@@ -50,7 +50,7 @@ def claim(task: Task, *, num: int | None = None) -> AttributeRanking:
     """
     if len(task.searched) == 0:
         return task.ranking([], "directions", images=0, explained=0.0, nothing=task.nobody)
-    searched, m, name, target, output = task.searched, len(task.effects.indices), task.name, task.target, task.output
+    searched, m, target, output = task.searched, len(task.effects.indices), task.target, task.output
     n, every = len(searched), _changes(task, task.effects)
     changes = every[:, :, task.not_target]
     negligible = SMALL * float(log_odds(task.effects.base_logits, target, output).std())
@@ -76,11 +76,11 @@ def claim(task: Task, *, num: int | None = None) -> AttributeRanking:
     fraction = float(turned.mean())
     which = "them" if len(attributes) == len(order) else f"the strongest {len(attributes)}"
     finding = (
-        f"{len(order)} of {m} directions {'drive' if len(order) > 1 else 'drives'} the classifier "
-        f"towards {name!r}; "
-        f"{f'one or another of {which}' if len(order) > 1 else 'it'} alone turns {fraction:.0%} of {n} images."
+        f"{len(order)} of {m} directions {task.driving(len(order))}; "
+        f"{f'one or another of {which}' if len(order) > 1 else 'it'} alone {task.turning(fraction)} {n} images"
+        f"{task.enough}."
         if attributes
-        else f"Nothing found: none of {m} directions drives the classifier towards {name!r} on {n} images. "
+        else f"Nothing found: none of {m} directions {task.driving(1)} on {n} images. "
         + _why_nothing(task, every, mean, p, least)
     )
     return AttributeRanking(
@@ -99,15 +99,14 @@ def _why_nothing(
     m = mean.shape[1]
     large = mean.ravel() >= least
     if not large.any():
-        return f"The strongest raises its log odds by {float(mean.max()):.2g} on average; {least:.2g} is asked."
+        return f"The strongest {task.raises(float(mean.max()))} on average; {task.amount(least)} is asked."
     moves = np.flatnonzero(large).tolist()
     sign, i = divmod(min(moves, key=lambda move: (round(float(p[move]), 3), -mean.ravel()[move])), m)
     ways = int(works_both_ways(every[sign, i], every[1 - sign, i]).sum())
     alone, images = float(task.turned(sign, i).mean()), every.shape[2]
     mostly = both_ways(every[sign, i], every[1 - sign, i])
-    said = (
-        f"The nearest raises its log odds by {float(mean[sign, i]):.2g} on average and turns {alone:.0%} of them, but"
-    )
+    nearest = task.raises(float(mean[sign, i]))
+    said = f"The nearest {nearest} on average and {task.turning(alone)} them{task.enough}, but"
     if mostly > FALSE_DISCOVERIES:
         return (
             f"{said} works both ways on {ways} of {images} images only: more than two thirds are asked "

@@ -13,7 +13,6 @@ from jaxtyping import Int64
 from numpy import ndarray
 from torch import Tensor
 
-from stylex.classifiers.classifier import Classifier, Directed
 from stylex.core.attribute import Attribute, AttributeRanking
 from stylex.core.errors import SearchError
 from stylex.core.explanation import Explanation
@@ -210,14 +209,14 @@ def explain_class(
     flips = tuple(each for each in measured if each is not None)
     for each in flips:
         figures |= flip_figures(each)
-    ranking = _joined(rankings, config.attributes)
+    ranking = _joined(rankings, config.attributes, subject.numbers)
     at.listener(Found(message=ranking.finding))
     easel = Easel(subject, encoded, tunes=tune, listener=at.listener)
     ranking, images, counterfactuals = show_class(
         easel, found.tasks[0], found.rows, ranking, shown=SHOWN_TUNED if tune else SHOWN, listener=at.listener
     )
-    numbers = _numbers(subject.classifier)
-    strips = strips_of(easel, ranking, counterfactuals, at.listener) if numbers is None else ()
+    numbers = subject.numbers
+    strips = strips_of(easel, ranking, counterfactuals, at.listener)
     tuned = [easel.what_tuning_did(counterfactuals, ranking)] if tune and counterfactuals else []
     for sentence in tuned:
         at.listener(Found(message=sentence))
@@ -225,13 +224,15 @@ def explain_class(
     for sentence in undrawn:
         at.listener(Alarm(message=sentence))
     title = "What drives this classifier towards " + " and ".join(task.name for task in found.tasks)
+    if numbers is not None:
+        title = what_moves(numbers, targets)
     helpers = [_HELPERS] if config.selection == "together" and len(ranking) > 1 else []
     return Explanation(
         scope="class",
         title=title if source is None else f"{title}, starting from {labels[source]}",
         labels=tuple(labels),
         output=subject.output,
-        ranking=ranking if numbers is None else _in_unit(ranking, numbers),
+        ranking=ranking if numbers is None else in_unit(ranking, numbers),
         images=images,
         counterfactuals=counterfactuals,
         figures=figures,
@@ -254,21 +255,13 @@ def explain_class(
     )
 
 
-def _numbers(classifier: Classifier) -> Numbers | None:
-    """What a regression's numbers mean; None of any other classifier."""
-    if not isinstance(classifier, Directed):
-        return None
-    spec, whole = classifier.spec, classifier.whole.spec
-    return Numbers(
-        names=(*whole.labels, whole.labels[classifier.label]),
-        unit=spec.unit,
-        center=spec.center,
-        scale=spec.scale,
-        by=classifier.by * spec.scale[classifier.label],
-    )
+def what_moves(numbers: Numbers, targets: Sequence[int]) -> str:
+    """The title of an explanation of a number."""
+    verb = "raises and lowers" if len(targets) > 1 else "lowers" if numbers.falls(targets[0]) else "raises"
+    return f"What {verb} {numbers.names[targets[0]]}"
 
 
-def _in_unit(ranking: AttributeRanking, numbers: Numbers) -> AttributeRanking:
+def in_unit(ranking: AttributeRanking, numbers: Numbers) -> AttributeRanking:
     """A ranking whose effects are changes of the number, in its unit."""
     listed = tuple(replace(a, effect=numbers.effect(a.effect, a.target)) for a in ranking)
     return replace(ranking, attributes=listed)
@@ -302,11 +295,11 @@ def _critic(subject: TrainedSubject) -> Critic:
     return critic
 
 
-def _joined(rankings: Sequence[AttributeRanking], num: int) -> AttributeRanking:
+def _joined(rankings: Sequence[AttributeRanking], num: int, numbers: Numbers | None = None) -> AttributeRanking:
     """One ranking out of one for each target: in turn the best of each, no coordinate twice."""
     if len(rankings) == 1:
         listed = rankings[0].attributes[:num]
-        return replace(rankings[0], attributes=listed, finding=_counted(rankings, len(listed)))
+        return replace(rankings[0], attributes=listed, finding=_counted(rankings, len(listed), numbers))
     queues = [list(ranking) for ranking in rankings]
     chosen: list[Attribute] = []
     while any(queues) and len(chosen) < num:
@@ -323,7 +316,7 @@ def _joined(rankings: Sequence[AttributeRanking], num: int) -> AttributeRanking:
         strategy=rankings[0].strategy,
         images=images,
         explained=explained,
-        finding=_counted(rankings, len(chosen)),
+        finding=_counted(rankings, len(chosen), numbers),
     )
 
 
@@ -335,14 +328,15 @@ def _recorded(tasks: Sequence[Task], rankings: Sequence[AttributeRanking]) -> di
     }
 
 
-def _counted(rankings: Sequence[AttributeRanking], listed: int) -> str:
+def _counted(rankings: Sequence[AttributeRanking], listed: int, numbers: Numbers | None) -> str:
     """The findings, and why there are fewer attributes in the list than they name, if so."""
     said = [ranking.finding for ranking in rankings]
     named = sum(len(ranking) for ranking in rankings)
     distinct = len({attribute.coordinate for ranking in rankings for attribute in ranking})
     if distinct < named:
-        whose = "one class when it is turned up and towards the other when it is turned down"
-        said.append(f"A knob that drives towards {whose} is listed once: {distinct} in all.")
+        both = "drives towards one class when it is turned up and towards the other when it is turned down"
+        both = both if numbers is None else "raises the number turned one way and lowers it turned the other way"
+        said.append(f"A knob that {both} is listed once: {distinct} in all.")
     if listed < distinct:
         said.append(f"The first {listed} are listed.")
     return " ".join(said)

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from stylex.core.attribute import Attribute, AttributeRanking
 from stylex.core.errors import SearchError
+from stylex.core.numbers import Numbers
 from stylex.metrics.significance import NOISE_FLOOR
 from stylex.search.controls import length_of, random_direction
 from stylex.search.decision import predicted, reach, turned
@@ -39,7 +40,9 @@ def independent(task: Task, row: int, *, num: int = 5, floor: float = NOISE_FLOO
     base = task.effects.base_logits[row]
     flips = [task.turns(base, base + _effect(task, row, a)).item() for a in attributes]
     name, image = task.name, task.effects.image_ids[row]
-    if task.predicted(base):
+    if task.numbers is not None:
+        finding = _said_alone(task, task.numbers, image, attributes, sum(flips), floor)
+    elif task.predicted(base):
         finding = f"Image {image!r} is predicted {name!r} already"
         finding += (
             f"; {len(attributes)} attributes make it more so." if attributes else ", and nothing makes it more so."
@@ -57,6 +60,24 @@ def independent(task: Task, row: int, *, num: int = 5, floor: float = NOISE_FLOO
     return AttributeRanking(
         attributes=tuple(attributes), strategy="independent", images=1, explained=float(any(flips)), finding=finding
     )
+
+
+def _said_alone(
+    task: Task, numbers: Numbers, image: str, attributes: Sequence[Attribute], moved: int, floor: float
+) -> str:
+    """What single attributes do to a number."""
+    if not attributes:
+        least = numbers.amount(numbers.effect(floor, task.target))
+        return f"{_nothing(numbers, task.target, image)}: no single coordinate moves it by more than {least}."
+    count, by = len(attributes), numbers.amount(numbers.by)
+    return (
+        f"The strongest alone {numbers.moves(attributes[0].effect, task.target)} on {image!r}; {moved} of {count} "
+        f"{'attribute' if count == 1 else 'attributes'} {'moves' if moved == 1 else 'move'} it by {by} or more alone."
+    )
+
+
+def _nothing(numbers: Numbers, target: int, image: str) -> str:
+    return f"Nothing {'lowers' if numbers.falls(target) else 'raises'} {numbers.names[target]} on image {image!r}"
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -115,18 +136,23 @@ def subset(task: Task, row: int, *, budget: int = 10, candidates: int = 64, min_
     flipped = bool(task.turns(path[0], path[-1]))
     name, image = task.name, task.effects.image_ids[row]
     together = "1 attribute" if len(chosen) == 1 else f"{len(chosen)} attributes together"
-    if not chosen:
+    why = "the budget ended" if len(chosen) == budget else "nothing more raises it"
+    names = ", ".join(attribute.name for attribute in chosen)
+    rise = float(path[-1][task.target] - path[0][task.target])
+    if (numbers := task.numbers) is not None:
+        moved = f"{together} {numbers.moves(rise, task.target, many=len(chosen) > 1)} on {image!r}"
+        short = f", less than the {numbers.amount(numbers.by)} that count; {why.replace('raises', 'moves')}."
+        finding = f"{moved}: {names}." if flipped else f"{moved}{short}"
+        finding = finding if chosen else f"{_nothing(numbers, task.target, image)}."
+    elif not chosen:
         finding = (
             f"Image {image!r} is predicted {name!r} already."
             if flipped
             else f"Nothing moves the classifier towards {name!r} on image {image!r}."
         )
     elif flipped:
-        names = ", ".join(attribute.name for attribute in chosen)
         finding = f"{together} turn{'s' if len(chosen) == 1 else ''} image {image!r} into {name!r}: {names}."
     else:
-        why = "the budget ended" if len(chosen) == budget else "nothing more raises it"
-        rise = path[-1][task.target] - path[0][task.target]
         finding = (
             f"{together} raise{'s' if len(chosen) == 1 else ''} the logit of {name!r} by {rise:.2f} on {image!r}, "
             f"which does not turn the decision; {why}."

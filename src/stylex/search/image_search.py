@@ -11,10 +11,11 @@ import numpy as np
 from stylex.classifiers.classifier import WithOpposite
 from stylex.core.attribute import Attribute, AttributeRanking
 from stylex.core.explanation import Counterfactual, Explanation
+from stylex.core.numbers import KEY
 from stylex.core.progress import Alarm, Found
 from stylex.core.verdict import agreement_level, agreement_verdict
 from stylex.data.images import to_pictures
-from stylex.search.class_search import TOGETHER, Workplace, quality
+from stylex.search.class_search import TOGETHER, Workplace, in_unit, quality, what_moves
 from stylex.search.config import SearchConfig
 from stylex.search.counterfactual import effect_alone, independent, subset
 from stylex.search.effects import Measuring, measure_effects
@@ -40,7 +41,8 @@ def explain_image(
         encoded: the image, alone.
         config: how to search.
         target: class to drive to; None: the most probable one that it is not predicted (of several labels: the
-            least certain one, turned over, which may be the absence of one that is predicted).
+            least certain one, turned over, which may be the absence of one that is predicted; of a number: both up and
+            down, half of the attributes each way).
         settings: to be written into the explanation.
         at: where.
 
@@ -49,8 +51,10 @@ def explain_image(
     """
     assert len(encoded.ids) == 1
     at = at or Workplace()
-    if target is None:
+    numbers = subject.numbers
+    if target is None and numbers is None:
         subject, encoded, target = _nearest(subject, encoded)
+    targets = [0, subject.classifier.k - 1] if target is None else [target]
     effects = measure_effects(
         subject,
         encoded.s,
@@ -59,9 +63,13 @@ def explain_image(
         how=Measuring(shift_range=config.shift_range, folder=at.folder),
         listener=at.listener,
     )
-    task = Task.of(subject, encoded.s, effects, target)
-    alone, together = independent(task, 0, num=config.attributes), subset(task, 0, budget=TOGETHER)
-    said = [alone.finding, together.ranking.finding]
+    tasks = [Task.of(subject, encoded.s, effects, goal) for goal in targets]
+    task, each = tasks[0], -(-config.attributes // len(tasks))
+    alone = [independent(one, 0, num=each) for one in tasks]
+    together = [subset(one, 0, budget=TOGETHER) for one in tasks]
+    said = [
+        finding for pair in zip(alone, together, strict=True) for finding in (pair[0].finding, pair[1].ranking.finding)
+    ]
     if task.predicted(encoded.logits[0].cpu().numpy()) and not task.predicted(encoded.logits_rec[0].cpu().numpy()):
         said.insert(
             0, f"The photograph is predicted {task.name!r} already; what follows moves its reconstruction only."
@@ -69,24 +77,33 @@ def explain_image(
     for sentence in said:
         at.listener(Found(message=sentence))
     # One list of knobs, by what each does alone: the strongest, then those that only the subset uses, which are weaker.
-    listed = {(a.coordinate, a.sign) for a in alone}
-    only_together = [a for a in together.ranking if (a.coordinate, a.sign) not in listed]
-    knobs = [*alone, *(replace(a, effect=effect_alone(task, 0, a)) for a in only_together)]
+    knobs = []
+    for one, single, both in zip(tasks, alone, together, strict=True):
+        listed = {(a.coordinate, a.sign) for a in single}
+        only_together = [a for a in both.ranking if (a.coordinate, a.sign) not in listed]
+        knobs += [*single, *(replace(a, effect=effect_alone(one, 0, a)) for a in only_together)]
     knobs.sort(key=lambda attribute: -attribute.effect)
-    places = {(a.coordinate, a.sign): i for i, a in enumerate(knobs)}
-    path = [places[a.coordinate, a.sign] for a in together.ranking]
+    places = {(a.coordinate, a.sign, a.target): i for i, a in enumerate(knobs)}
     changes = [
-        Change(role="independent", row=0, attributes=[attribute], positions=(i,), target=target)
+        Change(role="independent", row=0, attributes=[attribute], positions=(i,), target=attribute.target)
         for i, attribute in enumerate(knobs)
     ]
-    for step in (path[:n] for n in range(1, len(path) + 1)):
-        applied = [knobs[i] for i in step]
-        changes.append(Change(role="subset", row=0, attributes=applied, positions=tuple(step), target=target))
+    for both in together:
+        path = [places[a.coordinate, a.sign, a.target] for a in both.ranking]
+        for step in (path[:n] for n in range(1, len(path) + 1)):
+            applied = [knobs[i] for i in step]
+            changes.append(
+                Change(role="subset", row=0, attributes=applied, positions=tuple(step), target=applied[0].target)
+            )
     easel = Easel(subject, encoded)
     counterfactuals = render(easel, changes)
     knobs = [_beside_rebuilding(knob, cf, encoded) for knob, cf in zip(knobs, counterfactuals, strict=False)]
     figures = quality(subject, encoded)
-    cautions = [] if figures["agreement"] == 1 else [_UNFAITHFUL]
+    cautions = (
+        []
+        if figures["agreement"] == 1
+        else [_UNFAITHFUL if numbers is None else _FAR.format(numbers.amount(numbers.scale[task.target] / 2))]
+    )
     kept, other = (subject.snapshot.figures.get(name) for name in ("agreement", "agreement_other"))
     if kept is not None and agreement_level(kept, other) != "good":
         cautions.append(f"Over the training's held-out images: {agreement_verdict(kept, other)}")
@@ -96,19 +113,21 @@ def explain_image(
         attributes=tuple(knobs),
         strategy="independent+subset",
         images=1,
-        explained=float(together.flipped),
+        explained=float(np.mean([one.flipped for one in together])),
         finding=" ".join(said),
     )
     return Explanation(
         scope="image",
-        title=f"What decides between this image and {task.name}",
+        title=f"What decides between this image and {task.name}"
+        if numbers is None
+        else f"{what_moves(numbers, targets)} on this image",
         labels=tuple(subject.labels),
         output=subject.output,
-        ranking=ranking,
+        ranking=ranking if numbers is None else in_unit(ranking, numbers),
         images=images_of(easel, [0]),
         counterfactuals=counterfactuals,
         figures=figures,
-        settings=dict(settings),
+        settings={**settings, **({} if numbers is None else {KEY: numbers.to_json()})},
         snapshot={"path": str(subject.snapshot.path), "sha256": subject.snapshot.sha256},
         space=subject.space,
         notes=tuple(cautions),
@@ -150,6 +169,10 @@ def _nearest(subject: TrainedSubject, encoded: Encoded) -> tuple[TrainedSubject,
     return TrainedSubject.of(subject.snapshot, classifier, torgb=subject.torgb), extended, classifier.own
 
 
+_FAR = (
+    "The number that the classifier tells of the reconstruction differs by more than half a standard deviation ({}) "
+    "from that of the image itself, so what moves the reconstruction need not explain the image."
+)
 _UNFAITHFUL = (
     "The classifier decides differently on the reconstruction than on the image itself, so what moves the "
     "reconstruction need not explain the image."

@@ -14,6 +14,7 @@ from torch import Tensor
 from stylex.classifiers import behaviour
 from stylex.classifiers.classifier import Classifier
 from stylex.core.attribute import Attribute
+from stylex.core.numbers import Numbers
 from stylex.core.stylespace import StyleSpace
 from stylex.models.snapshot import Snapshot
 from stylex.search.decision import Output
@@ -32,6 +33,7 @@ class Subject:
         labels: the classifier's.
         output: how its logits become probabilities.
         by: of a regression, the change that counts as an answer turned, in standard deviations of its number.
+        numbers: what a regression's numbers mean.
         key: identity of everything that an effect depends on: networks, classifier, labels.
     """
 
@@ -41,6 +43,7 @@ class Subject:
     labels: Sequence[str] = ()
     output: Output = "softmax"
     by: float = 1.0
+    numbers: Numbers | None = None
     key: str = ""
 
     def moved(self, s: Float[Tensor, "n s_dim"], attributes: Sequence[Attribute]) -> Float[Tensor, "n s_dim"]:
@@ -98,6 +101,7 @@ class TrainedSubject(Subject):
             labels=classifier.spec.labels,
             output=classifier.activation,
             by=classifier.by,
+            numbers=classifier.numbers,
             key=f"{snapshot.sha256} {behaviour(classifier)}",
             snapshot=snapshot,
             torgb=torgb,

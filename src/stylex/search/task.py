@@ -13,6 +13,7 @@ from torch import Tensor
 
 from stylex.core.attribute import Attribute, AttributeRanking, Tested
 from stylex.core.errors import SearchError
+from stylex.core.numbers import Numbers
 from stylex.core.stylespace import StyleSpace
 from stylex.metrics.significance import NOISE_FLOOR
 from stylex.search.decision import Output, predicted, turned
@@ -32,6 +33,7 @@ class Task:
         output: whether one class or several labels are predicted; with ``sigmoid``, an image is to be moved while the
             target's probability is below 0.5.
         by: of a regression, the change that counts as an answer turned, in standard deviations of its number.
+        numbers: what a regression's numbers mean.
         source: start from images predicted this class only (one-vs-one).
         threshold: an image is explained, and left out of further choices, once one attribute raises the target's logit
             by so much, as published; None: once its answer turns. For rankings that leave images out.
@@ -47,6 +49,7 @@ class Task:
     labels: Sequence[str]
     output: Output = "softmax"
     by: float = 1.0
+    numbers: Numbers | None = None
     source: int | None = None
     threshold: float | None = None
     subject: Subject | None = field(default=None, repr=False)
@@ -78,6 +81,7 @@ class Task:
             labels=subject.labels,
             output=subject.output,
             by=subject.by,
+            numbers=subject.numbers,
             source=source,
             subject=subject,
             s=s,
@@ -87,6 +91,34 @@ class Task:
     def name(self) -> str:
         """The target's."""
         return self.labels[self.target]
+
+    def driving(self, count: int) -> str:
+        """What so many moves do, in words: ``drive the classifier towards 'cat'``, ``raises age``."""
+        s = "s" if count == 1 else ""
+        if self.numbers is None:
+            return f"drive{s} the classifier towards {self.name!r}"
+        return f"{'lower' if self.numbers.falls(self.target) else 'raise'}{s} {self.numbers.names[self.target]}"
+
+    def raises(self, effect: float) -> str:
+        """What a move of that effect on the log odds does, in words; of a number, in its unit."""
+        if self.numbers is None:
+            return f"raises its log odds by {self.amount(effect)}"
+        return self.numbers.moves(effect, self.target)
+
+    def amount(self, effect: float) -> str:
+        """That effect in words, by itself."""
+        if self.numbers is None:
+            return f"{effect:.2g}"
+        return self.numbers.amount(self.numbers.effect(effect, self.target))
+
+    def turning(self, fraction: float) -> str:
+        """How many images a move turns: ``turns 40% of``; where it is a number, ``enough`` comes after them."""
+        return f"{'turns' if self.numbers is None else 'moves'} {fraction:.0%} of"
+
+    @property
+    def enough(self) -> str:
+        """By how much a number must move to count: `` by 2.0 years or more``; empty where an answer turns."""
+        return "" if self.numbers is None else f" by {self.numbers.amount(self.numbers.by)} or more"
 
     @property
     def source_name(self) -> str | None:
@@ -155,10 +187,12 @@ class Task:
         where = f"{images} image" + ("" if images == 1 else "s")
         if attributes:
             top = max(attributes, key=lambda a: a.effect)
-            knobs = "1 attribute raises" if len(attributes) == 1 else f"{len(attributes)} attributes raise"
-            number = self.output == "regression"
-            what, unit = ("the answer to", " standard deviations") if number else ("the logit of", "")
-            finding = f"{knobs} {what} {self.name!r} on {where}, the best by {top.effect:.2f}{unit} on average"
+            verb = "lower" if self.numbers is not None and self.numbers.falls(self.target) else "raise"
+            knobs = f"1 attribute {verb}s" if len(attributes) == 1 else f"{len(attributes)} attributes {verb}"
+            what, best = f"the logit of {self.name!r}", f"{top.effect:.2f}"
+            if (numbers := self.numbers) is not None:
+                what, best = numbers.names[self.target], numbers.amount(numbers.effect(top.effect, self.target))
+            finding = f"{knobs} {what} on {where}, the best by {best} on average"
             if top.effect < NOISE_FLOOR:
                 finding += f", which is next to nothing (below {NOISE_FLOOR})"
             finding += f"; {explained:.0%} of the images count as explained."

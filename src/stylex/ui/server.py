@@ -28,7 +28,7 @@ from stylex.core.errors import StylexError
 from stylex.core.explanation import Picture
 from stylex.core.studio import Flip, Frame, Knob, Studio, StudioImage, Turn
 from stylex.report.figures import encode
-from stylex.report.knobs import image_detail, image_row, knob_row, numbers
+from stylex.report.knobs import image_detail, image_row, knob_row, numbers, numbers_row
 from stylex.ui.drawing import Busy, Drawing, Lane
 from stylex.ui.exchange import HANDLERS, json_body
 from stylex.ui.export import TYPES, Kind, export
@@ -134,6 +134,7 @@ class _Server:
                 "title": studio.title,
                 "labels": list(studio.labels),
                 "output": studio.output,
+                "numbers": numbers_row(studio.numbers),
                 "resolution": studio.resolution,
                 "channels": studio.channels,
                 "notes": list(studio.notes),
@@ -163,7 +164,7 @@ class _Server:
         ready = list(self.studio.images.values())
         return JSONResponse(
             {
-                "images": [image_row(image) for image in ready[after:]],
+                "images": [self._row(image) for image in ready[after:]],
                 "next": len(ready),
                 "coming": 0 if self.trouble else self.studio.coming,
                 "trouble": self.trouble,
@@ -172,7 +173,7 @@ class _Server:
 
     async def image(self, request: Request) -> Response:
         image = self._find(request.path_params["image"])
-        return JSONResponse(image_row(image) | image_detail(image))
+        return JSONResponse(self._row(image) | image_detail(image))
 
     async def picture(self, request: Request) -> Response:
         image, state = self._find(request.path_params["image"]), request.path_params["state"]
@@ -224,7 +225,7 @@ class _Server:
                 image = await run_in_threadpool(self.studio.add, name, bytes(data))
         finally:
             self.arriving -= len(data)
-        return JSONResponse(image_row(image) | {"notes": list(image.notes)}, status_code=201)
+        return JSONResponse(self._row(image) | {"notes": list(image.notes)}, status_code=201)
 
     async def flip(self, request: Request) -> Response:
         body = await json_body(request)
@@ -263,7 +264,7 @@ class _Server:
         # Also the answer to its start: a short search may have ended by then.
         answer = job.to_json()
         if answer["state"] == "done" and job.fitted is not None:
-            answer |= {"image": image_row(job.fitted) | image_detail(job.fitted)}
+            answer |= {"image": self._row(job.fitted) | image_detail(job.fitted)}
         elif answer["state"] == "done":
             assert job.found is not None
             answer |= {
@@ -305,6 +306,9 @@ class _Server:
         return Response(
             data, media_type=TYPES[kind], headers={"Content-Disposition": f'attachment; filename="stylex.{kind}"'}
         )
+
+    def _row(self, image: StudioImage) -> dict[str, Any]:
+        return image_row(image, places=self.studio.numbers is not None)
 
     def _find(self, image: str) -> StudioImage:
         found = self.studio.images.get(image)

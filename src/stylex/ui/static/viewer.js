@@ -12,7 +12,7 @@
  *
  * A source is an object of (mostly asynchronous) functions; sizes are pixels, p are probabilities, k of them:
  *
- *   describe()                   {title, labels: [k names], output: "softmax" | "sigmoid", resolution, channels, notes: [text], remark: text | null,
+ *   describe()                   {title, labels: [k names], output: "softmax" | "sigmoid" | "regression", resolution, channels, notes: [text], remark: text | null,
  *                                first: id | null, knobs: [Knob], repeat: {run, data, explanation, classifier, other_classifier} | null, features}
  *   images(after)                {images: [Image], next, coming, trouble}: those from position `after` on; asked again
  *                                after a while as long as `coming` > 0
@@ -35,6 +35,10 @@
  *   rename(knob id, label)       -> [Knob]                 features.rename
  *   hide(knob id, hidden)        -> [Knob]                 features.hide
  *   export(kind, turn)           -> Blob                   features.export: ["png", "gif", "webp", "mp4", "html"]
+ *
+ * Of a regression, describe() has `numbers` {names: [k], unit, center: [k], scale: [k], by, digits, ends: [[low, high], ...], measured},
+ * probabilities are places (the sigmoids of standardised numbers, the last label's the fall of one of the others), and an
+ * Image has `places` and `rebuilt_places`; `by` is the change that counts, `ends` are those of the scale each is shown on.
  *
  * features.combine says whether several knobs can be turned at once; a Knob may have `stops`, the only shares that can
  * be drawn (frames of a report, say), and `images`, the ids of those it can be drawn on. Where combine is false,
@@ -266,12 +270,46 @@ class Viewer {
   usesCopy(id) { return Boolean(this.images.get(id)?.fitted) && !this.asTrained.has(id); }
   place(id) { return this.usesCopy(id) ? `${id} fitted` : id; }
   answer(p) {
+    if (this.numbers) return this.rows().map((i) => (this.rows().length > 1 ? `${this.numbers.names[i]} ${this.shown(p, i)}` : this.shown(p, i))).join(", ");
     if (this.about.output === "softmax") return this.labels[best(p)];
     const yes = this.labels.filter((_, i) => p[i] >= 0.5);
     return yes.length ? yes.join(" + ") : "none of them";
   }
+  /** Whether the answer became another one; of a number, whether it moved by as much as counts. */
+  turnedOver(was, is) {
+    return this.numbers ? Math.abs(this.value(is, this.asked) - this.value(was, this.asked)) >= this.numbers.by : this.answer(was) !== this.answer(is);
+  }
+
+  // Of a regression: what its places mean.
+
+  get numbers() { return this.about.numbers ?? null; }
+  /** Which number is asked for: the one that the last label is the fall of. */
+  get asked() { return this.numbers.names.indexOf(this.numbers.names.at(-1)); }
+  falls(label) { return label === this.numbers.names.length - 1; }
+  /** The labels that have a row of their own: all, but of numbers each once. */
+  rows() { return [...this.labels.keys()].slice(0, this.numbers ? -1 : undefined); }
+  value(p, label) {
+    const place = clamp(p[label], 1e-6, 1 - 1e-6), number = this.numbers.center[label] + this.numbers.scale[label] * Math.log(place / (1 - place));
+    return this.falls(label) ? -number : number;
+  }
+  amount(number, { sign = false, unit = true } = {}) {
+    const text = Math.abs(number).toFixed(this.numbers.digits), way = number < 0 ? "−" : sign ? "+" : "";
+    return `${Number(text) === 0 && !sign ? "" : way}${text}${unit && this.numbers.unit ? ` ${this.numbers.unit}` : ""}`;
+  }
+  /** What stands for a label: its probability, or the number. */
+  shown(p, label) { return this.numbers ? this.amount(this.value(p, label)) : percent(p[label]); }
+  /** Where it lies on its bar, from 0 to 1. */
+  along(p, label) {
+    if (!this.numbers) return p[label];
+    const [low, high] = this.numbers.ends[label];
+    return clamp((this.value(p, label) - low) / (high - low), 0, 1);
+  }
+  /** What that is of: P(cat), or age. */
+  titled(label) { return this.numbers ? this.numbers.names[label] : `P(${this.labels[label]})`; }
+  spoken(label) { return this.numbers ? this.numbers.names[label] : `probability of ${this.labels[label]}`; }
+
   /** The class that the page speaks of: the active knob's. */
-  get target() { return this.active !== null ? this.knobs[this.active].target : (this.labels.length === 2 ? 1 : best(this.rebuilt.get(this.place(this.image))?.probabilities ?? [1])); }
+  get target() { return this.active !== null ? this.knobs[this.active].target : (this.numbers ? this.asked : this.labels.length === 2 ? 1 : best(this.rebuilt.get(this.place(this.image))?.probabilities ?? [1])); }
 
   // The page.
 
@@ -335,7 +373,7 @@ class Viewer {
 
   buildHelp() {
     const keys = [["← →", "turn the knob that has the focus; Shift: in small steps"], ["Home, End", "turn it all the way"], ["0", "put it to rest"],
-      ["c f w s d", "changed, flicker, wipe, side by side, difference"], ["+ −", "zoom"], ["n p", "next, previous image"], ["x", "flip the answer"],
+      ["c f w s d", "changed, flicker, wipe, side by side, difference"], ["+ −", "zoom"], ["n p", "next, previous image"], this.numbers ? ["x, Shift x", "raise, lower the number"] : ["x", "flip the answer"],
       ["z, Shift z", "undo, redo"], ["r", "all knobs to rest"], ["?", "this page"]];
     return h("dialog.help", { "aria-label": "Help" },
       h("h2", {}, "What am I looking at?"),
@@ -357,7 +395,8 @@ class Viewer {
     const change = (name) => (event) => { f[name] = event.target.value; this.shownImages = 120; this.showGallery(); };
     const select = (name, label, pairs) => h("label.field", {}, h("span", {}, label),
       h("select", { onchange: change(name) }, pairs.map(([value, text]) => h("option", { value }, text))));
-    const classes = this.labels.map((label, i) => [String(i), label]);
+    const fifths = ["lowest", "second", "middle", "fourth", "highest"].map((name, i) => [String(i), `${name} fifth`]);
+    const classes = this.numbers ? fifths : this.labels.map((label, i) => [String(i), label]);
     this.count = h("p.count", {});
     this.tiles = h("ul.tiles", { "aria-label": "Images" });
     this.more = h("button.quiet.more", { type: "button", hidden: true, onclick: () => { this.shownImages += 240; this.showGallery(); } }, "Show more");
@@ -365,9 +404,9 @@ class Viewer {
     this.filters = h("details.filters", {}, h("summary", {}, "Filter"),
       h("label.field", {}, h("span", {}, "Label"), this.labelField),
       select("said", "Answer", [["", "any"], ...classes]),
-      select("confidence", "Certainty", [["any", "any"], ["high", "above 90%"], ["middle", "60–90%"], ["low", "below 60%"]]),
-      select("show", "Only", [["all", "all"], ["mistakes", "mistakes of the classifier"], ["unfaithful", "rebuilt gets another answer"], ["own", "my own"]]),
-      select("sort", "Order", [["given", "as they come"], ["unsure", "least certain first"], ["sure", "most certain first"]]));
+      this.numbers ? null : select("confidence", "Certainty", [["any", "any"], ["high", "above 90%"], ["middle", "60–90%"], ["low", "below 60%"]]),
+      select("show", "Only", [["all", "all"], ...(this.numbers ? [] : [["mistakes", "mistakes of the classifier"]]), ["unfaithful", "rebuilt gets another answer"], ["own", "my own"]]),
+      select("sort", "Order", [["given", "as they come"], ...(this.numbers ? [["rising", "lowest first"], ["falling", "highest first"]] : [["unsure", "least certain first"], ["sure", "most certain first"]])]));
     this.file = h("input", { type: "file", accept: "image/*", hidden: true, tabIndex: -1, "aria-label": "Your own image", onchange: (event) => { this.addFiles(event.target.files); event.target.value = ""; } });
     return h("section.gallery", { "aria-label": "Choose an image" },
       h("div.row", {}, h("h2", {}, "Images"), this.count),
@@ -392,18 +431,28 @@ class Viewer {
     if (this.coming) setTimeout(() => this.readImages(answer.next, wanted ? null : asked), 400);
   }
 
+  /** An image's number, and the fifth of all images that it lies in, 0 to 4. */
+  told(image) { return this.value(image.places, this.asked); }
+  fifths() {
+    const order = [...this.images.values()].sort((a, b) => this.told(a) - this.told(b));
+    return new Map(order.map((image, i) => [image.id, Math.floor((5 * i) / order.length)]));
+  }
   mistaken(image) { return image.label !== null && this.labels.includes(image.label) && this.labels[image.said] !== image.label; }
-  unfaithful(image) { return image.original && image.said !== (this.usesCopy(image.id) ? image.fitted.said : image.rebuilt_said); }
+  unfaithful(image) {
+    if (this.numbers) return image.original && Math.abs(this.told(image) - this.value(this.usesCopy(image.id) ? image.fitted.places : image.rebuilt_places, this.asked)) > this.numbers.scale[this.asked] / 2;
+    return image.original && image.said !== (this.usesCopy(image.id) ? image.fitted.said : image.rebuilt_said);
+  }
 
   /** The images that pass the filters, in their order. */
   filtered() {
-    const f = this.filter, text = f.text.trim().toLowerCase();
+    const f = this.filter, text = f.text.trim().toLowerCase(), fifths = this.numbers && f.said ? this.fifths() : null;
     const kept = [...this.images.values()].filter((image) =>
       (!text || `${image.name} ${image.label ?? ""}`.toLowerCase().includes(text)) &&
-      (!f.label || image.label === f.label) && (!f.said || image.said === Number(f.said)) &&
+      (!f.label || image.label === f.label) && (!f.said || (fifths ? fifths.get(image.id) : image.said) === Number(f.said)) &&
       (f.confidence === "any" || (f.confidence === "high" ? image.confidence > 0.9 : f.confidence === "low" ? image.confidence < 0.6 : image.confidence >= 0.6 && image.confidence <= 0.9)) &&
       (f.show === "all" || (f.show === "mistakes" && this.mistaken(image)) || (f.show === "unfaithful" && this.unfaithful(image)) || (f.show === "own" && image.own)));
-    if (f.sort !== "given") kept.sort((a, b) => (f.sort === "unsure" ? a.confidence - b.confidence : b.confidence - a.confidence));
+    if (f.sort === "rising" || f.sort === "falling") kept.sort((a, b) => (f.sort === "rising" ? this.told(a) - this.told(b) : this.told(b) - this.told(a)));
+    else if (f.sort !== "given") kept.sort((a, b) => (f.sort === "unsure" ? a.confidence - b.confidence : b.confidence - a.confidence));
     return kept.sort((a, b) => b.own - a.own);
   }
 
@@ -428,8 +477,8 @@ class Viewer {
   }
 
   tile(image) {
-    const said = this.labels[image.said], wrong = this.mistaken(image), unlike = this.unfaithful(image);
-    const words = [image.name, image.label && `labelled ${image.label}`, `the classifier says ${said}, ${percent(image.confidence)}`, wrong && "a mistake", unlike && "rebuilt, it gets another answer"];
+    const said = this.numbers ? this.answer(image.places) : this.labels[image.said], wrong = this.mistaken(image), unlike = this.unfaithful(image);
+    const words = [image.name, image.label && `labelled ${image.label}`, `the classifier says ${said}${this.numbers ? "" : `, ${percent(image.confidence)}`}`, wrong && "a mistake", unlike && "rebuilt, it gets another answer"];
     const button = h("button", { type: "button", "aria-pressed": "false", "aria-label": words.filter(Boolean).join("; "), title: words.filter(Boolean).join("\n"), onclick: () => this.choose(image.id) },
       h("img", { src: this.source.pictureURL(image.id, image.original ? "original" : "rebuilt"), alt: "", loading: "lazy", decoding: "async" }),
       h("span.said", {}, said), wrong ? h("span.flag.wrong", { title: "mistake" }, "✕") : null, unlike ? h("span.flag.unlike", { title: "rebuilt gets another answer" }, "≠") : null);
@@ -591,7 +640,8 @@ class Viewer {
     }
     const photo = this.detail?.id === image.id ? this.detail.probabilities : null, before = this.rebuilt.get(this.place(image.id));
     if (fitted && used) {
-      const said = photo && before ? [`; P(${this.labels[best(photo)]}) ${percent(before.probabilities[best(photo)])}, photograph ${percent(photo[best(photo)])}`] : [];
+      const label = this.numbers ? this.asked : photo && best(photo);
+      const said = photo && before ? [`; ${this.titled(label)} ${this.shown(before.probabilities, label)}, photograph ${this.shown(photo, label)}`] : [];
       this.fitText.replaceChildren("Drawn by ", h("b", {}, "a copy of the generator fitted to this photograph"), ": mean difference ", mean(fitted.l1), " instead of ", mean(fitted.l1_before), ...said, ". ");
       this.fitSwitch.textContent = "Use the generator as trained";
     } else if (fitted) {
@@ -891,6 +941,10 @@ class Viewer {
     const sure = (p) => (this.about.output === "softmax" ? ` ${percent(p[best(p)])}` : "");
     if (resting) return ["The classifier says ", h("b", {}, to), `${sure(now.probabilities)}. Turn a knob.`];
     const was = before.probabilities, is = now.probabilities;
+    if (this.numbers) {
+      const words = [`${this.titled(this.asked)} ${this.shown(was, this.asked)} → `, h("b", {}, this.shown(is, this.asked))];
+      return this.turnedOver(was, is) ? [h("span.flipped", {}, "Moved"), " ", ...words] : words;
+    }
     if (from === to) return ["The answer stays ", h("b", {}, to), this.about.output === "softmax" ? `, ${percent(was[best(was)])} → ${percent(is[best(is)])}` : ""];
     return [h("span.flipped", {}, "Flipped"), ` ${from}${sure(was)} → `, h("b", {}, to), sure(is)];
   }
@@ -899,19 +953,30 @@ class Viewer {
 
   buildAnswer() {
     this.answerWord = h("p.answer", {}, " ");
-    this.bars = h("table.bars", {}, h("caption.hidden", {}, "Probability of each class: now, and as rebuilt"),
+    this.bars = h("table.bars", {}, h("caption.hidden", {}, this.numbers ? "Each number on its scale: now, and as rebuilt" : "Probability of each class: now, and as rebuilt"),
       h("colgroup", {}, h("col.label"), h("col"), h("col.share"), h("col.moves")), h("tbody"));
     this.allClasses = h("button.link", { type: "button", hidden: true, onclick: () => { this.everyClass = !this.everyClass; this.showAnswer(); } });
-    return h("section.answers.card", { "aria-label": "The classifier’s answer" }, h("h2", {}, "The classifier says"), this.answerWord, this.bars, this.allClasses);
+    return h("section.answers.card", { "aria-label": "The classifier’s answer" }, h("h2", {}, "The classifier says"), this.answerWord, this.bars, this.numbers ? this.buildScale() : null, this.allClasses);
+  }
+
+  /** What the ends of the bars are. */
+  buildScale() {
+    this.bars.classList.add("numbers");
+    const whose = this.numbers.measured ? "least and most said of the training images" : "ends of the scale";
+    const mark = "the thin line: as rebuilt";
+    return h("div.scales", {}, this.rows().map((label) => {
+      const [low, high] = this.numbers.ends[label].map((end) => this.amount(end));
+      return h("p.fine", {}, `${this.rows().length > 1 ? `${this.numbers.names[label]}: ` : ""}${low} to ${high}, ${whose}; ${mark}`);
+    }));
   }
 
   showAnswer() {
     if (!this.now || !this.before) return;
     const p = this.now.probabilities, before = this.before.probabilities, photo = this.detail?.id === this.image ? this.detail.probabilities : null;
     const to = this.answer(p);
-    const flipped = to !== this.answer(before);
-    this.answerWord.replaceChildren(h("span.word", {}, to), this.about.output === "softmax" ? h("span.sure", {}, percent(p[best(p)])) : "", flipped ? h("span.flipped", {}, "flipped") : "");
-    const order = [...this.labels.keys()];
+    const flipped = this.turnedOver(before, p), moved = this.numbers && this.amount(this.value(p, this.asked) - this.value(before, this.asked), { sign: true });
+    this.answerWord.replaceChildren(h("span.word", {}, to), this.about.output === "softmax" ? h("span.sure", {}, percent(p[best(p)])) : "", flipped ? h("span.flipped", {}, moved ? `moved ${moved}` : "flipped") : "");
+    const order = this.rows();
     const few = this.labels.length <= 8 || this.everyClass;
     let shown = order;
     if (!few) {
@@ -921,34 +986,36 @@ class Viewer {
     const body = this.bars.tBodies[0];
     if (body.children.length !== shown.length) body.replaceChildren(...shown.map(() => barRow()));
     shown.forEach((label, i) => {
-      const row = body.children[i], change = p[label] - before[label];
-      row.classList.toggle("top", this.about.output === "softmax" ? label === best(p) : p[label] >= 0.5);
-      row.cells[0].textContent = this.labels[label];
-      row.querySelector(".now").setAttribute("width", 100 * p[label]);
+      const row = body.children[i], at = this.along(p, label), was = this.along(before, label), change = at - was;
+      row.classList.toggle("top", this.numbers ? label === this.asked : this.about.output === "softmax" ? label === best(p) : p[label] >= 0.5);
+      row.cells[0].textContent = this.numbers ? this.numbers.names[label] : this.labels[label];
+      row.querySelector(".now").setAttribute("width", 100 * at);
       const moved = row.querySelector(".moved");
-      moved.setAttribute("x", 100 * Math.min(p[label], before[label]));
+      moved.setAttribute("x", 100 * Math.min(at, was));
       moved.setAttribute("width", 100 * Math.abs(change));
       moved.setAttribute("class", `moved ${change >= 0 ? "up" : "down"}`);
-      for (const side of ["x1", "x2"]) row.querySelector(".was").setAttribute(side, 100 * before[label]);
-      row.cells[2].textContent = percent(p[label]);
-      row.cells[3].textContent = Math.abs(change) < 0.0005 ? "" : `${change > 0 ? "+" : "−"}${(100 * Math.abs(change)).toFixed(Math.abs(change) < 0.01 ? 1 : 0)}`;
+      for (const side of ["x1", "x2"]) row.querySelector(".was").setAttribute(side, 100 * was);
+      row.cells[2].textContent = this.shown(p, label);
+      if (this.numbers) row.cells[3].textContent = Math.abs(this.value(p, label) - this.value(before, label)) < 0.5 * 10 ** -this.numbers.digits ? "" : this.amount(this.value(p, label) - this.value(before, label), { sign: true, unit: false });
+      else row.cells[3].textContent = Math.abs(change) < 0.0005 ? "" : `${change > 0 ? "+" : "−"}${(100 * Math.abs(change)).toFixed(Math.abs(change) < 0.01 ? 1 : 0)}`;
       row.cells[3].className = `change ${change >= 0 ? "up" : "down"}`;
     });
     this.allClasses.hidden = this.labels.length <= 8;
     this.allClasses.textContent = this.everyClass ? "Show fewer" : `Show all ${this.labels.length} classes`;
     clearTimeout(this.saying);
-    this.saying = setTimeout(() => this.say(`The classifier says ${to}${this.about.output === "softmax" ? `, ${percent(p[best(p)])}` : ""}${flipped ? ". The answer has flipped" : ""}`), 500);
+    this.saying = setTimeout(() => this.say(`The classifier says ${to}${this.about.output === "softmax" ? `, ${percent(p[best(p)])}` : ""}${flipped ? (moved ? `. It has moved by ${moved}` : ". The answer has flipped") : ""}`), 500);
     // The references, and whether to trust them.
     this.rebuiltFigure.words.textContent = this.short(before);
     if (photo) {
       this.photo.words.textContent = this.short(photo);
       this.showFit();
       const said = this.answer(photo), ofIt = this.answer(before), gap = Math.abs(photo[best(photo)] - before[best(photo)]);
-      this.warning.hidden = said === ofIt && gap < 0.25;
-      this.warning.classList.toggle("grave", said !== ofIt);
+      const apart = this.numbers ? Math.abs(this.value(photo, this.asked) - this.value(before, this.asked)) > this.numbers.scale[this.asked] / 2 : said !== ofIt;
+      this.warning.hidden = !apart && (this.numbers !== null || gap < 0.25);
+      this.warning.classList.toggle("grave", apart);
       const remedy = this.can.fit && !this.images.get(this.image).fitted && !this.fitting.has(this.image)
         ? h("button.link", { type: "button", onclick: () => this.fit(this.image) }, "Fit to this photograph") : "";
-      this.warning.replaceChildren(icon("warn"), h("p", {}, said !== ofIt
+      this.warning.replaceChildren(icon("warn"), h("p", {}, apart
         ? [h("b", {}, "The classifier does not agree with itself here. "), `It says ${said} of the photograph but ${ofIt} of the rebuilt picture, so what moves the rebuilt one need not be what decides about the photograph. `, remedy]
         : [h("b", {}, "Take small changes with care. "), `The probability of ${this.labels[best(photo)]} is ${percent(photo[best(photo)])} on the photograph and ${percent(before[best(photo)])} on the rebuilt picture. `, remedy]));
     } else {
@@ -964,7 +1031,9 @@ class Viewer {
 
   buildKnobs() {
     const button = (name, text, does, title) => h("button", { type: "button", title, onclick: does }, icon(name), text);
-    this.flipButton = this.can.flip ? h("button.primary", { type: "button", title: "Turn the fewest knobs that change the answer (x)", onclick: () => this.flipIt() }, icon("flip"), "Flip it") : null;
+    this.flipButton = this.can.flip ? h("button.primary", { type: "button", title: "Turn the fewest knobs that change the answer (x)", onclick: () => this.flipIt(this.numbers ? this.asked : null) }, icon("flip"), this.numbers ? "Raise" : "Flip it") : null;
+    this.lowerButton = this.can.flip && this.numbers ? h("button.primary", { type: "button", title: `Turn the fewest knobs that lower it by ${this.amount(this.numbers.by)} (Shift x)`, onclick: () => this.flipIt(this.labels.length - 1) }, icon("flip"), "Lower") : null;
+    if (this.lowerButton) this.flipButton.title = `Turn the fewest knobs that raise it by ${this.amount(this.numbers.by)} (x)`;
     this.undoButton = h("button.quiet", { type: "button", "aria-label": "Undo", title: "Undo (z)", onclick: () => this.undo() }, icon("undo"));
     this.redoButton = h("button.quiet", { type: "button", "aria-label": "Redo", title: "Redo (Shift z)", onclick: () => this.redo() }, icon("redo"));
     this.resetButton = button("reset", "Reset", () => this.setKnobsTo({}), "All knobs to rest (r)");
@@ -974,7 +1043,7 @@ class Viewer {
     this.flipped = h("p.finding", { role: "status", hidden: true });
     this.hiddenButton = h("button.link", { type: "button", hidden: true, onclick: () => { this.showHidden = !this.showHidden; this.showKnobs(); } });
     return h("section.knobs.card", { "aria-label": "Knobs" },
-      h("div.row", {}, h("h2", {}, "Knobs"), h("div.tools", {}, this.undoButton, this.redoButton, this.resetButton, this.flipButton)),
+      h("div.row", {}, h("h2", {}, "Knobs"), h("div.tools", {}, this.undoButton, this.redoButton, this.resetButton, ...[this.flipButton, this.lowerButton].filter(Boolean))),
       this.flipped,
       h("p.rangekey", {}, h("i.seen"), "seen in photos ", h("i.beyond"), "beyond, partly invented"),
       this.knobList, this.ownHeading, this.ownList, this.hiddenButton, this.can.search ? this.buildSearch() : null);
@@ -1000,7 +1069,7 @@ class Viewer {
     this.undoButton.disabled = !this.past.length;
     this.redoButton.disabled = !this.future.length;
     this.resetButton.disabled = ![...this.turned.values()].some((share) => share !== 0);
-    if (this.flipButton) this.flipButton.disabled = !visible.length || this.image === null;
+    for (const flip of [this.flipButton, this.lowerButton]) if (flip) flip.disabled = !visible.length || this.image === null;
     if (this.searchButton) this.searchButton.disabled = this.image === null;
   }
 
@@ -1014,10 +1083,11 @@ class Viewer {
     });
     slider.style.setProperty("--seen", (0.5 * seen) / limit);
     const [less, more] = knob.effect >= 0 ? ["less", "more"] : ["more", "less"];
-    const target = this.labels[knob.target];
-    const words = (word) => (this.labels.length === 2 && word === "less" ? `more ${this.labels[1 - knob.target]}` : `${word} ${target}`);
+    const target = this.labels[knob.target], number = this.numbers && this.numbers.names[knob.target];
+    const rises = this.numbers && (knob.effect >= 0) !== this.falls(knob.target);
+    const words = (word) => (this.numbers ? `${(word === more) === rises ? "more" : "less"} ${number}` : this.labels.length === 2 && word === "less" ? `more ${this.labels[1 - knob.target]}` : `${word} ${target}`);
     return h("li.knob", { "data-knob": knob.id, onpointerdown: () => this.activate(knob.id) },
-      h("div.knobhead", {}, h("span.rank", { "aria-hidden": "true" }, String(knob.id + 1)), h("span.name", { title: `${knob.technical}; raises the score by ${knob.effect.toFixed(2)}` }), h("output.value"),
+      h("div.knobhead", {}, h("span.rank", { "aria-hidden": "true" }, String(knob.id + 1)), h("span.name", { title: `${knob.technical}; ${this.numbers ? `moves ${number} by ${this.amount(rises ? Math.abs(knob.effect) : -Math.abs(knob.effect), { sign: true })}` : `raises the score by ${knob.effect.toFixed(2)}`}` }), h("output.value"),
         h("span.knobtools", {},
           this.can.rename ? h("button.quiet.rename", { type: "button", title: "Name it", onclick: () => this.rename(knob.id) }, icon("pen")) : null,
           this.can.hide ? h("button.quiet.hide", { type: "button", onclick: () => this.hide(knob.id) }, icon("off")) : null)),
@@ -1176,9 +1246,9 @@ class Viewer {
   async flipIt(target = null) {
     if (this.image === null) return;
     const image = this.image, fitted = this.usesCopy(image);
-    this.flipButton.disabled = true;
+    for (const button of [this.flipButton, this.lowerButton]) if (button) button.disabled = true;
     const flip = await this.trying(() => this.source.flip(image, target, this.visibleKnobs().filter((knob) => !knob.hidden).map((knob) => knob.id), fitted));
-    this.flipButton.disabled = false;
+    for (const button of [this.flipButton, this.lowerButton]) if (button) button.disabled = false;
     if (!flip || this.image !== image) return;
     await this.glide(flip.knobs);
     this.flipped.textContent = flip.sentence + (!flip.flipped && this.can.search ? " Search this image for knobs of its own." : "");
@@ -1207,7 +1277,7 @@ class Viewer {
   // The search of an image's own knobs.
 
   buildSearch() {
-    this.goal = h("select", { "aria-label": "Towards which answer to search" }, h("option", { value: "" }, "the next likely answer"), this.labels.map((label, i) => h("option", { value: String(i) }, label)));
+    this.goal = h("select", { "aria-label": "Towards which answer to search" }, this.numbers ? null : h("option", { value: "" }, "the next likely answer"), this.labels.map((label, i) => h("option", { value: String(i) }, label)));
     this.searchButton = h("button", { type: "button", onclick: () => this.search() }, icon("search"), "Search");
     this.progress = h("progress", { max: 1, value: 0, "aria-label": "Searching" });
     this.progressText = h("span", {}, "0%");
@@ -1238,7 +1308,7 @@ class Viewer {
     for (const old of this.knobs) if (old.found && result.allKnobs[old.id] && !result.allKnobs[old.id].found) result.allKnobs[old.id].found = old.found;
     this.setKnobs(result.allKnobs);
     this.found.replaceChildren(result.finding, " ", Object.keys(result.flip.knobs).length
-      ? h("button.link", { type: "button", onclick: () => this.image === image && this.glide(result.flip.knobs) }, result.flip.flipped ? "Flip it with these" : "Turn them") : "");
+      ? h("button.link", { type: "button", onclick: () => this.image === image && this.glide(result.flip.knobs) }, result.flip.flipped && !this.numbers ? "Flip it with these" : "Turn them") : "");
     this.foundFor = image;
     this.found.hidden = this.image !== image;
     if (this.image === image) {
@@ -1274,7 +1344,7 @@ class Viewer {
     const rest = plain(this.turned);
     delete rest[knob.id];
     this.stripTitle.textContent = `${knob.name}, from end to end`;
-    this.stripSection.querySelector(".fine").textContent = `P(${this.labels[target]}) below each picture`;
+    this.stripSection.querySelector(".fine").textContent = `${this.titled(target)} below each picture`;
     const key = JSON.stringify([this.place(image), knob.id, rest]);
     if (this.stripKey !== key) {
       const frames = await this.trying(() => this.source.frames(shares.map((share) => this.turn(image, { ...rest, [knob.id]: share })), { lane: "strip", draft: true }));
@@ -1288,11 +1358,11 @@ class Viewer {
   }
 
   stripCell(knob, share, frame) {
-    const u = share * knob.full, p = frame.probabilities[knob.target];
+    const u = share * knob.full, p = frame.probabilities;
     const text = share === 0 ? "as is" : `${u > 0 ? "+" : "−"}${Math.round(Math.abs(100 * u))}%`;
-    const bar = svg("svg", { viewBox: "0 0 100 6", preserveAspectRatio: "none", "aria-hidden": "true", class: "minibar" }, svg("rect", { class: "rail", width: 100, height: 6 }), svg("rect", { class: "now", width: 100 * p, height: 6 }));
+    const bar = svg("svg", { viewBox: "0 0 100 6", preserveAspectRatio: "none", "aria-hidden": "true", class: "minibar" }, svg("rect", { class: "rail", width: 100, height: 6 }), svg("rect", { class: "now", width: 100 * this.along(p, knob.target), height: 6 }));
     return h("li", {}, h(Math.abs(u) > 1.001 ? "button.beyond" : "button", { type: "button", title: `Turn ${knob.name} to ${text}`, onclick: () => { this.turnTo(knob.id, share); this.commit(); } },
-      h("canvas", { "aria-hidden": "true" }), bar, h("span.hidden", {}, `${knob.name}, probability of ${this.labels[knob.target]} and turn: `), h("span.p", {}, percent(p)), " ", h("span.at", {}, text)));
+      h("canvas", { "aria-hidden": "true" }), bar, h("span.hidden", {}, `${knob.name}, ${this.spoken(knob.target)} and turn: `), h("span.p", {}, this.shown(p, knob.target)), " ", h("span.at", {}, text)));
   }
 
   // Other images with the same knobs.
@@ -1324,11 +1394,11 @@ class Viewer {
     this.othersShown = ids.map((id, i) => ({ id, before: this.rebuilt.get(places[i]), now: frames[i] }));
     const target = this.target;
     this.othersList.replaceChildren(...this.othersShown.map(({ id, before, now }) => {
-      const from = before.probabilities[target], to = now.probabilities[target], flips = this.answer(before.probabilities) !== this.answer(now.probabilities);
+      const from = this.shown(before.probabilities, target), to = this.shown(now.probabilities, target), flips = this.turnedOver(before.probabilities, now.probabilities);
       const name = this.images.get(id)?.name ?? id;
       return h("li", {}, h("button", { type: "button", title: `Show ${name}`, onclick: () => this.show(id) },
-        h("canvas", { "aria-hidden": "true" }), h("span.hidden", {}, `Show ${name}; probability of ${this.labels[target]}: `),
-        h("span.p", {}, Object.keys(turned).length ? `${percent(from)} → ${percent(to)}` : percent(from)), " ", flips ? h("span.flipped", {}, this.answer(now.probabilities)) : ""));
+        h("canvas", { "aria-hidden": "true" }), h("span.hidden", {}, `Show ${name}; ${this.spoken(target)}: `),
+        h("span.p", {}, Object.keys(turned).length ? `${from} → ${to}` : from), " ", flips ? h("span.flipped", {}, this.numbers ? "moved" : this.answer(now.probabilities)) : ""));
     }));
     this.drawOthers();
   }
@@ -1356,8 +1426,10 @@ class Viewer {
 
   settings() {
     const named = (p) => Object.fromEntries(this.labels.map((label, i) => [label, p[i]]));
+    const told = (p) => Object.fromEntries(this.rows().map((label) => [this.numbers.names[label], this.value(p, label)]));
     return { ...this.about.repeat, image: this.image, fitted: this.usesCopy(this.image), knobs: plain(this.turned),
       turned: Object.entries(plain(this.turned)).map(([id, share]) => ({ name: this.knobs[id].name, attribute: this.knobs[id].technical, of_the_way_observed: share * this.knobs[id].full })),
+      ...(this.numbers ? { unit: this.numbers.unit, answers: told(this.now.probabilities), rebuilt_answers: told(this.before.probabilities) } : {}),
       probabilities: named(this.now.probabilities), rebuilt_probabilities: named(this.before.probabilities) };
   }
 
@@ -1383,7 +1455,7 @@ class Viewer {
       return `    ${found ? `${search(found)}[${found.place}]` : knob}: ${Number(share.toFixed(4))},  # ${name.replace(/\s+/g, " ")}`;
     });
     lines.push(knobs.length ? `knobs = {\n${knobs.join("\n")}\n}` : "knobs = {}", `frame = studio.render([stylex.Turn(image=${id}, knobs=knobs${fitted})])[0]`,
-      "print(dict(zip(studio.labels, frame.probabilities.round(3).tolist())))");
+      this.numbers ? `print(studio.numbers.said(float(frame.probabilities[${this.asked}]), ${this.asked}))` : "print(dict(zip(studio.labels, frame.probabilities.round(3).tolist())))");
     return lines.join("\n") + "\n";
   }
 
@@ -1405,7 +1477,7 @@ class Viewer {
       const target = event.composedPath()[0]; // inside a shadow root too
       if (target.closest?.("select, textarea, input:not([type=range]):not([type=checkbox])")) return;
       if (!this.element.contains(target) && (this.options.embedded || target !== document.body)) return;
-      const does = { "?": () => this.help.showModal(), x: () => this.can.flip && this.flipIt(), r: () => this.setKnobsTo({}), n: () => this.step(1), p: () => this.step(-1),
+      const does = { "?": () => this.help.showModal(), x: () => this.can.flip && this.flipIt(this.numbers ? this.asked : null), X: () => this.can.flip && this.numbers && this.flipIt(this.labels.length - 1), r: () => this.setKnobsTo({}), n: () => this.step(1), p: () => this.step(-1),
         z: () => this.undo(), Z: () => this.redo(), "+": () => this.zoom(2), "=": () => this.zoom(2), "-": () => this.zoom(0.5) }[event.key] ?? (modes[event.key] && (() => this.setMode(modes[event.key])));
       if (does) {
         event.preventDefault();
