@@ -3,7 +3,8 @@
 Turns random knobs step by step, as a person dragging a slider does: the next request leaves when the answer is there.
 The server is a process of its own, as it is for a browser.
 Without a snapshot the networks have random weights, which are as fast as trained ones. The last line with --json is
-one JSON object: p50_ms and p95_ms per resolution, and for several people at once.
+one JSON object: p50_ms and p95_ms per resolution, and for several people at once, with the share of the answers that
+were drawn at half size, without the classifier's answer (where full size takes over 100 ms).
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import argparse
 import asyncio
 import json
 import os
+import struct
 import tempfile
 import time
 from dataclasses import replace
@@ -84,7 +86,7 @@ async def _measure(url: str, turns: int, people: int) -> tuple[str, dict[str, fl
         about = (await client.get("/api/describe")).json()
         images = [image["id"] for image in (await client.get("/api/images")).json()["images"]]
 
-        async def drag(person: int, steps: int) -> list[float]:
+        async def drag(person: int, steps: int) -> list[tuple[float, bool]]:
             image, spent = images[person % len(images)], []
             for step in range(steps):
                 # A slider is moved ten times before the next one is taken.
@@ -99,19 +101,26 @@ async def _measure(url: str, turns: int, people: int) -> tuple[str, dict[str, fl
                 start = time.perf_counter()
                 answer = await client.post("/api/frames", json=body)
                 answer.raise_for_status()
-                spent.append(1000 * (time.perf_counter() - start))
+                spent.append((1000 * (time.perf_counter() - start), _is_small(answer.content)))
             return spent
 
         await drag(0, 10)
-        alone = np.array(await drag(0, turns))
+        alone = np.array(await drag(0, turns))  # milliseconds, and whether at half size
         together = np.concatenate(await asyncio.gather(*(drag(person, 4) for person in range(people))))
     return f"{about['resolution']}px", {
-        "p50_ms": float(np.quantile(alone, 0.5)),
-        "p95_ms": float(np.quantile(alone, 0.95)),
+        "p50_ms": float(np.quantile(alone[:, 0], 0.5)),
+        "p95_ms": float(np.quantile(alone[:, 0], 0.95)),
+        "half_size": float(alone[:, 1].mean()),
         "page_ms": 1000 * page,
-        f"p50_ms_{people}_people": float(np.quantile(together, 0.5)),
-        f"p95_ms_{people}_people": float(np.quantile(together, 0.95)),
+        f"p50_ms_{people}_people": float(np.quantile(together[:, 0], 0.5)),
+        f"p95_ms_{people}_people": float(np.quantile(together[:, 0], 0.95)),
+        f"half_size_{people}_people": float(together[:, 1].mean()),
     }
+
+
+def _is_small(answer: bytes) -> bool:
+    (length,) = struct.unpack("<I", answer[:4])
+    return bool(json.loads(answer[4 : 4 + length])["small"][0])
 
 
 def given_studio(snapshot: str) -> LiveStudio:

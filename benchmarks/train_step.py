@@ -69,7 +69,7 @@ class RandomImages:
         if mirror is not None:
             self.begins(self.step)
             self.step += 1
-        return self.x[torch.from_numpy(indices)]
+        return self.x[torch.as_tensor(indices)]
 
 
 def kind_of(step: int, config: TrainConfig) -> str:

@@ -59,7 +59,7 @@ SCENES = {
     "bias/test_planted_repair.py", "cli/test_main.py", "search/test_memory.py", "store/test_strips.py",
     "study/test_browser.py", "training/test_distributed.py", "training/test_kill.py", "ui/test_browser.py",
     "ui/test_hosts.py", "test_architecture.py", "test_demo.py", "test_docs.py", "test_face.py", "test_fuzz.py",
-    "test_kills.py", "test_labels.py", "test_load.py", "test_site.py", "test_supply.py",
+    "test_gpu.py", "test_kills.py", "test_labels.py", "test_load.py", "test_site.py", "test_supply.py",
 }  # fmt: skip
 """Tests of no one file: of processes, browsers, documents, and what is shipped."""
 

@@ -108,3 +108,15 @@ def test_the_spec_in_the_page_is_a_spec() -> None:
     blocks = re.findall(r"```json\n(.*?)```", read("docs/how-to/own-classifier.md"), flags=re.DOTALL)
     two, number = (stylex.ClassifierSpec.from_json(json.loads(block)) for block in blocks)
     assert (two.k, number.k, number.output) == (2, 1, "regression")
+
+
+def test_the_table_of_what_it_costs_follows_from_the_parts() -> None:
+    told = json.loads((ROOT / "docs" / "results" / "scale.json").read_text())
+    page = (ROOT / "docs" / "scale.md").read_text()
+    for row in told["table"]:
+        assert "| " + " | ".join(row) + " |" in page
+    program = "import argparse, json, sys; sys.path.insert(0, 'benchmarks'); import scale; "
+    program += "given = argparse.Namespace(images=10**6, classes=1000, side=1024, gpus=8, batch=32); "
+    program += "print(json.dumps(list(scale.table(json.load(open('docs/results/scale.json'))['parts'], given))))"
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout) == told["table"]

@@ -90,6 +90,7 @@ def prepare(
     group_column: str | None = None,
     white: float | None = None,
     labels_from: ClassifierLike | None = None,
+    shard_size: str | int | None = None,
     overwrite: bool = False,
     listener: Listener = silent,
 ) -> PrepareSummary:
@@ -104,7 +105,7 @@ def prepare(
             ``hf://datasets/ORG/NAME`` or a folder that ``save_to_disk`` of the package datasets wrote, with options
             behind it (``,split=train,config=...,image=...,label=...``). In Python also a data set with a length whose
             items are (image, label) or dictionaries, arrays ``[n, h, w, c]``, or (arrays, labels).
-        out: the archive to write, a ``.zip``.
+        out: the archive to write, a ``.zip``; with ``shard_size`` a folder.
         resolution: side of the square images in pixels: 16, 32, 64, 128 or 256.
         channels: 1 for grey, 3 for colour; not given: grey if every photograph is.
         fit: how a photograph becomes square: ``crop`` its centre, or ``pad`` it.
@@ -114,6 +115,8 @@ def prepare(
         white: the number that stands for white in grey photographs of more than 8 bits; larger ones are cut. Not
             given: the end of the smallest usual range that holds all of them.
         labels_from: a classifier whose answers become the labels of a source that has none; the archive says so.
+        shard_size: write several zips of about this size (``2GB``, ``500MB``) and an index into a folder, where one
+            file would be too large to keep or to move; every verb reads the folder as it reads the zip.
         overwrite: replace an archive that is already there.
         listener: hears the progress.
 
@@ -124,7 +127,7 @@ def prepare(
         DataError: nothing usable in the source, or ``out`` cannot be written.
         ClassifierError: the one that gives the labels cannot be opened, or takes other images.
     """
-    from stylex.data.prepare import PrepareConfig
+    from stylex.data.prepare import PrepareConfig, bytes_in
     from stylex.data.prepare import prepare as write_archive
 
     config = PrepareConfig(
@@ -136,7 +139,15 @@ def prepare(
         white=white,
     )
     labeller = None if labels_from is None else _labeller(labels_from)
-    return write_archive(source, Path(out), config, labeller=labeller, overwrite=overwrite, listener=listener)
+    return write_archive(
+        source,
+        Path(out),
+        config,
+        labeller=labeller,
+        shard_bytes=None if shard_size is None else bytes_in(shard_size),
+        overwrite=overwrite,
+        listener=listener,
+    )
 
 
 def _labeller(classifier: ClassifierLike) -> Labeller:

@@ -20,7 +20,8 @@ from stylex.core.errors import DataError, SearchError, StylexError
 from stylex.core.numbers import Numbers
 from stylex.core.progress import Event, Step, silent
 from stylex.core.studio import Studio, Turn
-from stylex.live import fitted, own
+from stylex.data.images import to_pictures
+from stylex.live import drafts, fitted, own
 from stylex.live import studio as room
 from stylex.live.studio import MAX_OWN, LiveStudio
 from stylex.models.precision import multiplications
@@ -350,15 +351,63 @@ def test_a_draft_is_near_the_exact_picture_and_says_that_it_is_one(searched, mon
     assert all((one.picture == other.picture).all() for one, other in zip(exact, again, strict=True))
 
 
+def test_a_drag_is_drawn_at_half_size_where_full_size_takes_long(searched, monkeypatch) -> None:
+    studio, image, found = searched
+    turns = [*(Turn(image=image, knobs={knob: 1.0}) for knob in found.knobs[:3]), Turn(image=image, knobs={})]
+    exact, side = studio.render(turns), studio.resolution
+    studio._pace[False].took(1e-6, 1)
+    monkeypatch.setattr(drafts, "SLOW_S", 1.0)
+    assert not any(frame.small for frame in studio.render(turns, draft=True, small=True)), "it is fast"
+    monkeypatch.setattr(drafts, "SLOW_S", 0.0)
+    drawn = studio.render(turns, draft=True, small=True)
+    assert [(frame.small, frame.draft) for frame in drawn] == [(True, True)] * 3 + [(False, False)]
+    assert [len(frame.probabilities) for frame in drawn] == [0, 0, 0, 2]
+    # Near the full picture, made smaller, which the sum of colours so far is not.
+    editor, images = studio._editor, list(studio.images)
+    for one, whole in zip(drawn[:3], exact, strict=False):
+        assert one.picture.shape == (side // 2, side // 2, 1)
+        assert _apart(one.picture, _halved(whole.picture)) < 20
+    others = [_halved(studio.images[other].rebuilt.picture) for other in images if other != image]
+    assert min(_apart(drawn[0].picture, other) for other in others) > _apart(
+        drawn[0].picture, _halved(exact[0].picture)
+    )
+    assert editor.half is not None
+    state = editor.synthesis.between(editor.style(image), 0, editor.half.step)
+    assert _apart(to_pictures(state.image.clamp(-1, 1))[0], _halved(exact[3].picture)) > 50
+    for how in ({}, {"draft": True}, {"small": True}):
+        again = studio.render(turns, **how)
+        assert all(np.abs(a.picture.astype(int) - b.picture).max() <= 1 for a, b in zip(exact, again, strict=True))
+
+
+def _halved(picture: np.ndarray) -> np.ndarray:
+    side = len(picture) // 2
+    return picture.reshape(side, 2, side, 2, -1).mean(axis=(1, 3))
+
+
+def _apart(one: np.ndarray, other: np.ndarray) -> float:
+    return float(np.abs(one.astype(float) - other).mean())
+
+
+def test_the_pace_is_the_median_of_the_last_passes() -> None:
+    here = drafts.Pace()
+    assert not here.slow(1000), "nothing is known yet"
+    for seconds in (0.06, 9.0, 0.06):
+        here.took(seconds, 1)
+    assert (here.slow(1), here.slow(2)) == (False, True)
+    for _ in range(9):
+        here.took(0.4, 20)
+    assert (here.slow(5), here.slow(6)) == (False, True)
+
+
 def test_drafts_are_drawn_where_a_picture_is_much_work(searched, monkeypatch) -> None:
     synthesis, here = searched[0]._editor.synthesis, torch.device("cpu")
-    monkeypatch.setattr(room, "has_fast_bf16", lambda place: True)
-    assert room._drafts(synthesis, here) is None
-    monkeypatch.setattr(room, "HEAVY", multiplications(synthesis))
-    assert room._drafts(synthesis, here) is not None
-    assert room._drafts(synthesis, torch.device("cuda")) is None
-    monkeypatch.setattr(room, "has_fast_bf16", lambda place: False)
-    assert room._drafts(synthesis, here) is None
+    monkeypatch.setattr(drafts, "has_fast_bf16", lambda place: True)
+    assert drafts.in_bfloat16(synthesis, here) is None
+    monkeypatch.setattr(drafts, "HEAVY", multiplications(synthesis))
+    assert drafts.in_bfloat16(synthesis, here) is not None
+    assert drafts.in_bfloat16(synthesis, torch.device("cuda")) is None
+    monkeypatch.setattr(drafts, "has_fast_bf16", lambda place: False)
+    assert drafts.in_bfloat16(synthesis, here) is None
 
 
 def test_only_what_lies_behind_a_knob_is_drawn_again(searched, monkeypatch) -> None:

@@ -50,7 +50,7 @@ class DrawnStudio:
         self.coming = images
         self.lock = threading.Lock()
         self.drawn: list[list[Turn]] = []
-        self.drafts = False
+        self.drafts = self.slow = False
         self.seconds_each = 0.0
         self.search_steps, self.search_seconds = 10, 0.0
         self.fit_steps, self.step_seconds, self.takes, self.most_fitted = 10, 0.0, 60.0, 2
@@ -94,7 +94,7 @@ class DrawnStudio:
             share * (3.0 - self.knobs[k].attribute.coordinate.channel) for k, share in turn.knobs.items()
         )
 
-    def render(self, turns: Sequence[Turn], *, draft: bool = False) -> list[Frame]:
+    def render(self, turns: Sequence[Turn], *, draft: bool = False, small: bool = False) -> list[Frame]:
         if missing := [turn.image for turn in turns if turn.image not in self.images]:
             raise SearchError(f"there is no image {missing[0]!r} to edit")
         self.drawn.append(list(turns))
@@ -107,7 +107,15 @@ class DrawnStudio:
             picture[:, : SIDE // 2] += 60 * turn.knobs.get(0, 0.0)
             picture[:, SIDE // 2 :] += 60 * turn.knobs.get(1, 0.0)
             picture = (picture + 40 * rough).clip(0, 255).astype(np.uint8)
-            frames.append(Frame(picture=picture, probabilities=shares(logit), draft=rough, fitted=rest.fitted))
+            half = self.slow and draft and small and bool(turn.knobs)
+            frames.append(
+                Frame(
+                    picture=picture[::2, ::2] if half else picture,
+                    probabilities=np.empty(0, np.float32) if half else shares(logit),
+                    draft=rough or half,
+                    fitted=rest.fitted,
+                )
+            )
         return frames
 
     def add(self, name: str, data: bytes) -> StudioImage:

@@ -129,6 +129,21 @@ def test_a_draft_is_drawn_anew_when_the_knob_rests(visit, read_studio) -> None:
     waits_for_brightness(page, "<", at_rest)
 
 
+def test_a_drag_of_a_slow_picture_is_half_size_and_has_no_answer_of_its_own(visit, read_studio) -> None:
+    page = visit()
+    at_rest, before = brightness(page), probability(page)
+    read_studio.slow, read_studio.seconds_each = True, 0.6
+    turn(page, 0, -5)
+    expect(page.locator(".caption", has_text="half size while the knob moves")).to_be_visible()
+    expect(page.locator(".answers .earlier")).to_have_text("before this turn")
+    assert brightness(page) < at_rest
+    assert probability(page) == before
+    # Sharp, with its own answer, once it rests.
+    expect(page.locator(".caption", has_text="Flipped")).to_be_visible()
+    expect(page.locator(".answers .earlier")).to_have_count(0)
+    assert probability(page) < before
+
+
 def test_filters_find_mistakes_and_unfaithful_images(visit) -> None:
     page = visit()
     page.locator(".filters summary").click()

@@ -22,10 +22,10 @@ def held(read_studio, monkeypatch):
     go, begun = threading.Event(), threading.Event()
     render = read_studio.render
 
-    def waiting(turns, *, draft):
+    def waiting(turns, **how):
         begun.set()
         assert go.wait(10)
-        return render(turns, draft=draft)
+        return render(turns, **how)
 
     monkeypatch.setattr(read_studio, "render", waiting)
     drawing = Drawing(read_studio)
@@ -98,6 +98,20 @@ def test_drafts_and_exact_pictures_are_not_drawn_together(held) -> None:
     go.set()
     assert [len(future.result(10)) for future in (first, draft, exact, other)] == [1, 1, 1, 1]
     assert studio.drawn[1:] == [turns(0.1, 0.3), turns(0.2)]
+
+
+def test_small_pictures_teach_nothing_of_how_long_a_strip_takes(read_studio) -> None:
+    drawing, read_studio.slow = Drawing(read_studio), True
+    known = drawing._seconds_each
+    small = drawing.ask("a", "knob", turns(0.5), draft=True).result(10)
+    assert small is not None
+    assert small[0].small
+    assert drawing._seconds_each == known
+    strip = drawing.ask("a", "strip", turns(0.5), draft=True).result(10)
+    assert strip is not None
+    assert not strip[0].small
+    drawing.close()
+    assert drawing._seconds_each != known
 
 
 def test_one_viewers_mistake_is_not_the_others(held) -> None:

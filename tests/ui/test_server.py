@@ -45,10 +45,20 @@ def frames(client: Any, *turns: tuple[str, dict[str, float]], lane: str = "knob"
 
 
 def unpacked(data: bytes) -> tuple[dict[str, Any], np.ndarray]:
+    header, pictures = unpacked_any(data)
+    return header, np.stack(pictures)
+
+
+def unpacked_any(data: bytes) -> tuple[dict[str, Any], list[np.ndarray]]:
+    """The pictures may be of two sizes."""
     (length,) = struct.unpack("<I", data[:4])
-    header = json.loads(data[4 : 4 + length])
-    pixels = np.frombuffer(data[4 + length :], np.uint8)
-    return header, pixels.reshape(-1, header["height"], header["width"], header["channels"])
+    header, begin, pictures = json.loads(data[4 : 4 + length]), 4 + length, []
+    for small in header["small"]:
+        shape = (header["height"] // (1 + small), header["width"] // (1 + small), header["channels"])
+        pictures.append(np.frombuffer(data[begin:], np.uint8, int(np.prod(shape))).reshape(shape))
+        begin += pictures[-1].size
+    assert begin == len(data)
+    return header, pictures
 
 
 def test_what_the_page_needs_is_there(client, read_studio) -> None:
@@ -82,6 +92,19 @@ def test_frames_are_the_studios_pixels_and_probabilities(client, read_studio) ->
     assert (pixels[1, :, :8].astype(int) - pixels[0, :, :8] == 60).all()
     assert (pixels[1, :, 8:] == pixels[0, :, 8:]).all()
     assert header["frames"][1][1] > header["frames"][0][1]
+
+
+def test_only_a_knob_in_motion_is_drawn_small_and_then_without_an_answer(client, read_studio) -> None:
+    read_studio.slow = True
+    turns = [{"image": "shoe-1", "knobs": knobs} for knobs in ({"0": 1.0}, {})]
+    ask = {"viewer": "v", "lane": "knob", "turns": turns, "draft": True}
+    header, _ = unpacked_any(client.post("/api/frames", json=ask).content)
+    assert (header["width"], header["small"], header["drafts"]) == (16, [True, False], [True, False])
+    assert [len(answer) for answer in header["frames"]] == [0, 2]
+    for more in ({"draft": False}, {"lane": "strip"}, {"lane": "others"}):
+        header, _ = unpacked_any(client.post("/api/frames", json=ask | more).content)
+        assert header["small"] == [False, False]
+        assert [len(answer) for answer in header["frames"]] == [2, 2]
 
 
 def test_images_are_read_in_the_background(studio) -> None:

@@ -43,6 +43,11 @@ class Classifier(nn.Module):
         # Range, mean and std are one affine map of x, folded here.
         self.register_buffer("_scale", scale.float().view(1, -1, 1, 1), persistent=False)
         self.register_buffer("_offset", offset.float().view(1, -1, 1, 1), persistent=False)
+        self._center: Tensor
+        self._unit: Tensor
+        # Of a regression; here, so that they are where the model is.
+        self.register_buffer("_center", torch.tensor(spec.center, dtype=torch.float32), persistent=False)
+        self.register_buffer("_unit", torch.tensor(spec.scale, dtype=torch.float32), persistent=False)
         self._tap: Tap | None = None
         tensors = [*model.parameters(), *model.buffers()] if isinstance(model, nn.Module) else []
         self._own_precision = any(x.is_floating_point() and x.dtype != torch.float32 for x in tensors)
@@ -53,6 +58,11 @@ class Classifier(nn.Module):
     def k(self) -> int:
         """How many labels, and so how many logits."""
         return self.spec.k
+
+    @property
+    def device(self) -> torch.device:
+        """Where images go before they are classified."""
+        return self._scale.device
 
     @property
     def own(self) -> int:
@@ -175,7 +185,7 @@ class Classifier(nn.Module):
         if spec.output == "multi-label-probabilities":
             return raw.logit(eps=_SMALLEST_PROBABILITY)
         if spec.output == "regression" and spec.scale:
-            return (raw - raw.new_tensor(spec.center)) / raw.new_tensor(spec.scale)
+            return (raw - self._center) / self._unit
         return raw
 
 
@@ -190,6 +200,7 @@ class WithOpposite(Classifier):
         labels = whole.spec.labels
         super().__init__(whole.model, replace(whole.spec, labels=(*labels, opposite_name(labels[label]))))
         self.whole, self.label = whole, label
+        self.to(whole.device)
 
     @property
     def own(self) -> int:
@@ -243,6 +254,7 @@ class Directed(Classifier):
             ),
         )
         self.whole, self.label = whole, label
+        self.to(whole.device)
         self._by = 1.0 if by is None else by / spec.scale[label]
 
     @property

@@ -36,8 +36,9 @@ class Frame:
     """The picture that was asked for, and the classifier's ``[k]`` probabilities of it.
 
     Attributes:
-        picture, probabilities: these.
-        draft: whether it was drawn fast and a little less exactly.
+        picture, probabilities: these; no probabilities where the picture is half as large as it should be, because
+            what a classifier says of such a picture tells little of what it says of the whole one.
+        draft: whether it was drawn fast and less exactly.
         fitted: whether the copy fitted to its photograph drew it; it has not, where none is kept.
     """
 
@@ -45,6 +46,11 @@ class Frame:
     probabilities: NDArray[np.float32]
     draft: bool = False
     fitted: bool = False
+
+    @property
+    def small(self) -> bool:
+        """Whether the picture is one of half the size, which has no probabilities."""
+        return len(self.probabilities) == 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -173,8 +179,13 @@ class Studio(Protocol):
         """Read a few of the images that are still to come; False when there are none."""
         ...
 
-    def render(self, turns: Sequence[Turn], *, draft: bool = False) -> list[Frame]:
-        """Draw what is asked for, together; as a ``draft`` where that is worth it.
+    def render(self, turns: Sequence[Turn], *, draft: bool = False, small: bool = False) -> list[Frame]:
+        """Draw what is asked for, together.
+
+        Args:
+            turns: what is asked for.
+            draft: less exactly, where that is worth it.
+            small: drafts at half size, where full size takes long; pictures of knobs at rest are never small.
 
         Raises:
             SearchError: an image or knob that is not there, or a share that is not finite.

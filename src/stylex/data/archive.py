@@ -2,7 +2,8 @@
 
 Layout: ``00000/img00000000.png`` ... (PNG, stored), ``dataset.json`` (``{"labels": [[file, label], ...]}``, or null;
 a label is a class number, or 0/1 per label), and our own ``stylex.json``, which other readers ignore: label names,
-the pictures' original names, and what keeps a split honest. Archives without it are read too.
+the pictures' original names, and what keeps a split honest. Archives without it are read too. It may also be a folder
+with an index and several such zips (``zips.py``).
 """
 
 from __future__ import annotations
@@ -10,12 +11,10 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import os
 import struct
-import threading
 import zipfile
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -29,7 +28,6 @@ from torch import Tensor
 
 from stylex.core.demo import ARCHIVE, NAME, shipped
 from stylex.core.errors import DataError
-from stylex.core.files import new_file
 from stylex.data.images import RESOLUTIONS, Channels, quiet_pillow, to_tensor
 from stylex.data.index import (
     INDEX,
@@ -44,6 +42,7 @@ from stylex.data.index import (
     parse_labels,
     picture_files,
 )
+from stylex.data.zips import HEAD, is_sharded, write_zips, zips_of
 
 MEMORY_BYTES = 1_500_000_000
 """Archives with more pixels than this are not kept in memory: their pictures are decoded each time."""
@@ -54,7 +53,6 @@ _LARGEST_PICTURE = 16 * 2**20
 _LARGEST_TEXT = 16 * 2**20
 _TEXT_OF_ONE = 4096
 """Members that say of themselves that they are larger (what is said of the pictures: for each) are not unpacked."""
-_DATE = (1980, 1, 1, 0, 0, 0)  # the same input gives the same bytes
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -95,11 +93,18 @@ def member_name(i: int) -> str:
     return f"{i // 1000:05d}/img{i:08d}.png"
 
 
-def write_archive(path: Path, pictures: Iterable[NDArray[np.uint8]], index: ArchiveIndex) -> None:
+def write_archive(
+    path: Path, pictures: Iterable[NDArray[np.uint8]], index: ArchiveIndex, *, shard_bytes: int | None = None
+) -> None:
     """Write pictures ``[h, w, c]`` and what is said of them; the same input gives the same bytes.
 
+    Args:
+        path: the file to write, or with ``shard_bytes`` the folder, in the place of one that is there.
+        pictures, index: these.
+        shard_bytes: of pictures in one zip; None: all in one.
+
     Raises:
-        DataError: the file cannot be written; nothing is left of it.
+        DataError: it cannot be written; nothing is left of it.
     """
     files = [member_name(i) for i in range(len(index.names))]
     labels = None if index.labels is None else [[file, label] for file, label in zip(files, index.labels, strict=True)]
@@ -116,16 +121,19 @@ def write_archive(path: Path, pictures: Iterable[NDArray[np.uint8]], index: Arch
         "groups": index.groups if any(group is not None for group in index.groups) else None,
         "contents": index.contents,
     } | ({} if index.labels_from is None else {"labels_from": index.labels_from})
-    with new_file(path, error=DataError) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+
+    def drawn() -> Iterator[tuple[str, bytes]]:
         for name, picture in zip(files, pictures, strict=True):
             assert picture.shape == (index.resolution, index.resolution, index.channels), picture.shape
-            _write_member(archive, name, _png(picture))
-        _write_member(archive, LABELS, json.dumps({"labels": labels}).encode())
-        _write_member(archive, INDEX, json.dumps(about).encode())
+            yield name, _png(picture)
+
+    texts = ((LABELS, json.dumps({"labels": labels}).encode()), (INDEX, json.dumps(about).encode()))
+    write_zips(path, drawn(), texts, shard_bytes=shard_bytes)
 
 
 def is_prepared(path: Path) -> bool:
-    """Whether a file is an archive that ``write_archive`` wrote, by the names in it."""
+    """Whether a file, or a folder of shards, is an archive that ``write_archive`` wrote, by the names in it."""
+    path = path / HEAD if path.is_dir() else path
     if not path.is_file():
         return False
     try:
@@ -133,13 +141,6 @@ def is_prepared(path: Path) -> bool:
             return {INDEX, LABELS} <= set(archive.namelist())
     except (OSError, ValueError, zipfile.BadZipFile):
         return False
-
-
-def _write_member(archive: zipfile.ZipFile, name: str, data: bytes) -> None:
-    info = zipfile.ZipInfo(name, _DATE)
-    info.create_system = 3
-    info.external_attr = 0o644 << 16
-    archive.writestr(info, data)
 
 
 def _png(picture: NDArray[np.uint8]) -> bytes:
@@ -155,16 +156,16 @@ def _png(picture: NDArray[np.uint8]) -> bytes:
 
 
 def open_images(path: str | Path) -> ImageSet:
-    """The images of an archive: one that ``stylex prepare`` wrote, any StyleGAN image zip, or the package's (``demo``).
+    """The images of an archive: ``prepare``'s zip or folder of shards, a StyleGAN image zip, the package's (``demo``).
 
     Raises:
         DataError: missing, no archive, damaged, or its pictures are not all square, of one size (16 to 256, a power
             of two) and of one kind (grey or RGB).
     """
     path = shipped(path, ARCHIVE)
-    if path.is_dir():
+    if path.is_dir() and not is_sharded(path):
         raise DataError(f"{path} is a folder: make an archive of it first, with `stylex prepare`")
-    if not path.is_file():
+    if not path.exists() or not (path.is_file() or path.is_dir()):
         raise DataError(f"there is no archive {path}")
     pictures = _Pictures(path)
     return ImageSet(pictures, pictures.index(), np.arange(len(pictures.files)))
@@ -175,9 +176,7 @@ class _Pictures:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._zip_lock = threading.Lock()
-        self._zip: zipfile.ZipFile | None = None
-        self._pid = 0
+        self._zips = zips_of(path)
         self.members = frozenset(info.filename for info in self.directory() if not info.filename.endswith("/"))
         self.root = archive_root(self.members)
         self.files = picture_files(self.members)
@@ -190,26 +189,17 @@ class _Pictures:
         self._kept = np.empty(shape, np.uint8) if keep else None
         self._have = np.zeros(len(self.files), bool)
 
-    def _open(self) -> zipfile.ZipFile:
-        # A forked process shares its parent's file position, and would read what the parent seeks to.
-        with self._zip_lock:
-            if self._zip is None or self._pid != os.getpid():
-                try:
-                    self._zip, self._pid = zipfile.ZipFile(self.path), os.getpid()
-                except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
-                    raise DataError(f"{self.path} is not a readable zip archive ({error})") from None
-            return self._zip
-
     def read(self, name: str, largest: int = _LARGEST_PICTURE) -> bytes:
         """A member's bytes, checked against their CRC; unread if there are more than ``largest``."""
         try:
-            size = self._open().getinfo(name).file_size
+            holding = self._zips.holding(name)
+            size = holding.getinfo(name).file_size
             if size > largest:
                 raise DataError(
                     f"{self.path}: {name} would unpack to {size // 2**20} MiB, more than the {largest // 2**20} MiB "
                     "allowed here: refused"
                 )
-            return self._open().read(name)
+            return holding.read(name)
         except DataError:
             raise
         except KeyError:
@@ -224,13 +214,17 @@ class _Pictures:
         return self.read(name, largest) if name in self.members else None
 
     def directory(self) -> list[zipfile.ZipInfo]:
-        """What the zip holds, by name."""
-        return sorted(self._open().infolist(), key=lambda info: info.filename)
+        """What the archive holds, by name; the same in one zip and in shards."""
+        return self._zips.directory()
 
     def _kind(self, name: str) -> tuple[int, Channels]:
         """Size and channels by the header alone."""
         try:
-            with quiet_pillow(), self._open().open(name) as file, Image.open(file, formats=_FORMATS) as image:
+            with (
+                quiet_pillow(),
+                self._zips.holding(name).open(name) as file,
+                Image.open(file, formats=_FORMATS) as image,
+            ):
                 (width, height), mode = image.size, image.mode
         except DataError:
             raise
@@ -306,7 +300,7 @@ class _Pictures:
                 raise DataError(f"{where}: {INDEX} and the pictures disagree in size or channels")
         else:
             self.check_alike()
-            infos = [self._open().getinfo(name) for name in self.files]
+            infos = [self._zips.holding(name).getinfo(name) for name in self.files]
             # The zip's own checksums: equal files have equal keys, and nothing needs to be read.
             about = About.nothing(self.files, [f"{info.CRC:08x}-{info.file_size}" for info in infos])
         if labels and about.label_names is not None:

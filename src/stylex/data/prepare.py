@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import tempfile
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -157,6 +158,7 @@ def prepare(
     config: PrepareConfig,
     *,
     labeller: Labeller | None = None,
+    shard_bytes: int | None = None,
     overwrite: bool = False,
     listener: Listener = silent,
 ) -> PrepareSummary:
@@ -175,6 +177,7 @@ def prepare(
         out: the archive to write, a ``.zip``.
         config: what the pictures are to become, and the table's columns.
         labeller: gives the labels; the source must have none.
+        shard_bytes: of pictures in one zip; then ``out`` is a folder of such zips, and its name does not end in .zip.
         overwrite: replace an archive that is already there.
         listener: hears the progress.
 
@@ -185,7 +188,12 @@ def prepare(
         DataError: nothing is usable, or ``out`` cannot be written (then nothing is).
     """
     out = Path(out)
-    check_out(Path(source) if isinstance(source, str | Path) else None, out, overwrite=overwrite)
+    check_out(
+        Path(source) if isinstance(source, str | Path) else None,
+        out,
+        overwrite=overwrite,
+        sharded=shard_bytes is not None,
+    )
     columns = {"label_column": config.label_column, "group_column": config.group_column}
     with open_source(source, leave_out=out, **columns) as (files, listing):
         if not listing.photos:
@@ -215,7 +223,7 @@ def prepare(
             if labeller is not None:
                 spool.seek(0)
                 listing = _labelled(listing, read, labeller, _pictures(spool, read.channels, *_form(read, config)))
-            summary = _write(out, spool, read, listing, config)
+            summary = _write(out, spool, read, listing, config, shard_bytes)
     listener(Done(task=_TASK, path=out))
     return summary
 
@@ -262,16 +270,34 @@ def _usual(highest: float) -> float:
     return next(iter(whites_of([WideRange("float" if highest <= 1 else "whole", highest)]).values()))
 
 
-def check_out(source: Path | None, out: Path, *, overwrite: bool) -> None:
+def bytes_in(size: str | int) -> int:
+    """The bytes that a size such as ``2GB`` means; a number alone is bytes.
+
+    Raises:
+        DataError: it is no size.
+    """
+    found = re.fullmatch(r"\s*(\d{1,12}(?:\.\d{1,6})?)\s*([kmgt]?)(i?)b?\s*", str(size).lower())
+    if found is None or (found[3] and not found[2]) or float(found[1]) == 0:
+        raise DataError(f"{option('shard_size', size)}: expected a size such as 2GB or 500MB")
+    return max(1, int(float(found[1]) * (1024 if found[3] else 1000) ** " kmgt".index(found[2] or " ")))
+
+
+def check_out(source: Path | None, out: Path, *, overwrite: bool, sharded: bool = False) -> None:
     """Say before any work that an archive made of a source could not be written there.
 
     Raises:
         DataError: it is no name for an archive, the source itself, or something that stands there and stays.
     """
-    if out.suffix.lower() != ".zip":
+    if sharded and out.suffix.lower() == ".zip":
+        raise DataError(f"cannot write {out}: shards go to a folder; give it a name that does not end in .zip")
+    if not sharded and out.suffix.lower() != ".zip":
         raise DataError(f"cannot write {out}: give the archive a name that ends in .zip")
-    if out.is_dir():
+    if not sharded and out.is_dir():
         raise DataError(f"cannot write {out}: it is a folder")
+    if sharded and out.is_file():
+        raise DataError(f"cannot write {out}: it is a file, and shards go to a folder; give another name")
+    if sharded and out.is_dir() and not any(out.iterdir()):
+        return
     if source is not None and out.exists() and source.exists() and out.samefile(source):
         raise DataError(f"cannot write {out}: it is the source; give another name")
     if out.exists() and not overwrite:
@@ -442,7 +468,9 @@ def _form(read: _Read, config: PrepareConfig) -> tuple[int, Channels]:
     return config.resolution, config.channels or (3 if 3 in read.channels else 1)
 
 
-def _write(out: Path, spool: IO[bytes], read: _Read, listing: Listing, config: PrepareConfig) -> PrepareSummary:
+def _write(
+    out: Path, spool: IO[bytes], read: _Read, listing: Listing, config: PrepareConfig, shard_bytes: int | None
+) -> PrepareSummary:
     resolution, channels = _form(read, config)
     photos = read.photos
     contents = [photo.content or content for photo, content in zip(photos, read.contents, strict=True)]
@@ -469,7 +497,7 @@ def _write(out: Path, spool: IO[bytes], read: _Read, listing: Listing, config: P
         labels_from=listing.labels_from if listing.answered else None,
     )
     spool.seek(0)
-    write_archive(out, _pictures(spool, read.channels, resolution, channels), index)
+    write_archive(out, _pictures(spool, read.channels, resolution, channels), index, shard_bytes=shard_bytes)
     return PrepareSummary(
         path=out,
         images=len(photos),

@@ -97,6 +97,7 @@ class Copies:
             cache_bytes=CACHE_BYTES // MOST_FITTED,
         )  # fmt: skip
         editor.attributes = self._as_trained.editor.attributes
+        editor.half = self._as_trained.editor.half  # a copy draws nearly as it does
         with self._lock:
             self._kept.pop(image.id, None)
             self._kept[image.id] = Drawer(subject=subject, editor=editor)

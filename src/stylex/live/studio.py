@@ -24,16 +24,15 @@ from stylex.core.verdict import classifier_remark
 from stylex.data.archive import ImageSet
 from stylex.data.images import read_picture, to_pictures, to_tensor
 from stylex.live.by_hand import turned_by_hand
+from stylex.live.drafts import Pace, in_bfloat16
 from stylex.live.fitted import Copies, said_of
 from stylex.live.own import own_attributes, said_of_flip
-from stylex.models.precision import has_fast_bf16, multiplications
 from stylex.models.snapshot import Snapshot
 from stylex.search.class_search import in_unit
 from stylex.search.decision import probabilities, reach
 from stylex.search.editor import StyleEditor
 from stylex.search.encoding import encode
 from stylex.search.greedy import greedy
-from stylex.search.render import InBfloat16, Synthesizer
 from stylex.search.subject import TrainedSubject
 from stylex.store.names import save_hidden, save_labels
 
@@ -41,9 +40,6 @@ MAX_PIXELS = 40_000_000
 """A person's own picture may have as many: more than any telephone takes, and it decodes in 120 MB."""
 MAX_OWN = 32
 """Own pictures kept at once; the oldest goes when one more comes."""
-
-HEAVY = 10_000_000_000
-"""Multiplications a picture from which on a processor draws drafts in bfloat16; some tenths of a second."""
 
 _BATCH = 16
 
@@ -93,10 +89,11 @@ class LiveStudio:
             torch.empty(0, self._space.s_dim),
             [],
             ranking,
-            drafts=_drafts(self._subject.synthesis, self._subject.device),
+            drafts=in_bfloat16(self._subject.synthesis, self._subject.device),
         )
         device = self._subject.device
-        self._copies = Copies(self._subject, self._editor, lambda synthesis: _drafts(synthesis, device))
+        self._copies = Copies(self._subject, self._editor, lambda synthesis: in_bfloat16(synthesis, device))
+        self._pace = {drafts: Pace() for drafts in (False, True)}
         self._images: dict[str, StudioImage] = {}
         self._own = 0
         # One lock for all that changes, one for the editor's features: a search does not stop the knobs.
@@ -141,8 +138,8 @@ class LiveStudio:
             self._read += len(rows)
         return self.coming > 0
 
-    def render(self, turns: Sequence[Turn], *, draft: bool = False) -> list[Frame]:
-        """Draw what is asked for, together; as a ``draft`` where that is worth it.
+    def render(self, turns: Sequence[Turn], *, draft: bool = False, small: bool = False) -> list[Frame]:
+        """Draw what is asked for, together; drafts and small ones where ``live.drafts`` finds them worth it.
 
         Raises:
             SearchError: an image or knob that is not there, or a share that is not finite.
@@ -154,12 +151,18 @@ class LiveStudio:
             if not turn.knobs and (image := self._images.get(turn.image))
         }
         for drawer, rows in self._copies.shared(turns, [row for row in range(len(turns)) if row not in frames]):
+            editor, asked = drawer.editor, [turns[row] for row in rows]
+            drafts = draft and editor.drafts is not None
+            half = draft and small and editor.can_half and self._pace[drafts].slow(len(rows))
             with self._drawing:
-                drafts = draft and drawer.editor.drafts is not None
-                pictures, logits = drawer.editor.render_all([turns[row] for row in rows], draft=drafts)
-            shares = probabilities(logits, self.output).astype(np.float32)
+                if half:
+                    pictures, shares = editor.render_half(asked, draft=drafts), np.empty((len(rows), 0), np.float32)
+                else:
+                    with self._pace[drafts].of(len(rows)):
+                        pictures, logits = editor.render_all(asked, draft=drafts)
+                    shares = probabilities(logits, self.output).astype(np.float32)
             for row, picture, p in zip(rows, pictures, shares, strict=True):
-                frames[row] = Frame(picture=picture, probabilities=p, draft=drafts, fitted=drawer.fitted)
+                frames[row] = Frame(picture=picture, probabilities=p, draft=drafts or half, fitted=drawer.fitted)
         return [frames[row] for row in range(len(turns))]
 
     def add(self, name: str, data: bytes) -> StudioImage:
@@ -344,6 +347,7 @@ class LiveStudio:
 
     # What the others are made of.
 
+    @torch.inference_mode()
     def _take(
         self,
         pictures: NDArray[np.uint8],
@@ -358,8 +362,7 @@ class LiveStudio:
 
         Its ids were made of the archive's names in the same way (by ``encode``), unless they are given here.
         """
-        with torch.inference_mode():
-            encoded = encode(self._subject, to_tensor(pictures).to(self._subject.device), names, labels)
+        encoded = encode(self._subject, to_tensor(pictures).to(self._subject.device), names, labels)
         shares, shares_rec = (
             probabilities(logits.float().cpu().numpy(), self.output).astype(np.float32)
             for logits in (encoded.logits, encoded.logits_rec)
@@ -380,6 +383,10 @@ class LiveStudio:
                     own=own,
                     notes=notes,
                 )
+            if self._editor.half is not None:
+                self._editor.half.learn(self._editor.synthesis, encoded.s, encoded.x_rec)
+            drafts, drawer = self._editor.drafts is not None, self._editor.drafts or self._editor.synthesis
+            self._pace[drafts].begin(lambda: self.classifier.logits(drawer(encoded.s[:1])).tolist())
 
     def _image(self, image: str) -> StudioImage:
         self._editor.style(image)  # says what is wrong with a name
@@ -419,12 +426,6 @@ class LiveStudio:
             return int(np.argsort(-p)[1])
         unseen = np.flatnonzero(p < 0.5)
         return int(unseen[p[unseen].argmax()]) if len(unseen) else int(p.argmin())
-
-
-def _drafts(synthesis: Synthesizer, device: torch.device) -> Synthesizer | None:
-    """The network in bfloat16, where it is worth it: by a rule and no measurement, so always the same."""
-    heavy = isinstance(synthesis, torch.nn.Module) and multiplications(synthesis) >= HEAVY
-    return InBfloat16(synthesis, device) if heavy and device.type == "cpu" and has_fast_bf16(device) else None
 
 
 def _first(explanation: Explanation) -> str | None:

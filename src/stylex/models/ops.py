@@ -24,8 +24,13 @@ FIR = (1 / 8, 3 / 8, 3 / 8, 1 / 8)
 """The separable low-pass filter of every resampling."""
 
 
+def _taps(device: torch.device) -> Tensor:
+    # FIR, made where it is used: numbers that come from the host would make a GPU wait at every filter.
+    return (4 - (2 * torch.arange(4, device=device) - 3).abs()) / 8
+
+
 def _fir_kernel(x: Tensor, gain: float) -> Tensor:
-    taps = torch.tensor(FIR, dtype=torch.float32, device=x.device)
+    taps = _taps(x.device)
     kernel = torch.outer(taps, taps) * gain
     return kernel.expand(x.shape[1], 1, 4, 4)
 
@@ -39,7 +44,7 @@ def fir(x: Float[Tensor, "n c h w"], *, padding: int, gain: float = 1.0) -> Floa
 def upsampling(side: int, times: int, like: Tensor) -> Float[Tensor, "out side"]:
     """The matrix that doubles a column of ``side`` values so many times with the FIR filter."""
     columns = torch.eye(side, device=like.device)[:, None]
-    taps = 2 * torch.tensor(FIR, device=like.device)[None, None]
+    taps = 2 * _taps(like.device)[None, None]
     for _ in range(times):
         columns = F.conv_transpose1d(columns, taps, stride=2, padding=1)
     return columns[:, 0].T
@@ -123,7 +128,8 @@ def channel_kernels(weight: Float[Tensor, "co ci 3 3"], *, up: bool) -> Float[Te
     outputs, inputs = weight.shape[:2]
     flat = F.pad(weight.float().reshape(-1, 1, 3, 3), (3, 3, 3, 3))
     both = F.conv2d(flat, _fir_kernel(flat, 4.0)).view(outputs, inputs, 6, 6)
-    taps = torch.tensor([[4, 2, 0], [5, 3, 1]], device=weight.device)
+    rows = torch.arange(3, device=weight.device)
+    taps = 4 - 2 * rows + rows[:2, None]  # 4 2 0, 5 3 1
     phases = both[:, :, taps[:, None, :, None], taps[None, :, None, :]]  # co ci 2 2 3 3
     return phases.permute(1, 4, 5, 2, 3, 0).reshape(inputs, 9, -1)
 

@@ -15,6 +15,12 @@ def has_fast_bf16(device: torch.device) -> bool:
     return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
 
 
+def set_up_gpu(*, exact: bool) -> None:
+    """For the whole process: the fastest convolutions for sizes that stay; TF32 unless it is to be ``exact``."""
+    torch.backends.cudnn.benchmark = True
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = not exact
+
+
 def multiplications(synthesis: nn.Module) -> int:
     """Multiplications of the convolutions that draw one picture."""
     return sum(

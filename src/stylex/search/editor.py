@@ -18,6 +18,7 @@ from stylex.core.errors import SearchError
 from stylex.core.explanation import Picture
 from stylex.core.studio import Turn
 from stylex.data.images import to_pictures
+from stylex.search.half import HalfSize
 from stylex.search.render import ROWS_PER_PASS, Synthesizer
 from stylex.search.shifts import apply_attributes
 from stylex.search.subject import Subject
@@ -60,6 +61,7 @@ class StyleEditor:
         self.subject = subject
         self.synthesis, self.classifier, self.space = subject.synthesis, subject.classifier, subject.space
         self.drafts = drafts
+        self.half = HalfSize.of(self.space, self.synthesis.steps)
         self.attributes: list[Attribute] = list(attributes)
         self.cache_bytes = cache_bytes
         self._s: dict[str, Tensor] = {}
@@ -117,11 +119,29 @@ class StyleEditor:
         Raises:
             SearchError: as in ``render``.
         """
+        x = self._drawn(turns, draft, len(self.synthesis.steps))
+        return list(to_pictures(x)), self.classifier.logits(x).float().cpu().numpy()
+
+    @property
+    def can_half(self) -> bool:
+        """Whether ``render_half`` can be called."""
+        return self.half is not None and self.half.images > 0
+
+    @torch.inference_mode()
+    def render_half(self, turns: Sequence[Turn], *, draft: bool = False) -> list[Picture]:
+        """About the pictures at half their size, which ``half`` must have learnt to read; else as ``render_all``.
+
+        Raises:
+            SearchError: as in ``render``.
+        """
+        assert self.half is not None
+        return list(to_pictures(self._drawn(turns, draft, self.half.step)))
+
+    def _drawn(self, turns: Sequence[Turn], draft: bool, stop: int) -> Tensor:
         s = torch.cat([self._turned(turn) for turn in turns])
         draft = draft and self.drafts is not None
-        x = torch.cat([self._draw(turns[i : i + ROWS_PER_PASS], s[i : i + ROWS_PER_PASS], draft)
-                       for i in range(0, len(s), ROWS_PER_PASS)])  # fmt: skip
-        return list(to_pictures(x)), self.classifier.logits(x).float().cpu().numpy()
+        return torch.cat([self._draw(turns[i : i + ROWS_PER_PASS], s[i : i + ROWS_PER_PASS], draft, stop)
+                          for i in range(0, len(s), ROWS_PER_PASS)])  # fmt: skip
 
     def _turned(self, turn: Turn) -> Tensor:
         own = self.style(turn.image)
@@ -135,14 +155,14 @@ class StyleEditor:
             own, [self.attributes[knob] for knob in order], self.space, fractions=[turn.knobs[knob] for knob in order]
         )
 
-    def _draw(self, turns: Sequence[Turn], s: Tensor, draft: bool) -> Tensor:
-        """The pictures, in [-1, 1]."""
+    def _draw(self, turns: Sequence[Turn], s: Tensor, draft: bool, stop: int) -> Tensor:
+        """The pictures, in [-1, 1]; those of half the size where ``stop`` is not behind the last step."""
         synthesis = self.drafts if draft and self.drafts is not None else self.synthesis
         marks = self._marks(s)
-        begins = [self._begin(own, draft) for own in marks]
+        begins = [self._begin(own[: stop + 1], draft) for own in marks]
         keeping: dict[int, list[int]] = {}  # before a step, the features of these rows
         for row, (turn, own) in enumerate(zip(turns, marks, strict=True)):
-            if known := self._known(own, self._at_rest[turn.image], begins[row][0]):
+            if known := self._known(own[: stop + 1], self._at_rest[turn.image], begins[row][0]):
                 keeping.setdefault(known, []).append(row)
         for own in marks:
             self._remember(own)
@@ -161,7 +181,11 @@ class StyleEditor:
             for row in keeping.get(step, ()):
                 self._keep((draft, step, marks[row][step]), state, place[row])
             at = step
-        x = synthesis(s, noise="const", start=at, state=state)
+        if stop < len(self.synthesis.steps):
+            assert self.half is not None
+            x = self.half.picture(synthesis.between(s, at, stop, noise="const", state=state))
+        else:
+            x = synthesis(s, noise="const", start=at, state=state)
         return x[[place[row] for row in range(len(s))]].clamp(-1, 1)
 
     def _marks(self, s: Float[Tensor, "n s_dim"]) -> list[list[bytes]]:

@@ -141,7 +141,9 @@ def _on_the_grid(x: Tensor, changes: _Changes, config: AugmentConfig) -> Tensor:
     at = torch.arange(side, device=x.device)
     down, right = (_reflected(at - shift[:, None], side) * 2 - (side - 1) for shift in shifts)
     down, right = down[:, :, None], right[:, None, :]
-    cosine, sine = (at.new_tensor(row)[quarters][:, None, None] for row in ((1, 0, -1, 0), (0, 1, 0, -1)))
+    # Of 0 to 3 quarters: 1 0 -1 0, and 0 1 0 -1.
+    odd = (quarters % 2)[:, None, None]
+    cosine, sine = (1 - quarters)[:, None, None] * (1 - odd), (2 - quarters)[:, None, None] * odd
     down, right = cosine * down - sine * right, cosine * right + sine * down
     right = torch.where(flip[:, None, None], -right, right)
     source = (down + side - 1) // 2 * side + (right + side - 1) // 2

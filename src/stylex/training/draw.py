@@ -101,32 +101,37 @@ def draw(
     noise = synthesis.draw_noise(size, random)
     indices = sample_order(len(images), nimg, size, config.seed)[shard.numpy()]
     x = images.batch(indices, mirror=mirror[shard].numpy())
-    path_noise = torch.randn(size, *x.shape[1:], generator=random)[shard].to(device) if paths else None
+    path_noise = to_device(torch.randn(size, *x.shape[1:], generator=random)[shard], device) if paths else None
     conditioned = torch.full((size,), config.model.class_input != "none")
     if schedule.class_dropout > 0:
         conditioned &= torch.rand(size, generator=random) >= schedule.class_dropout
     z_mixed = mixed = None
     if schedule.style_mixing > 0:
-        z_mixed = torch.randn(size, config.model.z_dim, generator=random)[shard].to(device)
-        mixed = _mixed(synthesis, size, schedule.style_mixing, random)[shard].to(device)
-    real, fake, scored = (draw_numbers(size, random)[shard].to(device) for _ in range(3))
+        z_mixed = to_device(torch.randn(size, config.model.z_dim, generator=random)[shard], device)
+        mixed = to_device(_mixed(synthesis, size, schedule.style_mixing, random)[shard], device)
+    real, fake, scored = (to_device(draw_numbers(size, random)[shard], device) for _ in range(3))
     others, swaps = _exchange(config, len(shard), random)
     mapless = None
     if schedule.map_dropout > 0:
-        mapless = (torch.rand(size, generator=random) < schedule.map_dropout)[shard].to(device)
+        mapless = to_device((torch.rand(size, generator=random) < schedule.map_dropout)[shard], device)
     return Batch(
-        x=x.to(device),
-        z=z[shard].to(device),
-        noise=[maps[shard].to(device) for maps in noise],
-        conditioned=conditioned[shard].to(device),
+        x=to_device(x, device),
+        z=to_device(z[shard], device),
+        noise=[to_device(maps[shard], device) for maps in noise],
+        conditioned=to_device(conditioned[shard], device),
         numbers=(real, fake, scored),
         path_noise=path_noise,
         z_mixed=z_mixed,
         mixed=mixed,
-        others=others.to(device),
+        others=to_device(others, device),
         swaps=swaps,
         mapless=mapless,
     )
+
+
+def to_device(x: Tensor, device: torch.device) -> Tensor:
+    """The same there; to a GPU from pinned memory, so that the host does not wait for the copy."""
+    return x.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else x.to(device)
 
 
 def _exchange(config: TrainConfig, own: int, random: torch.Generator) -> tuple[Tensor, int]:

@@ -28,14 +28,15 @@ from stylex.core.wording import option
 from stylex.data.archive import ImageSet
 from stylex.models.encoder import Encoder
 from stylex.models.generator import Generator
-from stylex.models.precision import has_fast_bf16
+from stylex.models.precision import has_fast_bf16, set_up_gpu
 from stylex.models.processes import Processes, join
 from stylex.models.projected import Judge, judge_of
 from stylex.models.snapshot import SnapshotNetworks, SnapshotRecord, save_snapshot
 from stylex.training import losses
+from stylex.training.ahead import Ahead
 from stylex.training.augment import Augmentation
-from stylex.training.config import Step, TrainConfig
-from stylex.training.draw import draw
+from stylex.training.config import LossConfig, Step, TrainConfig
+from stylex.training.draw import Batch, draw
 from stylex.training.held_out import STATISTICS_IMAGES, HeldOut, Panel, measure, observe
 from stylex.training.perceptual import losses_with, perceptual_for
 from stylex.training.start import Start
@@ -162,6 +163,7 @@ def train_networks(
         local = os.environ.get("LOCAL_RANK", "0") if processes.size > 1 or on.index is None else on.index
         on = torch.device(f"cuda:{local}")
         torch.cuda.set_device(on)
+        set_up_gpu(exact=config.precision == "fp32")
     autocast = _autocast(config.precision, on)
 
     # Build.
@@ -230,11 +232,17 @@ def train_networks(
     finished: Networks | None = None
     began, shown = tick_start, any((out / "snapshots").glob("[0-9]*/snapshot.json"))
 
+    def drawn_at(nimg: int) -> Batch:
+        paths = _penalizes_paths(config, loss_weights, nimg)
+        return draw(config, images, generator.synthesis, nimg, shard, on, paths=paths)
+
+    ahead = Ahead(drawn_at, size=schedule.batch, total=schedule.total_nimg, by_thread=on.type == "cuda")
+
     while nimg < schedule.total_nimg:
         step = schedule.step(nimg)
         _set_rates(optimizers, config, nimg, adversarial=step.adversarial)
-        penalize_paths = step.from_noise and loss_weights.path_length > 0 and _nth_noise_step(step.number, config)
-        batch = draw(config, images, generator.synthesis, nimg, shard, on, paths=penalize_paths)
+        penalize_paths = _penalizes_paths(config, loss_weights, nimg)
+        batch = ahead.take(nimg)
         if step.encoder_alone and finished is None:
             finished = task.finished(nets)
         decoder = finished.generator_ema if finished is not None else generator
@@ -436,6 +444,7 @@ def train_networks(
                 save_state(state_path, nimg=nimg, identity=identity, parts=parts)
             sums, tick_start, tick_nimg = {}, time.perf_counter(), nimg
 
+    ahead.close()
     processes.wait()
     newest = out / "snapshots" / f"{nimg:09d}"
     processes.leave()
@@ -472,8 +481,10 @@ def _set_rates(
             group["betas"] = (options.beta1 if name == "discriminator" else beta1, options.beta2)
 
 
-def _nth_noise_step(step: int, config: TrainConfig) -> bool:
-    return (step // config.schedule.noise_every) % config.loss.path_length_every == 0
+def _penalizes_paths(config: TrainConfig, loss: LossConfig, nimg: int) -> bool:
+    step = config.schedule.step(nimg)
+    nth = step.number // config.schedule.noise_every
+    return step.from_noise and loss.path_length > 0 and nth % config.loss.path_length_every == 0
 
 
 def _unconditional(encoder: Encoder) -> Callable[[Tensor, Tensor], Tensor]:

@@ -41,6 +41,11 @@ class _Job:
     asked: float
     frames: list[Frame] = field(default_factory=list)
 
+    @property
+    def small(self) -> bool:
+        """Whether half the size will do for now: who turns a knob asks again when it rests."""
+        return self.draft and self.key[1] == "knob"
+
 
 class Drawing:
     """Draws turns in a thread of its own.
@@ -96,9 +101,9 @@ class Drawing:
                     return
                 jobs = self._next()
             began = time.perf_counter()
-            self._draw(jobs)
-            count = sum(len(turns) for _, turns in jobs)
-            self._seconds_each += 0.3 * ((time.perf_counter() - began) / count - self._seconds_each)
+            if self._draw(jobs):
+                count = sum(len(turns) for _, turns in jobs)
+                self._seconds_each += 0.3 * ((time.perf_counter() - began) / count - self._seconds_each)
 
     def _wanted(self) -> bool:
         """Whether anybody waits; who has gone is forgotten."""
@@ -125,22 +130,29 @@ class Drawing:
                 room -= len(chosen[-1][1])
         return chosen
 
-    def _draw(self, jobs: list[tuple[_Job, Sequence[Turn]]]) -> None:
+    def _draw(self, jobs: list[tuple[_Job, Sequence[Turn]]]) -> bool:
+        """Draw and answer; whether all pictures are of full size."""
+        frames: list[Frame] = []
         try:
-            # Drawn together are only drafts, or only exact pictures.
-            frames = self._studio.render([turn for _, turns in jobs for turn in turns], draft=jobs[0][0].draft)
+            # Drawn together are only drafts, or only exact pictures; those that may be small are knobs, and come first.
+            for small in (True, False):
+                asked = [turn for job, turns in jobs if job.small == small for turn in turns]
+                if asked:
+                    frames += self._studio.render(asked, draft=jobs[0][0].draft, small=small)
         except Exception as error:
             if len(jobs) > 1:  # one viewer's mistake is not the others'
                 for one in jobs:
                     self._draw([one])
             else:
                 self._finish(jobs[0][0], error)
-            return
+            return False
+        full = not any(frame.small for frame in frames)
         for job, turns in jobs:
             job.frames += frames[: len(turns)]
             del frames[: len(turns)]
             if len(job.frames) == len(job.turns):
                 self._finish(job, None)
+        return full
 
     def _finish(self, job: _Job, error: Exception | None) -> None:
         with self._news:

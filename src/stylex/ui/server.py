@@ -207,7 +207,7 @@ class _Server:
         frames = drawn.result()
         if frames is None:
             return Response(status_code=204)  # a newer request made this one pointless
-        return Response(_packed(frames), media_type="application/octet-stream")
+        return Response(_packed(frames, self.studio.resolution), media_type="application/octet-stream")
 
     async def add(self, request: Request) -> Response:
         if request.headers.get("content-type", "").split(";")[0].strip() != "application/octet-stream":
@@ -386,16 +386,19 @@ def _png(picture: Picture) -> bytes:
     return encode(picture, "png")
 
 
-def _packed(frames: list[Frame]) -> bytes:
-    """Length of the header (4 bytes, little-endian), a JSON header, then the pixels of all frames, row by row."""
-    height, width, channels = frames[0].picture.shape
+def _packed(frames: list[Frame], side: int) -> bytes:
+    """Length of the header (4 bytes, little-endian), a JSON header, then the pixels of all frames, row by row.
+
+    A small frame has no probabilities, and half the width and height of the others.
+    """
     header = json.dumps(
         {
-            "width": width,
-            "height": height,
-            "channels": channels,
+            "width": side,
+            "height": side,
+            "channels": frames[0].picture.shape[2],
             "frames": [numbers(frame.probabilities) for frame in frames],
             "drafts": [frame.draft for frame in frames],
+            "small": [frame.small for frame in frames],
             "fitted": [frame.fitted for frame in frames],
         }
     ).encode()

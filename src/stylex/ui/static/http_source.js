@@ -72,20 +72,30 @@ export function httpSource(base, send = (path, options) => fetch(path, options))
   };
 }
 
-// The server's frames: length of a JSON header (4 bytes, little-endian), the header, the pixels of all frames.
+// The server's frames: length of a JSON header (4 bytes, little-endian), the header, the pixels of all frames; a small one
+// has half the width and height, and no probabilities.
 function unpacked(buffer) {
   const length = new DataView(buffer).getUint32(0, true);
-  const { width, height, channels, frames, drafts, fitted } = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 4, length)));
-  const count = width * height;
+  const { width, height, channels, frames, drafts, small, fitted } = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 4, length)));
+  let begin = 4 + length;
   return frames.map((probabilities, i) => {
-    const source = new Uint8Array(buffer, 4 + length + i * count * channels, count * channels);
-    const pixels = new ImageData(width, height);
+    const scale = small[i] ? 2 : 1, pixels = new ImageData(width / scale, height / scale), count = pixels.width * pixels.height;
+    const source = new Uint8Array(buffer, begin, count * channels);
+    begin += count * channels;
     for (let p = 0, q = 0, r = 0; p < count; p++, q += 4, r += channels) {
       pixels.data[q] = source[r];
       pixels.data[q + 1] = source[channels === 3 ? r + 1 : r];
       pixels.data[q + 2] = source[channels === 3 ? r + 2 : r];
       pixels.data[q + 3] = 255;
     }
-    return { pixels, probabilities, draft: drafts[i], fitted: fitted[i] };
+    return { pixels: small[i] ? enlarged(pixels, width, height) : pixels, probabilities, draft: drafts[i], small: small[i], fitted: fitted[i] };
   });
+}
+
+function enlarged(pixels, width, height) {
+  const [from, to] = [[pixels.width, pixels.height], [width, height]].map(([width, height]) => Object.assign(document.createElement("canvas"), { width, height }).getContext("2d"));
+  from.putImageData(pixels, 0, 0);
+  to.imageSmoothingQuality = "high";
+  to.drawImage(from.canvas, 0, 0, width, height);
+  return to.getImageData(0, 0, width, height);
 }

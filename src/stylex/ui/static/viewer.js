@@ -17,9 +17,10 @@
  *   images(after)                {images: [Image], next, coming, trouble}: those from position `after` on; asked again
  *                                after a while as long as `coming` > 0
  *   image(id)                    Image and {probabilities: [k] | null, rebuilt_probabilities: [k], notes: [text]}
- *   frames(turns, {lane, draft}) [{pixels: ImageData, probabilities: [k], draft, fitted}], or null where a newer request of the
+ *   frames(turns, {lane, draft}) [{pixels: ImageData, probabilities: [k], draft, small, fitted}], or null where a newer request of the
  *                                same lane ("knob", "strip", "others") made this one pointless; asked for a draft, a
- *                                source may draw what is turned faster and less exactly, and says so; a turn is
+ *                                source may draw what is turned faster and less exactly, and says so; of lane "knob"
+ *                                also small, from half the pixels, without probabilities; a turn is
  *                                {image: id, knobs: {"0": share}, fitted?: true: by the copy fitted to this photograph}
  *   pictureURL(id, state)        where the picture is; state is "original" or "rebuilt"
  *
@@ -55,6 +56,7 @@ const FLICKER_MS = 500; // one change each: a full flicker a second, far below t
 const REST_MS = 220; // a knob that has not moved for so long is drawn elsewhere too
 const STRIP_AT = [-1, -0.5, 0, 0.5, 1]; // of what was observed; the ends of the knob are added
 const OTHERS = 6;
+const HALF_SIZE = "half size while the knob moves; the answer comes with the sharp picture";
 const MODES = [
   ["changed", "Changed", "c"], ["flicker", "Flicker", "f"], ["wipe", "Wipe", "w"], ["side", "Side by side", "s"],
   ["difference", "Difference", "d"],
@@ -196,6 +198,7 @@ class Viewer {
     this.knobs = []; // all there are, by id
     this.turned = new Map(); // knob id -> share
     this.rebuilt = new Map(); // image id, and who draws it -> its frame with all knobs at rest
+    this.lastAnswers = new Map(); // image id, and who draws it -> the probabilities last given of it
     this.image = null;
     this.other = null; // the image it is compared with
     this.active = null; // the knob turned last
@@ -852,14 +855,15 @@ class Viewer {
       const images = [this.image, ...(this.other ? [this.other] : [])];
       const missing = images.filter((id) => !this.rebuilt.has(this.place(id))), places = images.map((id) => this.place(id));
       const turns = [...images.map((id) => this.turn(id)), ...missing.map((id) => this.turn(id, {}))];
-      const frames = await this.trying(() => this.source.frames(turns, { lane: "knob", draft: !this.rested }));
+      // A difference shows what a draft has not.
+      const frames = await this.trying(() => this.source.frames(turns, { lane: "knob", draft: !this.rested && this.mode !== "difference" }));
       if (frames && this.lost(turns, frames)) {
         this.askAgain = true;
       } else if (frames && images[0] === this.image && (images[1] ?? null) === this.other && same(places, images.map((id) => this.place(id)))) {
         missing.forEach((id, i) => this.rebuilt.set(this.place(id), frames[images.length + i]));
-        this.now = frames[0];
         this.before = this.rebuilt.get(places[0]);
-        this.nowOther = images[1] ? frames[1] : null;
+        this.now = this.answered(places[0], frames[0]);
+        this.nowOther = images[1] ? this.answered(places[1], frames[1]) : null;
         this.askAgain ||= this.rested && this.drafted();
         this.draw();
         this.showAnswer();
@@ -870,6 +874,13 @@ class Viewer {
       }
     } while (this.askAgain && !this.ended.signal.aborted);
     this.asking = false;
+  }
+
+  /** A frame as it is to be shown: a small one has the last answer of its image that is known. */
+  answered(place, frame) {
+    if (frame.small) frame.probabilities = this.lastAnswers.get(place) ?? this.rebuilt.get(place).probabilities;
+    else this.lastAnswers.set(place, frame.probabilities);
+    return frame;
   }
 
   drafted() { return Boolean(this.now?.draft || this.nowOther?.draft); }
@@ -899,15 +910,16 @@ class Viewer {
     this.secondFigure.hidden = single;
     this.legend.hidden = this.mode !== "difference";
     const chips = { changed: resting ? "rebuilt" : "changed", side: resting ? "rebuilt" : "changed", wipe: "rebuilt | changed", difference: "difference", flicker: this.showsChanged ? "changed" : "rebuilt" };
+    if (this.now.small) chips.changed = chips.side = "changed, half size";
     this.chip.textContent = this.other === null ? chips[this.mode] : `${this.images.get(this.image).name}: ${chips[this.mode]}`;
-    this.big.setAttribute("aria-label", `${this.images.get(this.image)?.name}: ${chips[this.mode]}; the classifier says ${this.answer(this.now.probabilities)}`);
+    this.big.setAttribute("aria-label", `${this.images.get(this.image)?.name}: ${chips[this.mode]}; ${this.now.small ? HALF_SIZE : `the classifier says ${this.answer(this.now.probabilities)}`}`);
     this.compose(this.big, show, this.before, this.now);
     this.caption.replaceChildren(...this.said(this.before, this.now, resting));
     if (this.other !== null && this.nowOther) {
       const first = this.rebuilt.get(this.place(this.other)) ?? this.nowOther;
       this.compose(this.second, show, first, this.nowOther);
       this.secondChip.textContent = `${this.images.get(this.other)?.name}: ${chips[this.mode]}`;
-      this.second.setAttribute("aria-label", `${this.secondChip.textContent}; the classifier says ${this.answer(this.nowOther.probabilities)}`);
+      this.second.setAttribute("aria-label", `${this.secondChip.textContent}; ${this.nowOther.small ? HALF_SIZE : `the classifier says ${this.answer(this.nowOther.probabilities)}`}`);
       this.secondCaption.replaceChildren(...this.said(first, this.nowOther, resting));
     } else if (this.mode === "side") {
       show(this.second, before);
@@ -937,6 +949,7 @@ class Viewer {
   }
 
   said(before, now, resting) {
+    if (now.small) return [`Drawn at ${HALF_SIZE}.`];
     const from = this.answer(before.probabilities), to = this.answer(now.probabilities);
     const sure = (p) => (this.about.output === "softmax" ? ` ${percent(p[best(p)])}` : "");
     if (resting) return ["The classifier says ", h("b", {}, to), `${sure(now.probabilities)}. Turn a knob.`];
@@ -975,7 +988,8 @@ class Viewer {
     const p = this.now.probabilities, before = this.before.probabilities, photo = this.detail?.id === this.image ? this.detail.probabilities : null;
     const to = this.answer(p);
     const flipped = this.turnedOver(before, p), moved = this.numbers && this.amount(this.value(p, this.asked) - this.value(before, this.asked), { sign: true });
-    this.answerWord.replaceChildren(h("span.word", {}, to), this.about.output === "softmax" ? h("span.sure", {}, percent(p[best(p)])) : "", flipped ? h("span.flipped", {}, moved ? `moved ${moved}` : "flipped") : "");
+    this.answerWord.replaceChildren(h("span.word", {}, to), this.about.output === "softmax" ? h("span.sure", {}, percent(p[best(p)])) : "", flipped ? h("span.flipped", {}, moved ? `moved ${moved}` : "flipped") : "", this.now.small ? h("span.earlier", {}, "before this turn") : "");
+    this.answerWord.parentElement.classList.toggle("earlier", this.now.small === true);
     const order = this.rows();
     const few = this.labels.length <= 8 || this.everyClass;
     let shown = order;
@@ -1003,7 +1017,7 @@ class Viewer {
     this.allClasses.hidden = this.labels.length <= 8;
     this.allClasses.textContent = this.everyClass ? "Show fewer" : `Show all ${this.labels.length} classes`;
     clearTimeout(this.saying);
-    this.saying = setTimeout(() => this.say(`The classifier says ${to}${this.about.output === "softmax" ? `, ${percent(p[best(p)])}` : ""}${flipped ? (moved ? `. It has moved by ${moved}` : ". The answer has flipped") : ""}`), 500);
+    if (!this.now.small) this.saying = setTimeout(() => this.say(`The classifier says ${to}${this.about.output === "softmax" ? `, ${percent(p[best(p)])}` : ""}${flipped ? (moved ? `. It has moved by ${moved}` : ". The answer has flipped") : ""}`), 500);
     // The references, and whether to trust them.
     this.rebuiltFigure.words.textContent = this.short(before);
     if (photo) {
