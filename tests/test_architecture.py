@@ -56,10 +56,11 @@ DOORS = {
 """Where the files of a room are tested that have no tests of their own name; those at the top in ``test_api.py``."""
 
 SCENES = {
-    "bias/test_planted_repair.py", "cli/test_main.py", "search/test_memory.py", "store/test_strips.py",
-    "study/test_browser.py", "training/test_distributed.py", "training/test_kill.py", "ui/test_browser.py",
-    "ui/test_hosts.py", "test_architecture.py", "test_demo.py", "test_docs.py", "test_face.py", "test_fuzz.py",
-    "test_gpu.py", "test_kills.py", "test_labels.py", "test_load.py", "test_site.py", "test_supply.py",
+    "bias/test_planted_repair.py", "cli/test_main.py", "planted/test_number.py", "search/test_memory.py",
+    "store/test_strips.py", "study/test_browser.py", "training/test_distributed.py", "training/test_kill.py",
+    "ui/test_browser.py", "ui/test_hosts.py", "test_architecture.py", "test_demo.py", "test_docs.py",
+    "test_face.py", "test_fuzz.py", "test_gpu.py", "test_kills.py", "test_labels.py", "test_load.py",
+    "test_site.py", "test_supply.py",
 }  # fmt: skip
 """Tests of no one file: of processes, browsers, documents, and what is shipped."""
 

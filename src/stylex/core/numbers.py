@@ -58,7 +58,7 @@ class Numbers:
         rows = [given[key] for key in ("names", "center", "scale", "low", "high")]
         if not all(isinstance(row, list) for row in rows) or len(given["low"]) != len(given["high"]):
             return None
-        if not all(len(row) == len(labels) for row in rows if row or row is rows[0]):
+        if not all(len(row) == len(labels) for row in (*rows[:3], *(row for row in rows[3:] if row))):
             return None
         if not all(isinstance(word, str) for word in (given["unit"], *given["names"])):
             return None

@@ -117,3 +117,11 @@ def _logits(p: NDArray[np.float32], output: Output) -> NDArray[np.float32]:
     """Logits that have these probabilities."""
     tiny = np.clip(p.astype(np.float64), 1e-30, 1 - 1e-12)
     return (np.log(tiny) if output == "softmax" else np.log(tiny / (1 - tiny))).astype(np.float32)
+
+
+def shows_first(explanation: Explanation) -> str | None:
+    """The image that shows the first attribute best; None where no photograph is kept."""
+    for cf in explanation.counterfactuals:
+        if explanation.image(cf.image).original is not None:
+            return cf.image
+    return None

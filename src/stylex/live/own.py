@@ -14,6 +14,7 @@ from stylex.core.attribute import AttributeRanking
 from stylex.core.numbers import Numbers
 from stylex.core.progress import Done, Listener, Started, Step
 from stylex.search.counterfactual import Subset, independent, subset
+from stylex.search.decision import Output
 from stylex.search.effects import Effects, Measuring, measure_effects
 from stylex.search.screen import first_order
 from stylex.search.subject import TrainedSubject
@@ -60,6 +61,14 @@ def said_of_flip(count: int, label: str, flipped: bool, numbers: Numbers | None 
     if flipped:
         return f"{many} the answer to {label}."
     return f"Even {'this knob does' if count == 1 else f'{count} knobs together do'} not turn the answer to {label}."
+
+
+def other_class(p: Float[ndarray, " k"], output: Output) -> int:
+    """Where to drive an image to: the likeliest other class; of several labels the least certain, turned on."""
+    if output == "softmax":
+        return int(np.argsort(-p)[1])
+    unseen = np.flatnonzero(p < 0.5)
+    return int(unseen[p[unseen].argmax()]) if len(unseen) else int(p.argmin())
 
 
 def _promising(subject: TrainedSubject, s: Float[Tensor, "1 s_dim"], target: int) -> Int64[ndarray, " m"]:

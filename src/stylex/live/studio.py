@@ -23,10 +23,10 @@ from stylex.core.stylespace import StyleSpace
 from stylex.core.verdict import classifier_remark
 from stylex.data.archive import ImageSet
 from stylex.data.images import read_picture, to_pictures, to_tensor
-from stylex.live.by_hand import turned_by_hand
+from stylex.live.by_hand import shows_first, turned_by_hand
 from stylex.live.drafts import Pace, in_bfloat16
 from stylex.live.fitted import Copies, said_of
-from stylex.live.own import own_attributes, said_of_flip
+from stylex.live.own import other_class, own_attributes, said_of_flip
 from stylex.models.snapshot import Snapshot
 from stylex.search.class_search import in_unit
 from stylex.search.decision import probabilities, reach
@@ -75,7 +75,7 @@ class LiveStudio:
         self.channels: Literal[1, 3] = 1 if config.channels == 1 else 3
         self.title = "What does this classifier look at?" if explanation is None else explanation.title
         self.notes = () if explanation is None else explanation.notes
-        self.first = None if explanation is None else _first(explanation)
+        self.first = None if explanation is None else shows_first(explanation)
         self.remark = classifier_remark(identity)
         self.repeat: Mapping[str, str | bool | None] = dict(repeat)
         self._identity = dict(identity)
@@ -363,10 +363,8 @@ class LiveStudio:
         Its ids were made of the archive's names in the same way (by ``encode``), unless they are given here.
         """
         encoded = encode(self._subject, to_tensor(pictures).to(self._subject.device), names, labels)
-        shares, shares_rec = (
-            probabilities(logits.float().cpu().numpy(), self.output).astype(np.float32)
-            for logits in (encoded.logits, encoded.logits_rec)
-        )
+        both = (logits.float().cpu().numpy() for logits in (encoded.logits, encoded.logits_rec))
+        shares, shares_rec = (probabilities(logits, self.output).astype(np.float32) for logits in both)
         rebuilt = to_pictures(encoded.x_rec)
         with self._changing, self._drawing:
             for row, image_id in enumerate(ids or encoded.ids):
@@ -399,13 +397,10 @@ class LiveStudio:
 
     def _knob_for(self, attribute: Attribute, image: str) -> int:
         """The position of an image's own attribute among the knobs; a new one if it is not there."""
+        wanted = image, attribute.coordinate, attribute.sign, attribute.target
         for position, knob in enumerate(self._knobs):
             known = knob.attribute
-            if knob.image == image and (known.coordinate, known.sign, known.target) == (
-                attribute.coordinate,
-                attribute.sign,
-                attribute.target,
-            ):
+            if (knob.image, known.coordinate, known.sign, known.target) == wanted:
                 return position
         with self._drawing:
             self._editor.attributes.append(attribute)
@@ -421,16 +416,5 @@ class LiveStudio:
         if self.numbers is not None:
             return self.numbers.asked
         shown = self._image(image)
-        p = (shown.fitted.rebuilt if fitted and shown.fitted else shown.rebuilt).probabilities
-        if self.output == "softmax":
-            return int(np.argsort(-p)[1])
-        unseen = np.flatnonzero(p < 0.5)
-        return int(unseen[p[unseen].argmax()]) if len(unseen) else int(p.argmin())
-
-
-def _first(explanation: Explanation) -> str | None:
-    """The image that shows the first attribute best."""
-    for cf in explanation.counterfactuals:
-        if explanation.image(cf.image).original is not None:
-            return cf.image
-    return None
+        rebuilt = shown.fitted.rebuilt if fitted and shown.fitted else shown.rebuilt
+        return other_class(rebuilt.probabilities, self.output)
