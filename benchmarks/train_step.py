@@ -262,64 +262,6 @@ def table(results: dict[str, dict[str, Any]]) -> Iterator[str]:
             yield f"{kind + ', ' + title:36}" + "".join(f"{r[key][kind]:>14}" for r in results.values())
 
 
-GROUPS = {
-    "convolutions": ("aten::convolution_backward", "aten::mkldnn_convolution", "aten::_convolution"),
-    "products of matrices": ("aten::mm", "aten::bmm", "aten::addmm", "aten::baddbmm"),
-    "scale, shift and noise": ("aten::mul", "aten::addcmul", "aten::addcmul_", "aten::add_", "aten::add", "aten::sub"),
-    "sums and means": ("aten::sum", "aten::mean"),
-    "leaky ReLU and ReLU": ("leaky_relu", "clamp_min", "threshold_backward"),
-    "the classifier's pooling and batch norm": ("avg_pool2d", "batch_norm"),
-    "casts and copies": ("aten::copy_", "aten::_to_copy", "aten::to", "aten::cat", "aten::fill_"),
-    "optimiser and averages": ("Optimizer", "_fused_adam_", "lerp_"),
-}
-"""Operations by what they are for; a name that begins with ``aten::`` is whole, others are parts of names."""
-
-
-def group_of(event: Any) -> str:
-    """The row of the account that an operation counts in."""
-    if event.name.startswith(("_Spread", "_Downsample")) or any(tuple(s)[1:] == (1, 4, 4) for s in event.input_shapes):
-        return "FIR filters"
-    for group, names in GROUPS.items():
-        if any(event.name == name if name.startswith("aten::") else name in event.name for name in names):
-            return group
-    return "all else, some thousand calls"
-
-
-def operations(config: TrainConfig, kind: str, repeats: int = 5) -> dict[str, list[float]]:
-    """Milliseconds and calls of a step of one kind, by group: of each call the least over repeated steps.
-
-    What Python and the profiler do between the operations is not in it.
-    """
-    steps = 16 + 16 * repeats
-    first = 16 if kind != "reconstruction" else steps
-    short = shortened(config, reconstruct=first, steps=steps, r1_every=config.loss.r1_every)
-    seen: list[list[Any]] = []
-    running: list[torch.profiler.profile] = []
-
-    def begins(step: int) -> None:
-        if running:
-            running[0].stop()
-            events = running.pop().events() or []
-            seen.append(sorted(events, key=lambda e: (e.time_range.start, -e.time_range.end)))
-        if len(seen) == repeats or step == steps:
-            raise Enough
-        if step > first % steps + 4 and step % 16 and kind_of(step, short) == kind:
-            running.append(torch.profiler.profile(record_shapes=True))
-            running[0].start()
-
-    run_steps(short, begins)
-    usual = Counter(tuple(event.name for event in events) for events in seen).most_common(1)[0][0]
-    alike = [events for events in seen if tuple(event.name for event in events) == usual]
-    account: dict[str, list[float]] = {}
-    for same in zip(*alike, strict=True):
-        row = account.setdefault(group_of(same[0]), [0.0, 0])
-        row[0] += min(event.self_cpu_time_total for event in same) / 1000
-        row[1] += 1
-    return {
-        group: [round(ms, 2), calls] for group, (ms, calls) in sorted(account.items(), key=lambda item: -item[1][0])
-    }
-
-
 @contextmanager
 def threads(n: int) -> Iterator[None]:
     before = torch.get_num_threads()
@@ -335,24 +277,10 @@ def main() -> None:
     parser.add_argument("--presets", nargs="+", default=["small-32", "medium-64"], help="presets to measure")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="threads (default: torch's own)")
     parser.add_argument("--steps", type=int, default=80, help="steps to time for each preset (40 or more)")
-    parser.add_argument("--operations", action="store_true", help="tell where the time goes instead, by operation")
     parser.add_argument("--json", action="store_true", help="end with one line of JSON")
     options = parser.parse_args()
     if options.steps < 40:
         parser.error(f"--steps is {options.steps}; two steps of every kind are seen in 40 or more")
-    if options.operations:
-        with threads(options.threads):
-            account = {
-                name: {kind: operations(preset(name), kind) for kind in ("reconstruction", "encoder")}
-                for name in options.presets
-            }
-        for name, kinds in account.items():
-            for kind, rows in kinds.items():
-                print(f"{name}, {kind}: {sum(ms for ms, _ in rows.values()):.1f} ms of operations")
-                print("\n".join(f"{ms:8.2f} ms {calls:6} {group}" for group, (ms, calls) in rows.items()))
-        if options.json:
-            print(json.dumps(account))
-        return
     with threads(options.threads):
         results = {name: measure(name, options.steps) for name in options.presets}
     print(f"torch {torch.__version__}, {options.threads} thread(s), {platform.machine()}")
