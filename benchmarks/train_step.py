@@ -64,7 +64,7 @@ class RandomImages:
     def __len__(self) -> int:
         return len(self.x)
 
-    def batch(self, indices: np.ndarray, mirror: np.ndarray | None = None) -> Tensor:
+    def batch(self, indices: np.ndarray | Sequence[int], mirror: np.ndarray | None = None) -> Tensor:
         """Images; a step begins when they are drawn for one (only then a mirror is said)."""
         if mirror is not None:
             self.begins(self.step)

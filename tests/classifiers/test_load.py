@@ -423,3 +423,30 @@ def test_a_python_file_is_told_how_it_is_named(given: str, tmp_path: Path, monke
             place.write_text("")
         with pytest.raises(ClassifierError, match=r"is Python code, .* without \.py: (pkg\.)?judge:load"):
             load_classifier(given)
+
+
+class Net(nn.Module):
+    """Convolutions, and features flattened as they lie in memory (``view``), or in whatever order (``reshape``)."""
+
+    def __init__(self, flat: str) -> None:
+        super().__init__()
+        self.conv, self.head, self.flat = nn.Conv2d(3, 8, 3, padding=1), nn.Linear(8 * 16 * 16, 2), flat
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = self.conv(x)
+        return self.head(getattr(h, self.flat)(len(h), -1))
+
+
+@pytest.mark.parametrize(("flat", "reordered"), [("reshape", True), ("view", False)])
+def test_convolutions_are_stored_channels_last_where_the_model_takes_it_and_answers_stay(
+    flat: str, reordered: bool
+) -> None:
+    torch.manual_seed(0)
+    net = Net(flat)
+    spec = ClassifierSpec(labels=("a", "b"), input_size=16, channels=3)
+    x = torch.rand(2, 3, 16, 16) * 2 - 1
+    before, known = Classifier(net, spec).logits(x), fingerprint(Classifier(net, spec))
+    opened = load_classifier(net, spec)
+    assert net.conv.weight.is_contiguous(memory_format=torch.channels_last) == reordered
+    assert torch.allclose(opened.logits(x), before, atol=1e-5)
+    assert fingerprint(opened) == known

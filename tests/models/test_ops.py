@@ -10,7 +10,7 @@ from torch import Tensor
 
 from stylex.models.discriminator import minibatch_std
 from stylex.models.generator import StyledConv, ToRGB, normalize
-from stylex.models.ops import FIR, GAIN, SLOPE, Conv, Linear, conv, demodulation, downsample, upsample
+from stylex.models.ops import FIR, GAIN, SLOPE, Conv, Linear, activated, conv, demodulation, downsample, upsample
 
 
 def normal(*shape: int, seed: int = 0) -> Tensor:
@@ -187,3 +187,21 @@ def test_odd_batches_take_the_largest_group_that_divides_them(n: int, size: int)
 def test_similar_images_keep_their_variance_in_bfloat16() -> None:
     x = (100 + 0.5 * normal(4, 3, 4, 4)).bfloat16()
     assert minibatch_std(x, 4)[0, 3, 0, 0] == minibatch_std(x.float(), 4)[0, 3, 0, 0].bfloat16()
+
+
+@pytest.mark.parametrize("own_maps", [False, True])
+def test_a_layers_end_is_the_same_function_in_bfloat16_forward_and_backward(own_maps: bool) -> None:
+    torch.manual_seed(0)
+    y = torch.randn(4, 24, 8, 8).contiguous(memory_format=torch.channels_last)
+    strength = torch.randn(24, 1, 1) if own_maps else torch.tensor(0.3)
+    noise = torch.randn(4 if own_maps else 1, 1, 8, 8)
+    given = (y, torch.rand(4, 24) + 0.5, torch.randn(24), noise, strength)
+    found = []
+    for dtype in (torch.float32, torch.bfloat16):
+        leaves = [t.clone().requires_grad_() for t in given]
+        out = activated(leaves[0].to(dtype), *leaves[1:])
+        assert out.is_contiguous(memory_format=torch.channels_last)
+        out.float().square().sum().backward()
+        found.append([out.detach().float(), *(leaf.grad for leaf in leaves)])
+    for exact, rough in zip(*found, strict=True):
+        assert (rough - exact).norm() < 0.02 * exact.norm()

@@ -65,6 +65,7 @@ class SmallCNN(nn.Module):
             size, have = math.ceil(size / 2), want
         self.stages = nn.Sequential(*layers)
         self.head = nn.Linear(have, k)
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n k"]:
         """Logits of images in [-1, 1]."""
@@ -179,7 +180,7 @@ def fit_small_classifier(
             if start is None
             else _continued(start, spec)
         )
-    model = model.to(device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
+    model = model.to(device).train()
     rng = torch.Generator().manual_seed(config.seed)
     labels = torch.from_numpy(np.ascontiguousarray(train.labels))
     shares = None if train.weights is None else torch.from_numpy(train.weights)
@@ -219,7 +220,7 @@ def fit_small_classifier(
                 f"lower learning_rate ({config.learning_rate})"
             )
         listener(Step(task=task, done=epoch + 1, figures={"loss": total / steps}))
-    classifier = Classifier(model.to(memory_format=torch.contiguous_format), spec)
+    classifier = Classifier(model, spec)
     figures = measure_accuracy(classifier, batch, test.indices, test.labels)
     listener(Done(task=task))
     return classifier, figures

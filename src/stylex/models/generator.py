@@ -21,6 +21,7 @@ from stylex.models.ops import (
     GAIN,
     SLOPE,
     Linear,
+    activated,
     channel_kernels,
     channels_last,
     conv,
@@ -156,10 +157,7 @@ class StyledConv(nn.Module):
         y = conv(x * s[:, :, None, None].to(x.dtype), self.weight, up=self.up)
         # The activation's gain is folded into scale, bias and noise: the leaky ReLU is homogeneous.
         scale = demodulation(self.weight, s) * GAIN
-        y = torch.addcmul((self.bias * GAIN).to(y.dtype)[:, None, None], y, scale[:, :, None, None].to(y.dtype))
-        if noise is not None:
-            y = y.addcmul_(noise.to(y.dtype), (self.noise_strength * GAIN).to(y.dtype))
-        return F.leaky_relu(y, SLOPE, inplace=True)
+        return activated(y, scale, self.bias * GAIN, noise, self.noise_strength * GAIN)
 
     def response(
         self, x: Float[Tensor, "#n ci h w"], s: Float[Tensor, "n ci"], noise: Float[Tensor, "#n 1 r r"] | None

@@ -8,11 +8,14 @@ convolution a sample and is faster in channels_last and in double backward.
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Float, Float32
+from numpy import ndarray
 from torch import Tensor, nn
 
 SLOPE = 0.2
@@ -22,6 +25,8 @@ GAIN = math.sqrt(2)
 
 FIR = (1 / 8, 3 / 8, 3 / 8, 1 / 8)
 """The separable low-pass filter of every resampling."""
+# What is constant is kept in numpy: a tensor would be of the mode (inference, tracing) in which it happened to be made.
+_FIR_2D = np.outer(FIR, FIR).astype(np.float32)
 
 
 def _taps(device: torch.device) -> Tensor:
@@ -30,19 +35,35 @@ def _taps(device: torch.device) -> Tensor:
 
 
 def _fir_kernel(x: Tensor, gain: float) -> Tensor:
-    taps = _taps(x.device)
-    kernel = torch.outer(taps, taps) * gain
-    return kernel.expand(x.shape[1], 1, 4, 4)
+    if x.device.type == "cpu":
+        kernel = torch.from_numpy(_FIR_2D).to(x.dtype)
+    else:
+        taps = _taps(x.device)
+        kernel = torch.outer(taps, taps).to(x.dtype)
+    return (kernel if gain == 1 else kernel * gain).expand(x.shape[1], 1, 4, 4)
 
 
 def fir(x: Float[Tensor, "n c h w"], *, padding: int, gain: float = 1.0) -> Float[Tensor, "n c h2 w2"]:
     """Low-pass filter each channel. The taps are exact in bfloat16, and sums are taken in float32 either way."""
     with torch.autocast(x.device.type, enabled=False):
-        return F.conv2d(x, _fir_kernel(x, gain).to(x.dtype), padding=padding, groups=x.shape[1])
+        return F.conv2d(x, _fir_kernel(x, gain), padding=padding, groups=x.shape[1])
+
+
+@lru_cache(maxsize=64)
+def _upsampling(side: int, times: int) -> Float32[ndarray, "out side"]:
+    matrix = np.eye(side, dtype=np.float32)
+    for _ in range(times):
+        spread = np.zeros((2 * len(matrix) + 3, side), dtype=np.float32)
+        for shift, tap in enumerate(FIR):
+            spread[shift : shift + 2 * len(matrix) : 2] += np.float32(2 * tap) * matrix
+        matrix = spread[1 : 1 + 2 * len(matrix)].copy()
+    return matrix
 
 
 def upsampling(side: int, times: int, like: Tensor) -> Float[Tensor, "out side"]:
-    """The matrix that doubles a column of ``side`` values so many times with the FIR filter."""
+    """The matrix that doubles a column of ``side`` values so many times with the FIR filter; not to be written to."""
+    if like.device.type == "cpu":
+        return torch.from_numpy(_upsampling(side, times))
     columns = torch.eye(side, device=like.device)[:, None]
     taps = 2 * _taps(like.device)[None, None]
     for _ in range(times):
@@ -54,7 +75,7 @@ def upsample(x: Float[Tensor, "n c h w"], *, times: int = 1) -> Float[Tensor, "n
     """Double the size with the FIR filter, ``times`` times; float32."""
     # Rows and columns are filtered alike, and products of matrices take a third of a transposed convolution's time.
     with torch.autocast(x.device.type, enabled=False):
-        rows, columns = (upsampling(side, times, x) for side in x.shape[2:])
+        rows, columns = (upsampling(int(side), times, x) for side in x.shape[2:])
         return rows @ x.float() @ columns.T
 
 
@@ -66,7 +87,7 @@ class _Downsample(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
-        return F.conv2d(x, _fir_kernel(x, 1.0).to(x.dtype), padding=1, stride=2, groups=x.shape[1])
+        return F.conv2d(x, _fir_kernel(x, 1.0), padding=1, stride=2, groups=x.shape[1])
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> Any:
@@ -81,7 +102,7 @@ class _Spread(torch.autograd.Function):
         n, c, h, w = x.shape
         spread = x.new_zeros(n, 2 * h - 1, 2 * w - 1, c).permute(0, 3, 1, 2)
         spread[:, :, ::2, ::2] = x
-        return F.conv2d(spread, _fir_kernel(x, 1.0).to(x.dtype), padding=2, groups=c)
+        return F.conv2d(spread, _fir_kernel(x, 1.0), padding=2, groups=c)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> Any:
@@ -115,6 +136,33 @@ def conv(
     if down:
         return F.conv2d(fir(x, padding=2), weight, bias, stride=2)
     return F.conv2d(x, weight, bias, padding=weight.shape[-1] // 2)
+
+
+def activated(
+    y: Float[Tensor, "n c h w"],
+    scale: Float[Tensor, "n c"],
+    bias: Float[Tensor, " c"],
+    noise: Float[Tensor, "#n 1 h w"] | None,
+    strength: Float[Tensor, "#c 1 1"] | Float[Tensor, ""],
+) -> Float[Tensor, "n c h w"]:
+    """The leaky ReLU (without its gain) of ``y * scale + bias + noise * strength``, in the features' own type."""
+    scale, bias, strength = (given.to(y.dtype) for given in (scale, bias, strength))
+    if y.dtype != torch.bfloat16:
+        y = torch.addcmul(bias[:, None, None], y, scale[:, :, None, None])
+        if noise is not None:
+            y = y.addcmul_(noise.to(y.dtype), strength)
+        return F.leaky_relu(y, SLOPE, inplace=True)
+    # What is repeated over pixels or channels is added element by element in bfloat16 on CPU, in five to ten times a
+    # product's time: bias and noise are a product of matrices instead, of [1 noise] at each pixel and [bias strength].
+    y = y * scale[:, :, None, None]
+    n, c, h, w = y.shape
+    there, weight = y.new_ones(n, h * w, 1), bias[None]
+    if noise is not None:
+        own = noise.to(y.dtype).reshape(-1, h * w, 1).expand(n, -1, -1)
+        there, weight = torch.cat([there, own], dim=2), torch.stack([bias, strength.reshape(-1).expand(c)])
+    rows = torch.baddbmm(y.permute(0, 2, 3, 1).reshape(n, h * w, c), there, weight.expand(n, -1, -1))
+    rows = F.leaky_relu(rows, SLOPE, inplace=True)  # before it is seen as pictures: writing to views costs copies
+    return rows.view(n, h, w, c).permute(0, 3, 1, 2)
 
 
 def channel_kernels(weight: Float[Tensor, "co ci 3 3"], *, up: bool) -> Float[Tensor, "ci 9 o"]:

@@ -36,6 +36,8 @@ _PROMISING, _OTHERS = 1 / 4, 1 / 3
 """Fraction of the moves measured first because their first-order effects are large, and fraction of the others."""
 _PRIOR = 16.0
 """How many images' worth the errors of similar moves count beside a move's own."""
+_PRIOR_SLOPE = 8.0
+"""The same for the slope of effects against their guesses."""
 _MORE = 1.5
 """Moves kept in the end for each one wanted: what is chosen among them need not be what is strongest on average."""
 _CAUTION = 1.0
@@ -218,8 +220,8 @@ class _Race:
     def start(self, guess: Float[ndarray, "n 2 m"]) -> None:
         self.guess = guess
         self.alive: Bool[ndarray, "2 m"] = np.ones(guess.shape[1:], dtype=bool)
-        # Of exact minus guessed effects, over the images measured so far.
-        self.error_sum, self.error_square = np.zeros(guess.shape[1:]), np.zeros(guess.shape[1:])
+        # Sums over the images measured so far: guesses, effects, and their squares and products.
+        self.sums: Float64[ndarray, "5 2 m"] = np.zeros((5, *guess.shape[1:]))
         self.measured_on = np.zeros(guess.shape[1:], dtype=np.int64)
         size = np.sqrt(np.square(guess, dtype=np.float64).mean(axis=0))
         rank = np.argsort(np.argsort(size, axis=None)).reshape(size.shape)
@@ -236,32 +238,41 @@ class _Race:
         return self.alive if self.images else self.first, fresh
 
     def learn(self, wanted: ndarray, fresh: ndarray, values: Float[ndarray, "r 2 m"]) -> None:
-        error = np.where(wanted, values - self.guess[fresh], 0)
-        self.error_sum += error.sum(axis=0)
-        self.error_square += np.square(error).sum(axis=0)
+        x, y = (np.where(wanted, part, 0).astype(np.float64) for part in (self.guess[fresh], values))
+        self.sums += np.stack([each.sum(axis=0) for each in (x, y, x * x, x * y, y * y)])
         self.measured_on += wanted * len(fresh)
         self.images = int(fresh[-1]) + 1
 
     def estimates(self) -> tuple[Float64[ndarray, "2 m"], Float64[ndarray, "2 m"], Float64[ndarray, "2 m"]]:
         """Each move's mean effect over all images: estimate, standard error, and degrees of freedom of that."""
         n, k = len(self.rows), self.measured_on
-        seen = k > 0
-        bias = self.error_sum / np.maximum(k, 1)
-        own = np.maximum(self.error_square - k * bias**2, 0)
-        # Few images say little of a move's own variance; that of moves with equally large guesses is added. What was
-        # not measured at all is taken to err like those.
-        freedom = np.maximum(k - 1, 0)
-        prior, unseen = np.zeros(k.shape), np.full(k.shape, np.inf)
-        for g in range(_GROUPS):
-            mine = self.group == g
+        seen, count, freedom = k > 0, np.maximum(k, 1), np.maximum(k - 1, 0)
+        x, y, xx, xy, yy = self.sums
+        x, y = x / count, y / count
+        xx, xy, yy = np.maximum(xx - k * x * x, 0), xy - k * x * y, np.maximum(yy - k * y * y, 0)
+        whole = self.guess.mean(axis=0, dtype=np.float64)
+        # From image to image an effect grows with its guess, but not as much: by a slope of the move's own, held near
+        # that of moves with equally large guesses. These also add to a move's own variance, of which few images say
+        # little. What was not measured at all is taken to follow and to err like those.
+        groups = [self.group == g for g in range(_GROUPS)]
+        slope, prior, unseen = np.zeros(k.shape), np.zeros(k.shape), np.full(k.shape, np.inf)
+        for mine in groups:
+            common = xy[mine].sum() / max(xx[mine].sum(), 1e-12)
+            weight = _PRIOR_SLOPE * xx[mine].sum() / max(freedom[mine].sum(), 1)
+            slope[mine] = (xy[mine] + weight * common) / (xx[mine] + weight + 1e-12)
+        own = np.maximum(yy - 2 * slope * xy + slope**2 * xx, 0)
+        estimate = y + slope * (whole - x)
+        for mine in groups:
             known = mine & seen
             prior[mine] = own[mine].sum() / max(freedom[mine].sum(), 1)
             if known.any():
-                unseen[mine] = bias[known].std()
-                bias[mine & ~seen] = bias[known].mean()
+                least = max(np.square(whole[known]).sum(), 1e-12)
+                between = (whole[known] * estimate[known]).sum() / least
+                rest = estimate[known] - between * whole[known]
+                estimate[mine & ~seen] = between * whole[mine & ~seen] + rest.mean()
+                unseen[mine] = rest.std()
         variance = (own + _PRIOR * prior) / (freedom + _PRIOR)
-        error = np.where(seen, np.sqrt(variance / np.maximum(k, 1) * (1 - k / n)), unseen)
-        estimate = self.guess.mean(axis=0, dtype=np.float64) + bias
+        error = np.where(seen, np.sqrt(variance / count * (1 - k / n)), unseen)
         return estimate, error, np.where(seen, freedom + _PRIOR, _UNSEEN)
 
     def finish(self) -> None:
