@@ -35,10 +35,16 @@ def test_a_move_that_does_more_than_random_ones_has_a_small_p() -> None:
 def test_effects_are_read_where_the_pictures_change_as_much() -> None:
     change = np.array([[[1.0, 2.0, 4.0], [0.5, 0.5, 0.5]]])
     effect = np.array([[[10.0, 20.0, 0.0], [7.0, 8.0, 9.0]]])
-    assert at_equal_change(np.array([0.5]), change, effect)[0, 0] == pytest.approx(5)
-    assert at_equal_change(np.array([3.0]), change, effect)[0, 0] == pytest.approx(10)
-    assert at_equal_change(np.array([9.0]), change, effect)[0].tolist() == [0.0, 9.0]
-    assert at_equal_change(np.array([0.0]), change, effect)[0].tolist() == [0.0, 0.0]
+
+    def read(by: float, length: float = 9.0) -> list[float]:
+        return at_equal_change(np.array([by]), np.array([length]), change, effect, (1.0, 2.0, 3.0))[0].tolist()
+
+    assert read(0.5)[0] == pytest.approx(5)
+    assert read(3.0)[0] == pytest.approx(10)
+    assert read(9.0) == [0.0, 9.0]
+    assert read(0.0) == [0.0, 0.0]
+    # No further than the move itself goes, whatever it changes.
+    assert read(9.0, length=1.5) == [15.0, 7.5]
 
 
 def test_what_has_nothing_to_do_with_it_works_both_ways_on_a_quarter() -> None:

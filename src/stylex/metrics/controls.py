@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from jaxtyping import Bool, Float
 from numpy import ndarray
@@ -57,24 +59,33 @@ def beside_controls(
 
 def at_equal_change(
     change: Float[ndarray, " n"],
+    length: Float[ndarray, " n"],
     control_change: Float[ndarray, "n r lengths"],
     control_effect: Float[ndarray, "n r lengths"],
+    lengths: Sequence[float],
 ) -> Float[ndarray, "n r"]:
-    """What random moves do where they change the picture as much as another move does.
+    """What random moves do where they change the picture as much as another move does, but go no further than it.
 
     Each random move was taken at several lengths; between two of them (and from nothing, at no change) its effect is
-    interpolated. One that never changes the picture as much counts at its longest.
+    interpolated. One that never changes the picture as much counts at its longest. A move that changes much of the
+    picture at once, as that of a background, is compared with moves as long instead: further out lie pictures that
+    nothing was ever drawn like, and whatever is drawn there turns answers.
 
     Args:
         change: of the move, on each image, in any unit of the pictures' difference.
-        control_change: of the random moves at each length, ascending, in the same unit.
+        length: how far the move goes on each image.
+        control_change: of the random moves at each length, ascending, in the unit of the change.
         control_effect: likewise.
+        lengths: of the random moves, in the unit of the length.
     """
     n, r, _ = control_change.shape
-    start = np.zeros((n, r, 1))
+    start, along = np.zeros((n, r, 1)), np.array([0.0, *lengths])
     x = np.maximum.accumulate(np.concatenate([start, control_change], axis=2), axis=2)
     y = np.concatenate([start, control_effect], axis=2)
-    return np.array([[np.interp(change[i], x[i, j], y[i, j]) for j in range(r)] for i in range(n)]).reshape(n, r)
+    out = np.empty((n, r))
+    for i, j in np.ndindex(n, r):
+        out[i, j] = np.interp(min(np.interp(change[i], x[i, j], along), length[i]), along, y[i, j])
+    return out
 
 
 def both_ways(up: Float[ndarray, " n"], down: Float[ndarray, " n"]) -> float:

@@ -13,7 +13,7 @@ from stylex.core.attribute import Attribute, AttributeRanking
 from stylex.core.wording import option
 from stylex.metrics.controls import MOST, at_equal_change, beside_controls, both_ways, works_both_ways
 from stylex.metrics.significance import benjamini_hochberg
-from stylex.search.controls import RandomMoves, random_moves
+from stylex.search.controls import LENGTHS, RandomMoves, length_of, random_moves
 from stylex.search.decision import log_odds
 from stylex.search.effects import EffectTable
 from stylex.search.task import Task
@@ -32,7 +32,8 @@ def claim(task: Task, *, num: int | None = None) -> AttributeRanking:
     """Rank the directions that drive the classifier towards a class, strongest first, and leave out all others.
 
     Each direction, each way, must hold on images not predicted the target: the mean change of the target's log odds
-    is more than negligible, and more than what random moves of the same images do that change the picture as much.
+    is more than negligible, and more than what random moves of the same images do that change the picture as much or
+    are as long, whichever comes first.
     Over all images, whatever they are predicted, it must work both ways on most of them: raise the log odds, and lower
     them when turned back, as far as the image has anywhere to go. (Images not predicted the target can hardly move
     anywhere but towards it, so a mean above zero says nothing; and a classifier that answers by chance has slopes, but
@@ -150,7 +151,7 @@ class _BesideRandom:
         self._random: RandomMoves | None = None
 
     def p_value(self, sign: int, column: int, changes: Float[ndarray, " n"]) -> float:
-        """Of a move's mean effect on the images searched being larger than random moves' of equal change."""
+        """Of a move's mean effect on the images searched being larger than random moves' of equal change or length."""
         task, (subject, s) = self.task, self.task.drawn
         own = s[torch.from_numpy(self.rows).to(s.device)]
         if self._random is None:
@@ -159,7 +160,9 @@ class _BesideRandom:
             self._effects = log_odds(base + self._random.logits, task.target, task.output) - log_odds(
                 base, task.target, task.output
             )
-        moved = subject.draw(subject.moved(own, [task.attribute(sign, column, 0.0)])).cpu().numpy()
+        end = subject.moved(own, [task.attribute(sign, column, 0.0)])
+        length = length_of(subject.space, end - own).cpu().numpy()
+        moved = subject.draw(end).cpu().numpy()
         change = np.abs(moved - self._random.before).mean(axis=(1, 2, 3))
-        controls = at_equal_change(change, self._random.change, self._effects)
+        controls = at_equal_change(change, length, self._random.change, self._effects, LENGTHS)
         return beside_controls(changes[self.positions], controls)
