@@ -11,13 +11,13 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path, PurePath
 from typing import Any
 from urllib.parse import urlsplit
 
 from stylex.core.errors import ConfigError, SnapshotError, first_line
 from stylex.core.progress import Found, Listener, silent
+from stylex.core.reference import package
 
 SNAPSHOT, CLASSIFIER, CARD = "snapshot", "classifier", "README.md"
 PANEL = f"{SNAPSHOT}/panel.png"
@@ -206,15 +206,8 @@ def _library() -> Any:
     Raises:
         ConfigError: it is not installed.
     """
-    try:
-        hub = import_module("huggingface_hub")
-        import_module("huggingface_hub.errors")
-    except ImportError as error:
-        raise ConfigError(
-            f"runs on the hub need the package huggingface_hub, which cannot be imported ({first_line(error)}); "
-            "install it: pip install 'stylex[hub]'"
-        ) from error
-    return hub
+    package("huggingface_hub.errors", "hub", "a run on the hub", ConfigError)
+    return package("huggingface_hub", "hub", "a run on the hub", ConfigError)
 
 
 def _endpoint() -> str | None:
