@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from stylex.core.progress import Alarm, Event
-from stylex.search.class_search import Workplace
+from stylex.search.classes import Workplace
 from stylex.search.config import SearchConfig
 from stylex.search.encoding import Encoded
 from stylex.search.image_search import explain_image

@@ -37,7 +37,7 @@ _MARK = b"default-src &#39;none&#39;; img-src data:; style-src"
 _ROOM = "stylex.report"
 Asset = Literal[
     "page.html.j2", "page.css", "page.js", "page_knobs.js", "attack.html.j2", "attack.css", "compared.html.j2",
-    "compared.css", "analysis.html.j2", "analysis.css",
+    "compared.css", "analysis.html.j2", "analysis.css", "overview.html.j2", "overview.css", "overview.js",
 ]  # fmt: skip
 
 _CLASSES_SHOWN = 5
@@ -67,7 +67,11 @@ _SIZES = (
 
 
 def write_report(
-    explanation: Explanation | str | Path, out: str | Path | None = None, *, evaluation: Evaluation | None = None
+    explanation: Explanation | str | Path,
+    out: str | Path | None = None,
+    *,
+    evaluation: Evaluation | None = None,
+    largest: int | None = None,
 ) -> Path:
     """Write the report and return its path.
 
@@ -78,6 +82,7 @@ def write_report(
         explanation: an explanation, or the folder of one.
         out: the file to write; not given: ``report.html`` in the explanation's folder.
         evaluation: what was measured of it; not given: what lies in the explanation's folder.
+        largest: side of its pictures at most, in pixels, for many reports.
 
     Raises:
         StoreError: the folder cannot be read, something else stands in the file's place, or it cannot be written.
@@ -92,7 +97,7 @@ def write_report(
         explanation = read_explanation(folder)
         evaluation = evaluation if evaluation is not None else evaluation_in(folder)
     path = Path(out)
-    write_whole(path, render_report(explanation, evaluation).encode())
+    write_whole(path, render_report(explanation, evaluation, largest=largest).encode())
     return path
 
 
@@ -114,10 +119,16 @@ def _check_place(path: Path) -> None:
             raise StoreError(f"{path} holds something else and stays as it is; choose another name for the report")
 
 
-def render_report(explanation: Explanation, evaluation: Evaluation | None = None, *, max_bytes: int = MAX_BYTES) -> str:
-    """The report's HTML; pictures as large as ``max_bytes`` allows."""
+def render_report(
+    explanation: Explanation,
+    evaluation: Evaluation | None = None,
+    *,
+    max_bytes: int = MAX_BYTES,
+    largest: int | None = None,
+) -> str:
+    """The report's HTML; pictures as large as ``max_bytes`` and ``largest`` (their side in pixels) allow."""
     html = ""
-    for size in _SIZES:
+    for size in (size for size in _SIZES if largest is None or size.large <= largest):
         html = _render(_Drawing(explanation, size).page(evaluation))
         if len(html.encode()) <= max_bytes:
             break

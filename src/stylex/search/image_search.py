@@ -14,7 +14,8 @@ from stylex.core.explanation import Counterfactual, Explanation
 from stylex.core.progress import Alarm, Found
 from stylex.core.verdict import agreement_level, agreement_verdict
 from stylex.data.images import to_pictures
-from stylex.search.class_search import TOGETHER, Workplace, quality
+from stylex.search.class_search import TOGETHER, quality
+from stylex.search.classes import Workplace
 from stylex.search.config import SearchConfig
 from stylex.search.counterfactual import effect_alone, independent, subset
 from stylex.search.effects import Measuring, measure_effects
