@@ -58,7 +58,7 @@ from stylex.planted.changes import factor_changes
 from stylex.planted.families import planted_family
 from stylex.planted.truth import truth
 from stylex.search.choosing import choose_to_search
-from stylex.search.class_search import search_classes
+from stylex.search.classes import search_classes
 from stylex.search.config import MethodName, SearchConfig
 from stylex.search.decision import predicted
 from stylex.search.encoding import Encoded, encode_set, latents_of

@@ -37,7 +37,7 @@ from stylex.planted.probe import linear_r2
 from stylex.planted.readers import FactorReader
 from stylex.planted.truth import truth
 from stylex.search.choosing import choose_to_search
-from stylex.search.class_search import search_classes
+from stylex.search.classes import search_classes
 from stylex.search.config import SearchConfig
 from stylex.search.counterfactual import flip_rate
 from stylex.search.directions import independent

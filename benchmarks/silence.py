@@ -21,7 +21,7 @@ from stylex.data.archive import open_images
 from stylex.metrics.significance import benjamini_hochberg, sign_flip
 from stylex.models.snapshot import load_snapshot
 from stylex.planted.unrelated import coin_classifier, hash_classifier
-from stylex.search.class_search import search_classes
+from stylex.search.classes import search_classes
 from stylex.search.config import SearchConfig
 from stylex.search.encoding import encode_set
 from stylex.search.methods import METHODS

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         analyse_study,
         attack,
         audit,
+        classes,
         compare,
         demo,
         demo_study,
@@ -56,6 +57,7 @@ if TYPE_CHECKING:
     from stylex.core.errors import StylexError
     from stylex.core.evaluation import Evaluation
     from stylex.core.explanation import Counterfactual, ExplainedImage, Explanation
+    from stylex.core.overview import Overview
     from stylex.core.progress import Listener
     from stylex.core.studio import Frame, Studio, Turn
     from stylex.core.stylespace import StyleCoordinate, StyleSpace
@@ -85,6 +87,7 @@ _HOMES = {
         "mix",
         "morph",
         "find",
+        "classes",
         "explain",
         "attack",
         "evaluate",
@@ -109,6 +112,7 @@ _HOMES = {
     "stylex.core.errors": ("StylexError",),
     "stylex.core.evaluation": ("Evaluation",),
     "stylex.core.explanation": ("Counterfactual", "ExplainedImage", "Explanation"),
+    "stylex.core.overview": ("Overview",),
     "stylex.core.progress": ("Listener",),
     "stylex.core.studio": ("Studio", "Turn", "Frame"),
     "stylex.core.stylespace": ("StyleCoordinate", "StyleSpace"),
@@ -126,7 +130,7 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 __all__ = [  # noqa: RUF022 (the order a person meets them)
     "prepare", "fit_classifier", "train", "runs", "watch", "import_generator", "export", "push",
     "adapt", "guide", "mix", "morph",
-    "find", "explain", "attack", "evaluate", "compare", "repair", "audit", "report", "serve",
+    "find", "classes", "explain", "attack", "evaluate", "compare", "repair", "audit", "report", "serve",
     "open_studio", "explore", "demo",
     "new_study", "serve_study", "analyse_study", "demo_study",
     "PRESETS", "TrainConfig",
@@ -134,7 +138,7 @@ __all__ = [  # noqa: RUF022 (the order a person meets them)
     "ImageSet", "open_images",
     "Snapshot", "load_snapshot",
     "Attribute", "AttributeRanking", "Counterfactual", "ExplainedImage", "Explanation",
-    "Evaluation", "Comparison", "Audit", "Attack", "AttackedImage", "LatentModel",
+    "Overview", "Evaluation", "Comparison", "Audit", "Attack", "AttackedImage", "LatentModel",
     "StyleCoordinate", "StyleSpace",
     "Studio", "Turn", "Frame",
     "read_explanation", "write_explanation", "read_evaluation", "read_attack", "read_comparison",

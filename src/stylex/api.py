@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from stylex.core.comparison import Comparison
     from stylex.core.evaluation import Evaluation
     from stylex.core.explanation import Explanation
+    from stylex.core.overview import Overview
     from stylex.core.studio import Studio
     from stylex.data import ImageSet
     from stylex.data.descriptors import Descriptors
@@ -73,7 +74,7 @@ else:  # names for those who read the signatures at run time, without what they 
     Analysis = Attack = Attribute = Audit = Classifier = ClassifierLike = ClassifierSpecLike = Comparison = (
         Evaluation
     ) = Explanation = ImageSet = Any
-    LatentModel = Latents = PrepareSummary = Realism = Repaired = Run = RunInfo = Studio = TrainConfig = (
+    LatentModel = Latents = Overview = PrepareSummary = Realism = Repaired = Run = RunInfo = Studio = TrainConfig = (
         TrainedSubject
     ) = Any
 
@@ -1064,7 +1065,8 @@ def find(
     from stylex.opening import Run, device_of, record
     from stylex.search.calls import calls_needed
     from stylex.search.choosing import LOOKED_AT, choose_to_search, keeping_back
-    from stylex.search.class_search import Workplace, explain_class
+    from stylex.search.class_search import explain_class
+    from stylex.search.classes import Workplace
     from stylex.search.encoding import encode_stream
     from stylex.search.followed import follow
     from stylex.search.methods import method_for, suited
@@ -1170,6 +1172,139 @@ def find(
 
 
 @one_writer("out")
+def classes(
+    run: str | Path,
+    *,
+    data: str | Path,
+    out: str | Path,
+    classifier: ClassifierLike | None = None,
+    images: int = 200,
+    attributes: int = 3,
+    selection: Selection = "attfind",
+    shift_range: float = 1.0,
+    method: MethodName | Literal["auto"] = "auto",
+    search: Search = "auto",
+    classifier_spec: ClassifierSpecLike | None = None,
+    other_classifier: bool = False,
+    max_calls: int | None = None,
+    device: str = "auto",
+    overwrite: bool = False,
+    listener: Listener = silent,
+) -> Overview:
+    """Find what moves the classifier towards every one of its classes, and show it on one page.
+
+    Effects are measured once for all classes. Each class gets an explanation folder with a report, of a few attributes
+    and pictures, below ``out/classes``; ``out/index.html`` lists all and finds a class by its name.
+
+    Args:
+        run: a run's folder (its newest snapshot is used) or one snapshot.
+        data: the archive; its test images are searched, never those of the training.
+        out: the folder to write.
+        classifier: where the classifier is now, if it has moved since the training; Python code
+            (``package.module:callable``) always, since no code is imported because a run names it.
+        images: how many images to search on, the same ones for all classes.
+        attributes: how many attributes to look for, of each class.
+        selection: how attributes are chosen from the effects, as in ``find``; ``together`` draws pictures for each
+            class, which takes long where there are many.
+        shift_range: how far each coordinate is moved: 1 is to the observed extreme.
+        method: what is moved, and how it is ranked, as in ``find``.
+        search: ``exact``, ``screened`` or ``auto``, as in ``find``; a screen asks gradients of every class.
+        classifier_spec: a JSON file that describes the classifier, as in ``train``.
+        other_classifier: go on although the classifier is not the one that the run was trained with; every page then
+            says so.
+        max_calls: how many images a black box (a server, a function) may be asked about; not given: any number.
+        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:1``.
+        overwrite: replace an overview that is already there; names that were typed for attributes go on with them.
+        listener: hears the progress.
+
+    Returns:
+        The overview, as written to ``out``.
+
+    Raises:
+        SearchError: too few images, or a regression, which has no classes.
+        SnapshotError: no snapshot there, or a damaged one.
+    """
+    from stylex.classifiers import expect, tell_calls
+    from stylex.core.overview import Overview
+    from stylex.models.processes import Processes
+    from stylex.opening import Run, device_of, record
+    from stylex.report.overview import overview_page, pairs_of, row_of
+    from stylex.report.page import write_report
+    from stylex.search.calls import calls_needed
+    from stylex.search.choosing import LOOKED_AT, choose_to_search, keeping_back
+    from stylex.search.class_search import quality
+    from stylex.search.classes import Workplace
+    from stylex.search.encoding import encode_stream, file_names
+    from stylex.search.every_class import explain_every
+    from stylex.search.methods import method_for, suited
+    from stylex.store.folder import write_explanation
+    from stylex.store.overview import CLASSES, begin_overview, check_overview, finish_overview
+
+    on, folder = device_of(device), Path(out)
+    config = SearchConfig(
+        images=images,
+        attributes=attributes,
+        selection=selection,
+        shift_range=shift_range,
+        method=_asked(method),
+        search=search,
+    )
+    check_overview(folder, overwrite=overwrite)
+    opened = Run.open(
+        run,
+        classifier=classifier,
+        classifier_spec=classifier_spec,
+        other_classifier=other_classifier,
+        max_calls=max_calls,
+        device=on,
+        listener=listener,
+    )
+    archive, labels = opened.images(data), opened.classifier.spec.labels
+    test = archive.split("test")
+    searching, targets = keeping_back(images, len(test)), range(len(labels))
+    chosen = choose_to_search(opened.classifier, test, searching, target=None)
+    config = replace(config, method=suited(method, opened.snapshot))
+    method_for(config)
+    subject = opened.subject(config.method, archive)
+    calls = calls_needed(
+        subject,
+        config,
+        looked_at=min(len(test), LOOKED_AT * searching),
+        images=len(chosen),
+        targets=len(targets),
+    )
+    expect(opened.classifier, calls, listener)
+    encoded = encode_stream(subject, chosen, chosen.label_texts())
+    settings = {
+        "verb": "classes",
+        **record(run, data, classifier, classifier_spec),
+        **opened.identity,
+        "data_fingerprint": archive.fingerprint,
+        **config.to_json(),
+        "searched": list(chosen.names),
+    }
+    begin_overview(folder)
+    places = [f"{CLASSES}/{name}" for name in file_names(labels)]
+    rows, pairs = [], {}
+    at = Workplace(folder=opened.effects_folder, processes=Processes(), listener=listener)
+    found = explain_every(subject, encoded, config, targets, settings=settings, at=at)
+    for (explanation, standing), label, place in zip(found, labels, places, strict=True):
+        written = opened.remarked(explanation)
+        write_explanation(written, folder / place, overwrite=True, listener=listener)
+        write_report(folder / place, largest=_SMALL_REPORT)
+        rows.append(row_of(written, standing, label=label, folder=place))
+        pairs[place] = pairs_of(written)
+    tell_calls(opened.classifier, listener)
+    overview = Overview(rows=tuple(rows), images=len(chosen), figures=quality(subject, encoded), settings=settings)
+    finish_overview(overview, overview_page(overview, pairs), folder)
+    return overview
+
+
+_SMALL_REPORT = 192
+"""Side of the pictures in the reports of many classes, in pixels."""
+
+
+@one_writer("out")
 def explain(
     run: str | Path,
     image: str | Path,
@@ -1234,7 +1369,7 @@ def explain(
     from stylex.data.images import load_image
     from stylex.opening import Run, device_of, record
     from stylex.search.calls import calls_needed
-    from stylex.search.class_search import Workplace
+    from stylex.search.classes import Workplace
     from stylex.search.encoding import encode
     from stylex.search.image_search import explain_image
     from stylex.search.methods import method_for, suited

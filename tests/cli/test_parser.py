@@ -38,6 +38,7 @@ LINES = {
     "mix": ["mix", "runs/a", "--of", "runs/b:0.5", "--data", "b.zip", "--out", "runs/c"],
     "morph": ["morph", "runs/a", "runs/b", "--out", "m.png"],
     "find": FIND,
+    "classes": ["classes", "runs/a", "--data", "a.zip", "--out", "e"],
     "explain": ["explain", "runs/a", "photo.jpg", "--out", "e"],
     "attack": ["attack", "runs/a", "--data", "a.zip", "--out", "k"],
     "evaluate": ["evaluate", "runs/a", "--data", "a.zip"],

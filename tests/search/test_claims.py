@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 import torch
 
+from stylex.search import controls
 from stylex.search.claims import claim
 from stylex.search.effects import measure_effects
+from stylex.search.every_class import standing
 from stylex.search.task import Task
 
 
@@ -70,6 +72,30 @@ def test_nothing_found_names_the_condition_that_failed(make_world) -> None:
     few = make_world(n=12, channels=(6, 4))
     finding = claim(task_of(few, Reads(few, lambda s: 2 * s[:, 4] - 1))).finding
     assert "of 20 moves tried one or another is as good by chance (p 0.0077 is q 0.15" in finding
+
+
+def test_tasks_of_both_classes_share_random_moves_that_are_drawn_once(make_world, monkeypatch) -> None:
+    world = make_world(n=80, channels=(6, 4))
+    judge = Reads(world, lambda s: 2 * s[:, 4] - s[:, 7] - 1)
+    tasks = [task_of(world, judge, target) for target in (0, 1)]
+    drawn = []
+    moves = controls.random_moves
+    monkeypatch.setattr(controls, "random_moves", lambda *given: drawn.append(1) or moves(*given))
+    subject, s = tasks[0].drawn
+    beside = controls.RandomBeside(subject, s, tasks[0].effects.indices)
+    shared = [claim(replace(task, beside=beside)) for task in tasks]
+    assert drawn == [1]
+    for task, ranking in zip(tasks, shared, strict=True):
+        assert [a.name for a in ranking] == [a.name for a in claim(task)]
+        where = standing(task, ranking[0], beside)
+        assert where.images == task.not_target.sum()
+        assert where.turned == task.turned(*column_of(task, ranking[0])).sum()
+        assert (where.place, where.moved) == (2.0, 1.0 if where.turned > where.images / 2 else 2.0)
+        assert where.random_turned < where.turned / where.images
+
+
+def column_of(task: Task, attribute) -> tuple[int, int]:
+    return int(attribute.sign > 0), task.effects.position(task.space.index(attribute.coordinate))
 
 
 class Hash:

@@ -14,7 +14,7 @@ from stylex.classifiers import ClassifierSpec
 from stylex.classifiers.classifier import Classifier, Directed, standardised
 from stylex.core.progress import Alarm, Event
 from stylex.report.page import render_report
-from stylex.search.class_search import Workplace
+from stylex.search.classes import Workplace
 from stylex.search.config import SearchConfig
 from stylex.search.encoding import Encoded, encode
 from stylex.search.image_search import explain_image

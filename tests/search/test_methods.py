@@ -16,7 +16,7 @@ from stylex.data.archive import open_images
 from stylex.models.config import GeneratorConfig
 from stylex.models.generator import Generator
 from stylex.models.snapshot import Snapshot, load_snapshot
-from stylex.search.class_search import search_classes
+from stylex.search.classes import search_classes
 from stylex.search.config import MethodName, SearchConfig, Selection
 from stylex.search.encoding import encode_set, latents_of
 from stylex.search.methods import METHODS, method, method_for, method_of, prepared_as, suited

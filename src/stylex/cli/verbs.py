@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from stylex.core.explanation import Explanation
     from stylex.core.figures import Flips
     from stylex.core.numbers import Numbers
+    from stylex.core.overview import Overview
     from stylex.data.prepare import PrepareSummary
     from stylex.study.analysed import Analysis
 
@@ -79,6 +80,13 @@ def _explained(options: Mapping[str, Any], explanation: Explanation) -> list[str
         f"explanation: {options['out']}",
         f"next: stylex report {options['out']}",
     ]
+
+
+def _overview(options: Mapping[str, Any], overview: Overview) -> list[str]:
+    remark = classifier_remark(overview.settings)
+    verdict = agreement_verdict(overview.figures["agreement"], overview.figures.get("agreement_other"))
+    page = Path(options["out"]) / "index.html"
+    return [*([] if remark is None else [remark]), verdict, overview.finding, f"page: {page}"]
 
 
 def _turned(flips: Flips, numbers: Numbers | None) -> str:
@@ -308,6 +316,12 @@ VERBS: Mapping[str, Verb] = {
         function="find",
         positional=("run",),
         closing=_explained,
+        interrupted=_holds("the same command again goes on with the effects measured so far"),
+    ),
+    "classes": Verb(
+        function="classes",
+        positional=("run",),
+        closing=_overview,
         interrupted=_holds("the same command again goes on with the effects measured so far"),
     ),
     "explain": Verb(function="explain", positional=("run", "image"), closing=_explained, interrupted=NOTHING_WRITTEN),

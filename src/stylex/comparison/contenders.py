@@ -23,7 +23,7 @@ from stylex.evaluation.attack import attack
 from stylex.evaluation.subject import calls
 from stylex.search.attack import Opponent
 from stylex.search.attack import attack as attack_latents
-from stylex.search.class_search import search_classes
+from stylex.search.classes import search_classes
 from stylex.search.config import SPARSITY_IN_S, AttackConfig, AttackSpace, MethodName, SearchConfig
 from stylex.search.controls import random_direction
 from stylex.search.decision import predicted, reach

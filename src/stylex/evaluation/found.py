@@ -18,7 +18,7 @@ from stylex.core.stylespace import StyleCoordinate
 from stylex.data.archive import ImageSet
 from stylex.evaluation.options import Options
 from stylex.search.choosing import choose_to_search
-from stylex.search.class_search import Workplace, search_classes
+from stylex.search.classes import Workplace, search_classes
 from stylex.search.effects import Effects, shortlist
 from stylex.search.encoding import encode_set
 from stylex.search.subject import TrainedSubject

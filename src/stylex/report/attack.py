@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from stylex.core.attacked import Attack, AttackedImage
 from stylex.core.verdict import classifier_remark
 from stylex.report.figures import difference_map, difference_scale, encode, enlarge, panel
-from stylex.report.page import MAX_BYTES, asset, filled, picture_uri
+from stylex.report.filled import asset, filled, picture_uri
+from stylex.report.page import MAX_BYTES
 
 _SIDES = (128, 96, 64, 48, 32)
 _BARS = 6

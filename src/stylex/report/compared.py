@@ -15,7 +15,7 @@ from stylex.core.comparison import COLUMNS, Cell, Column, Compared, Comparison
 from stylex.core.explanation import Picture
 from stylex.core.gallery import Gallery, GalleryRow
 from stylex.report.figures import difference_map, difference_scale, enlarge
-from stylex.report.page import asset, filled, picture_uri
+from stylex.report.filled import asset, filled, picture_uri
 from stylex.report.words import percent
 
 _LARGE, _SMALL = 132, 132

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import json
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from importlib import resources
 from pathlib import Path
-from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +20,8 @@ from stylex.core.wording import option
 from stylex.report import words
 from stylex.report.content import Bar, Card, Page, PathStep, Shot, StepPath, Subject, Tile
 from stylex.report.evaluated import evaluated
-from stylex.report.figures import changed_box, difference_map, difference_scale, encode, enlarge
+from stylex.report.figures import changed_box, difference_map, difference_scale, enlarge
+from stylex.report.filled import asset, filled, picture_uri
 from stylex.report.knobs import StripSize, strip_data, viewer_file, viewer_script
 from stylex.store.evaluation import evaluation_in
 from stylex.store.folder import REPORT, read_explanation
@@ -34,11 +31,6 @@ MAX_BYTES = 8_000_000
 
 _MARK = b"default-src &#39;none&#39;; img-src data:; style-src"
 """What every report has had in its head; no other page has it."""
-_ROOM = "stylex.report"
-Asset = Literal[
-    "page.html.j2", "page.css", "page.js", "page_knobs.js", "attack.html.j2", "attack.css", "compared.html.j2",
-    "compared.css", "analysis.html.j2", "analysis.css",
-]  # fmt: skip
 
 _CLASSES_SHOWN = 5
 _LONGEST_SETTINGS = 100_000
@@ -67,7 +59,11 @@ _SIZES = (
 
 
 def write_report(
-    explanation: Explanation | str | Path, out: str | Path | None = None, *, evaluation: Evaluation | None = None
+    explanation: Explanation | str | Path,
+    out: str | Path | None = None,
+    *,
+    evaluation: Evaluation | None = None,
+    largest: int | None = None,
 ) -> Path:
     """Write the report and return its path.
 
@@ -78,6 +74,7 @@ def write_report(
         explanation: an explanation, or the folder of one.
         out: the file to write; not given: ``report.html`` in the explanation's folder.
         evaluation: what was measured of it; not given: what lies in the explanation's folder.
+        largest: side of its pictures at most, in pixels, for many reports.
 
     Raises:
         StoreError: the folder cannot be read, something else stands in the file's place, or it cannot be written.
@@ -92,7 +89,7 @@ def write_report(
         explanation = read_explanation(folder)
         evaluation = evaluation if evaluation is not None else evaluation_in(folder)
     path = Path(out)
-    write_whole(path, render_report(explanation, evaluation).encode())
+    write_whole(path, render_report(explanation, evaluation, largest=largest).encode())
     return path
 
 
@@ -114,10 +111,16 @@ def _check_place(path: Path) -> None:
             raise StoreError(f"{path} holds something else and stays as it is; choose another name for the report")
 
 
-def render_report(explanation: Explanation, evaluation: Evaluation | None = None, *, max_bytes: int = MAX_BYTES) -> str:
-    """The report's HTML; pictures as large as ``max_bytes`` allows."""
+def render_report(
+    explanation: Explanation,
+    evaluation: Evaluation | None = None,
+    *,
+    max_bytes: int = MAX_BYTES,
+    largest: int | None = None,
+) -> str:
+    """The report's HTML; pictures as large as ``max_bytes`` and ``largest`` (their side in pixels) allow."""
     html = ""
-    for size in _SIZES:
+    for size in (size for size in _SIZES if largest is None or size.large <= largest):
         html = _render(_Drawing(explanation, size).page(evaluation))
         if len(html.encode()) <= max_bytes:
             break
@@ -372,11 +375,6 @@ class _Drawing:
         return picture_uri(picture)
 
 
-def picture_uri(picture: Picture, *, quality: int = 92) -> str:
-    """A picture as text that a page carries."""
-    return "data:image/webp;base64," + base64.b64encode(encode(picture, "webp", quality=quality)).decode()
-
-
 def _render(page: Page) -> str:
     css, js, knobs = asset("page.css"), asset("page.js"), None
     if page.knobs is not None:
@@ -386,34 +384,3 @@ def _render(page: Page) -> str:
         )
         knobs = json.dumps(page.knobs, ensure_ascii=False, separators=(",", ":"))
     return filled("page.html.j2", css, js, page=page, e=page.explanation, knobs=knobs)
-
-
-def filled(template: Asset, css: str, js: str, *, room: str = _ROOM, **given: Any) -> str:
-    """A page of ours, which loads nothing from anywhere.
-
-    Args:
-        template: its file.
-        css, js: the only style and the only script that it allows; no script where that is empty.
-        room: the package that the file lies in.
-        given: what the template is given; everything is escaped.
-    """
-    # Imported here because a training draws its panels without ever needing a template.
-    from jinja2 import Environment, StrictUndefined
-    from markupsafe import Markup
-
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters["percent"] = words.percent
-    environment.filters["signed"] = words.signed
-    script = f"script-src '{_hash(js)}'; " if js else ""
-    policy = f"default-src 'none'; img-src data:; style-src '{_hash(css)}'; {script}base-uri 'none'; form-action 'none'"
-    # The two files are our own; everything else in the page is escaped.
-    return environment.from_string(asset(template, room)).render(css=Markup(css), js=Markup(js), policy=policy, **given)
-
-
-def asset(name: Asset, room: str = _ROOM) -> str:
-    """The text of a file beside this one, or in another room."""
-    return resources.files(room).joinpath(name).read_text(encoding="utf-8")
-
-
-def _hash(text: str) -> str:
-    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from stylex.search.claims import TESTED
 from stylex.search.config import SearchConfig
-from stylex.search.controls import DRAWS, LENGTHS
+from stylex.search.controls import DRAWS, LENGTHS, TESTED
 from stylex.search.pictures import SHOWN, STRIP_FRAMES, STRIP_IMAGES
 from stylex.search.subject import TrainedSubject
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 
 import numpy as np
-import torch
 from jaxtyping import Float
 from numpy import ndarray
 
@@ -13,7 +12,7 @@ from stylex.core.attribute import Attribute, AttributeRanking
 from stylex.core.wording import option
 from stylex.metrics.controls import MOST, at_equal_change, beside_controls, both_ways, works_both_ways
 from stylex.metrics.significance import benjamini_hochberg
-from stylex.search.controls import LENGTHS, RandomMoves, length_of, random_moves
+from stylex.search.controls import LENGTHS, TESTED, RandomBeside
 from stylex.search.decision import log_odds
 from stylex.search.effects import EffectTable
 from stylex.search.task import Task
@@ -24,8 +23,6 @@ SMALL = 0.15
 """An effect below this fraction of the log odds' deviation over the images is negligible."""
 LEAST = math.log(2)
 """So is one that does not even double the odds, which takes an even chance to two in three."""
-TESTED = 100
-"""Images on which moves are compared with random ones, at most."""
 
 
 def claim(task: Task, *, num: int | None = None) -> AttributeRanking:
@@ -61,7 +58,7 @@ def claim(task: Task, *, num: int | None = None) -> AttributeRanking:
     p = np.array(
         [both_ways(every[sign, i], every[1 - sign, i]) if mean[sign, i] >= least else 1.0 for sign, i in moves]
     )
-    beside = _BesideRandom(task)
+    beside = _Chance(task)
     for move, (sign, i) in enumerate(moves):
         if p[move] <= FALSE_DISCOVERIES:
             p[move] = max(p[move], beside.p_value(sign, i, changes[sign, i]))
@@ -140,29 +137,30 @@ def _changes(task: Task, effects: EffectTable) -> Float[ndarray, "2 m n"]:
     return np.asarray(np.array(after, dtype=np.float64) - before)
 
 
-class _BesideRandom:
-    """Compares moves with random ones of the same images, which are drawn when first needed."""
+class _Chance:
+    """Compares moves of a task with random ones of the same images: its own, or those that many tasks share."""
 
     def __init__(self, task: Task) -> None:
         self.task = task
-        rows = np.flatnonzero(task.not_target)
-        self.positions = np.unique(np.linspace(0, len(rows) - 1, min(TESTED, len(rows))).round().astype(int))
-        self.rows = rows[self.positions]
-        self._random: RandomMoves | None = None
+        movable = np.flatnonzero(task.not_target)
+        if task.beside is None:
+            taken = np.unique(np.linspace(0, len(movable) - 1, min(TESTED, len(movable))).round().astype(int))
+            subject, s = task.drawn
+            self.beside = RandomBeside(subject, s, np.asarray(task.effects.indices), movable[taken])
+        else:
+            self.beside = task.beside
+        self.used = task.not_target[self.beside.rows]
+        rows = self.beside.rows[self.used]
+        self.positions = np.searchsorted(movable, rows)
+        self._base = task.effects.base_logits[rows][:, None, None]
+        self._effects: Float[ndarray, "n r lengths"] | None = None
 
     def p_value(self, sign: int, column: int, changes: Float[ndarray, " n"]) -> float:
         """Of a move's mean effect on the images searched being larger than random moves' of equal change or length."""
-        task, (subject, s) = self.task, self.task.drawn
-        own = s[torch.from_numpy(self.rows).to(s.device)]
-        if self._random is None:
-            self._random = random_moves(subject, own, np.asarray(task.effects.indices))
-            base = task.effects.base_logits[self.rows][:, None, None]
-            self._effects = log_odds(base + self._random.logits, task.target, task.output) - log_odds(
-                base, task.target, task.output
-            )
-        end = subject.moved(own, [task.attribute(sign, column, 0.0)])
-        length = length_of(subject.space, end - own).cpu().numpy()
-        moved = subject.draw(end).cpu().numpy()
-        change = np.abs(moved - self._random.before).mean(axis=(1, 2, 3))
-        controls = at_equal_change(change, length, self._random.change, self._effects, LENGTHS)
+        task, random = self.task, self.beside.moves
+        if self._effects is None:
+            after = log_odds(self._base + random.logits[self.used], task.target, task.output)
+            self._effects = after - log_odds(self._base, task.target, task.output)
+        change, length = (of[self.used] for of in self.beside.change_and_length(task.attribute(sign, column, 0.0)))
+        controls = at_equal_change(change, length, random.change[self.used], self._effects, LENGTHS)
         return beside_controls(changes[self.positions], controls)

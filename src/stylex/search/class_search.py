@@ -1,16 +1,12 @@
-"""What drives the classifier towards a class, over many images: measure, rank, show."""
+"""What drives the classifier towards a class, over many images: searched for, put to the test, and shown."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
 import torch
-from jaxtyping import Int64
-from numpy import ndarray
 from torch import Tensor
 
 from stylex.core.attribute import Attribute, AttributeRanking
@@ -18,141 +14,26 @@ from stylex.core.errors import SearchError
 from stylex.core.explanation import Explanation
 from stylex.core.figures import Flips, flip_figures
 from stylex.core.numbers import KEY, Numbers
-from stylex.core.progress import Alarm, Found, Listener, silent
+from stylex.core.progress import Alarm, Found, Listener
 from stylex.core.verdict import agreement_level, agreement_verdict
 from stylex.core.wording import option
 from stylex.metrics.agreement import agreement
-from stylex.models.processes import Processes
-from stylex.search.choosing import few
+from stylex.search.choosing import spread
+from stylex.search.classes import ClassSearch, Workplace, search_classes
 from stylex.search.config import SearchConfig
-from stylex.search.counterfactual import flip_rate, random_control
+from stylex.search.counterfactual import DRAWS, flip_rate, random_control
 from stylex.search.decision import predicted
 from stylex.search.duplicates import without_duplicates
-from stylex.search.effects import Measuring, stream_effects
 from stylex.search.encoding import Searched
 from stylex.search.lost import not_drawn
-from stylex.search.methods import method_for
 from stylex.search.pictures import SHOWN, SHOWN_TUNED, Easel, show_class, strips_of
 from stylex.search.realism import keep_realistic
 from stylex.search.render import Critic
-from stylex.search.screen import Screened, Screening, screen
 from stylex.search.subject import TrainedSubject
 from stylex.search.task import Task
-from stylex.search.together import CANDIDATES
-
-_EXACT_PICTURES = 500_000
-"""A search is exact, unless asked, while it draws no more pictures than this: some minutes on two cores at 32 px."""
 
 TOGETHER = 10
 """Attributes moved together to test whether they suffice."""
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class Workplace:
-    """Where a search works: its folder for measured effects, other processes, and who hears of it.
-
-    Attributes:
-        folder: keep measured effects here, to go on after an interruption.
-        processes: who else measures effects (into the same folder).
-        listener: hears the progress.
-    """
-
-    folder: Path | None = None
-    processes: Processes = field(default_factory=Processes)
-    listener: Listener = silent
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class ClassSearch:
-    """What a search found.
-
-    Attributes:
-        tasks: one for each class driven to, with its measured effects.
-        rankings: of each task.
-        rows: the images that were measured, as positions among those given.
-        screened: what a screen kept, if one was used.
-    """
-
-    tasks: tuple[Task, ...]
-    rankings: tuple[AttributeRanking, ...]
-    rows: Int64[ndarray, " r"]
-    screened: Screened | None
-
-
-def search_classes(
-    subject: TrainedSubject,
-    encoded: Searched,
-    config: SearchConfig,
-    targets: Sequence[int],
-    *,
-    source: int | None = None,
-    num: int | None = None,
-    at: Workplace | None = None,
-) -> ClassSearch | None:
-    """Measure effects once, and rank them for each target.
-
-    Args:
-        subject: the networks, in the space that the config's method searches.
-        encoded: the images to search on.
-        config: how to search.
-        targets: classes to drive to.
-        source: start only from images predicted this class.
-        num: attributes of each target (default: the config's).
-        at: where.
-
-    Returns:
-        What was found; of several processes the first one's only, as the others end when all is measured.
-
-    Raises:
-        SearchError: a class that cannot be searched for.
-        ConfigError: the method does not take one of the settings.
-    """
-    at, method = at or Workplace(), method_for(config)
-    num = num or config.attributes
-    indices, screened, rows = subject.indices, None, np.arange(len(encoded.s))
-    blind = not subject.classifier.gradient
-    if blind and config.search == "screened" and not method.few:
-        raise SearchError(
-            f"{option('search', 'screened')} screens by gradients, and the classifier gives none; give "
-            f"{option('search', 'exact')}, with fewer images where that is much"
-        )
-    large = not blind and 2 * len(indices) * len(encoded.s) > _EXACT_PICTURES
-    if method.few:
-        if config.search == "screened":
-            rows = few(encoded.logits_rec.cpu().numpy(), targets, subject.output, source=source)
-    elif config.search == "screened" or (config.search == "auto" and large):
-        how = Screening(
-            shift_range=config.shift_range,
-            top=CANDIDATES if config.selection == "together" else num,
-            recall=config.recall,
-            precision=config.precision,
-        )
-        screened = screen(subject, encoded.s, targets, source=source, indices=indices, how=how, listener=at.listener)
-        at.listener(Found(message=f"{screened.note}."))
-    s = encoded.s[torch.from_numpy(rows).to(encoded.s.device)]
-    effects = stream_effects(
-        subject,
-        s,
-        image_ids=[encoded.ids[row] for row in rows],
-        indices=indices if screened is None else screened.indices,
-        how=Measuring(
-            shift_range=config.shift_range,
-            precision=config.precision if screened is None else "float32",
-            classes=sorted({*targets, *(() if source is None else (source,))}),
-            folder=at.folder,
-            processes=at.processes,
-        ),
-        listener=at.listener,
-    )
-    if not at.processes.first:
-        return None
-    tasks = tuple(
-        replace(Task.of(subject, s, effects, target, source), threshold=config.threshold) for target in targets
-    )
-    ranking = method.rankings[config.selection]
-    return ClassSearch(
-        tasks=tasks, rankings=tuple(ranking(task, num, at.listener) for task in tasks), rows=rows, screened=screened
-    )
 
 
 def explain_class(
@@ -189,13 +70,79 @@ def explain_class(
     if target is None and (len(labels) != 2 or subject.output == "sigmoid"):
         known = ", ".join(labels[:5]) + (", ..." if len(labels) > 5 else "")
         raise SearchError(
-            f"the classifier has {len(labels)} labels; say which one to explain with {option('target')}, one of {known}"
+            f"the classifier has {len(labels)} labels; say which one to explain with {option('target')}, one of "
+            f"{known}; `stylex classes` explains every one"
         )
     found = search_classes(
         subject, encoded, config, targets, source=source, num=max(config.attributes, TOGETHER), at=at
     )
     if found is None:
         return None
+    return explanation_of(
+        subject,
+        encoded,
+        config,
+        found,
+        kept=Kept(figures=quality(subject, encoded), undrawn=not_drawn(subject, encoded, targets)),
+        settings=settings,
+        looks=Looks(shown=SHOWN_TUNED if tune else SHOWN, tune=tune),
+        listener=at.listener,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Looks:
+    """How much an explanation shows, and how long chance is asked.
+
+    Attributes:
+        shown: images to show each attribute on.
+        strips: whether attributes are turned from end to end, for sliders.
+        tune: draw the images that are shown by copies of the generator tuned to each of them.
+        draws: random directions beside the attributes.
+        moved: images on which attributes are moved together, evenly taken; None: all.
+    """
+
+    shown: int = SHOWN
+    strips: bool = True
+    tune: bool = False
+    draws: int = DRAWS
+    moved: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kept:
+    """What rebuilding keeps of the images.
+
+    Attributes:
+        figures: how alike images and reconstructions are (``quality``).
+        undrawn: what decides and is not in the rebuilt pictures, in sentences.
+    """
+
+    figures: Mapping[str, float]
+    undrawn: Sequence[str] = ()
+
+
+def explanation_of(
+    subject: TrainedSubject,
+    encoded: Searched,
+    config: SearchConfig,
+    found: ClassSearch,
+    *,
+    kept: Kept,
+    settings: Mapping[str, Any],
+    looks: Looks,
+    listener: Listener,
+) -> Explanation:
+    """What was found, in words and pictures.
+
+    Args:
+        subject, encoded, config, settings: as in ``explain_class``.
+        found: the search.
+        kept: what rebuilding keeps of the images.
+        looks: how much is shown.
+        listener: hears the progress.
+    """
+    labels, tune, source = subject.labels, looks.tune, found.tasks[0].source
     rankings = list(found.rankings)
     if config.realism is not None:
         rankings = [
@@ -204,28 +151,29 @@ def explain_class(
         ]
     if config.selection != "together":  # there each was chosen for what it adds
         rankings = [without_duplicates(task, each) for task, each in zip(found.tasks, rankings, strict=True)]
-    figures = quality(subject, encoded)
-    measured = [_sufficiency(subject, encoded, each, task) for task, each in zip(found.tasks, rankings, strict=True)]
+    measured = [
+        _sufficiency(subject, encoded, each, task, looks) for task, each in zip(found.tasks, rankings, strict=True)
+    ]
     flips = tuple(each for each in measured if each is not None)
+    figures, undrawn = dict(kept.figures), kept.undrawn
     for each in flips:
         figures |= flip_figures(each)
     ranking = _joined(rankings, config.attributes, subject.numbers)
-    at.listener(Found(message=ranking.finding))
-    easel = Easel(subject, encoded, tunes=tune, listener=at.listener)
+    listener(Found(message=ranking.finding))
+    easel = Easel(subject, encoded, tunes=tune, listener=listener)
     ranking, images, counterfactuals = show_class(
-        easel, found.tasks[0], found.rows, ranking, shown=SHOWN_TUNED if tune else SHOWN, listener=at.listener
+        easel, found.tasks[0], found.rows, ranking, shown=looks.shown, listener=listener
     )
     numbers = subject.numbers
-    strips = strips_of(easel, ranking, counterfactuals, at.listener)
+    strips = strips_of(easel, ranking, counterfactuals, listener) if looks.strips else ()
     tuned = [easel.what_tuning_did(counterfactuals, ranking)] if tune and counterfactuals else []
     for sentence in tuned:
-        at.listener(Found(message=sentence))
-    undrawn = not_drawn(subject, encoded, targets)
+        listener(Found(message=sentence))
     for sentence in undrawn:
-        at.listener(Alarm(message=sentence))
+        listener(Alarm(message=sentence))
     title = "What drives this classifier towards " + " and ".join(task.name for task in found.tasks)
     if numbers is not None:
-        title = what_moves(numbers, targets)
+        title = what_moves(numbers, [task.target for task in found.tasks])
     helpers = [_HELPERS] if config.selection == "together" and len(ranking) > 1 else []
     return Explanation(
         scope="class",
@@ -342,12 +290,16 @@ def _counted(rankings: Sequence[AttributeRanking], listed: int, numbers: Numbers
     return " ".join(said)
 
 
-def _sufficiency(subject: TrainedSubject, encoded: Searched, ranking: AttributeRanking, task: Task) -> Flips | None:
+def _sufficiency(
+    subject: TrainedSubject, encoded: Searched, ranking: AttributeRanking, task: Task, looks: Looks
+) -> Flips | None:
     """Fraction of images whose decision turns to the target when attributes move together, beside random ones."""
     s = encoded.s
     if task.source is not None:
         starts = predicted(encoded.logits_rec.cpu().numpy(), task.source, subject.output)
         s = s[torch.from_numpy(starts).to(s.device)]
+    if looks.moved is not None and looks.moved < len(s):
+        s = s[torch.from_numpy(spread(len(s), looks.moved)).to(s.device)]
     top = ranking.attributes[:TOGETHER]
     if not top or len(s) == 0:
         return None
@@ -358,7 +310,7 @@ def _sufficiency(subject: TrainedSubject, encoded: Searched, ranking: AttributeR
             if flips.images == 0:
                 return None
             fractions[count] = flips.fraction
-    control = random_control(subject, s, top, task.target, indices=subject.indices)
+    control = random_control(subject, s, top, task.target, indices=subject.indices, draws=looks.draws)
     return Flips(
         target_label=task.name,
         top=fractions,

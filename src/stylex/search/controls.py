@@ -11,7 +11,9 @@ from jaxtyping import Float, Float32, Int64
 from numpy import ndarray
 from torch import Tensor
 
-from stylex.core.stylespace import StyleSpace
+from stylex.core.attribute import Attribute
+from stylex.core.stylespace import StyleCoordinate, StyleSpace
+from stylex.search.choosing import spread
 from stylex.search.shifts import statistics_of
 from stylex.search.subject import Subject
 
@@ -81,3 +83,50 @@ def random_moves(
             change[:, draw, row] = np.abs(pictures - before).mean(axis=(1, 2, 3))
             effect[:, draw, row] = logits - base
     return RandomMoves(before=before, change=change, logits=effect)
+
+
+TESTED = 100
+"""Images on which moves are compared with random ones, at most."""
+
+
+_ChangeAndLength = tuple[Float[ndarray, " r"], Float[ndarray, " r"]]
+
+
+class RandomBeside:
+    """Random moves of some images, and how much other moves change the same: drawn when asked for, and only once.
+
+    Args:
+        subject: what draws and classifies.
+        s: style vectors of all images searched.
+        indices: flat indices of the coordinates to mix.
+        rows: the images to move (default: evenly taken of all, so that the tasks of many classes can share them).
+    """
+
+    def __init__(
+        self,
+        subject: Subject,
+        s: Float[Tensor, "n s_dim"],
+        indices: Int64[ndarray, " m"],
+        rows: Int64[ndarray, " r"] | None = None,
+    ) -> None:
+        self.rows = spread(len(s), min(TESTED, len(s))) if rows is None else rows
+        self._subject, self._indices = subject, indices
+        self._own = s[torch.from_numpy(self.rows).to(s.device)]
+        self._moves: RandomMoves | None = None
+        self._changes: dict[tuple[StyleCoordinate, int, float], _ChangeAndLength] = {}
+
+    @property
+    def moves(self) -> RandomMoves:
+        """The random moves."""
+        if self._moves is None:
+            self._moves = random_moves(self._subject, self._own, self._indices)
+        return self._moves
+
+    def change_and_length(self, move: Attribute) -> _ChangeAndLength:
+        """Mean absolute difference of each picture that a move makes, and how far it goes there."""
+        key = (move.coordinate, move.sign, move.shift_range)
+        if key not in self._changes:
+            end = self._subject.moved(self._own, [move])
+            change = np.abs(self._subject.draw(end).cpu().numpy() - self.moves.before).mean(axis=(1, 2, 3))
+            self._changes[key] = change, length_of(self._subject.space, end - self._own).cpu().numpy()
+        return self._changes[key]

@@ -21,6 +21,9 @@ from stylex.search.greedy import greedy
 from stylex.search.subject import Subject
 from stylex.search.task import Task
 
+DRAWS = 20
+"""Random directions that attributes are compared with."""
+
 
 def independent(task: Task, row: int, *, num: int = 5, floor: float = NOISE_FLOOR) -> AttributeRanking:
     """The single attributes that drive one image most, each to be shown alone.
@@ -214,7 +217,7 @@ def random_control(
     target: int,
     *,
     indices: Int64[ndarray, " m"] | None = None,
-    draws: int = 20,
+    draws: int = DRAWS,
     seed: int = 0,
 ) -> RandomControl:
     """Move every image as far as the attributes together move it, but along random directions, and count who flips.

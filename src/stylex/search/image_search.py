@@ -15,7 +15,8 @@ from stylex.core.numbers import KEY
 from stylex.core.progress import Alarm, Found
 from stylex.core.verdict import agreement_level, agreement_verdict
 from stylex.data.images import to_pictures
-from stylex.search.class_search import TOGETHER, Workplace, in_unit, quality, what_moves
+from stylex.search.class_search import TOGETHER, in_unit, quality, what_moves
+from stylex.search.classes import Workplace
 from stylex.search.config import SearchConfig
 from stylex.search.counterfactual import effect_alone, independent, subset
 from stylex.search.effects import Measuring, measure_effects

@@ -16,6 +16,7 @@ from stylex.core.errors import SearchError
 from stylex.core.numbers import Numbers
 from stylex.core.stylespace import StyleSpace
 from stylex.metrics.significance import NOISE_FLOOR
+from stylex.search.controls import RandomBeside
 from stylex.search.decision import Output, predicted, turned
 from stylex.search.effects import EffectTable
 from stylex.search.subject import Subject
@@ -38,6 +39,7 @@ class Task:
         threshold: an image is explained, and left out of further choices, once one attribute raises the target's logit
             by so much, as published; None: once its answer turns. For rankings that leave images out.
         subject, s: the networks, and the images' style vectors row for row with ``effects``, for rankings that draw.
+        beside: random moves that the tasks of several classes share; None: each draws its own.
 
     Raises:
         SearchError: classes or labels that do not fit the effects.
@@ -54,6 +56,7 @@ class Task:
     threshold: float | None = None
     subject: Subject | None = field(default=None, repr=False)
     s: Tensor | None = field(default=None, repr=False)
+    beside: RandomBeside | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         k = self.effects.base_logits.shape[1]

@@ -20,7 +20,7 @@ from stylex.core.evaluation import Interval
 from stylex.core.files import new_folder
 from stylex.core.study import Study
 from stylex.report.figures import enlarge
-from stylex.report.page import asset, filled, picture_uri
+from stylex.report.filled import asset, filled, picture_uri
 from stylex.store.place import check_free
 from stylex.store.study import read_picture
 from stylex.study.analysed import Analysis, Row, Sorted
