@@ -9,7 +9,7 @@ class that is hardest to reach; ``random`` as many random directions of the same
 same, attributes chosen for each image by itself: the mean of the classes, from the hardest to the easiest.
 
 The second form makes the table of the gallery out of what ``benchmarks/photograph.py`` measured: of each domain and
-class the direction that turns most, beside it the mean of the best three, and the ten that raise it most together.
+class the direction that turns most, and beside it the mean of the best three.
 """
 
 from __future__ import annotations
@@ -56,9 +56,8 @@ def table(rows: Sequence[Mapping[str, Any]], domains: Sequence[str]) -> list[str
     """In Markdown: a row for each class of each domain, its first direction beside random ones as long."""
     lines = [
         "| domain | px | to | images | first knob: rebuilt, photograph (random) | change (random) | best three: "
-        "rebuilt, photograph | ten together: rebuilt, photograph (random) | "
-        "agreement | L1 | follows w | same reason (another image's) | minutes |",
-        "|---" * 13 + "|",
+        "rebuilt, photograph | agreement | L1 | follows w | same reason (another image's) | minutes |",
+        "|---" * 12 + "|",
     ]
     for domain in domains:
         for row in (row for row in rows if row["domain"] == domain):
@@ -67,18 +66,10 @@ def table(rows: Sequence[Mapping[str, Any]], domains: Sequence[str]) -> list[str
                 f"| {domain} | {row['resolution']} | {row['target']} | {row['images']} | {first['flips_rebuilt']:.0%}, "
                 f"{first['flips_photograph']:.0%} ({first['flips_random']:.0%}) | {first['change']:.3f} "
                 f"({first['change_random']:.3f}) | {row['flips_rebuilt']:.0%}, {row['flips_photograph']:.0%} | "
-                f"{_together(row.get('together'))} | "
                 f"{row['agreement']:.3f} | {row['l1']:.3f} | {_or_dash(row['follows_w'])} | {row['same_reason']:.2f} "
                 f"({row['same_reason_other']:.2f}) | {_or_dash(row['minutes'], 0)} |"
             )
     return lines
-
-
-def _together(told: Mapping[str, Any] | None) -> str:
-    if told is None:
-        return "-"
-    fewer = "" if told["directions"] == 10 else f"{told['directions']}: "
-    return f"{fewer}{told['flips_rebuilt']:.0%}, {told['flips_photograph']:.0%} ({told['flips_random']:.0%})"
 
 
 def _or_dash(value: float | None, digits: int = 3) -> str:

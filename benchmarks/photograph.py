@@ -7,8 +7,7 @@ The three strongest directions towards each class are chosen on half of the imag
 (photograph + moved - rebuilt); and of rebuilt pictures moved as far along random directions of the same subspace.
 ``change`` is the mean difference of the pixels, in the unit of [-1, 1]. With ``--tuned N``, ``flips_tuned`` is of the
 pictures after the generator was tuned to each of N photographs, some seconds each, and ``flips_untuned`` of the same
-images before. ``together`` is the ten strongest directions (each turned the way that raises the target more, and only
-if it does) turned at once, beside as many random ones. The rows that the file holds of the domain already are replaced.
+images before. The rows that the file holds of the domain already are replaced.
 """
 
 from __future__ import annotations
@@ -41,7 +40,6 @@ from stylex.search.subject import TrainedSubject
 from stylex.search.tuning import tune
 
 BEST, IMAGES, RANDOM_MOVES = 3, 400, 32
-TOGETHER, RANDOM_SETS = 10, 8
 
 
 def main() -> None:
@@ -91,20 +89,17 @@ def measure(
     strips = [encoded.x[shown], encoded.x_rec[shown], subject.draw(_exchanged(subject, encoded.s)[shown])]
     rows = []
     for label in targets:
-        target, scored, raised = subject.labels.index(label), [], []
+        target, scored = subject.labels.index(label), []
         start = _not_yet(encoded, choosing, target, output)
-        before = margin(encoded.logits_rec[start].numpy(), target, output)
         for index in range(space.offsets[INDEPENDENT], space.offsets[INDEPENDENT] + space.layer(INDEPENDENT).channels):
             for sign in (0, 1):
                 moved = torch.from_numpy(subject.logits(_to_extreme(subject, encoded.s[start], index, sign)))
                 scored.append((_share(moved, target, output), index, sign))
-                raised.append((float((margin(moved.numpy(), target, output) - before).mean()), index, sign))
         best = sorted(scored, reverse=True)[:BEST]
         start = _not_yet(encoded, measuring, target, output)
         attributes = [_measured(subject, encoded, start, move[1:], target) for move in best]
         mean = {name: float(np.mean([a[name] for a in attributes])) for name in attributes[0] if name != "coordinate"}
         row = {"domain": domain, "target": label, "resolution": encoded.x.shape[-1], **mean}
-        row |= {"together": _together(subject, encoded, start, _strongest(raised), target)}
         row |= _tuned(subject, encoded, _spread(start, tuned), [move[1:] for move in best], target)
         rows.append(row | common | {"minutes": minutes, "images": len(start), "attributes": attributes})
         strips += [subject.draw(_to_extreme(subject, encoded.s[shown], i, sign)) for _, i, sign in best]
@@ -133,45 +128,6 @@ def _measured(
         changes.append(mean_change(x_rec, drawn).mean().item())
     return {
         "coordinate": f"{space.coordinate(index)}{'+' if sign else '-'}",
-        "flips_rebuilt": _share(classifier.logits(moved), target, output),
-        "flips_photograph": _share(classifier.logits(on_photograph(x, x_rec, moved)), target, output),
-        "flips_random": float(np.mean(flips)),
-        "change": mean_change(x_rec, moved).mean().item(),
-        "change_random": float(np.mean(changes)),
-    }
-
-
-def _strongest(raised: list[tuple[float, int, int]]) -> list[tuple[int, int]]:
-    """The moves that raise the target most, each direction one way."""
-    moves: dict[int, int] = {}
-    for effect, index, sign in sorted(raised, reverse=True):
-        if effect > 0 and len(moves) < TOGETHER:
-            moves.setdefault(index, sign)
-    return list(moves.items())
-
-
-def _together(
-    subject: TrainedSubject, encoded: Encoded, start: Tensor, moves: list[tuple[int, int]], target: int
-) -> dict[str, float]:
-    """What directions do at once, beside as many random ones that go as far."""
-    space, output, classifier = subject.space, subject.output, subject.classifier
-    s, x, x_rec = encoded.s[start], encoded.x[start], encoded.x_rec[start]
-    end = s.clone()
-    for index, sign in moves:
-        end[:, index] = _to_extreme(subject, s, index, sign)[:, index]
-    moved = subject.draw(end)
-    random, flips, changes = np.random.default_rng(0), [], []
-    for _ in range(RANDOM_SETS):
-        other = s.clone()
-        columns = random.choice(space.layer(RANDOM).channels, len(moves), replace=False)
-        for column, (index, _) in zip(columns, moves, strict=True):
-            length = (end[:, index] - s[:, index]).abs()
-            other[:, space.offsets[RANDOM] + int(column)] += float(random.choice((-1.0, 1.0))) * length
-        drawn = subject.draw(other)
-        flips.append(_share(classifier.logits(drawn), target, output))
-        changes.append(mean_change(x_rec, drawn).mean().item())
-    return {
-        "directions": len(moves),
         "flips_rebuilt": _share(classifier.logits(moved), target, output),
         "flips_photograph": _share(classifier.logits(on_photograph(x, x_rec, moved)), target, output),
         "flips_random": float(np.mean(flips)),

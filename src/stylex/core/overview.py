@@ -38,7 +38,7 @@ class OverviewRow:
         folder: its explanation, below the overview's folder.
         attributes: how many were found.
         finding: that in words.
-        sentence: what the first attribute does to the images shown; nothing found: None.
+        sentence: what the first attribute does to the images searched, on average; nothing found: None.
         standing: what it does over all images searched; nothing found: None.
     """
 

@@ -69,14 +69,12 @@ def row_of(explanation: Explanation, standing: Standing | None, *, label: str, f
         folder: the explanation's, below the overview's.
     """
     ranking = explanation.ranking
-    shown = [cf for cf in explanation.counterfactuals if cf.attributes == (0,)]
-    up = [cf for cf in shown if not words.turned_back(cf, explanation)]
     return OverviewRow(
         label=label,
         folder=folder,
         attributes=len(ranking),
         finding=ranking.finding,
-        sentence=words.what_it_does(ranking[0], up, explanation) if len(ranking) else None,
+        sentence=words.what_it_does(ranking[0], (), explanation) if len(ranking) else None,
         standing=standing,
     )
 
