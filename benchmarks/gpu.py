@@ -23,29 +23,23 @@ import statistics
 import sys
 import tempfile
 import time
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import torch
-from train_step import Enough, RandomImages
+from train_step import Enough, classifier_of, run_steps
 
 import stylex
-from stylex.classifiers.classifier import Classifier
-from stylex.classifiers.small import SmallCNN
-from stylex.classifiers.spec import ClassifierSpec
 from stylex.core.errors import StylexError
 from stylex.core.progress import Event, Tick
 from stylex.core.stylespace import StyleStatistics
-from stylex.data.archive import ImageSet
 from stylex.models.generator import Generator
 from stylex.models.precision import set_up_gpu
 from stylex.planted.images import write_planted
 from stylex.search.effects import Measuring, measure_effects
 from stylex.search.subject import Subject
 from stylex.training.config import AugmentConfig, TrainConfig, preset
-from stylex.training.loop import TrainingTask, train_networks
 
 PUBLISHED = {128: 6.8, 256: 12.5}
 """Seconds per kimg of StyleGAN2-ADA on one A100, by side."""
@@ -116,13 +110,6 @@ def settings(side: int, *, noise_only: bool, kimg: float, tiny: bool) -> TrainCo
     )
 
 
-def classifier_of(side: int) -> Classifier:
-    """The house classifier, with random weights."""
-    spec = ClassifierSpec(labels=("a", "b"), input_size=side, channels=3, value_range=(-1, 1))
-    torch.manual_seed(0)
-    return Classifier(SmallCNN(channels=3, k=2, resolution=side), spec)
-
-
 def seconds_per_kimg(config: TrainConfig, device: str, most_nimg: float) -> tuple[float, float]:
     """The median over ticks, which end by waiting for the device, without the first two; and GiB of the GPU."""
     paces: list[float] = []
@@ -135,24 +122,7 @@ def seconds_per_kimg(config: TrainConfig, device: str, most_nimg: float) -> tupl
             if event.nimg >= most_nimg:
                 raise Enough
 
-    images = cast(ImageSet, RandomImages(config.model.resolution, lambda step: None))
-    with tempfile.TemporaryDirectory() as folder, suppress(Enough):
-        train_networks(
-            TrainingTask(
-                config=config,
-                images=images,
-                held_out=images,
-                classifier=classifier_of(config.model.resolution),
-                identity={},
-                classifier_reference=None,
-                classifier_fingerprint="",
-            ),
-            out=Path(folder),
-            draw_panel=lambda panel: b"",
-            device=device,
-            first_snapshot_s=1e9,
-            listener=listen,
-        )
+    run_steps(config, lambda step: None, device=device, listener=listen)
     memory = torch.cuda.max_memory_allocated(device) / 2**30 if device.startswith("cuda") else float("nan")
     return statistics.median(paces[_WARM_TICKS:]), memory
 

@@ -93,7 +93,7 @@ def measure(
         start = _not_yet(encoded, choosing, target, output)
         for index in range(space.offsets[INDEPENDENT], space.offsets[INDEPENDENT] + space.layer(INDEPENDENT).channels):
             for sign in (0, 1):
-                moved = torch.from_numpy(subject.logits(_to_extreme(subject, encoded.s[start], index, sign)))
+                moved = torch.from_numpy(subject.logits(to_extreme(subject, encoded.s[start], index, sign)))
                 scored.append((_share(moved, target, output), index, sign))
         best = sorted(scored, reverse=True)[:BEST]
         start = _not_yet(encoded, measuring, target, output)
@@ -102,7 +102,7 @@ def measure(
         row = {"domain": domain, "target": label, "resolution": encoded.x.shape[-1], **mean}
         row |= _tuned(subject, encoded, _spread(start, tuned), [move[1:] for move in best], target)
         rows.append(row | common | {"minutes": minutes, "images": len(start), "attributes": attributes})
-        strips += [subject.draw(_to_extreme(subject, encoded.s[shown], i, sign)) for _, i, sign in best]
+        strips += [subject.draw(to_extreme(subject, encoded.s[shown], i, sign)) for _, i, sign in best]
     pictures = np.concatenate([np.concatenate(list(to_pictures(strip)), axis=1) for strip in strips])
     pictures = pictures.repeat(2, axis=0).repeat(2, axis=1)
     return rows, pictures if pictures.shape[-1] == 3 else pictures.repeat(3, axis=-1)
@@ -115,7 +115,7 @@ def _measured(
     space, output, classifier = subject.space, subject.output, subject.classifier
     index, sign = move
     s, x, x_rec = encoded.s[start], encoded.x[start], encoded.x_rec[start]
-    end = _to_extreme(subject, s, index, sign)
+    end = to_extreme(subject, s, index, sign)
     moved = subject.draw(end)
     length = (end[:, index] - s[:, index]).abs()
     random = np.random.default_rng(index)
@@ -149,7 +149,7 @@ def _tuned(
         found["l1_tuned"].append(fitted.pixel_l1())
         for name, by, of in (("flips_untuned", subject, alone), ("flips_tuned", own, fitted)):
             found[name] += [
-                _share(by.classifier.logits(by.draw(_to_extreme(by, of.s, i, sign))), target, by.output)
+                _share(by.classifier.logits(by.draw(to_extreme(by, of.s, i, sign))), target, by.output)
                 for i, sign in moves
             ]
     return {name: float(np.mean(values)) for name, values in found.items()}
@@ -160,7 +160,7 @@ def _of_all(subject: TrainedSubject, encoded: Encoded) -> dict[str, float]:
     output, classifier = subject.output, subject.classifier
     others = torch.randperm(len(encoded.s), generator=torch.Generator().manual_seed(1))
     maps = [
-        evidence(torch.cat([_gradients(classifier, x, logits) for x, logits in pairs]))
+        evidence(torch.cat([gradients(classifier, x, logits) for x, logits in pairs]))
         for pairs in (
             zip(encoded.x.split(64), encoded.logits.split(64), strict=True),
             zip(encoded.x_rec.split(64), encoded.logits.split(64), strict=True),
@@ -178,11 +178,11 @@ def _of_all(subject: TrainedSubject, encoded: Encoded) -> dict[str, float]:
     return figures | follows(encoded.logits, encoded.logits[others], answers, output)
 
 
-def _gradients(classifier: Classifier, x: Tensor, logits: Tensor) -> Tensor:
+def gradients(classifier: Classifier, x: Tensor, logits: Tensor) -> Tensor:
     """Gradient to the image of how much more the decision gets than the next best."""
-    gradients = smooth_gradients(lambda rough: decisiveness(classifier.logits(rough), logits), x)
-    assert gradients is not None, "a classifier without gradient has no evidence maps"
-    return gradients
+    found = smooth_gradients(lambda rough: decisiveness(classifier.logits(rough), logits), x)
+    assert found is not None, "a classifier without gradient has no evidence maps"
+    return found
 
 
 def _exchanged(subject: TrainedSubject, s: Tensor) -> Tensor:
@@ -191,7 +191,8 @@ def _exchanged(subject: TrainedSubject, s: Tensor) -> Tensor:
     return other
 
 
-def _to_extreme(subject: TrainedSubject, s: Tensor, index: int, sign: int) -> Tensor:
+def to_extreme(subject: TrainedSubject, s: Tensor, index: int, sign: int) -> Tensor:
+    """Style vectors with one coordinate at an end of what was observed."""
     statistics = subject.space.statistics
     assert statistics is not None
     moved = s.clone()

@@ -18,13 +18,13 @@ from typing import Any
 
 import numpy as np
 import torch
+from photograph import gradients, to_extreme
 from torch import Tensor
 
-from stylex.classifiers.classifier import Classifier
 from stylex.classifiers.load import load_classifier
 from stylex.core.files import write_whole
 from stylex.data.archive import open_images
-from stylex.metrics.reason import decisiveness, evidence, same_reason, smooth_gradients
+from stylex.metrics.reason import evidence, same_reason
 from stylex.models.snapshot import load_snapshot
 from stylex.search.decision import log_odds
 from stylex.search.directions import INDEPENDENT, RANDOM, independent
@@ -89,8 +89,6 @@ class _Heard:
     def of(cls, subject: TrainedSubject, images: Any, label: str) -> _Heard:
         encoded = encode_set(subject, images)
         target, space, output = subject.labels.index(label), subject.space, subject.output
-        statistics = space.statistics
-        assert statistics is not None
         base = log_odds(encoded.logits_rec.numpy(), target, output)
         start, count = space.offsets[INDEPENDENT], space.layer(INDEPENDENT).channels
         drawn = np.random.default_rng(0)
@@ -98,8 +96,7 @@ class _Heard:
         names = []
         for index in range(start, start + count):
             for sign in (0, 1):
-                end = encoded.s.clone()
-                end[:, index] = float((statistics.maximum if sign else statistics.minimum)[index])
+                end = to_extreme(subject, encoded.s, index, sign)
                 other = encoded.s.clone()
                 column = space.offsets[RANDOM] + int(drawn.integers(space.layer(RANDOM).channels))
                 other[:, column] += (end[:, index] - encoded.s[:, index]).abs() * (1 if drawn.random() < 0.5 else -1)
@@ -110,16 +107,10 @@ class _Heard:
         says = log_odds(encoded.logits.numpy(), target, output) > 0
         moves, random = np.array(changes["moves"]), np.array(changes["random"])
         maps = [
-            _maps(subject.classifier, *pair) for pair in zip(encoded.x.split(50), encoded.logits.split(50), strict=True)
+            gradients(subject.classifier, *pair)
+            for pair in zip(encoded.x.split(50), encoded.logits.split(50), strict=True)
         ]
         return cls(says, moves, random, names, evidence(torch.cat(maps)))
-
-
-def _maps(classifier: Classifier, x: Tensor, logits: Tensor) -> Tensor:
-    """Gradients to the images of how much more the decision gets than the next best."""
-    found = smooth_gradients(lambda rough: decisiveness(classifier.logits(rough), logits), x)
-    assert found is not None, "a classifier without gradient has no evidence maps"
-    return found
 
 
 def _correlation(one: np.ndarray, two: np.ndarray) -> float:

@@ -37,6 +37,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from stylex.classifiers.classifier import Classifier
 from stylex.classifiers.small import SmallCNN
 from stylex.classifiers.spec import ClassifierSpec
+from stylex.core.progress import Listener, silent
 from stylex.data.archive import ImageSet
 from stylex.training.config import TrainConfig, preset
 from stylex.training.loop import TrainingTask, train_networks
@@ -88,25 +89,34 @@ def mixture(config: TrainConfig) -> dict[str, float]:
     return {kind: count / steps for kind, count in counts.items()}
 
 
-def run_steps(config: TrainConfig, begins: Callable[[int], None]) -> None:
-    """Run the real loop until ``begins`` raises Enough; nothing is written."""
-    side = config.model.resolution
+def classifier_of(side: int) -> Classifier:
+    """The house classifier, with random weights."""
     spec = ClassifierSpec(labels=("a", "b"), input_size=side, channels=CHANNELS, value_range=(-1, 1))
     torch.manual_seed(0)
-    images = cast(ImageSet, RandomImages(side, begins))
+    return Classifier(SmallCNN(channels=CHANNELS, k=spec.k, resolution=side), spec)
+
+
+def run_steps(
+    config: TrainConfig, begins: Callable[[int], None], *, device: str = "cpu", listener: Listener = silent
+) -> None:
+    """Run the real loop until ``begins`` or ``listener`` raises Enough; nothing is kept."""
+    images = cast(ImageSet, RandomImages(config.model.resolution, begins))
     with tempfile.TemporaryDirectory() as folder, suppress(Enough):
         train_networks(
             TrainingTask(
                 config=config,
                 images=images,
                 held_out=images,
-                classifier=Classifier(SmallCNN(channels=CHANNELS, k=spec.k, resolution=side), spec),
+                classifier=classifier_of(config.model.resolution),
                 identity={},
                 classifier_reference=None,
                 classifier_fingerprint="",
             ),
             out=Path(folder),
             draw_panel=lambda panel: b"",
+            device=device,
+            first_snapshot_s=math.inf,
+            listener=listener,
         )
 
 

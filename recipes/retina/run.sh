@@ -7,7 +7,7 @@ source=$(realpath "${1:?usage: run.sh SOURCE OUT [KIMG]}")
 out=${2:?usage: run.sh SOURCE OUT [KIMG]}
 kimg=${3:-20}
 python=${PYTHON:-python}
-export PYTHONPATH="$here${PYTHONPATH:+:$PYTHONPATH}"
+export PYTHONPATH="$here:$here/..:$here/../../benchmarks${PYTHONPATH:+:$PYTHONPATH}"
 mkdir -p "$out"
 cd "$out"
 [ -f retina.zip ] || "$python" -m stylex prepare "$source" --out retina.zip --resolution 128

@@ -64,6 +64,7 @@ if TYPE_CHECKING:
     from stylex.data.prepare import Labeller, PrepareSummary
     from stylex.opening import ClassifierLike, ClassifierSpecLike, Run
     from stylex.search.attack import Realism
+    from stylex.search.encoding import Searched
     from stylex.search.latents import LatentModel, Latents
     from stylex.search.subject import TrainedSubject
     from stylex.store.runs import RunInfo
@@ -74,9 +75,9 @@ else:  # names for those who read the signatures at run time, without what they 
     Analysis = Attack = Attribute = Audit = Classifier = ClassifierLike = ClassifierSpecLike = Comparison = (
         Evaluation
     ) = Explanation = ImageSet = Any
-    LatentModel = Latents = Overview = PrepareSummary = Realism = Repaired = Run = RunInfo = Studio = TrainConfig = (
-        TrainedSubject
-    ) = Any
+    LatentModel = Latents = Overview = PrepareSummary = Realism = Repaired = Run = RunInfo = Searched = Studio = (
+        TrainConfig
+    ) = TrainedSubject = Any
 
 
 @one_writer("out", error=DataError)
@@ -1060,16 +1061,12 @@ def find(
         SearchError: an unknown class, or too few images.
         SnapshotError: no snapshot there, or a damaged one.
     """
-    from stylex.classifiers import expect, tell_calls
+    from stylex.classifiers import tell_calls
     from stylex.models.processes import join
     from stylex.opening import Run, device_of, record
-    from stylex.search.calls import calls_needed
-    from stylex.search.choosing import LOOKED_AT, choose_to_search, keeping_back
     from stylex.search.class_search import explain_class
     from stylex.search.classes import Workplace
-    from stylex.search.encoding import encode_stream
     from stylex.search.followed import follow
-    from stylex.search.methods import method_for, suited
     from stylex.store.folder import check_place, read_explanation, write_explanation, written_before
 
     on, folder = device_of(device), Path(out)
@@ -1113,25 +1110,9 @@ def find(
         given = "descriptors" if source is None else "source"
         raise SearchError(f"{option(given)} is not for a regression, which has no classes to start from or to name by")
     start, archive = opened.label(source), opened.images(data)
-    test = archive.split("test")
-    if (searching := keeping_back(images, len(test))) < images and searching < len(test):
-        left = "the others are left to evaluate on"
-        listener(Found(message=f"searching on {searching} of {len(test)} test images; {left}"))
-    chosen = choose_to_search(opened.classifier, test, searching, target=to, source=start)
-    config = replace(config, method=suited(method, opened.snapshot))
-    method_for(config)
-    if config.method != "attfind" and opened.snapshot.generator.synthesis.c_dim:
-        listener(
-            Found(
-                message="this generator is given the classifier's answer, which may draw causes that w does not hold: "
-                f"directions in w can miss them; {option('method', 'attfind')} is the published search"
-            )
-        )
-    subject = opened.subject(config.method, archive, torgb=torgb)
-    looked_at, targets = min(len(test), LOOKED_AT * searching), 2 if to is None else 1
-    calls = calls_needed(subject, config, looked_at=looked_at, images=len(chosen), targets=targets)
-    expect(opened.classifier, calls, listener)
-    encoded = encode_stream(subject, chosen, chosen.label_texts())
+    subject, chosen, encoded, config = _to_search(
+        opened, archive, config, method, listener, target=to, source=start, targets=2 if to is None else 1
+    )
     explanation = explain_class(
         subject,
         encoded,
@@ -1224,19 +1205,16 @@ def classes(
         SearchError: too few images, or a regression, which has no classes.
         SnapshotError: no snapshot there, or a damaged one.
     """
-    from stylex.classifiers import expect, tell_calls
+    from stylex.classifiers import tell_calls
     from stylex.core.overview import Overview
     from stylex.models.processes import Processes
     from stylex.opening import Run, device_of, record
     from stylex.report.overview import overview_page, pairs_of, row_of
     from stylex.report.page import write_report
-    from stylex.search.calls import calls_needed
-    from stylex.search.choosing import LOOKED_AT, choose_to_search, keeping_back
     from stylex.search.class_search import quality
     from stylex.search.classes import Workplace
-    from stylex.search.encoding import encode_stream, file_names
+    from stylex.search.encoding import file_names
     from stylex.search.every_class import explain_every
-    from stylex.search.methods import method_for, suited
     from stylex.store.folder import write_explanation
     from stylex.store.overview import CLASSES, begin_overview, check_overview, finish_overview
 
@@ -1260,21 +1238,8 @@ def classes(
         listener=listener,
     )
     archive, labels = opened.images(data), opened.classifier.spec.labels
-    test = archive.split("test")
-    searching, targets = keeping_back(images, len(test)), range(len(labels))
-    chosen = choose_to_search(opened.classifier, test, searching, target=None)
-    config = replace(config, method=suited(method, opened.snapshot))
-    method_for(config)
-    subject = opened.subject(config.method, archive)
-    calls = calls_needed(
-        subject,
-        config,
-        looked_at=min(len(test), LOOKED_AT * searching),
-        images=len(chosen),
-        targets=len(targets),
-    )
-    expect(opened.classifier, calls, listener)
-    encoded = encode_stream(subject, chosen, chosen.label_texts())
+    subject, chosen, encoded, config = _to_search(opened, archive, config, method, listener, targets=len(labels))
+    figures = quality(subject, encoded)
     settings = {
         "verb": "classes",
         **record(run, data, classifier, classifier_spec),
@@ -1287,7 +1252,7 @@ def classes(
     places = [f"{CLASSES}/{name}" for name in file_names(labels)]
     rows, pairs = [], {}
     at = Workplace(folder=opened.effects_folder, processes=Processes(), listener=listener)
-    found = explain_every(subject, encoded, config, targets, settings=settings, at=at)
+    found = explain_every(subject, encoded, config, range(len(labels)), figures=figures, settings=settings, at=at)
     for (explanation, standing), label, place in zip(found, labels, places, strict=True):
         written = opened.remarked(explanation)
         write_explanation(written, folder / place, overwrite=True, listener=listener)
@@ -1295,9 +1260,52 @@ def classes(
         rows.append(row_of(written, standing, label=label, folder=place))
         pairs[place] = pairs_of(written)
     tell_calls(opened.classifier, listener)
-    overview = Overview(rows=tuple(rows), images=len(chosen), figures=quality(subject, encoded), settings=settings)
+    overview = Overview(rows=tuple(rows), images=len(chosen), figures=figures, settings=settings)
     finish_overview(overview, overview_page(overview, pairs), folder)
     return overview
+
+
+def _to_search(
+    opened: Run,
+    archive: ImageSet,
+    config: SearchConfig,
+    method: MethodName | Literal["auto"],
+    listener: Listener,
+    *,
+    target: int | None = None,
+    source: int | None = None,
+    targets: int,
+) -> tuple[TrainedSubject, ImageSet, Searched, SearchConfig]:
+    """What is searched: the networks in the method's space, test images chosen, the same encoded, the config with both.
+
+    Raises:
+        SearchError: too few images, or a method that does not suit the config.
+    """
+    from stylex.classifiers import expect
+    from stylex.search.calls import calls_needed
+    from stylex.search.choosing import LOOKED_AT, choose_to_search, keeping_back
+    from stylex.search.encoding import encode_stream
+    from stylex.search.methods import method_for, suited
+
+    test = archive.split("test")
+    if (searching := keeping_back(config.images, len(test))) < config.images and searching < len(test):
+        left = "the others are left to evaluate on"
+        listener(Found(message=f"searching on {searching} of {len(test)} test images; {left}"))
+    chosen = choose_to_search(opened.classifier, test, searching, target=target, source=source)
+    config = replace(config, method=suited(method, opened.snapshot))
+    method_for(config)
+    if config.method != "attfind" and opened.snapshot.generator.synthesis.c_dim:
+        listener(
+            Found(
+                message="this generator is given the classifier's answer, which may draw causes that w does not hold: "
+                f"directions in w can miss them; {option('method', 'attfind')} is the published search"
+            )
+        )
+    subject = opened.subject(config.method, archive, torgb=config.torgb)
+    looked_at = min(len(test), LOOKED_AT * searching)
+    calls = calls_needed(subject, config, looked_at=looked_at, images=len(chosen), targets=targets)
+    expect(opened.classifier, calls, listener)
+    return subject, chosen, encode_stream(subject, chosen, chosen.label_texts()), config
 
 
 _SMALL_REPORT = 192

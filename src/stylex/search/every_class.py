@@ -14,7 +14,7 @@ from stylex.core.attribute import Attribute
 from stylex.core.explanation import Explanation
 from stylex.core.overview import Standing
 from stylex.core.progress import Done, Started, Step, silent
-from stylex.search.class_search import TOGETHER, Kept, Looks, explanation_of, quality
+from stylex.search.class_search import TOGETHER, Kept, Looks, explanation_of
 from stylex.search.classes import ClassSearch, Workplace, measure_classes
 from stylex.search.config import SearchConfig
 from stylex.search.controls import RandomBeside
@@ -34,6 +34,7 @@ def explain_every(
     config: SearchConfig,
     targets: Sequence[int],
     *,
+    figures: Mapping[str, float],
     settings: Mapping[str, Any],
     at: Workplace,
 ) -> Iterator[tuple[Explanation, Standing | None]]:
@@ -46,6 +47,7 @@ def explain_every(
     Args:
         subject, encoded, config, settings: as in ``explain_class``.
         targets: the classes.
+        figures: how good the images' reconstructions are (``quality``), to be written into each explanation.
         at: where; of several processes only the first one is given explanations.
 
     Returns:
@@ -60,7 +62,7 @@ def explain_every(
         return
     ranking = method_for(config).rankings[config.selection]
     beside = RandomBeside(subject, measured.s, np.asarray(measured.effects.indices))
-    kept = Kept(figures=quality(subject, encoded))
+    kept = Kept(figures=figures)
     at.listener(Started(task=TASK, total=len(targets), unit="classes"))
     for done, target in enumerate(targets, start=1):
         task = measured.task(config, target, beside=beside)
