@@ -1639,6 +1639,7 @@ def evaluate(
             "data_fingerprint": archive.fingerprint,
             "explanation": None if explanation is None else str(explanation),
             "against": None if against is None else str(against),
+            "by": by,
             "measured": measured,
             "extractor": extractor,
             "without": without,
