@@ -196,6 +196,7 @@ def test_a_name_is_kept_and_a_bad_knob_is_put_away(visit, read_studio) -> None:
     page.get_by_role("button", name="Show 1 hidden knob").click()
     expect(page.locator(".knob")).to_have_count(3)
     page.get_by_role("button", name="Show Attribute 3").click()
+    expect(page.get_by_role("button", name="Hide Attribute 3")).to_be_visible()
     assert not read_studio.knobs[2].attribute.hidden
     page.get_by_role("button", name="Name Attribute 1").click()
     page.keyboard.press("Escape")
