@@ -1,6 +1,6 @@
 # make demo: explain a real classifier on real photographs. make test: the unit tests, about a minute on two cores; CI
 # runs them with make check, make test-integration (whole verbs from end to end), make test-browser (the explorer in
-# Chromium) and make test-adapters (classifiers out of other libraries).
+# Chromium) and make test-adapters (classifiers out of other libraries, trackers of trainings).
 # make docs: write the reference pages anew from the code. make site: the documentation as a site in build/site, its links
 # checked. make tutorials: run the notebooks of docs/tutorials anew.
 
@@ -27,9 +27,10 @@ test-integration: $(INSTALLED_DEV)
 test-browser: $(INSTALLED_DEV)
 	$(BIN)/python -m pytest -m "browser and not slow"
 
-# Classifiers by name: the tests that are skipped without the extras timm, torchvision, hf, onnx and keras.
+# Other libraries: the tests that are skipped without the extras timm, torchvision, hf, onnx, keras, mlflow and wandb.
 test-adapters: $(INSTALLED_DEV)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/classifiers/test_from_*.py tests/models/test_pretrained.py tests/test_supply.py
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/classifiers/test_from_*.py tests/models/test_pretrained.py tests/training/test_mlflow.py \
+	  tests/training/test_wandb.py tests/test_supply.py
 
 test-slow: $(INSTALLED_DEV)
 	$(BIN)/python -m pytest -m slow

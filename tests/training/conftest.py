@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from stylex.classifiers import Classifier, ClassifierSpec
-from stylex.core.progress import Event, Listener, Tick, silent
+from stylex.core.progress import Event, Listener, SnapshotWritten, Tick, silent
 from stylex.data.archive import ArchiveIndex, ImageSet, open_images, write_archive
 from stylex.training.config import PRESETS, TrainConfig
 from stylex.training.loop import TrainingTask, train_networks
@@ -158,3 +158,12 @@ def trained(data: ImageSet, tmp_path: Path) -> Callable[..., Path]:
         return tmp_path / name
 
     return train
+
+
+def told_of(heard: Listener, *nimg: int, then: Exception | None = None) -> None:
+    """What a training says at these images: a loss and a held-out figure that follow them; then it may be cut off."""
+    for n in nimg:
+        heard(Tick(nimg=n, total_nimg=64, seconds=1.0, images_per_s=1.0, figures={"pixel": n}))
+        heard(SnapshotWritten(nimg=n, path=Path("snapshot"), figures={"agreement": n / 2}))
+    if then is not None:
+        raise then

@@ -204,7 +204,7 @@ class Linear(nn.Module):
         self, inputs: int, outputs: int, *, activate: bool = False, lr_multiplier: float = 1.0, bias: float = 0.0
     ) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.randn(outputs, inputs) / lr_multiplier)
+        self.weight = nn.Parameter(torch.randn(outputs, inputs).div_(lr_multiplier))
         self.bias = nn.Parameter(torch.full((outputs,), bias / lr_multiplier))
         self.weight_gain = lr_multiplier / math.sqrt(inputs)
         self.bias_gain = lr_multiplier

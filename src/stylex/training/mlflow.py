@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -28,6 +29,7 @@ def told_to_mlflow(uri: str, run: Path, settings: Mapping[str, Any], listener: L
     Raises:
         ConfigError: MLflow is not installed, or cannot be reached.
     """
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # else the library tells its makers of its use
     library, entities = package("mlflow", "mlflow"), package("mlflow.entities", "mlflow")
     try:
         client = library.MlflowClient(tracking_uri=uri)

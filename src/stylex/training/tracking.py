@@ -77,7 +77,7 @@ def package(name: str, extra: str) -> Any:
 def unreachable(extra: str, given: str, error: BaseException) -> StylexError:
     """What is said where a tracker cannot be begun with."""
     return ConfigError(
-        f"{option(extra, given)} cannot be used ({type(error).__name__}: {first_line(error)[:200]}); check it, or "
+        f"{option(extra, given)} cannot be used ({type(error).__name__}: {first_line(error)[:600]}); check it, or "
         "leave it out"
     )
 

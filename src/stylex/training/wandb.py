@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,10 +25,15 @@ def told_to_wandb(project: str, run: Path, settings: Mapping[str, Any], listener
     Raises:
         ConfigError: wandb is not installed, or cannot be used.
     """
+    os.environ.setdefault("WANDB_ERROR_REPORTING", "false")  # else the library tells its makers of its own faults
     library = package("wandb", "wandb")
     try:
         run.mkdir(parents=True, exist_ok=True)
-        quiet = library.Settings(console="off", silent=True)
+        # Numbers and settings: no command line, code, commit, packages, names or load of this machine.
+        quiet = library.Settings(
+            console="off", silent=True, disable_code=True, disable_git=True, x_disable_machine_info=True,
+            x_disable_meta=True, x_disable_stats=True, x_save_requirements=False,
+        )  # fmt: skip
         there = library.init(
             project=project,
             name=run.name,
