@@ -26,9 +26,13 @@ FILES = (
     *("README.md", "CHANGELOG.md", "CITATION.cff", "LICENSE", "NOTICE", "docs/**/*.md", "docs/**/*.ipynb"),
     *("docs/images/*", "docs/results/*.json", "recipes/*/README.md", "recipes/*/*.png", "recipes/*/report.html"),
 )
+VERBS = (
+    *("images", "training", "searching", "attacking", "evaluating", "comparing", "showing"),
+    *("generators", "domains", "repairing", "studies"),
+)
 # Pages of the site alone, where sources are read by mkdocstrings; GitHub shows the sources themselves.
 SOURCES = {
-    "verbs": ("The verbs, with their source", "stylex.api"),
+    "verbs": ("The verbs, with their source", *(f"stylex.verbs.{file}" for file in VERBS)),
     "explanation": ("An explanation, with its source", "stylex.core.explanation"),
     "attribute": ("An attribute, with its source", "stylex.core.attribute"),
     "stylespace": ("StyleSpace, with its source", "stylex.core.stylespace"),
@@ -71,8 +75,9 @@ def lay_out(report: Path) -> None:
             shutil.copyfile(path, to)
         if path.suffix == ".ipynb":
             to.with_suffix(".md").write_text(page_of(json.loads(path.read_text("utf-8")), path.name), "utf-8")
-    for name, (title, module) in SOURCES.items():
-        (SOURCE / "docs" / "reference" / f"source-{name}.md").write_text(f"# {title}\n\n::: {module}\n", "utf-8")
+    for name, (title, *modules) in SOURCES.items():
+        page = "\n\n".join([f"# {title}", *(f"::: {module}" for module in modules)])
+        (SOURCE / "docs" / "reference" / f"source-{name}.md").write_text(page + "\n", "utf-8")
     shutil.copyfile(report, SOURCE / "docs" / "demo-report.html")
 
 

@@ -15,12 +15,12 @@ from safetensors.torch import load_file
 from tests.models.hub_server import TOKEN, Hub, serving
 
 import stylex
-from stylex.api import _run_of
 from stylex.cli import main
 from stylex.core.demo import SNAPSHOT, shipped
 from stylex.core.errors import ClassifierError, ConfigError, SearchError, SnapshotError
 from stylex.core.progress import Alarm, Event, Found
 from stylex.opening import Run
+from stylex.verbs.opened import run_of
 
 pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")  # how the hub's library uploads
 
@@ -255,7 +255,7 @@ def test_what_comes_from_there_is_checked_as_from_anywhere(hub: Hub) -> None:
 def test_nothing_is_fetched_because_a_file_names_it(hub: Hub) -> None:
     explanation: Any = SimpleNamespace(settings={"run": "hf://me/shoes"})
     with pytest.raises(SearchError, match="nothing is fetched because a file names it: give it again, with run="):
-        _run_of(explanation, "found", None, None, None, False, "cpu", lambda event: None)
+        run_of(explanation, "found", None, None, None, False, "cpu", lambda event: None)
     assert hub.asked == []
 
 

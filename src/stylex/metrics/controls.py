@@ -61,9 +61,9 @@ def at_equal_change(
     change: Float[ndarray, " n"],
     length: Float[ndarray, " n"],
     control_change: Float[ndarray, "n r lengths"],
-    control_effect: Float[ndarray, "n r lengths"],
+    control_effect: Float[ndarray, "n r lengths *k"],
     lengths: Sequence[float],
-) -> Float[ndarray, "n r"]:
+) -> Float[ndarray, "n r *k"]:
     """What random moves do where they change the picture as much as another move does, but go no further than it.
 
     Each random move was taken at several lengths; between two of them (and from nothing, at no change) its effect is
@@ -75,16 +75,19 @@ def at_equal_change(
         change: of the move, on each image, in any unit of the pictures' difference.
         length: how far the move goes on each image.
         control_change: of the random moves at each length, ascending, in the unit of the change.
-        control_effect: likewise.
+        control_effect: likewise; one number or several.
         lengths: of the random moves, in the unit of the length.
     """
     n, r, _ = control_change.shape
     start, along = np.zeros((n, r, 1)), np.array([0.0, *lengths])
     x = np.maximum.accumulate(np.concatenate([start, control_change], axis=2), axis=2)
-    y = np.concatenate([start, control_effect], axis=2)
-    out = np.empty((n, r))
+    y = np.concatenate([np.zeros_like(control_effect[:, :, :1], dtype=np.float64), control_effect], axis=2)
+    out = np.empty((n, r, *y.shape[3:]))
     for i, j in np.ndindex(n, r):
-        out[i, j] = np.interp(min(np.interp(change[i], x[i, j], along), length[i]), along, y[i, j])
+        far = min(float(np.interp(change[i], x[i, j], along)), float(length[i]))
+        after = int(np.clip(np.searchsorted(along, far), 1, len(along) - 1))
+        part = (min(far, along[-1]) - along[after - 1]) / (along[after] - along[after - 1])
+        out[i, j] = (1 - part) * y[i, j, after - 1] + part * y[i, j, after]
     return out
 
 

@@ -14,10 +14,11 @@ from stylex.core.attribute import Attribute
 from stylex.core.explanation import Explanation
 from stylex.core.overview import Standing
 from stylex.core.progress import Done, Started, Step, silent
+from stylex.metrics.controls import at_equal_change
 from stylex.search.class_search import TOGETHER, Kept, Looks, explanation_of
 from stylex.search.classes import ClassSearch, Workplace, measure_classes
 from stylex.search.config import SearchConfig
-from stylex.search.controls import RandomBeside
+from stylex.search.controls import LENGTHS, RandomBeside
 from stylex.search.encoding import Searched
 from stylex.search.methods import method_for
 from stylex.search.subject import TrainedSubject
@@ -94,17 +95,15 @@ def standing(task: Task, attribute: Attribute, beside: RandomBeside) -> Standing
     Args:
         task: measured effects of the attribute on the class.
         attribute: one of those measured.
-        beside: random moves of some of the images; each is taken at the length whose change of the picture is nearest
-            to the attribute's.
+        beside: random moves of some of the images, each as far as it changes the picture as much as the attribute
+            does, but no further than that goes (``at_equal_change``).
     """
     base = task.searched.base_logits
     column = task.effects.position(task.space.index(attribute.coordinate))
     after = base + task.searched.change(int(attribute.sign > 0), column)
     used = task.not_target[beside.rows]
-    moves, (wanted, _) = beside.moves, beside.change_and_length(attribute)
-    wanted = wanted[used]
-    nearest = np.abs(moves.change[used] - wanted[:, None, None]).argmin(axis=2)
-    change = np.take_along_axis(moves.logits[used], nearest[:, :, None, None], axis=2)[:, :, 0]
+    moves, (wanted, far) = beside.moves, beside.change_and_length(attribute)
+    change = at_equal_change(wanted[used], far[used], moves.change[used], moves.logits[used], LENGTHS)
     start = np.broadcast_to(task.effects.base_logits[beside.rows[used]][:, None], change.shape)
     random = start + change
     return Standing(
