@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from numpy import ndarray
 
 from stylex.core.attribute import Attribute, AttributeRanking
@@ -24,11 +23,8 @@ SMALL = 0.15
 """An effect below this fraction of the log odds' deviation over the images is negligible."""
 LEAST = math.log(2)
 """So is one that does not even double the odds, which takes an even chance to two in three."""
-MANY = 20
-"""Of more classes than this, most are out of reach of an image: what turns it towards them does nothing to see."""
-FIRST, PART, HALF = 10, 20, 1 / 2
-"""There a class is in reach of an image while it is among so many of its first answers (or one in so many, if that is
-more), and a direction must work both ways on more than this fraction of those images."""
+HALF = 1 / 2
+"""Of many classes, a direction must work both ways on more than this fraction of the images in reach."""
 
 
 def claim(task: Task, *, num: int | None = None) -> AttributeRanking:
@@ -53,7 +49,8 @@ def claim(task: Task, *, num: int | None = None) -> AttributeRanking:
 
     Returns:
         Attributes with ``significance``, the q-value (false discovery rate over all moves; of both tests the larger p).
-        An image counts as explained if one of them alone turns it.
+        An image counts as explained if one of them alone turns it. Effects are means over the images not predicted the
+        target (of many classes, those of which it is in reach).
 
     Source: Benjamini & Hochberg 1995 (false discovery rate); Berger 1982 (of several tests, the largest p).
     """
@@ -61,20 +58,19 @@ def claim(task: Task, *, num: int | None = None) -> AttributeRanking:
         return task.ranking([], "directions", images=0, explained=0.0, nothing=task.nobody)
     searched, m, target, output = task.searched, len(task.effects.indices), task.target, task.output
     n, every = len(searched), _changes(task, task.effects)
-    changes, reach = every[:, :, task.not_target], _in_reach(task)
+    changes, reach = every[:, :, task.not_target], task.in_reach
+    most = MOST if task.first is None else HALF
     negligible = SMALL * float(log_odds(task.effects.base_logits, target, output).std())
     least = negligible if output == "regression" else max(LEAST, negligible)
-    movable = task.not_target & reach.images
+    movable = task.not_target & reach
     if not movable.any():
-        nothing = f"on no image searched is it {reach.words}{_remedy()}."
+        nothing = f"on no image searched is it among the first {task.first} answers. {_remedy()}"
         return task.ranking([], "directions", images=n, explained=0.0, nothing=nothing)
     mean = every[:, :, movable].mean(axis=2)
     moves = [divmod(move, m) for move in range(2 * m)]
     p = np.array(
         [
-            both_ways(every[sign, i, reach.images], every[1 - sign, i, reach.images], reach.most)
-            if mean[sign, i] >= least
-            else 1.0
+            both_ways(every[sign, i, reach], every[1 - sign, i, reach], most) if mean[sign, i] >= least else 1.0
             for sign, i in moves
         ]
     )
@@ -89,7 +85,7 @@ def claim(task: Task, *, num: int | None = None) -> AttributeRanking:
     for move in order[:num]:
         sign, column = moves[move]
         turned |= task.turned(sign, column)
-        effect = float(searched.change(sign, column)[:, target].mean(dtype=np.float64))
+        effect = float(searched.change(sign, column)[movable[task.not_target], target].mean(dtype=np.float64))
         attributes.append(task.attribute(sign, column, effect, float(q[sign, column]), "q"))
     fraction = float(turned.mean())
     which = "them" if len(attributes) == len(order) else f"the strongest {len(attributes)}"
@@ -99,7 +95,7 @@ def claim(task: Task, *, num: int | None = None) -> AttributeRanking:
         f"{task.enough}."
         if attributes
         else f"Nothing found: none of {m} directions {task.driving(1)} on {n} images. "
-        + _why_nothing(task, every[:, :, reach.images], mean, p, least, reach)
+        + _why_nothing(task, every[:, :, reach], mean, p, least, most)
     )
     return AttributeRanking(
         attributes=tuple(attributes), strategy="directions", images=n, explained=fraction, finding=finding
@@ -112,7 +108,7 @@ def _why_nothing(
     mean: Float[ndarray, "2 m"],
     p: Float[ndarray, " moves"],
     least: float,
-    reach: _Reach,
+    most: float,
 ) -> str:
     """Which condition the nearest candidate failed: the direction of the largest effect of those with the least p."""
     m = mean.shape[1]
@@ -123,65 +119,32 @@ def _why_nothing(
     sign, i = divmod(min(moves, key=lambda move: (round(float(p[move]), 3), -mean.ravel()[move])), m)
     ways = int(works_both_ways(every[sign, i], every[1 - sign, i]).sum())
     alone, images = float(task.turned(sign, i).mean()), every.shape[2]
-    mostly = both_ways(every[sign, i], every[1 - sign, i], reach.most)
+    mostly = both_ways(every[sign, i], every[1 - sign, i], most)
     nearest = task.raises(float(mean[sign, i]))
     said = f"The nearest {nearest} on average and {task.turning(alone)} them{task.enough}, but"
     if mostly > FALSE_DISCOVERIES:
+        which = "" if task.first is None else f", on which it is among the first {task.first} answers"
+        asked = "two thirds are" if task.first is None else "half is"
         return (
-            f"{said} works both ways on {ways} of {images} images only{reach.which}: more than {reach.asked} asked "
-            f"(p {mostly:.2g}, at most {FALSE_DISCOVERIES:g} is asked)" + _more(ways, images, reach)
+            f"{said} works both ways on {ways} of {images} images only{which}: more than {asked} asked "
+            f"(p {mostly:.2g}, at most {FALSE_DISCOVERIES:g} is asked)" + _more(ways, images, most)
         )
     if p[sign * m + i] > FALSE_DISCOVERIES:
         return f"{said} random moves that change the picture as much do the same (p {p[sign * m + i]:.2g})."
     return (
         f"{said} of {2 * m} moves tried one or another is as good by chance (p {p[sign * m + i]:.2g} is q "
         f"{float(benjamini_hochberg(p)[sign * m + i]):.2g}, and at most {FALSE_DISCOVERIES:g} is asked)"
-        + _more(ways, images, reach)
+        + _more(ways, images, most)
     )
 
 
-def _more(ways: int, images: int, reach: _Reach) -> str:
+def _more(ways: int, images: int, most: float) -> str:
     """The remedy where a direction works on most images, only of too few."""
-    return f"{_remedy()}." if ways > reach.most * images else "."
+    return f". {_remedy()}" if ways > most * images else "."
 
 
 def _remedy() -> str:
-    return f". More images may settle it ({option('images')})"
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class _Reach:
-    """The images from which the class is in reach, and what is asked of a direction there.
-
-    Attributes:
-        images: a mask of all images.
-        most: more than this fraction of them must speak for a direction.
-        words: where the class stands on them; empty where they are all images.
-    """
-
-    images: Bool[ndarray, " n"]
-    most: float = MOST
-    words: str = ""
-
-    @property
-    def which(self) -> str:
-        """Which images they are, in words."""
-        return f", on which it is {self.words}" if self.words else ""
-
-    @property
-    def asked(self) -> str:
-        """How many must speak for it, in words."""
-        return "half is" if self.words else "two thirds are"
-
-
-def _in_reach(task: Task) -> _Reach:
-    logits = task.effects.base_logits
-    n, k = logits.shape
-    if task.output != "softmax" or k <= MANY:
-        return _Reach(images=np.ones(n, dtype=np.bool_))
-    first = max(FIRST, k // PART)
-    before = (logits > logits[:, task.target, None]).sum(axis=1)
-    return _Reach(images=before < first, most=HALF, words=f"among the first {first} answers")
+    return f"More images may settle it ({option('images')})."
 
 
 def _changes(task: Task, effects: EffectTable) -> Float[ndarray, "2 m n"]:
