@@ -9,7 +9,7 @@ class that is hardest to reach; ``random`` as many random directions of the same
 same, attributes chosen for each image by itself: the mean of the classes, from the hardest to the easiest.
 
 The second form makes the table of the gallery out of what ``benchmarks/photograph.py`` measured: of each domain and
-class the direction that turns most, and beside it the mean of the best three.
+class the direction that turns most, beside it the mean of the best three, and ten turned together.
 """
 
 from __future__ import annotations
@@ -56,8 +56,9 @@ def table(rows: Sequence[Mapping[str, Any]], domains: Sequence[str]) -> list[str
     """In Markdown: a row for each class of each domain, its first direction beside random ones as long."""
     lines = [
         "| domain | px | to | images | first knob: rebuilt, photograph (random) | change (random) | best three: "
-        "rebuilt, photograph | agreement | L1 | follows w | same reason (another image's) | minutes |",
-        "|---" * 12 + "|",
+        "rebuilt, photograph | ten together: rebuilt, photograph (random) | "
+        "agreement | L1 | follows w | same reason (another image's) | minutes |",
+        "|---" * 13 + "|",
     ]
     for domain in domains:
         for row in (row for row in rows if row["domain"] == domain):
@@ -66,10 +67,19 @@ def table(rows: Sequence[Mapping[str, Any]], domains: Sequence[str]) -> list[str
                 f"| {domain} | {row['resolution']} | {row['target']} | {row['images']} | {first['flips_rebuilt']:.0%}, "
                 f"{first['flips_photograph']:.0%} ({first['flips_random']:.0%}) | {first['change']:.3f} "
                 f"({first['change_random']:.3f}) | {row['flips_rebuilt']:.0%}, {row['flips_photograph']:.0%} | "
+                f"{_at_once(row.get('together'))} | "
                 f"{row['agreement']:.3f} | {row['l1']:.3f} | {_or_dash(row['follows_w'])} | {row['same_reason']:.2f} "
                 f"({row['same_reason_other']:.2f}) | {_or_dash(row['minutes'], 0)} |"
             )
     return lines
+
+
+def _at_once(together: Mapping[str, Any] | None) -> str:
+    """What the first ten do, or as many as there were."""
+    if together is None:
+        return "-"
+    shares = f"{together['flips_rebuilt']:.0%}, {together['flips_photograph']:.0%} ({together['flips_random']:.0%})"
+    return shares if together["directions"] == 10 else f"{shares}, by {together['directions']}"
 
 
 def _or_dash(value: float | None, digits: int = 3) -> str:

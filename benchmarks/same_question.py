@@ -6,7 +6,8 @@ Each classifier is written with the class that is asked about. Every independent
 to both ends on held-out images, and each classifier says by how much the log odds of its class change. Printed are the
 moves, strongest of the first classifier first; how the others' changes go along with the first's over the moves, and
 over as many random directions as long; how often the answers are the same; and how alike the evidence maps of the same
-photograph are, beside those of two photographs. A classifier of another question is what passes by accident.
+photograph are, beside those of two photographs. A classifier of another question is what passes by accident. The row
+that the file holds of the domain already is replaced.
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ def main() -> None:
     parser.add_argument("archive", type=Path)
     parser.add_argument("classifiers", nargs="+", metavar="CLASSIFIER=CLASS")
     parser.add_argument("--images", type=int, default=200)
+    parser.add_argument("--domain", help="its name in the file (default: the archive's)")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -76,7 +78,9 @@ def main() -> None:
     for move in report["moves"]:
         print("  " + "  ".join(f"{v:+.2f}" if isinstance(v, float) else f"{v:16}" for v in move.values()))
     if options.json:
-        write_whole(options.json, (json.dumps(report, indent=1) + "\n").encode())
+        known = json.loads(options.json.read_text()) if options.json.exists() else {}
+        known[options.domain or options.archive.stem] = report
+        write_whole(options.json, (json.dumps(known, indent=1) + "\n").encode())
 
 
 class _Heard:

@@ -3,7 +3,7 @@
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 out=${1:?usage: run.sh OUT [KIMG [CLASSES]]}
-kimg=${2:-160}
+kimg=${2:-80}
 classes=${3:-200}
 python=${PYTHON:-python}
 mkdir -p "$out"
@@ -12,4 +12,4 @@ cd "$out"
 [ -f beetles.zip ] || "$python" -m stylex prepare photos --out beetles.zip --resolution 32
 [ -d classifier ] || "$python" -m stylex classifier --data beetles.zip --out classifier
 "$python" -m stylex train --data beetles.zip --classifier classifier --out run --preset small-32 --kimg "$kimg"
-"$python" -m stylex classes run --data beetles.zip --out classes --images 200 --overwrite
+"$python" -m stylex classes run --data beetles.zip --out classes --images 1000 --overwrite

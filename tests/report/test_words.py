@@ -42,6 +42,21 @@ def test_the_sentence_counts_what_is_shown(explanation: Explanation) -> None:
     assert "by +1.30 on average" in words.what_it_does(explanation.ranking[0], [], explanation)
 
 
+def test_an_answer_that_becomes_a_third_class_is_no_flip(explanation: Explanation) -> None:
+    cf = next(cf for cf in explanation.counterfactuals if words.flips(cf, explanation))
+    labels = ("sneaker", "ankle boot", "sandal")
+    before = dataclasses.replace(
+        explanation.image(cf.image), reconstruction_probabilities=np.array([0.9, 0.1, 0.0], np.float32)
+    )
+    of_three = dataclasses.replace(explanation, labels=labels, images=(before,))
+    sandal, boot = (
+        dataclasses.replace(cf, target=1, probabilities=np.array(p, np.float32))
+        for p in ([0.1, 0.2, 0.7], [0.1, 0.7, 0.2])
+    )
+    assert words.flips(boot, of_three)
+    assert not words.flips(sandal, of_three)
+
+
 def test_answers_of_several_labels_are_about_the_target(explanation: Explanation) -> None:
     both = dataclasses.replace(explanation, output="sigmoid")
     p = np.array([0.9, 0.4], np.float32)

@@ -141,3 +141,71 @@ def test_nobody_to_move_is_nothing_found(make_world) -> None:
         "Nothing moves the classifier towards 'cat': all images are predicted so already; give images of other classes."
     )
     assert np.isfinite(ranking.explained)
+
+
+def of_thirty(world, classifier, *targets: int) -> list[Task]:
+    subject = replace(world.subject, classifier=classifier, labels=[str(k) for k in range(30)])
+    effects = measure_effects(subject, world.s, image_ids=world.ids)
+    return [Task.of(subject, world.s, effects, target) for target in targets]
+
+
+class Combines:
+    """Thirty classes: one of six values of a colour with one of five of a shape, each read off a style value."""
+
+    centres = torch.linspace(-1.5, 1.5, 6), torch.linspace(-1.5, 1.5, 5)
+
+    def __init__(self, world) -> None:
+        self.world = world
+
+    def logits(self, x):
+        s = x.flatten(1) @ self.world.synthesis.directions.T / self.world.synthesis.scale
+        # Far from a class all answers are alike: of a class without anything of it, less cannot be seen.
+        colour, shape = (-(s[:, [i]].clamp(-1.5, 1.5) - c).abs() for i, c in zip((3, 7), self.centres, strict=True))
+        joint = (colour[:, :, None] + shape[:, None]).flatten(1).clamp(min=-3)
+        return 3 * joint + 0.3 * torch.sin(300 * s[:, :1] + torch.arange(30))
+
+
+def test_of_many_classes_those_in_reach_decide(make_world) -> None:
+    world = make_world(n=400, channels=(6, 4))
+    tasks = of_thirty(world, Combines(world), 29, 0)
+    ranking = claim(tasks[0])
+    assert {attribute.name for attribute in ranking} == {"b4.conv0:3+", "b4.conv1:1+"}
+    ranking = claim(tasks[1])
+    assert {attribute.name for attribute in ranking} == {"b4.conv0:3-", "b4.conv1:1-"}
+
+
+def test_many_classes_that_hash_the_picture_have_no_reason(make_world) -> None:
+    world = make_world(n=400, channels=(6, 4))
+
+    class Hashes:
+        def logits(self, x):
+            return 3 * torch.sin(1e4 * x.flatten(1).sum(dim=1, keepdim=True) * (1 + torch.arange(30)))
+
+    for task in of_thirty(world, Hashes(), 0, 7, 29):
+        assert claim(task).finding.startswith("Nothing found")
+
+
+def test_many_classes_that_wiggle_along_every_style_value_have_no_reason(make_world) -> None:
+    world = make_world(n=400, channels=(6, 4))
+    random = torch.Generator().manual_seed(0)
+    waves, phases = torch.randn(world.space.s_dim, 200, generator=random), 6.3 * torch.rand(200, generator=random)
+    mixed = torch.randn(200, 30, generator=random) * 0.26
+
+    class Wiggles:
+        def logits(self, x):
+            s = x.flatten(1) @ world.synthesis.directions.T / world.synthesis.scale
+            return (s @ waves + phases).cos() @ mixed
+
+    assert not any(claim(task) for task in of_thirty(world, Wiggles(), *range(0, 30, 3)))
+
+
+def test_many_classes_say_when_one_is_in_reach_of_no_image(make_world) -> None:
+    world = make_world(n=30, channels=(6, 4))
+
+    class Never:
+        def logits(self, x):
+            return -torch.arange(30.0).expand(len(x), 30)
+
+    finding = claim(of_thirty(world, Never(), 29)[0]).finding
+    assert "among the first 10 answers" in finding
+    assert "More images may settle it" in finding

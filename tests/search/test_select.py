@@ -52,6 +52,23 @@ def test_shown_are_images_of_the_other_class_that_change_the_farthest_first(easy
     np.testing.assert_allclose(shown.change, odds[:, 1] / odds.sum(axis=1) - before, atol=1e-5)
 
 
+def test_of_many_classes_images_that_have_it_in_reach_are_shown(easy) -> None:
+    effects, attribute = found(easy)
+    own, rest = easy.s.numpy(), 28
+    far = np.arange(len(own)) % 2 == 0
+    others = np.where(far[:, None], 2.0, -9.0).astype(np.float32) + effects.base_logits.max(axis=1, keepdims=True)
+    many = replace(
+        effects,
+        base_logits=np.concatenate([effects.base_logits, np.repeat(others, rest, axis=1)], axis=1),
+        values=np.pad(effects.values, ((0, 0), (0, 0), (0, 0), (0, rest))),
+    )
+    labels = [str(k) for k in range(rest + 2)]
+    task = Task(effects=many, target=1, space=easy.space, labels=labels, output="softmax", s=torch.as_tensor(own))
+    shown = choose_images(task, attribute, images=5)
+    assert len(shown.rows)
+    assert not far[shown.rows].any()
+
+
 def test_turned_shows_images_of_the_target_that_lose_it(easy) -> None:
     effects, attribute = found(easy)
     shown = choose_images(

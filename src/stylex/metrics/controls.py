@@ -91,7 +91,7 @@ def at_equal_change(
     return out
 
 
-def both_ways(up: Float[ndarray, " n"], down: Float[ndarray, " n"]) -> float:
+def both_ways(up: Float[ndarray, " n"], down: Float[ndarray, " n"], most: float = MOST) -> float:
     """P-value of a move working both ways on more than two thirds of all images; 1 of no images.
 
     It does on an image that ends higher turned up than turned down, and lies between these ends, give or take a fifth
@@ -102,12 +102,13 @@ def both_ways(up: Float[ndarray, " n"], down: Float[ndarray, " n"]) -> float:
     Args:
         up: what is measured after the move, less before, on each image.
         down: the same after the move turned back.
+        most: another fraction than two thirds.
 
     Source: Clopper & Pearson 1934 (the exact binomial test).
     """
     if len(up) == 0:
         return 1.0
-    return float(binomtest(int(works_both_ways(up, down).sum()), len(up), MOST, alternative="greater").pvalue)
+    return float(binomtest(int(works_both_ways(up, down).sum()), len(up), most, alternative="greater").pvalue)
 
 
 def works_both_ways(up: Float[ndarray, "*n"], down: Float[ndarray, "*n"]) -> Bool[ndarray, "*n"]:

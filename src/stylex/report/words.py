@@ -57,11 +57,14 @@ def answer(probabilities: NDArray[np.float32], explanation: Explanation, target:
 
 
 def flips(cf: Counterfactual, explanation: Explanation) -> bool:
-    """Whether the change makes the classifier answer something else, or moves its number by as much as counts."""
+    """Whether the change makes the target the answer, or no longer so, or moves a number by as much as counts."""
     before = explanation.image(cf.image).reconstruction_probabilities
     if (numbers := Numbers.of(explanation)) is not None:
         return abs(_moved(cf, explanation, numbers)) >= numbers.by
-    return answer(before, explanation, cf.target) != answer(cf.probabilities, explanation, cf.target)
+    label = explanation.labels[cf.target]
+    return (answer(before, explanation, cf.target) == label) != (
+        answer(cf.probabilities, explanation, cf.target) == label
+    )
 
 
 def along(p: float, explanation: Explanation, target: int) -> float:

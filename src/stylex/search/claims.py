@@ -23,6 +23,8 @@ SMALL = 0.15
 """An effect below this fraction of the log odds' deviation over the images is negligible."""
 LEAST = math.log(2)
 """So is one that does not even double the odds, which takes an even chance to two in three."""
+HALF = 1 / 2
+"""Of many classes, a direction must work both ways on more than this fraction of the images in reach."""
 
 
 def claim(task: Task, *, num: int | None = None) -> AttributeRanking:
@@ -36,13 +38,19 @@ def claim(task: Task, *, num: int | None = None) -> AttributeRanking:
     anywhere but towards it, so a mean above zero says nothing; and a classifier that answers by chance has slopes, but
     no direction that means the same on most images.)
 
+    Of more than 20 classes (200 birds) an image that has nothing of a class cannot have less of it, and a property
+    with several values (six colours) has no two ends that speak for every class. There the mean effect is that on
+    images of which the class is among the first ten answers (or the first twentieth), and most is more than half of
+    these: they were chosen for a high answer, so that a move without meaning lowers it, whichever way it goes.
+
     Args:
         task: measured effects of the directions, what to drive to, and the subject that draws random moves.
         num: attributes wanted at most (default: all that can be claimed).
 
     Returns:
         Attributes with ``significance``, the q-value (false discovery rate over all moves; of both tests the larger p).
-        An image counts as explained if one of them alone turns it.
+        An image counts as explained if one of them alone turns it. Effects are means over the images not predicted the
+        target (of many classes, those of which it is in reach).
 
     Source: Benjamini & Hochberg 1995 (false discovery rate); Berger 1982 (of several tests, the largest p).
     """
@@ -50,13 +58,21 @@ def claim(task: Task, *, num: int | None = None) -> AttributeRanking:
         return task.ranking([], "directions", images=0, explained=0.0, nothing=task.nobody)
     searched, m, target, output = task.searched, len(task.effects.indices), task.target, task.output
     n, every = len(searched), _changes(task, task.effects)
-    changes = every[:, :, task.not_target]
+    changes, reach = every[:, :, task.not_target], task.in_reach
+    most = MOST if task.first is None else HALF
     negligible = SMALL * float(log_odds(task.effects.base_logits, target, output).std())
     least = negligible if output == "regression" else max(LEAST, negligible)
-    mean = changes.mean(axis=2)
+    movable = task.not_target & reach
+    if not movable.any():
+        nothing = f"on no image searched is it among the first {task.first} answers. {_remedy()}"
+        return task.ranking([], "directions", images=n, explained=0.0, nothing=nothing)
+    mean = every[:, :, movable].mean(axis=2)
     moves = [divmod(move, m) for move in range(2 * m)]
     p = np.array(
-        [both_ways(every[sign, i], every[1 - sign, i]) if mean[sign, i] >= least else 1.0 for sign, i in moves]
+        [
+            both_ways(every[sign, i, reach], every[1 - sign, i, reach], most) if mean[sign, i] >= least else 1.0
+            for sign, i in moves
+        ]
     )
     beside = _Chance(task)
     for move, (sign, i) in enumerate(moves):
@@ -69,7 +85,7 @@ def claim(task: Task, *, num: int | None = None) -> AttributeRanking:
     for move in order[:num]:
         sign, column = moves[move]
         turned |= task.turned(sign, column)
-        effect = float(searched.change(sign, column)[:, target].mean(dtype=np.float64))
+        effect = float(searched.change(sign, column)[movable[task.not_target], target].mean(dtype=np.float64))
         attributes.append(task.attribute(sign, column, effect, float(q[sign, column]), "q"))
     fraction = float(turned.mean())
     which = "them" if len(attributes) == len(order) else f"the strongest {len(attributes)}"
@@ -79,7 +95,7 @@ def claim(task: Task, *, num: int | None = None) -> AttributeRanking:
         f"{task.enough}."
         if attributes
         else f"Nothing found: none of {m} directions {task.driving(1)} on {n} images. "
-        + _why_nothing(task, every, mean, p, least)
+        + _why_nothing(task, every[:, :, reach], mean, p, least, most)
     )
     return AttributeRanking(
         attributes=tuple(attributes), strategy="directions", images=n, explained=fraction, finding=finding
@@ -92,6 +108,7 @@ def _why_nothing(
     mean: Float[ndarray, "2 m"],
     p: Float[ndarray, " moves"],
     least: float,
+    most: float,
 ) -> str:
     """Which condition the nearest candidate failed: the direction of the largest effect of those with the least p."""
     m = mean.shape[1]
@@ -102,26 +119,32 @@ def _why_nothing(
     sign, i = divmod(min(moves, key=lambda move: (round(float(p[move]), 3), -mean.ravel()[move])), m)
     ways = int(works_both_ways(every[sign, i], every[1 - sign, i]).sum())
     alone, images = float(task.turned(sign, i).mean()), every.shape[2]
-    mostly = both_ways(every[sign, i], every[1 - sign, i])
+    mostly = both_ways(every[sign, i], every[1 - sign, i], most)
     nearest = task.raises(float(mean[sign, i]))
     said = f"The nearest {nearest} on average and {task.turning(alone)} them{task.enough}, but"
     if mostly > FALSE_DISCOVERIES:
+        which = "" if task.first is None else f", on which it is among the first {task.first} answers"
+        asked = "two thirds are" if task.first is None else "half is"
         return (
-            f"{said} works both ways on {ways} of {images} images only: more than two thirds are asked "
-            f"(p {mostly:.2g}, at most {FALSE_DISCOVERIES:g} is asked)" + _more(ways, images)
+            f"{said} works both ways on {ways} of {images} images only{which}: more than {asked} asked "
+            f"(p {mostly:.2g}, at most {FALSE_DISCOVERIES:g} is asked)" + _more(ways, images, most)
         )
     if p[sign * m + i] > FALSE_DISCOVERIES:
         return f"{said} random moves that change the picture as much do the same (p {p[sign * m + i]:.2g})."
     return (
         f"{said} of {2 * m} moves tried one or another is as good by chance (p {p[sign * m + i]:.2g} is q "
         f"{float(benjamini_hochberg(p)[sign * m + i]):.2g}, and at most {FALSE_DISCOVERIES:g} is asked)"
-        + _more(ways, images)
+        + _more(ways, images, most)
     )
 
 
-def _more(ways: int, images: int) -> str:
+def _more(ways: int, images: int, most: float) -> str:
     """The remedy where a direction works on most images, only of too few."""
-    return f". More images may settle it ({option('images')})." if ways > MOST * images else "."
+    return f". {_remedy()}" if ways > most * images else "."
+
+
+def _remedy() -> str:
+    return f"More images may settle it ({option('images')})."
 
 
 def _changes(task: Task, effects: EffectTable) -> Float[ndarray, "2 m n"]:

@@ -49,9 +49,9 @@ def choose_images(
 ) -> Showing:
     """Choose the images that show an attribute best, from the measured effects alone.
 
-    Of the images not predicted the target, those whose style value is farthest from the extreme moved to come
-    first. Kept are those whose target probability changes by 0.2 or more (less, and said so, where fewer than 3
-    do) and that do not resemble one already chosen.
+    Of the images not predicted the target (of many classes, those of which it is in reach), those whose style value is
+    farthest from the extreme moved to come first. Kept are those whose target probability changes by 0.2 or more (less,
+    and said so, where fewer than 3 do) and that do not resemble one already chosen.
 
     Args:
         task: effects measured at the attribute's own ``shift_range``, with the style vectors that were measured.
@@ -84,6 +84,8 @@ def choose_images(
         back = effects.change(0 if attribute.sign > 0 else 1, column)[rows, attribute.target]
         attribute = reversed_attribute(attribute, effect=float(back.mean()) if len(rows) else 0.0)
     sign = int(attribute.sign > 0)
+    if not turned and task.in_reach[rows].any():
+        rows = rows[task.in_reach[rows]]
 
     extreme = (statistics.maximum if sign else statistics.minimum)[index]
     rows = rows[np.argsort(-np.abs(extreme - s[rows, index]), kind="stable")][: CANDIDATES_PER_IMAGE * images]

@@ -21,6 +21,11 @@ from stylex.search.decision import Output, predicted, turned
 from stylex.search.effects import EffectTable
 from stylex.search.subject import Subject
 
+MANY = 20
+"""Of more classes than this, most are out of reach of an image: what turns it towards them does nothing to see."""
+_FIRST, _PART = 10, 20
+"""There a class is in reach of an image while it is among so many of its first answers, or one in so many if more."""
+
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Task:
@@ -142,6 +147,20 @@ class Task:
         if self.source is not None:
             rows &= predicted(self.effects.base_logits, self.source, self.output)
         return rows
+
+    @cached_property
+    def first(self) -> int | None:
+        """Among how many of its first answers a class is in reach of an image; None: always, as there are few."""
+        k = self.effects.base_logits.shape[1]
+        return max(_FIRST, k // _PART) if self.output == "softmax" and k > MANY else None
+
+    @cached_property
+    def in_reach(self) -> Bool[ndarray, " n"]:
+        """Mask of the images of which the target is in reach."""
+        logits = self.effects.base_logits
+        if self.first is None:
+            return np.ones(len(logits), dtype=np.bool_)
+        return np.asarray((logits > logits[:, self.target, None]).sum(axis=1) < self.first)
 
     @cached_property
     def searched(self) -> EffectTable:
