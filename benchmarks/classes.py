@@ -103,9 +103,16 @@ def prepared(place: Path, k: int, run: Path, reference: Path, images: int) -> Pa
     model = SmallCNN(**{**whole.model.config, "k": k})
     state = whole.model.state_dict()
     model.load_state_dict({**state, **{f"head.{name}": state[f"head.{name}"][kept] for name in ("weight", "bias")}})
-    save_small_classifier(Classifier(model, replace(whole.spec, labels=tuple(names))), place / "classifier")
+    spec = replace(whole.spec, labels=tuple(names))
+    save_small_classifier(Classifier(model, spec), place / "classifier")
     newest = load_snapshot(run).path
-    shutil.copytree(newest, place / "run" / "snapshots" / newest.name)
+    copied = place / "run" / "snapshots" / newest.name
+    shutil.copytree(newest, copied)
+    # Generator and encoder are told no answers, so that they serve any of these classifiers.
+    description = json.loads((copied / "snapshot.json").read_text())
+    description["classifier"]["labels"] = names
+    description["classifier_answers"] = [[row[i] for i in kept] for row in description["classifier_answers"]]
+    (copied / "snapshot.json").write_text(json.dumps(description))
     return place
 
 
@@ -114,7 +121,14 @@ def explained(place: Path, images: int) -> dict[str, float]:
     known = place / "cost.json"
     if not known.exists():
         command = [sys.executable, "-m", "stylex", "classes", "run", "--data", "beetles.zip", "--out", "classes"]
-        command += ["--classifier", "classifier", "--other-classifier", "--images", str(images), "--overwrite"]
+        command += [
+            "--classifier",
+            "classifier",
+            "--other-classifier",
+            "--images",
+            str(images),
+            "--overwrite",
+        ]
         began = time.perf_counter()
         process = subprocess.Popen(command, cwd=place, env={**os.environ, "OMP_NUM_THREADS": "1"})
         _, status, usage = os.wait4(process.pid, 0)

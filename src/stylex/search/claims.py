@@ -40,8 +40,8 @@ def claim(task: Task, *, num: int | None = None) -> AttributeRanking:
 
     Of more than 20 classes (200 birds) an image that has nothing of a class cannot have less of it, and a property
     with several values (six colours) has no two ends that speak for every class. There the mean effect is that on
-    images of which the class is among the first ten answers (or the first twentieth), and most is more than half of
-    these: they were chosen for a high answer, so that a move without meaning lowers it, whichever way it goes.
+    images of which the class is among the first twentieth of the answers (three at least), and most is more than half
+    of these: they were chosen for a high answer, so that a move without meaning lowers it, whichever way it goes.
 
     Args:
         task: measured effects of the directions, what to drive to, and the subject that draws random moves.

@@ -23,7 +23,7 @@ from stylex.search.subject import Subject
 
 MANY = 20
 """Of more classes than this, most are out of reach of an image: what turns it towards them does nothing to see."""
-_FIRST, _PART = 10, 20
+_FIRST, _PART = 3, 20
 """There a class is in reach of an image while it is among so many of its first answers, or one in so many if more."""
 
 
