@@ -38,7 +38,8 @@ def main() -> int:
                     break
             else:
                 return 1
-            _what, changed = one_turn(found.group())
+            what, changed = one_turn(found.group())
+            sys.stdout.write(f"{what}\n")
         finally:
             explorer.send_signal(signal.SIGINT)
             explorer.communicate(timeout=PATIENCE_S)

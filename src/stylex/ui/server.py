@@ -106,6 +106,7 @@ class _Server:
         self.closing.set()
         self.searching.close()
         self.drawing.close()
+        reader.join(timeout=10)  # a thread that computes while the process ends aborts it
 
     def _read(self) -> None:
         try:
