@@ -38,10 +38,10 @@ from stylex.classifiers.small import SmallCNN, save_small_classifier
 from stylex.core.attribute import Attribute
 from stylex.core.files import write_whole
 from stylex.data.archive import open_images
+from stylex.evaluation.subject import random_moves_alike
 from stylex.metrics.agreement import agreement
 from stylex.models.snapshot import load_snapshot
 from stylex.search.choosing import spread
-from stylex.search.controls import length_of, random_direction
 from stylex.search.decision import log_odds, margin
 from stylex.search.directions import independent
 from stylex.search.effects import measure_effects
@@ -121,14 +121,7 @@ def explained(place: Path, images: int) -> dict[str, float]:
     known = place / "cost.json"
     if not known.exists():
         command = [sys.executable, "-m", "stylex", "classes", "run", "--data", "beetles.zip", "--out", "classes"]
-        command += [
-            "--classifier",
-            "classifier",
-            "--other-classifier",
-            "--images",
-            str(images),
-            "--overwrite",
-        ]
+        command += ["--classifier", "classifier", "--other-classifier", "--images", str(images), "--overwrite"]
         began = time.perf_counter()
         process = subprocess.Popen(command, cwd=place, env={**os.environ, "OMP_NUM_THREADS": "1"})
         _, status, usage = os.wait4(process.pid, 0)
@@ -156,7 +149,8 @@ def measured(subject: TrainedSubject, whole: Classifier, place: Path, options: a
     overview = json.loads((place / "classes" / "overview.json").read_text())
     test, searched = open_images(place / "beetles.zip").split("test"), set(overview["settings"]["searched"])
     left = np.array([row for row, name in enumerate(test.names) if name not in searched])
-    encoded = encode_set(subject, test.subset(left[spread(len(left), LEFT)]))
+    others = test.subset(left[spread(len(left), LEFT)])
+    encoded = encode_set(subject, others)
     logits, output = encoded.logits_rec.numpy(), subject.output
     answer, parts = partial(_parts, whole), np.array([parts_of(label) for label in subject.labels])
     before = answer(encoded.x_rec)
@@ -168,7 +162,7 @@ def measured(subject: TrainedSubject, whole: Classifier, place: Path, options: a
         key = attribute.coordinate, attribute.sign
         if key not in moves:
             ends = [subject.moved(encoded.s, [attribute])]
-            ends += [_as_far(subject, encoded.s, ends[0], random) for _ in range(DRAWS)]
+            ends += [random_moves_alike(subject, encoded.s, ends[0], random) for _ in range(DRAWS)]
             pictures = [subject.draw(end) for end in ends]
             moves[key] = [(subject.classifier.logits(x).numpy(), answer(x)) for x in pictures]
         return moves[key]
@@ -200,13 +194,15 @@ def measured(subject: TrainedSubject, whole: Classifier, place: Path, options: a
             }
             return {name: float(values[rows].mean()) for name, values in one.items()}
 
-        own, *others = after(ranking[0])
-        beside = [figures(other) for other in others]
+        own, *random_ones = after(ranking[0])
+        beside = [figures(one) for one in random_ones]
         seen.append((figures(own), {name: float(np.mean([b[name] for b in beside])) for name in beside[0]}))
         changed[(own[1] != before)[rows].mean(axis=0).argmax()] += 1
     names = seen[0][0] if seen else {}
     return {
-        "accuracy": float(np.mean([subject.labels[i] for i in encoded.logits.argmax(1)] == np.array(_own(test, left)))),
+        "accuracy": float(
+            np.mean([subject.labels[i] for i in encoded.logits.argmax(1)] == np.array(others.label_texts()))
+        ),
         **agreement(encoded.logits, encoded.logits_rec, output),
         "found": len(seen),
         "place": float(np.median([s["place"] for s in found])) if found else None,
@@ -219,10 +215,6 @@ def measured(subject: TrainedSubject, whole: Classifier, place: Path, options: a
     }
 
 
-def _own(test: Any, left: np.ndarray) -> list[str]:
-    return test.subset(left[spread(len(left), LEFT)]).label_texts()
-
-
 def _parts(whole: Classifier, x: Tensor) -> np.ndarray:
     """The five parts of what the whole classifier calls pictures, ``[n, 5]``."""
     return np.array([parts_of(whole.spec.labels[i]) for i in whole.logits(x).argmax(dim=1).tolist()])
@@ -230,12 +222,6 @@ def _parts(whole: Classifier, x: Tensor) -> np.ndarray:
 
 def _places(logits: np.ndarray, target: int) -> np.ndarray:
     return (logits > logits[:, target, None]).sum(axis=1)
-
-
-def _as_far(subject: TrainedSubject, s: Tensor, end: Tensor, random: np.random.Generator) -> Tensor:
-    """A random move of each image, as long as the one to these ends."""
-    step = torch.from_numpy(random_direction(subject.space, subject.indices, random, len(s))).to(s)
-    return s + length_of(subject.space, end - s)[:, None] * step
 
 
 def _together(
@@ -250,7 +236,7 @@ def _together(
         chosen = together(Task.of(subject, own.s, effects, target), num=TOP, images=TRIED_ON).attributes
         start = encoded.s[torch.from_numpy(margin(encoded.logits_rec.numpy(), target, subject.output) < 0)]
         end = subject.moved(start, chosen)
-        others = [_as_far(subject, start, end, random) for _ in range(DRAWS)]
+        others = [random_moves_alike(subject, start, end, random) for _ in range(DRAWS)]
         turned, *beside = (
             float((margin(subject.logits(s), target, subject.output) > 0).mean()) for s in (end, *others)
         )

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,12 +32,12 @@ from stylex.classifiers.load import load_classifier
 from stylex.core.files import write_whole
 from stylex.data.archive import open_images
 from stylex.data.images import to_pictures
+from stylex.evaluation.subject import random_moves_alike
 from stylex.metrics.agreement import agreement
 from stylex.metrics.follows import follows
 from stylex.metrics.photograph import mean_change, on_photograph
 from stylex.metrics.reason import decisiveness, evidence, same_reason, smooth_gradients
 from stylex.models.snapshot import load_snapshot
-from stylex.search.controls import length_of, random_direction
 from stylex.search.decision import margin
 from stylex.search.directions import INDEPENDENT, RANDOM, independent
 from stylex.search.encoding import Encoded, encode_set
@@ -138,22 +138,33 @@ def _measured(
     subject: TrainedSubject, encoded: Encoded, start: Tensor, move: tuple[int, int], target: int
 ) -> dict[str, Any]:
     """What one direction does to images, beside random directions of its subspace that go as far."""
-    space, output, classifier = subject.space, subject.output, subject.classifier
-    index, sign = move
-    s, x, x_rec = encoded.s[start], encoded.x[start], encoded.x_rec[start]
+    space, (index, sign), s = subject.space, move, encoded.s[start]
     end = to_extreme(subject, s, index, sign)
-    moved = subject.draw(end)
     length = (end[:, index] - s[:, index]).abs()
     random = np.random.default_rng(index)
-    flips, changes = [], []
-    for column in random.choice(space.layer(RANDOM).channels, RANDOM_MOVES, replace=False):
+
+    def along(column: int) -> Tensor:
         other = s.clone()
-        other[:, space.offsets[RANDOM] + int(column)] += float(random.choice((-1.0, 1.0))) * length
+        other[:, space.offsets[RANDOM] + column] += float(random.choice((-1.0, 1.0))) * length
+        return other
+
+    columns = random.choice(space.layer(RANDOM).channels, RANDOM_MOVES, replace=False).tolist()
+    shares = _beside(subject, encoded, start, end, map(along, columns), target)
+    return {"coordinate": f"{space.coordinate(index)}{'+' if sign else '-'}", **shares}
+
+
+def _beside(
+    subject: TrainedSubject, encoded: Encoded, start: Tensor, end: Tensor, others: Iterable[Tensor], target: int
+) -> dict[str, float]:
+    """What a move does to images and to their photographs, beside the mean of random ones as long."""
+    output, classifier, x, x_rec = subject.output, subject.classifier, encoded.x[start], encoded.x_rec[start]
+    moved = subject.draw(end)
+    flips, changes = [], []
+    for other in others:
         drawn = subject.draw(other)
         flips.append(_share(classifier.logits(drawn), target, output))
         changes.append(mean_change(x_rec, drawn).mean().item())
     return {
-        "coordinate": f"{space.coordinate(index)}{'+' if sign else '-'}",
         "flips_rebuilt": _share(classifier.logits(moved), target, output),
         "flips_photograph": _share(classifier.logits(on_photograph(x, x_rec, moved)), target, output),
         "flips_random": float(np.mean(flips)),
@@ -196,26 +207,12 @@ def _together(
     subject: TrainedSubject, encoded: Encoded, moves: Sequence[tuple[int, int]], start: Tensor, target: int
 ) -> dict[str, Any]:
     """What directions do when they are turned at once, beside random ones as long."""
-    output, classifier = subject.output, subject.classifier
-    s, x, x_rec = encoded.s[start], encoded.x[start], encoded.x_rec[start]
+    s, random = encoded.s[start], np.random.default_rng(target)
     end = s
     for move in moves:
         end = to_extreme(subject, end, *move)
-    moved, length = subject.draw(end), length_of(subject.space, end - s)
-    flips, changes, random = [], [], np.random.default_rng(target)
-    for _ in range(DRAWS):
-        step = torch.from_numpy(random_direction(subject.space, subject.indices, random, len(s))).to(s)
-        drawn = subject.draw(s + length[:, None] * step)
-        flips.append(_share(classifier.logits(drawn), target, output))
-        changes.append(mean_change(x_rec, drawn).mean().item())
-    return {
-        "directions": len(moves),
-        "flips_rebuilt": _share(classifier.logits(moved), target, output),
-        "flips_photograph": _share(classifier.logits(on_photograph(x, x_rec, moved)), target, output),
-        "flips_random": float(np.mean(flips)),
-        "change": mean_change(x_rec, moved).mean().item(),
-        "change_random": float(np.mean(changes)),
-    }
+    others = (random_moves_alike(subject, s, end, random) for _ in range(DRAWS))
+    return {"directions": len(moves), **_beside(subject, encoded, start, end, others, target)}
 
 
 def _tuned(

@@ -59,7 +59,6 @@ def claim(task: Task, *, num: int | None = None) -> AttributeRanking:
     searched, m, target, output = task.searched, len(task.effects.indices), task.target, task.output
     n, every = len(searched), _changes(task, task.effects)
     changes, reach = every[:, :, task.not_target], task.in_reach
-    most = MOST if task.first is None else HALF
     negligible = SMALL * float(log_odds(task.effects.base_logits, target, output).std())
     least = negligible if output == "regression" else max(LEAST, negligible)
     movable = task.not_target & reach
@@ -70,7 +69,7 @@ def claim(task: Task, *, num: int | None = None) -> AttributeRanking:
     moves = [divmod(move, m) for move in range(2 * m)]
     p = np.array(
         [
-            both_ways(every[sign, i, reach], every[1 - sign, i, reach], most) if mean[sign, i] >= least else 1.0
+            both_ways(every[sign, i, reach], every[1 - sign, i, reach], _most(task)) if mean[sign, i] >= least else 1.0
             for sign, i in moves
         ]
     )
@@ -95,7 +94,7 @@ def claim(task: Task, *, num: int | None = None) -> AttributeRanking:
         f"{task.enough}."
         if attributes
         else f"Nothing found: none of {m} directions {task.driving(1)} on {n} images. "
-        + _why_nothing(task, every[:, :, reach], mean, p, least, most)
+        + _why_nothing(task, every[:, :, reach], mean, p, least)
     )
     return AttributeRanking(
         attributes=tuple(attributes), strategy="directions", images=n, explained=fraction, finding=finding
@@ -108,7 +107,6 @@ def _why_nothing(
     mean: Float[ndarray, "2 m"],
     p: Float[ndarray, " moves"],
     least: float,
-    most: float,
 ) -> str:
     """Which condition the nearest candidate failed: the direction of the largest effect of those with the least p."""
     m = mean.shape[1]
@@ -119,7 +117,7 @@ def _why_nothing(
     sign, i = divmod(min(moves, key=lambda move: (round(float(p[move]), 3), -mean.ravel()[move])), m)
     ways = int(works_both_ways(every[sign, i], every[1 - sign, i]).sum())
     alone, images = float(task.turned(sign, i).mean()), every.shape[2]
-    mostly = both_ways(every[sign, i], every[1 - sign, i], most)
+    mostly = both_ways(every[sign, i], every[1 - sign, i], _most(task))
     nearest = task.raises(float(mean[sign, i]))
     said = f"The nearest {nearest} on average and {task.turning(alone)} them{task.enough}, but"
     if mostly > FALSE_DISCOVERIES:
@@ -127,20 +125,25 @@ def _why_nothing(
         asked = "two thirds are" if task.first is None else "half is"
         return (
             f"{said} works both ways on {ways} of {images} images only{which}: more than {asked} asked "
-            f"(p {mostly:.2g}, at most {FALSE_DISCOVERIES:g} is asked)" + _more(ways, images, most)
+            f"(p {mostly:.2g}, at most {FALSE_DISCOVERIES:g} is asked)" + _more(task, ways, images)
         )
     if p[sign * m + i] > FALSE_DISCOVERIES:
         return f"{said} random moves that change the picture as much do the same (p {p[sign * m + i]:.2g})."
     return (
         f"{said} of {2 * m} moves tried one or another is as good by chance (p {p[sign * m + i]:.2g} is q "
         f"{float(benjamini_hochberg(p)[sign * m + i]):.2g}, and at most {FALSE_DISCOVERIES:g} is asked)"
-        + _more(ways, images, most)
+        + _more(task, ways, images)
     )
 
 
-def _more(ways: int, images: int, most: float) -> str:
+def _most(task: Task) -> float:
+    """More than this fraction of the images must speak for a direction's working both ways."""
+    return MOST if task.first is None else HALF
+
+
+def _more(task: Task, ways: int, images: int) -> str:
     """The remedy where a direction works on most images, only of too few."""
-    return f". {_remedy()}" if ways > most * images else "."
+    return f". {_remedy()}" if ways > _most(task) * images else "."
 
 
 def _remedy() -> str:

@@ -21,7 +21,7 @@ from stylex.search.decision import Output, predicted, turned
 from stylex.search.effects import EffectTable
 from stylex.search.subject import Subject
 
-MANY = 20
+_MANY = 20
 """Of more classes than this, most are out of reach of an image: what turns it towards them does nothing to see."""
 _FIRST, _PART = 3, 20
 """There a class is in reach of an image while it is among so many of its first answers, or one in so many if more."""
@@ -152,7 +152,7 @@ class Task:
     def first(self) -> int | None:
         """Among how many of its first answers a class is in reach of an image; None: always, as there are few."""
         k = self.effects.base_logits.shape[1]
-        return max(_FIRST, k // _PART) if self.output == "softmax" and k > MANY else None
+        return max(_FIRST, k // _PART) if self.output == "softmax" and k > _MANY else None
 
     @cached_property
     def in_reach(self) -> Bool[ndarray, " n"]:
