@@ -40,7 +40,9 @@ def test_a_training_that_goes_on_is_one_run_of_the_real_wandb(wandb: Any, tmp_pa
     kept = {path: path.read_bytes() for path in (tmp_path / "run" / "wandb").glob("offline-run-*/run-*.wandb")}
     assert len(kept) == 2
     assert len({path.name for path in kept}) == 1, "both are of one run"
-    told = {int(n) for data in kept.values() for n in re.findall(rb"training/pixel\x82\x01.(\d+)", data, re.DOTALL)}
+    # A number stands there as its digits, behind a byte that says how many; what follows may look like one more.
+    values = rb"training/pixel\x82\x01(.)(\d+)"
+    told = {int(n[: ord(size)]) for data in kept.values() for size, n in re.findall(values, data, re.DOTALL)}
     assert told == {16, 32, 48, 64}
     for data in kept.values():
         assert b"held_out/agreement" in data
