@@ -242,6 +242,27 @@ def test_a_search_is_cancelled(client, read_studio) -> None:
     assert len(read_studio.knobs) == 3
 
 
+def test_a_search_has_ended_when_the_server_has(read_studio) -> None:
+    read_studio.search_seconds, read_studio.search_steps = 0.2, 500
+    searching = Searching(read_studio)
+    jobs = [searching.start("shoe-0", None), searching.start("shoe-1", None), searching.fit("shoe-2")]
+    while jobs[0].state != "running":
+        time.sleep(0.01)
+    searching.close()
+    assert [job.state for job in jobs] == ["cancelled"] * 3
+
+
+def test_a_search_that_goes_on_is_not_forgotten(read_studio) -> None:
+    searching = Searching(read_studio)
+    read_studio.search_seconds, read_studio.search_steps = 0.02, 500
+    long = searching.start("shoe-0", None)
+    for _ in range(80):
+        short = searching.fit("shoe-1")
+        short.ended.wait()
+    assert searching.get(long.id) is long
+    searching.close()
+
+
 TABLE: list[tuple[str, str, str, dict[str, Any], int, str]] = [
     # what, method, path, what is sent, status, words
     ("traversal", "GET", "/../pyproject.toml", {}, 404, "no such file|Not Found"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -35,6 +36,7 @@ class Job:
         error: why it failed.
         askers: viewers that wait for it; who cancels it takes one away.
         stop: ends it.
+        ended: its thread computes no more.
     """
 
     id: str
@@ -48,6 +50,7 @@ class Job:
     error: str | None = None
     askers: int = 1
     stop: threading.Event = field(default_factory=threading.Event)
+    ended: threading.Event = field(default_factory=threading.Event)
 
     def hear(self, event: Event) -> None:
         """Be the listener of the work, and end it where that was asked for."""
@@ -112,18 +115,26 @@ class Searching:
         """The job of that id, if it is remembered."""
         return self._jobs.get(job_id)
 
-    def close(self) -> None:
-        """End them all."""
+    def close(self, timeout: float = 10.0) -> None:
+        """End them all, and wait for that: a thread that computes while the process ends aborts it.
+
+        Args:
+            timeout: seconds to wait for all of them; each ends at its next step.
+        """
         for job in self._jobs.values():
             job.stop.set()
+        until = time.monotonic() + timeout
+        for job in self._jobs.values():
+            job.ended.wait(max(0.0, until - time.monotonic()))
 
     def _begin(self, kind: Kind, image: str, work: Callable[[Job], None]) -> Job:
         if sum(job.kind == kind and job.state in _ALIVE for job in self._jobs.values()) >= self.most_waiting:
             raise Busy
         job = Job(secrets.token_hex(8), kind, image)
         self._jobs[job.id] = job
-        while len(self._jobs) > _REMEMBERED:
-            self._jobs.popitem(last=False)
+        finished = [old for old, other in self._jobs.items() if other.state not in _ALIVE]
+        for old in finished[: max(0, len(self._jobs) - _REMEMBERED)]:
+            del self._jobs[old]
         threading.Thread(target=self._run, args=(job, work), name=f"stylex {kind}", daemon=True).start()
         return job
 
@@ -141,3 +152,5 @@ class Searching:
                 job.error, job.state = str(error), "failed"
             except Exception as error:  # shown in the page, where a person waits for it
                 job.error, job.state = f"the {job.kind} broke off ({type(error).__name__})", "failed"
+            finally:
+                job.ended.set()
