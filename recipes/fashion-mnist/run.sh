@@ -11,8 +11,7 @@ cd "$out"
 [ -d photos ] || "$python" "$here/photos.py" photos --idx "${IDX:-/usr/share/datasets/fashion-mnist}"
 [ -f shoes.zip ] || "$python" -m stylex prepare photos --out shoes.zip --resolution 32
 [ -d classifier ] || "$python" -m stylex classifier --data shoes.zip --out classifier
-"$python" -m stylex train --data shoes.zip --classifier classifier --out run --preset small-32 --kimg "$kimg" \
-    --schedule.reconstruct-first 0.6 --loss.adversarial 0.3 --loss.classifier 1
+"$python" -m stylex train --data shoes.zip --classifier classifier --out run --preset small-32 --kimg "$kimg"
 "$python" -m stylex find run --data shoes.zip --out explanation --images 200 --attributes 10 --overwrite
 "$python" -m stylex report explanation --strips
 "$python" -m stylex evaluate run --data shoes.zip --images 100 --measured 200 --out evaluation.json --overwrite
