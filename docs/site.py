@@ -24,7 +24,8 @@ ROOT = Path(__file__).parents[1]
 SOURCE, SITE = ROOT / "build" / "site-source", ROOT / "build" / "site"
 FILES = (
     *("README.md", "CHANGELOG.md", "CITATION.cff", "LICENSE", "NOTICE", "docs/**/*.md", "docs/**/*.ipynb"),
-    *("docs/images/*", "docs/results/*.json", "recipes/*/README.md", "recipes/*/*.png", "recipes/*/report.html"),
+    *("docs/images/*", "docs/results/*.json"),
+    *("recipes/*/README.md", "recipes/*/*.png", "recipes/*/*.jpg", "recipes/*/report.html"),
 )
 VERBS = (
     *("images", "training", "searching", "attacking", "evaluating", "comparing", "showing"),

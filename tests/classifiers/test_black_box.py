@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -98,7 +100,7 @@ def test_no_more_is_asked_than_allowed(x: Tensor) -> None:
     bound(classifier, 4)
     classifier.logits(x)
     classifier.logits(x)  # known
-    with pytest.raises(ClassifierError, match="has answered 4 images, and max_calls allows 4"):
+    with pytest.raises(ClassifierError, match="has answered 4 images, and max_calls allows 4, too few for the next 4"):
         classifier.logits(-x)
     assert len(asked.batches) == 1
     with pytest.raises(ConfigError, match="about 5 calls"):
@@ -107,6 +109,35 @@ def test_no_more_is_asked_than_allowed(x: Tensor) -> None:
     heard: list[Event] = []
     expect(classifier, 5, heard.append)
     assert len(heard) == 1
+
+
+def test_what_a_cache_holds_is_not_expected_to_be_asked(x: Tensor, tmp_path: Path) -> None:
+    load_classifier(box(cache=tmp_path / "answers")).logits(x)
+    again = load_classifier(box(cache=tmp_path / "answers"))
+    bound(again, 1)
+    expect(again, 5, lambda event: None)
+    with pytest.raises(ConfigError, match="about 6 calls of the classifier, of which its cache knows 4 at most, and"):
+        expect(again, 6, lambda event: None)
+    again.logits(x)
+    with pytest.raises(ClassifierError, match="has answered 0 images, and max_calls allows 1, too few for the next 4"):
+        again.logits(-x)
+
+
+def test_several_threads_ask_no_more_than_allowed_and_nothing_twice() -> None:
+    asked, most = Asked(), 30
+    classifier = load_classifier(box(asked, batch=1))
+    bound(classifier, most)
+    pictures = torch.linspace(-1, 1, 40)[:, None, None, None].expand(40, 3, 16, 16)
+
+    def ask(first: int) -> None:
+        for i in range(40):
+            with contextlib.suppress(ClassifierError):
+                classifier.logits(pictures[[(first + i) % 40]])
+
+    with ThreadPoolExecutor(8) as people:
+        for _ in people.map(ask, range(0, 40, 5)):
+            pass
+    assert len(asked.batches) == most == len({batch.tobytes() for batch in asked.batches})
 
 
 def test_calls_are_bounded_of_black_boxes_only(x: Tensor) -> None:

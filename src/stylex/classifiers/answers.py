@@ -52,12 +52,13 @@ class AnswerFile:
                 f"the cache {path} holds answers of another classifier, or by another spec; choose another file"
             )
 
+    def __len__(self) -> int:
+        """How many answers it holds."""
+        return int(self._asked("SELECT count(*) FROM answers")[0])
+
     def find(self, key: bytes) -> Float32[ndarray, " k"] | None:
         """An image's answer, if it is known."""
-        try:
-            found = self._base.execute("SELECT answer FROM answers WHERE image = ?", (key,)).fetchone()
-        except sqlite3.Error as error:
-            raise ClassifierError(f"the cache {self._path} cannot be read ({error}); choose a new file") from error
+        found = self._asked("SELECT answer FROM answers WHERE image = ?", key)
         if found is None:
             return None
         row = np.frombuffer(found[0], dtype="<f4").astype(np.float32)
@@ -71,3 +72,9 @@ class AnswerFile:
                 base.executemany("INSERT OR REPLACE INTO answers VALUES (?, ?)", rows)
         except sqlite3.Error as error:
             raise ClassifierError(f"the cache {self._path} cannot be written ({error}); free space there") from error
+
+    def _asked(self, what: str, *values: bytes) -> Any:
+        try:
+            return self._base.execute(what, values).fetchone()
+        except sqlite3.Error as error:
+            raise ClassifierError(f"the cache {self._path} cannot be read ({error}); choose a new file") from error

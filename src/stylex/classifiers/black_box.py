@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -36,11 +37,13 @@ class Meter:
         calls: images that it answered.
         known: images whose answers were known already, and which it was not asked about.
         most: calls that it may get; None: any number.
+        kept: answers that its file held as it was opened.
     """
 
     calls: int = 0
     known: int = 0
     most: int | None = None
+    kept: int = 0
 
     def take(self, images: int) -> None:
         """Count images that are about to be asked about.
@@ -50,8 +53,9 @@ class Meter:
         """
         if self.most is not None and self.calls + images > self.most:
             raise ClassifierError(
-                f"the classifier has answered {self.calls:,} images, and {option('max_calls')} allows {self.most:,}: "
-                "allow more, search on fewer images, or keep its answers in a cache and go on with the same command"
+                f"the classifier has answered {self.calls:,} images, and {option('max_calls')} allows {self.most:,}, "
+                f"too few for the next {images:,}: "
+                "allow more, give fewer images, or keep its answers in a cache and go on with the same command"
             )
         self.calls += images
 
@@ -67,7 +71,7 @@ class BlackBox:
 
     It takes images ``[n h w c]`` (an array of uint8, c is 1 or 3) and answers with an array ``[n k]`` of probabilities,
     in the order of ``labels``. It is given each image once: answers are remembered, those of the last ones in memory
-    and all of them in a file where ``cache`` names one.
+    and all of them in a file where ``cache`` names one. Of several threads one asks at a time.
 
     Args:
         function: what to ask.
@@ -107,31 +111,33 @@ class BlackBox:
         )
         if channels not in (1, 3) or batch < 1:
             raise ClassifierError(f"channels is {channels} and batch {batch}; expected 1 or 3, and 1 or more")
-        self.meter = Meter()
+        self._asking = threading.Lock()
         self._function, self._batch = function, batch
         self._memory: OrderedDict[bytes, ndarray] = OrderedDict()
         self._room = _REMEMBERED_BYTES // (_ENTRY_BYTES + 4 * len(self.spec.labels))
         name = name or getattr(function, "__qualname__", type(function).__qualname__)
         self._file = None if cache is None else AnswerFile(Path(cache), {"asked": name, **self.spec.to_json()})
+        self.meter = Meter(kept=0 if self._file is None else len(self._file))
 
     def __call__(self, x: Tensor) -> Tensor:
         """Answers ``[n k]`` for images ``[n c h w]`` from 0 to 255, which are rounded."""
         pictures = x.detach().round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).contiguous().cpu().numpy()
         keys = [hashlib.sha256(picture.tobytes()).digest() for picture in pictures]
-        known = {key: row for key in dict.fromkeys(keys) if (row := self._known(key)) is not None}
-        positions = {key: i for i, key in enumerate(keys) if key not in known}
-        fresh = list(positions.items())
-        self.meter.known += len(keys) - len(fresh)
-        for start in range(0, len(fresh), self._batch):
-            part = fresh[start : start + self._batch]
-            self.meter.take(len(part))
-            rows = self._asked(pictures[[i for _, i in part]])
-            new = {key: row for (key, _), row in zip(part, rows, strict=True)}
-            if self._file is not None:
-                self._file.keep(new)
-            for key, row in new.items():
-                self._remember(key, row)
-            known |= new
+        with self._asking:
+            known = {key: row for key in dict.fromkeys(keys) if (row := self._known(key)) is not None}
+            positions = {key: i for i, key in enumerate(keys) if key not in known}
+            fresh = list(positions.items())
+            self.meter.known += len(keys) - len(fresh)
+            for start in range(0, len(fresh), self._batch):
+                part = fresh[start : start + self._batch]
+                self.meter.take(len(part))
+                rows = self._asked(pictures[[i for _, i in part]])
+                new = {key: row for (key, _), row in zip(part, rows, strict=True)}
+                if self._file is not None:
+                    self._file.keep(new)
+                for key, row in new.items():
+                    self._remember(key, row)
+                known |= new
         return torch.from_numpy(np.stack([known[key] for key in keys])).to(x.device)
 
     def _known(self, key: bytes) -> ndarray | None:
@@ -201,17 +207,18 @@ def expect(classifier: Classifier, calls: int, listener: Listener) -> None:
     """Say how often a black box is going to be called, before it is.
 
     Raises:
-        ConfigError: that is more than allowed.
+        ConfigError: that is more than allowed, even if all answers in its file are among them.
     """
     meter = meter_of(classifier)
     if meter is None:
         return
-    if meter.most is not None and calls > meter.most - meter.calls:
+    known = f", of which its cache knows {meter.kept:,} at most" if meter.kept else ""
+    if meter.most is not None and calls - meter.kept > meter.most - meter.calls:
         raise ConfigError(
-            f"this takes about {calls:,} calls of the classifier, and {option('max_calls')} allows {meter.most:,}; "
-            "allow more, or ask for fewer images"
+            f"this takes about {calls:,} calls of the classifier{known}, and {option('max_calls')} allows "
+            f"{meter.most:,}; allow more, or ask for fewer images"
         )
-    listener(Found(message=f"about {calls:,} calls of the classifier are expected, one for each image"))
+    listener(Found(message=f"about {calls:,} calls of the classifier are expected, one for each image{known}"))
 
 
 def tell_calls(classifier: Classifier, listener: Listener) -> None:

@@ -126,10 +126,10 @@ class LiveStudio:
     def load_more(self) -> bool:
         """Read a few of the images that are still to come; False when there are none."""
         if self._waiting:
-            now, self._waiting = self._waiting[:_BATCH], self._waiting[_BATCH:]
-            pictures = np.stack([picture for _, _, picture in now])
-            ids = [image_id for image_id, _, _ in now]
-            self._take(pictures, ids, [label for _, label, _ in now], ids=ids)
+            now = self._waiting[:_BATCH]
+            ids, labels = [image_id for image_id, _, _ in now], [label for _, label, _ in now]
+            self._take(np.stack([picture for _, _, picture in now]), ids, labels, ids=ids)
+            self._waiting = self._waiting[_BATCH:]
         elif self._archive is not None and self._read < len(self._archive):
             rows = range(self._read, min(self._read + _BATCH, len(self._archive)))
             names = [self._archive.names[row] for row in rows]

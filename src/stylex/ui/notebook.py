@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
+from collections.abc import Callable
 from concurrent.futures import Future, wait
 from contextlib import suppress
 from functools import cache
@@ -42,15 +43,15 @@ def show(explanation: Explanation) -> Any:
     return kind(still, strips=json.dumps(data, separators=(",", ":")))
 
 
-def explore(studio: Studio) -> Any:
-    """The explorer in a cell, over a live studio.
+def explore(studio: Studio, ended: Callable[[], None] = lambda: None) -> Any:
+    """The explorer in a cell, over a live studio; ``ended`` is called when it has been closed.
 
     Raises:
         ConfigError: anywidget or the explorer's packages are not installed.
     """
     kind = _widget()
     try:
-        channel = Channel(studio)
+        channel = Channel(studio, ended)
     except ImportError:
         raise ConfigError(f"the explorer needs starlette; install it with: {_INSTALL}") from None
     still = f"<p>{studio.title}: knobs are live in a running notebook with widgets.</p>"
@@ -60,9 +61,10 @@ def explore(studio: Studio) -> Any:
 class Channel:
     """The explorer's server without a port: requests come as messages of the notebook, in a loop of its own."""
 
-    def __init__(self, studio: Studio) -> None:
+    def __init__(self, studio: Studio, ended: Callable[[], None] = lambda: None) -> None:
         from stylex.ui.server import build_app
 
+        self._ended = ended
         self._app = build_app(studio)
         self._loop = asyncio.new_event_loop()
         self._end = asyncio.Event()
@@ -135,6 +137,7 @@ class Channel:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(timeout=10)
         self._loop.close()
+        self._ended()
 
 
 @cache

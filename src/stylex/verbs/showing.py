@@ -66,6 +66,7 @@ def open_studio(
     images: int = 240,
     classifier_spec: ClassifierSpecLike | None = None,
     other_classifier: bool = False,
+    max_calls: int | None = None,
     device: str = "auto",
     listener: Listener = silent,
 ) -> Studio:
@@ -81,6 +82,8 @@ def open_studio(
         classifier_spec: a JSON file that describes the classifier, as in ``train``.
         other_classifier: go on although the classifier is not the one that the run was trained with; every page then
             says so.
+        max_calls: how many images a black box (a server, a function) may be asked about; not given: any number.
+            Behind it only what is known already is answered.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:1``.
         listener: hears warnings.
 
@@ -90,7 +93,9 @@ def open_studio(
     Raises:
         SnapshotError: no snapshot there, or a damaged one.
         SearchError: the explanation was made with another snapshot.
+        ConfigError: calls are bounded of a classifier that is no black box, or reading the images takes more of them.
     """
+    from stylex.classifiers import expect
     from stylex.live.studio import LiveStudio
     from stylex.opening import Run, device_of, record
     from stylex.store.folder import read_explanation
@@ -104,6 +109,7 @@ def open_studio(
         classifier=classifier,
         classifier_spec=classifier_spec,
         other_classifier=other_classifier,
+        max_calls=max_calls,
         device=on,
         regression=True,
         listener=listener,
@@ -120,7 +126,7 @@ def open_studio(
         held_out = archive.part("test") or archive
         count = min(images, len(held_out))
         chosen = held_out.subset([i * len(held_out) // count for i in range(count)])
-    return LiveStudio(
+    studio = LiveStudio(
         opened.snapshot,
         opened.classifier,
         explanation=found,
@@ -133,6 +139,17 @@ def open_studio(
             "explanation": None if explanation is None else str(explanation),
         },
     )
+    if studio.coming:  # each photograph, and what the generator makes of it
+        expect(opened.classifier, 2 * studio.coming, listener)
+    return studio
+
+
+def _tell_calls(studio: Studio, listener: Listener) -> None:
+    from stylex.classifiers import tell_calls
+    from stylex.live.studio import LiveStudio
+
+    if isinstance(studio, LiveStudio):
+        tell_calls(studio.classifier, listener)
 
 
 def explore(
@@ -144,6 +161,7 @@ def explore(
     images: int = 48,
     classifier_spec: ClassifierSpecLike | None = None,
     other_classifier: bool = False,
+    max_calls: int | None = None,
     device: str = "auto",
     listener: Listener = silent,
 ) -> Any:
@@ -161,6 +179,8 @@ def explore(
         classifier_spec: a JSON file that describes the classifier, as in ``train``.
         other_classifier: go on although the classifier is not the one that the run was trained with; every page then
             says so.
+        max_calls: how many images a black box (a server, a function) may be asked about; not given: any number.
+            Behind it only what is known already is answered.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:1``.
         listener: hears warnings.
 
@@ -169,7 +189,8 @@ def explore(
 
     Raises:
         SnapshotError: no snapshot there, or a damaged one.
-        ConfigError: anywidget or starlette are not installed.
+        ConfigError: anywidget or starlette are not installed, or the bound of calls cannot be meant, as in
+            ``open_studio``.
     """
     from stylex.ui.notebook import explore as in_a_cell
 
@@ -181,10 +202,11 @@ def explore(
         images=images,
         classifier_spec=classifier_spec,
         other_classifier=other_classifier,
+        max_calls=max_calls,
         device=device,
         listener=listener,
     )
-    return in_a_cell(studio)
+    return in_a_cell(studio, lambda: _tell_calls(studio, listener))
 
 
 def serve(
@@ -200,6 +222,7 @@ def serve(
     root_path: str = "",
     classifier_spec: ClassifierSpecLike | None = None,
     other_classifier: bool = False,
+    max_calls: int | None = None,
     device: str = "auto",
     listener: Listener = silent,
 ) -> None:
@@ -223,12 +246,15 @@ def serve(
         classifier_spec: a JSON file that describes the classifier, as in ``train``.
         other_classifier: go on although the classifier is not the one that the run was trained with; every page then
             says so.
+        max_calls: how many images a black box (a server, a function) may be asked about; not given: any number.
+            Behind it only what is known already is answered.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:1``.
         listener: hears the address.
 
     Raises:
         SnapshotError: no snapshot there, or a damaged one.
-        ConfigError: starlette and uvicorn are not installed, or the address cannot be used.
+        ConfigError: starlette and uvicorn are not installed, the address cannot be used, or the bound of calls cannot
+            be meant, as in ``open_studio``.
     """
     from stylex.ui.serving import check_installed, serve_studio
 
@@ -241,10 +267,14 @@ def serve(
         images=images,
         classifier_spec=classifier_spec,
         other_classifier=other_classifier,
+        max_calls=max_calls,
         device=device,
         listener=listener,
     )
-    serve_studio(studio, host=host, port=port, open_browser=not no_browser, root_path=root_path, listener=listener)
+    try:
+        serve_studio(studio, host=host, port=port, open_browser=not no_browser, root_path=root_path, listener=listener)
+    finally:  # it is ended by Ctrl-C
+        _tell_calls(studio, listener)
 
 
 def demo(out: str | Path, *, images: int = 80, listener: Listener = silent) -> Path:
