@@ -106,5 +106,25 @@ def test_the_same_call_keeps_the_same_and_says_so(make_world) -> None:
     again = run(world, top=2)
     np.testing.assert_array_equal(first.indices, again.indices)
     assert (first.recall, first.pictures) == (again.recall, again.pictures)
-    assert f"{len(first.indices)} coordinates were measured on all images" in first.note
+    assert f"{len(first.indices)} coordinates were kept" in first.note
     assert any(isinstance(event, Step) for event in heard)
+
+
+@pytest.mark.parametrize("precision", ["float32", "bf16"])
+def test_what_the_screen_measured_in_float32_is_not_measured_again(make_world, monkeypatch, precision) -> None:
+    monkeypatch.setattr("stylex.search.moves.has_fast_bf16", lambda place: True)
+    world = make_world(n=60, channels=(8, 4), torgb=2)
+    world.classifier = Bent(world.classifier, 1.0)
+    exact = measure_effects(world.subject, world.s, image_ids=world.ids)
+    kept = run(world, top=3, precision=precision)
+    assert kept.effects is not None
+    known = kept.effects.cells.known
+    assert known.any() or precision == "bf16"
+    values = exact.values[:, :, np.isin(exact.indices, kept.indices)]
+    np.testing.assert_allclose(kept.effects.cells.values[known], values[known], atol=1e-5)
+    for target in (0, 1):
+        own = kept.effects.among(kept.of[target])
+        rows = exact.base_logits.argmax(axis=1) != target
+        columns = [exact.position(int(index)) for index in own.indices]
+        np.testing.assert_allclose(own.of(rows).table(target), exact.table(target)[rows][:, :, columns], atol=1e-5)
+    assert kept.effects.cells.pictures < 60 * (1 + 2 * len(kept.indices))

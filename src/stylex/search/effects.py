@@ -327,12 +327,8 @@ def stream_effects(
     began, drawn = time.perf_counter(), 0
     for rows in pending[processes.rank :: processes.size]:
         values, base, pictures = evaluator.effects(s[rows].float(), indices, shift_range)
-        if not (np.isfinite(values).all() and np.isfinite(base).all()):
-            bad = next(i for i in range(len(rows)) if not (np.isfinite(values[i]).all() and np.isfinite(base[i]).all()))
-            raise ClassifierError(
-                f"the classifier gives logits that are not finite on changes of image {image_ids[rows[bad]]!r}; "
-                "expected finite numbers: check the classifier on the snapshot's own pictures"
-            )
+        expect_finite(values, [image_ids[row] for row in rows])
+        expect_finite(base, [image_ids[row] for row in rows])
         block = _block(values, base, kept, classes, np.float16 if large else np.float32)
         if shards:
             shards.write([names[row] for row in rows], block)
@@ -359,6 +355,20 @@ def stream_effects(
         shift_range=shift_range,
     )
     return sharded if large or kept < k else _in_memory(sharded)
+
+
+def expect_finite(values: Float[ndarray, "n ..."], image_ids: Sequence[str]) -> None:
+    """See that a classifier answered with numbers.
+
+    Raises:
+        ClassifierError: it did not, on some image.
+    """
+    if not np.isfinite(values).all():
+        bad = next(name for name, own in zip(image_ids, values, strict=True) if not np.isfinite(own).all())
+        raise ClassifierError(
+            f"the classifier gives logits that are not finite on changes of image {bad!r}; "
+            "expected finite numbers: check the classifier on the snapshot's own pictures"
+        )
 
 
 def _kept_classes(k: int, moves: int, classes: Sequence[int]) -> int:
