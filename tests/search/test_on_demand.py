@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from stylex.core.errors import ClassifierError, SearchError
 from stylex.search.effects import measure_effects
 from stylex.search.moves import Evaluator
-from stylex.search.on_demand import Cells, EffectsOnDemand
+from stylex.search.on_demand import Cells, Drawn, EffectsOnDemand
 
 
 def on_demand(world, indices) -> EffectsOnDemand:
     base = world.subject.logits(world.s)
-    cells = Cells(Evaluator(world.subject), world.s, base, indices, image_ids=world.ids, shift_range=1.0)
+    cells = Cells(Evaluator(world.subject), Drawn(world.subject, world.ids, shift_range=1.0), world.s, base, indices)
     return EffectsOnDemand(cells=cells, rows=np.arange(len(world.s)), columns=np.arange(len(indices)))
 
 
@@ -59,3 +61,29 @@ def test_a_classifier_that_gives_no_numbers_is_told(make_world) -> None:
     world.classifier.weight[:] = float("nan")
     with pytest.raises(ClassifierError, match="image-2"):
         effects.of(np.array([2])).table(0)
+
+
+def test_what_is_on_disk_is_read_and_what_is_damaged_or_of_others_is_drawn(make_world, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr("stylex.search.on_demand.BLOCK_IMAGES", 2)
+    world = make_world(n=5)
+    subject = replace(world.subject, key="mine")
+    indices, rows = world.space.indices(include_torgb=False), np.arange(5)
+    wanted = np.random.default_rng(0).random((5, 2, len(indices))) < 0.5
+
+    def draw(subject) -> tuple[np.ndarray, int]:
+        drawn = Drawn(subject, world.ids, shift_range=1.0, folder=tmp_path)
+        return drawn.effects(Evaluator(subject), rows, world.s, indices, wanted)
+
+    first, pictures = draw(subject)
+    assert pictures > 0
+    again, none = draw(subject)
+    np.testing.assert_array_equal(first, again)
+    assert none == 0
+    shards = sorted(tmp_path.rglob("*.npz"))
+    assert len(shards) == 3
+    shards[0].write_bytes(shards[0].read_bytes()[:-9])
+    shards[1].write_bytes(shards[2].read_bytes())
+    mended, some = draw(subject)
+    np.testing.assert_array_equal(first, mended)
+    assert 0 < some < pictures
+    assert draw(replace(subject, key="another's"))[1] == pictures

@@ -88,7 +88,8 @@ class Measured:
     ) -> Task:
         """What a ranking of one class is given; of many classes they share the random moves to be compared with."""
         effects = self.effects
-        if isinstance(effects, EffectsOnDemand) and self.screened is not None:
+        if isinstance(effects, EffectsOnDemand) and self.screened is not None and config.selection != "notebook":
+            # (The notebook's rule looks at what was kept of both classes together.)
             effects = effects.among(self.screened.of.get(target, effects.indices))
         task = Task.of(self.subject, self.s, effects, target, source)
         return replace(task, threshold=config.threshold, beside=beside)
@@ -144,6 +145,7 @@ def measure_classes(
             indices=indices,
             image_ids=encoded.ids,
             how=how,
+            folder=at.folder if at.processes.size == 1 else None,
             listener=at.listener,
         )
         at.listener(Found(message=f"{screened.note}."))

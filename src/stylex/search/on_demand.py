@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
+import json
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -10,9 +16,104 @@ from jaxtyping import Bool, Float, Float32, Int64, Shaped
 from numpy import ndarray
 from torch import Tensor
 
-from stylex.search.effects import expect_finite
+from stylex.core.files import write_whole
+from stylex.core.untrusted import read_arrays
+from stylex.search.effects import BLOCK_IMAGES, BLOCK_PICTURES, expect_finite
 from stylex.search.moves import Evaluator
-from stylex.search.shards import position_of
+from stylex.search.shards import DAMAGED, position_of
+from stylex.search.shifts import statistics_of
+from stylex.search.subject import Subject
+
+_FORMAT = "stylex moves 1"
+
+
+class Drawn:
+    """Draws moves of some images in blocks, and keeps each finished block on disk where there is a folder for it.
+
+    The same calls again read what is there and draw the rest: the same blocks, and so the same numbers to the last bit.
+    """
+
+    def __init__(
+        self, subject: Subject, image_ids: Sequence[str], *, shift_range: float, folder: Path | None = None
+    ) -> None:
+        """Begin, or go on with, what ``folder`` has of such moves.
+
+        Args:
+            subject: what is moved. Its key tells whose the blocks are; without one nothing is kept.
+            image_ids: names of the images, for errors.
+            shift_range: how far coordinates are moved.
+            folder: where blocks are kept; None: nowhere.
+        """
+        self.image_ids, self.shift_range = image_ids, shift_range
+        self.folder: Path | None = None
+        if folder is not None and subject.key:
+            statistics = statistics_of(subject.space)
+            settings = json.dumps([_FORMAT, subject.key, subject.space.to_json(), shift_range]).encode()
+            self._about = _digest(settings, statistics.minimum, statistics.maximum)
+            self.folder = folder / f"moves-{self._about[:16]}"
+
+    def effects(
+        self,
+        evaluator: Evaluator,
+        rows: Int64[ndarray, " r"],
+        s: Float[Tensor, "r s_dim"],
+        indices: Int64[ndarray, " m"],
+        wanted: Bool[ndarray, "*r 2 m"],
+    ) -> tuple[Float32[ndarray, "r 2 m k"], int]:
+        """Effects of the moves that are wanted (zero elsewhere), and how many pictures were drawn for them now.
+
+        Args:
+            evaluator: what draws.
+            rows, s: the images, as positions among those named, and their style vectors.
+            indices: the coordinates' flat indices.
+            wanted: which moves, of every image or of each.
+
+        Raises:
+            ClassifierError: the classifier gives logits that are not finite.
+            StoreError: the folder cannot be written.
+        """
+        each = np.broadcast_to(wanted, (len(rows), *wanted.shape[-2:])).copy()
+        most = max(1, int(each.sum(axis=(1, 2)).max()))
+        size = max(1, min(BLOCK_IMAGES, BLOCK_PICTURES // most))
+        parts, pictures = [], 0
+        for start in range(0, len(rows), size):
+            block = slice(start, start + size)
+            values, drawn = self._block(evaluator, rows[block], s[block], indices, each[block])
+            parts.append(values)
+            pictures += drawn
+        return np.concatenate(parts), pictures
+
+    def _block(
+        self, evaluator: Evaluator, rows: ndarray, s: Tensor, indices: ndarray, wanted: ndarray
+    ) -> tuple[ndarray, int]:
+        path, about = None, ""
+        if self.folder is not None:
+            about = _digest(f"{self._about} {evaluator.precision}".encode(), s.float().cpu().numpy(), indices, wanted)
+            path = self.folder / f"{about[:24]}.npz"
+            with suppress(*DAMAGED):
+                return self._read(path, about, wanted), 0
+        values, _, drawn = evaluator.effects(s.float(), indices, self.shift_range, wanted)
+        expect_finite(values, [self.image_ids[row] for row in rows])
+        if path is not None:
+            data = io.BytesIO()
+            np.savez(data, about=np.array(about), values=values[wanted])
+            write_whole(path, data.getbuffer())
+        return values, drawn
+
+    def _read(self, path: Path, about: str, wanted: ndarray) -> ndarray:
+        held = read_arrays(path)
+        if str(held["about"]) != about or held["values"].dtype != np.float32:
+            raise ValueError(about)
+        values = np.zeros((*wanted.shape, held["values"].shape[1]), dtype=np.float32)
+        values[wanted] = held["values"]
+        return values
+
+
+def _digest(first: bytes, *arrays: ndarray) -> str:
+    digest = hashlib.sha256(first)
+    for array in arrays:
+        digest.update(f"{array.dtype} {array.shape}".encode() + np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()
 
 
 class Cells:
@@ -21,24 +122,21 @@ class Cells:
     def __init__(
         self,
         evaluator: Evaluator,
+        drawn: Drawn,
         s: Float[Tensor, "n s_dim"],
         base_logits: Float32[ndarray, "n k"],
         indices: Int64[ndarray, " m"],
-        *,
-        image_ids: tuple[str, ...],
-        shift_range: float,
     ) -> None:
         """Nothing is known yet.
 
         Args:
             evaluator: what draws, in float32.
-            s, image_ids: the images.
+            drawn: what it draws by, and keeps.
+            s: the images.
             base_logits: of their reconstructions.
             indices: the coordinates' flat indices.
-            shift_range: how far they are moved.
         """
-        self.evaluator, self.s, self.base_logits, self.indices = evaluator, s, base_logits, indices
-        self.image_ids, self.shift_range = image_ids, shift_range
+        self.evaluator, self.drawn, self.s, self.base_logits, self.indices = evaluator, drawn, s, base_logits, indices
         self.values: Float32[ndarray, "n 2 m k"] = np.zeros(
             (len(s), 2, len(indices), base_logits.shape[1]), dtype=np.float32
         )
@@ -63,17 +161,13 @@ class Cells:
         rows, missing = rows[some], missing[some]
         if len(rows) == 0:
             return
-        own = self.s[torch.from_numpy(rows).to(self.s.device)].float()
-        columns = missing.any(axis=(0, 1))
-        measured, _, drawn = self.evaluator.effects(
-            own, self.indices[columns], self.shift_range, missing[:, :, columns]
-        )
-        expect_finite(measured, [self.image_ids[row] for row in rows])
-        values = np.zeros((*missing.shape, measured.shape[-1]), dtype=np.float32)
-        values[:, :, columns] = measured
-        image, sign, column = np.nonzero(missing)
-        self.values[rows[image], sign, column] = values[image, sign, column]
-        self.known[rows[image], sign, column] = True
+        columns = np.flatnonzero(missing.any(axis=(0, 1)))
+        own = self.s[torch.from_numpy(rows).to(self.s.device)]
+        measured, drawn = self.drawn.effects(self.evaluator, rows, own, self.indices[columns], missing[:, :, columns])
+        image, sign, column = np.nonzero(missing[:, :, columns])
+        at = rows[image], sign, columns[column]
+        self.values[at] = measured[image, sign, column]
+        self.known[at] = True
         self.pictures += drawn
 
 
@@ -103,12 +197,12 @@ class EffectsOnDemand:
     @property
     def image_ids(self) -> tuple[str, ...]:
         """The images' names."""
-        return tuple(self.cells.image_ids[row] for row in self.rows)
+        return tuple(self.cells.drawn.image_ids[row] for row in self.rows)
 
     @property
     def shift_range(self) -> float:
         """How far coordinates are moved, as a fraction of the way to the extreme."""
-        return self.cells.shift_range
+        return self.cells.drawn.shift_range
 
     def __len__(self) -> int:
         return len(self.rows)

@@ -15,6 +15,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -26,9 +27,9 @@ from torch import Tensor
 from stylex.core.progress import Done, Listener, Started, Step, silent
 from stylex.search.config import Precision
 from stylex.search.decision import predicted
-from stylex.search.effects import IN_MEMORY
+from stylex.search.effects import IN_MEMORY, expect_finite
 from stylex.search.moves import Evaluator, feature_bytes, moves_to_extremes
-from stylex.search.on_demand import Cells, EffectsOnDemand
+from stylex.search.on_demand import Cells, Drawn, EffectsOnDemand
 from stylex.search.subject import Subject
 
 TASK = "screen"
@@ -56,6 +57,9 @@ _PATIENCE = 2
 """What moves given up may cost grows with this power of the rounds' progress: little at first."""
 _GROUPS, _GROUP = 24, 8
 """Groups of similar moves, by the size of their first-order effects, at most; and moves in one, at least."""
+_FEW = 3.0
+"""Errors of effects on one image are taken to be so many times larger again, on n images an n-th of that: effects are
+skewed, and few of them look less scattered than they are. Chosen on effects of three trained generators."""
 _UNSEEN = 16.0
 """Degrees of freedom of a move's error where it was not measured, and similar moves' errors stand for it."""
 _GRADIENT_ROWS, _GRADIENT_BYTES = 16, 2**28
@@ -68,7 +72,8 @@ class Screened:
 
     Attributes:
         indices: flat indices of the coordinates to measure on all images, ascending.
-        recall: estimated fraction of each class's strongest moves that is among them.
+        recall: estimated fraction of each class's strongest moves that is among them; unless nothing was given up, no
+            more than was asked for, since the estimate is not finer than that.
         top: how many strongest moves of each class that is about.
         sample: images that were measured first, on which the errors of first-order effects were learnt.
         pictures: drawn and classified on the way, without the images' own passes for gradients.
@@ -129,6 +134,7 @@ def screen(
     indices: Int64[ndarray, " m"] | None = None,
     image_ids: Sequence[str] | None = None,
     how: Screening | None = None,
+    folder: Path | None = None,
     listener: Listener = silent,
 ) -> Screened:
     """Find the coordinates that hold the strongest moves of each target, by mean effect over the images to be moved.
@@ -141,7 +147,13 @@ def screen(
         indices: flat indices to choose among (default: the convolutions' part of ``s``).
         image_ids: the images' names (default: their numbers).
         how: of the screening.
+        folder: keep what is drawn here as it is finished, if it is not too much for memory; the same call again
+            reads it.
         listener: hears the rounds.
+
+    Raises:
+        ClassifierError: the classifier gives logits that are not finite.
+        StoreError: the folder cannot be written.
 
     Source: Lang et al., ICCV 2021, choose by mean effect. Successive halving: Jamieson & Talwalkar 2016; estimates from
     a first-order control variate with the variance of similar columns: Smyth 2004.
@@ -150,7 +162,9 @@ def screen(
     space, output, shift_range, top = subject.space, subject.output, how.shift_range, how.top
     indices = space.indices(include_torgb=False) if indices is None else np.asarray(indices, dtype=np.int64)
     evaluator, exact = (Evaluator(subject, chunk=how.chunk) for _ in range(2))
+    names = tuple(image_ids or map(str, range(len(s))))
     base = subject.logits(s)
+    expect_finite(base, names)
     races = []
     listener(Started(task=TASK, total=None, unit="rounds"))
     for target in targets:
@@ -163,6 +177,7 @@ def screen(
     if races and how.precision == "bf16":
         evaluator.try_bf16(s[races[0].rows[:1]].float(), indices, shift_range, listener=listener)
     keeps = 8 * base.size * round(_MORE * top) * len(races) <= IN_MEMORY
+    drawn = Drawn(subject, names, shift_range=shift_range, folder=folder if keeps else None)
     pictures, done, sampled = 0, 0, set()
     rounds: list[tuple[int, int, bool]] = []
     for race in races:
@@ -173,8 +188,8 @@ def screen(
             wanted, fresh = race.next()
             # Few are left on the last images, and their effects are to be kept: those in float32.
             by = exact if fresh[-1] + 1 == len(race.rows) else evaluator
-            values, _, drawn = by.effects(vectors[fresh], indices, shift_range, wanted)
-            pictures += drawn
+            values, asked = drawn.effects(by, race.rows[fresh], vectors[fresh], indices, wanted)
+            pictures += asked
             rounds.append((int(wanted.sum()), len(fresh), by is exact))
             if race.images == 0:
                 sampled |= set(race.rows[fresh].tolist())
@@ -194,11 +209,10 @@ def screen(
     kept = np.zeros(len(indices), dtype=bool)
     for race in races:
         kept |= race.alive.any(axis=0)
-    missed = [race.missed / race.top for race in races]
+    missed = [max(race.missed / race.top, 1 - how.recall) if race.missed else 0.0 for race in races]
     effects = None
     if keeps:
-        names = tuple(image_ids or map(str, range(len(s))))
-        cells = Cells(exact, s, base, indices[kept], image_ids=names, shift_range=shift_range)
+        cells = Cells(exact, drawn, s, base, indices[kept])
         place = np.cumsum(kept) - 1
         for race in races:
             for fresh, moves, values in race.held:
@@ -336,6 +350,7 @@ class _Race:
                 unseen[mine] = rest.std()
         variance = (own + _PRIOR * prior) / (freedom + _PRIOR)
         error = np.where(seen, np.sqrt(variance / count * (1 - k / n)), unseen)
+        error *= 1 + _FEW / np.where(seen, count, max(self.images, 1))
         return estimate, error, np.where(seen, freedom + _PRIOR, _UNSEEN)
 
     @property
