@@ -13,8 +13,9 @@ What was measured of those in float32 is not measured again: it is the beginning
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -173,43 +174,37 @@ def screen(
             rows &= predicted(base, source, output)
         if rows.any() and len(indices):
             where = np.random.default_rng([how.seed, target]).permutation(np.flatnonzero(rows))
-            races.append(_Race(target=target, rows=where, top=min(top, 2 * len(indices)), seed=how.seed))
+            races.append(Race(target=target, rows=where, top=min(top, 2 * len(indices)), seed=how.seed))
     if races and how.precision == "bf16":
         evaluator.try_bf16(s[races[0].rows[:1]].float(), indices, shift_range, listener=listener)
     keeps = 8 * base.size * round(_MORE * top) * len(races) <= IN_MEMORY
     drawn = Drawn(subject, names, shift_range=shift_range, folder=folder if keeps else None)
-    pictures, done, sampled = 0, 0, set()
+    pictures, sampled = 0, set[int]()
     rounds: list[tuple[int, int, bool]] = []
+
+    def measured(race: Race, vectors: Tensor, wanted: ndarray, fresh: ndarray) -> ndarray:
+        nonlocal pictures
+        # Few are left on the last images, and their effects are to be kept: those in float32.
+        by = exact if fresh[-1] + 1 == len(race.rows) else evaluator
+        values, asked = drawn.effects(by, race.rows[fresh], vectors[fresh], indices, wanted)
+        pictures += asked
+        rounds.append((int(wanted.sum()), len(fresh), by is exact))
+        if race.images == 0:
+            sampled.update(race.rows[fresh].tolist())
+        if keeps and by.precision == "float32":
+            race.hold(wanted, fresh, values)
+        figures = {"moves": float(wanted.sum()), "images": float(fresh[-1] + 1)}
+        listener(Step(task=TASK, done=len(rounds), figures=figures))
+        return np.asarray(values[..., race.target])
+
     for race in races:
         vectors = s[torch.from_numpy(race.rows).to(s.device)].float()
-        race.start(first_order(subject, vectors, race.target, indices, shift_range))
-        budget = (1 - how.recall) * race.top
-        while True:
-            wanted, fresh = race.next()
-            # Few are left on the last images, and their effects are to be kept: those in float32.
-            by = exact if fresh[-1] + 1 == len(race.rows) else evaluator
-            values, asked = drawn.effects(by, race.rows[fresh], vectors[fresh], indices, wanted)
-            pictures += asked
-            rounds.append((int(wanted.sum()), len(fresh), by is exact))
-            if race.images == 0:
-                sampled |= set(race.rows[fresh].tolist())
-            race.learn(wanted, fresh, values[..., race.target])
-            if keeps and by.precision == "float32":
-                race.hold(wanted, fresh, values)
-            done += 1
-            listener(
-                Step(task=TASK, done=done, figures={"moves": float(race.alive.sum()), "images": float(race.images)})
-            )
-            if race.images < len(race.rows):
-                race.give_up(budget)
-            if race.ended:
-                race.finish()
-                break
+        guess = first_order(subject, vectors, race.target, indices, shift_range)
+        race.run(guess, partial(measured, race, vectors), recall=how.recall)
     listener(Done(task=TASK))
     kept = np.zeros(len(indices), dtype=bool)
     for race in races:
         kept |= race.alive.any(axis=0)
-    missed = [max(race.missed / race.top, 1 - how.recall) if race.missed else 0.0 for race in races]
     effects = None
     if keeps:
         cells = Cells(exact, drawn, s, base, indices[kept])
@@ -221,7 +216,7 @@ def screen(
         effects = EffectsOnDemand(cells=cells, rows=np.arange(len(s)), columns=np.arange(len(cells.indices)))
     return Screened(
         indices=indices[kept],
-        recall=1 - max(missed, default=0.0),
+        recall=min((race.stated(how.recall) for race in races), default=1.0),
         top=top,
         sample=len(sampled),
         pictures=pictures,
@@ -268,9 +263,24 @@ def _others(moves: int) -> float:
     return min(_OTHERS, _OTHERS_ENOUGH * _GROUPS / moves)
 
 
+Measure = Callable[[Bool[ndarray, "2 m"], Int64[ndarray, " r"]], Float[ndarray, "r 2 m"]]
+"""Gives the effects of the moves that are wanted on some images (positions in the race's order); what it gives of
+others is not looked at."""
+
+
 @dataclass(eq=False, kw_only=True)
-class _Race:
-    """Which moves are the strongest of one target: estimates, and who is still in."""
+class Race:
+    """Which moves are the strongest of one target: estimates, and who is still in.
+
+    Attributes:
+        target: class to drive to.
+        rows: the images to be moved, in the order in which they are measured.
+        top: how many strongest moves are wanted.
+        seed: of the moves that are measured first beside the promising ones.
+        images: measured so far.
+        missed: of the strongest, as many as are to be expected among those given up.
+        alive: who is still in; in the end, what is kept.
+    """
 
     target: int
     rows: ndarray
@@ -281,7 +291,28 @@ class _Race:
     held: list[tuple[ndarray, Int64[ndarray, " moves"], Float32[ndarray, "r moves k"]]] = field(default_factory=list)
     """Of moves still in: images (positions among ``rows``), the moves, flat, and their effects on all logits."""
 
+    def run(self, guess: Float[ndarray, "n 2 m"], measure: Measure, *, recall: float) -> None:
+        """Measure on more and more images, and give moves up, until few enough are left or all were measured.
+
+        Args:
+            guess: first-order effects on the images, in the race's order.
+            measure: asked once each round.
+            recall: as in ``Screening``.
+        """
+        self.start(guess)
+        while not self.images or not self.ended:
+            wanted, fresh = self.next()
+            self.learn(wanted, fresh, measure(wanted, fresh))
+            if self.images < len(self.rows):
+                self.give_up((1 - recall) * self.top)
+        self.finish()
+
+    def stated(self, recall: float) -> float:
+        """The fraction of the strongest that is kept, by estimate; if any was given up, no more than was asked for."""
+        return min(1 - self.missed / self.top, recall) if self.missed else 1.0
+
     def start(self, guess: Float[ndarray, "n 2 m"]) -> None:
+        """Nothing is measured yet; the guesses tell which moves are alike, and which come first."""
         self.guess = guess
         self.alive: Bool[ndarray, "2 m"] = np.ones(guess.shape[1:], dtype=bool)
         # Sums over the images measured so far: guesses, effects, and their squares and products.
@@ -303,6 +334,7 @@ class _Race:
         return self.alive if self.images else self.first, fresh
 
     def learn(self, wanted: ndarray, fresh: ndarray, values: Float[ndarray, "r 2 m"]) -> None:
+        """Take in what was measured of the moves wanted on the next images."""
         x, y = (np.where(wanted, part, 0).astype(np.float64) for part in (self.guess[fresh], values))
         self.sums += np.stack([each.sum(axis=0) for each in (x, y, x * x, x * y, y * y)])
         self.measured_on += wanted * len(fresh)
