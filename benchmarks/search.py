@@ -8,7 +8,8 @@ verified. (e) EigenFind, and as many random directions.
 ``recall`` is the share of the exact top 10 moves of each class (largest mean effect over the images not predicted it)
 that are measured. Of the images not predicted a class, ``explained`` is the share that the first 8 attributes turn
 when they are moved together and drawn, ``alone`` the share that at least one of them turns alone; both are means over
-the classes. ``same_picks`` compares what the notebook's choice makes of (c) and (d), without tests of significance.
+the classes. ``same_picks`` compares what AttFind chooses from (c) and (d), up to 10 of each class, without tests of
+significance. What (d) costs ends with that choice: which effects it needs is drawn then.
 
 The floor of the exact search is the work that cannot be left out when nothing but the prefix is shared: for every move,
 the operations of the convolutions and products from its own layer on, and of the classifier, over the rate at which the
@@ -66,12 +67,11 @@ from stylex.search.choosing import few as few_of
 from stylex.search.config import Precision
 from stylex.search.counterfactual import flip_rate
 from stylex.search.decision import predicted
-from stylex.search.effects import Effects, measure_effects
+from stylex.search.effects import Effects, EffectTable, measure_effects
 from stylex.search.eigenfind import Moves, Rows, along_eigenvectors, eigenfind, explained_alone
 from stylex.search.encoding import latents_of
 from stylex.search.moves import Evaluator
-from stylex.search.notebook import notebook_ranking
-from stylex.search.screen import Screening, first_order, screen
+from stylex.search.screen import Screening, first_order, measured_first, screen
 from stylex.search.subject import Subject, TrainedSubject
 from stylex.search.task import Task
 from stylex.training.config import preset
@@ -175,6 +175,7 @@ def random_weights(name: str, images: int) -> Case:
         maps=None,
         classifier=spec.to_json(),
         classifier_reference=None,
+        classifier_answers=None,
         classifier_fingerprint="",
         nimg=0,
         training={},
@@ -340,28 +341,31 @@ Rank = Callable[..., AttributeRanking]
 
 def explained(effects: Effects, goals: Sequence[int], along: Subject, s: Tensor, how: Rank) -> tuple[float, float]:
     """Fractions of images that the first attributes turn: together, and one of them alone."""
-    return explained_by(effects, effects, goals, along, s, how)
+    return explained_by(lambda goal: effects, lambda goal: effects, goals, along, s, how)
+
+
+Tables = Callable[[int], EffectTable]
+"""The effects that the search for a class looks at."""
 
 
 def explained_by(
-    found: Effects, effects: Effects, goals: Sequence[int], along: Subject, s: Tensor, how: Rank
+    found: Tables, effects: Tables, goals: Sequence[int], along: Subject, s: Tensor, how: Rank
 ) -> tuple[float, float]:
     """The same where attributes are found from some images' effects, and tried on all."""
     fractions = []
     for goal in goals:
-        ranking = how(Task.of(along, s, found, goal), num=ATTRIBUTES)
-        single = explained_alone(Task.of(along, s, effects, goal), ranking)
+        ranking = how(Task.of(along, s, found(goal), goal), num=ATTRIBUTES)
+        single = explained_alone(Task.of(along, s, effects(goal), goal), ranking)
         together = flip_rate(along, s, tuple(ranking), goal).fraction if ranking else 0.0
         fractions.append((together, single))
     together, single = np.mean(fractions, axis=0).tolist()
     return together, single
 
 
-def picks(effects: Effects, subject: Case) -> list[list[str]]:
-    return [
-        [a.name for a in notebook_ranking(Task.of(subject.networks, subject.s, effects, goal), num=TOP)]
-        for goal in subject.goals
-    ]
+def picks(tables: Tables, subject: Case) -> list[list[tuple[str, int]]]:
+    """What AttFind chooses for each class, without a test of significance: it counts the moves looked at."""
+    tasks = [Task.of(subject.networks, subject.s, tables(goal), goal) for goal in subject.goals]
+    return [[(a.name, a.sign) for a in attfind(task, num=TOP, restart=True, alpha=1.0)] for task in tasks]
 
 
 def compare(
@@ -385,17 +389,21 @@ def compare(
     figures["error_of_scale"] = float(max(errors, default=float("nan")) / np.abs(exact.values).max())
 
     kept, screening, _ = measured(lambda: screen(subject.networks, subject.s, subject.goals, how=Screening(top=TOP)))
-    verified, verifying, memory = measured(
-        lambda: measure_effects(subject.networks, subject.s, image_ids=subject.ids, indices=kept.indices)
-    )
+
+    def verified(goal: int) -> EffectTable:
+        assert kept.effects is not None
+        return kept.effects.among(kept.of[goal])
+
+    ranked, verifying, memory = measured(lambda: picks(verified, subject))
+    spent = Seconds(screening.wall + verifying.wall, screening.cpu + verifying.cpu)
+    asked = 0 if kept.effects is None else kept.effects.cells.pictures
+    pictures = kept.pictures + asked
     recall = None
     if some == n:
-        hits = [index in kept.indices for goal in subject.goals for _, index in strongest(exact, goal)]
+        hits = [index in kept.of[goal] for goal in subject.goals for _, index in strongest(exact, goal)]
         recall = float(np.mean(hits))
-        figures["same_picks"] = picks(exact, subject) == picks(verified, subject)
-    spent = Seconds(screening.wall + verifying.wall, screening.cpu + verifying.cpu)
-    pictures = kept.pictures + 2 * len(kept.indices) * n
-    shares = explained(verified, subject.goals, subject.networks, subject.s, attfind)
+        figures["same_picks"] = picks(lambda goal: exact, subject) == ranked
+    shares = explained_by(verified, verified, subject.goals, subject.networks, subject.s, attfind)
     rows.append(Row("(d) screened", pictures, spent, n, memory, recall, *shares, f"stated recall {kept.recall:.4f}"))
 
     variants: tuple[tuple[Rows, Moves], ...] = (("plain", "w"), ("unit", "w"), ("plain", "s"))
@@ -426,7 +434,8 @@ def compare(
                     along, s[few], image_ids=[subject.ids[i] for i in few], indices=indices
                 )
             )
-            shares = explained_by(quick, effects, subject.goals, along, s, eigenfind)
+            tables = (lambda goal, quick=quick: quick), (lambda goal, effects=effects: effects)
+            shares = explained_by(*tables, subject.goals, along, s, eigenfind)
             name = f"    the same, ranked on {len(few)} images"
             rows.append(Row(name, 2 * len(indices) * len(few), seconds, n, memory, None, *shares))
             figures["eigenfind_quick_explained"], figures["eigenfind_quick_alone"] = shares
@@ -486,30 +495,44 @@ def a_picture(subject: Case, precision: Precision) -> tuple[Seconds, Evaluator, 
 
 
 def scaled(model: Case, moves: int) -> dict[str, float]:
-    """A screened search's pictures an image, and coordinates kept, where so many moves are searched.
+    """A screened search's pictures an image where so many moves are searched.
 
-    Both grow with a power of the number of moves, which is fitted to screens on parts of a trained generator's
-    coordinates. What the first round measures follows from the screen's own shares.
+    The later rounds' grow with a power of the number of moves, which is fitted to screens on parts of a trained
+    generator's coordinates. The first round's follow from the screen's own shares; what is kept does not grow.
     """
     indices = model.space.indices(include_torgb=False)
-    points = []
-    for part in (4, 2, 1):
-        some = np.sort(np.random.default_rng(part).permutation(indices)[: len(indices) // part])
-        kept = screen(model.networks, model.s, model.goals, indices=some, how=Screening(top=TOP))  # fmt: skip
-        first = sum(m * i for m, i in kept.rounds[:1]) * len(model.goals)
-        all_ = sum(m * i for m, i in kept.rounds)
-        points.append((2 * len(some), all_ - first, len(kept.indices), first))
-    size = np.log([p[0] for p in points])
-    later = np.polyfit(size, np.log([p[1] for p in points]), 1)
-    held = np.polyfit(size, np.log([p[2] for p in points]), 1)
+    counted = []
     n = len(model.s)
-    at = np.log(moves)
+    for part, seed in ((4, 0), (4, 1), (4, 2), (2, 0), (2, 1), (1, 0)):
+        some = np.sort(np.random.default_rng([part, seed]).permutation(indices)[: len(indices) // part])
+        kept = screen(model.networks, model.s, model.goals, indices=some, how=Screening(top=TOP, seed=seed))
+        assert kept.effects is not None
+        own = {goal: int((~predicted(kept.effects.base_logits, goal, "softmax")).sum()) for goal in model.goals}
+        first = kept.rounds[0][0] * sum(images for _, images, _ in kept.rounds[:1]) * len(model.goals)
+        rough = sum(m * i for m, i, exact in kept.rounds if not exact)
+        exact = sum(m * i for m, i, exact in kept.rounds if exact)
+        # Beside what the last round measured, a rough screen measures what it keeps anew, and both ways.
+        again = sum(2 * len(kept.of[goal]) * images for goal, images in own.items())
+        again -= sum(min(m, round(1.5 * TOP)) * i for m, i, exact in kept.rounds if exact)
+        for goal in model.goals:
+            table = kept.effects.among(kept.of[goal])
+            table.of(~predicted(table.base_logits, goal, "softmax")).table(goal)
+        asked = kept.effects.cells.pictures
+        counted.append((2 * len(some), first, rough - first, exact, again + n, asked, len(kept.indices)))
+    columns = (np.array(column, dtype=float) for column in zip(*counted, strict=True))
+    sizes, firsts, later, exact, again, asked, coordinates = columns
+
+    def carried(values: np.ndarray) -> float:
+        return float(np.exp(np.polyval(np.polyfit(np.log(sizes), np.log(values), 1), np.log(moves))))
+
     return {
-        "first": points[-1][3] / points[-1][0] * moves / n,
-        "later": float(np.exp(np.polyval(later, at))) / n,
-        "kept": float(np.exp(np.polyval(held, at))),
-        "kept_same_share": points[-1][2] / points[-1][0] * moves,
-        "later_same_share": points[-1][1] / points[-1][0] * moves / n,
+        "first": firsts[-1] / measured_first(int(sizes[-1])) * measured_first(moves) / n,
+        "later": carried(later) / n,
+        "later_same_share": later[-1] / sizes[-1] * moves / n,
+        "last": float(exact.mean()) / n,
+        "again": float(again.mean()) / n,
+        "again_float32": float(asked.mean()) / n,
+        "kept": float(coordinates.mean()),
     }
 
 
@@ -530,16 +553,17 @@ def priced(subject: Case, model: Case, budget: float) -> tuple[list[Row], dict[s
     counts = scaled(model, moves)
     figures: dict[str, Any] = {f"screen_{name}": value for name, value in counts.items()}
     speedups = {}
-    for name, drawing, later, kept in (
-        ("float32", single, "later", "kept"),
-        ("bf16", rough, "later", "kept"),
-        ("bf16_same_share", rough, "later_same_share", "kept_same_share"),
+    for name, drawing, later in (
+        ("float32", single, "later"),
+        ("bf16", rough, "later"),
+        ("bf16_same_share", rough, "later_same_share"),
     ):
-        screening, verifying = counts["first"] + counts[later], 2 * counts[kept]
+        screening = counts["first"] + counts[later]
+        verifying = counts["last"] + counts["again_float32" if drawing is single else "again"]
         spent = [slope[i] + screening * drawing[i] + verifying * single[i] for i in (0, 1)]
         each = Seconds(*spent)
         speedups[name] = first.seconds.cpu / n / each.cpu
-        note = f"priced: {screening:.0f} pictures and a gradient an image, {counts[kept]:.0f} coordinates kept"
+        note = f"priced: {screening:.0f} pictures, then {verifying:.0f} in float32, and a gradient an image"
         way = f"(d) screened, {name.replace('_', ', ')}".replace("same, share", "as large a share")
         rows.append(Row(way, round((screening + verifying) * n), each.times(n), n, memory)._replace(note=note))
     batch = rows[1].seconds.times(1 / rows[1].evaluations)

@@ -10,6 +10,10 @@ types and memory order. ``fraction_of_conv_rate`` is the time of these convoluti
 step: 1 would mean that all else were free. The FIR filters are depthwise convolutions, but count as overhead, and
 so do ToRGB's products and all fully connected layers. Numbers with ``_cpu`` are the same by processor time, which
 a busy machine disturbs less (use one thread).
+
+``--by-operation`` says instead what a reconstruction step spends on which operations, by torch's profiler: of each the
+least over some steps. The profiler adds a microsecond or more to every call, and much to a convolution, whose row is no
+measure of it.
 """
 
 from __future__ import annotations
@@ -262,6 +266,58 @@ def measure(name: str, steps: int) -> dict[str, Any]:
     }
 
 
+_GROUPS = {
+    "casts, copies, concatenations": ("copy_", "clone", "contiguous", "_to_copy", "cat", "fill_", "zero_"),
+    "products of matrices": ("mm", "addmm", "bmm", "baddbmm"),
+    "by element: products and sums": ("mul", "mul_", "add", "add_", "addcmul", "addcmul_", "sum"),
+    "leaky ReLU, ReLU, both ways": ("leaky_relu_", "leaky_relu_backward", "threshold_backward", "relu", "clamp_min_"),
+    "Adam": ("_fused_adam_", "Optimizer.step#Adam.step"),
+    "moving averages": ("_foreach_lerp_",),
+}
+
+
+def group_of(event: Any) -> str:
+    """Which row of the table an operation is counted in."""
+    name = event.key.removeprefix("aten::")
+    if "conv" in name:
+        weights = [shape for shape in event.input_shapes if len(shape) == 4][1:]
+        fir = any(shape[1] == 1 and shape[2] > 1 for shape in weights)
+        return "FIR filters" if fir else "convolutions, as the profiler inflates them"
+    if "Backward" in name or name.startswith("autograd"):
+        return "autograd's own nodes"
+    return next((group for group, names in _GROUPS.items() if name in names), "all else")
+
+
+def by_operation(name: str, steps: int = 6) -> dict[str, tuple[float, int]]:
+    """Least milliseconds, and calls, of each group of operations in a reconstruction step."""
+    config, warm = preset(name), 2
+    short = shortened(config, reconstruct=warm + steps, steps=warm + steps, r1_every=config.loss.r1_every)
+    found: list[dict[str, tuple[float, int]]] = []
+    running: list[torch.profiler.profile] = []
+
+    def begins(step: int) -> None:
+        if running:
+            profile, totals = running.pop(), dict[str, tuple[float, int]]()
+            profile.__exit__(None, None, None)
+            for event in profile.key_averages(group_by_input_shape=True):
+                group = group_of(event)
+                spent, calls = totals.get(group, (0.0, 0))
+                totals[group] = spent + event.self_cpu_time_total / 1000, calls + event.count
+            found.append(totals)
+        if step == warm + steps:
+            raise Enough
+        if step >= warm:
+            cpu = [torch.profiler.ProfilerActivity.CPU]
+            running.append(torch.profiler.profile(activities=cpu, record_shapes=True))
+            running[0].__enter__()
+
+    run_steps(short, begins)
+    groups = {group for totals in found for group in totals}
+    least = {group: min(totals.get(group, (0.0, 0)) for totals in found) for group in groups}
+    least["calls of operators in all"] = (0.0, min(sum(calls for _, calls in totals.values()) for totals in found))
+    return dict(sorted(least.items(), key=lambda item: -item[1][0]))
+
+
 def table(results: dict[str, dict[str, Any]]) -> Iterator[str]:
     rows = [key for key in next(iter(results.values())) if not key.startswith("step_ms")]
     yield " " * 36 + "".join(f"{name:>14}" for name in results)
@@ -287,10 +343,18 @@ def main() -> None:
     parser.add_argument("--presets", nargs="+", default=["small-32", "medium-64"], help="presets to measure")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="threads (default: torch's own)")
     parser.add_argument("--steps", type=int, default=80, help="steps to time for each preset (40 or more)")
+    parser.add_argument("--by-operation", action="store_true", help="where a reconstruction step's time goes instead")
     parser.add_argument("--json", action="store_true", help="end with one line of JSON")
     options = parser.parse_args()
     if options.steps < 40:
         parser.error(f"--steps is {options.steps}; two steps of every kind are seen in 40 or more")
+    if options.by_operation:
+        with threads(options.threads):
+            for name in options.presets:
+                print(f"{name}, a reconstruction step{'':10}{'ms':>8}{'calls':>8}")
+                for group, (spent, calls) in by_operation(name).items():
+                    print(f"{group:46}{spent:8.1f}{calls:8}")
+        return
     with threads(options.threads):
         results = {name: measure(name, options.steps) for name in options.presets}
     print(f"torch {torch.__version__}, {options.threads} thread(s), {platform.machine()}")

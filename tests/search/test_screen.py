@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
+from stylex.core.errors import ClassifierError
 from stylex.core.progress import Event, Found, Step, silent
 from stylex.search.effects import measure_effects
 from stylex.search.screen import Screened, Screening, first_order, screen
@@ -106,5 +109,67 @@ def test_the_same_call_keeps_the_same_and_says_so(make_world) -> None:
     again = run(world, top=2)
     np.testing.assert_array_equal(first.indices, again.indices)
     assert (first.recall, first.pictures) == (again.recall, again.pictures)
-    assert f"{len(first.indices)} coordinates were measured on all images" in first.note
+    assert f"{len(first.indices)} coordinates were kept" in first.note
     assert any(isinstance(event, Step) for event in heard)
+
+
+@pytest.mark.parametrize("precision", ["float32", "bf16"])
+def test_what_the_screen_measured_in_float32_is_not_measured_again(make_world, monkeypatch, precision) -> None:
+    monkeypatch.setattr("stylex.search.moves.has_fast_bf16", lambda place: True)
+    world = make_world(n=60, channels=(8, 4), torgb=2)
+    world.classifier = Bent(world.classifier, 1.0)
+    exact = measure_effects(world.subject, world.s, image_ids=world.ids)
+    kept = run(world, top=3, precision=precision)
+    assert kept.effects is not None
+    known = kept.effects.cells.known
+    assert known.any() or precision == "bf16"
+    values = exact.values[:, :, np.isin(exact.indices, kept.indices)]
+    np.testing.assert_allclose(kept.effects.cells.values[known], values[known], atol=1e-5)
+    for target in (0, 1):
+        own = kept.effects.among(kept.of[target])
+        rows = exact.base_logits.argmax(axis=1) != target
+        columns = [exact.position(int(index)) for index in own.indices]
+        np.testing.assert_allclose(own.of(rows).table(target), exact.table(target)[rows][:, :, columns], atol=1e-5)
+    assert kept.effects.cells.pictures < 60 * (1 + 2 * len(kept.indices))
+
+
+def test_a_screen_that_was_broken_off_goes_on_and_ends_the_same(make_world, tmp_path) -> None:
+    world = make_world(n=60, channels=(8, 4), torgb=2)
+    world.classifier = Bent(world.classifier, 1.0)
+    subject = replace(world.subject, key="whole")
+
+    def kept(folder=None, listener=silent) -> tuple[Screened, int]:
+        found = screen(subject, world.s, (0, 1), how=Screening(top=3, recall=0.99999), folder=folder, listener=listener)
+        assert found.effects is not None
+        for target in (0, 1):
+            found.effects.among(found.of[target]).table(target)
+        return found, found.effects.cells.pictures
+
+    def killed(event: Event) -> None:
+        if isinstance(event, Step) and event.done == len(alone.rounds) - 1:
+            raise KeyboardInterrupt
+
+    alone, asked = kept()
+    assert len(alone.rounds) > 2
+    with pytest.raises(KeyboardInterrupt):
+        kept(tmp_path, killed)
+    resumed, still_asked = kept(tmp_path)
+    assert 0 < resumed.pictures < alone.pictures / 2
+    assert still_asked == asked
+    again, none = kept(tmp_path)
+    assert (again.pictures, none) == (0, 0)
+    for other in (resumed, again):
+        assert other.effects is not None
+        assert alone.effects is not None
+        np.testing.assert_array_equal(other.indices, alone.indices)
+        np.testing.assert_array_equal(other.effects.cells.values, alone.effects.cells.values)
+        assert (other.recall, other.rounds) == (alone.recall, alone.rounds)
+
+
+def test_no_more_is_stated_than_was_asked_and_answers_that_are_no_numbers_are_told(make_world) -> None:
+    world = make_world(n=60, channels=(8, 4), torgb=2)
+    world.classifier = Bent(world.classifier, 1.0)
+    assert run(world, top=3, recall=0.9).recall == 0.9
+    world.classifier.bend = float("nan")
+    with pytest.raises(ClassifierError, match="not finite"):
+        run(world, top=3)

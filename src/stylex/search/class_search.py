@@ -162,7 +162,7 @@ def explanation_of(
     listener(Found(message=ranking.finding))
     easel = Easel(subject, encoded, tunes=tune, listener=listener)
     ranking, images, counterfactuals = show_class(
-        easel, found.tasks[0], found.rows, ranking, shown=looks.shown, listener=listener
+        easel, found.tasks, found.rows, ranking, shown=looks.shown, listener=listener
     )
     numbers = subject.numbers
     strips = strips_of(easel, ranking, counterfactuals, listener) if looks.strips else ()

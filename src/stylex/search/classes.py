@@ -23,6 +23,7 @@ from stylex.search.controls import RandomBeside
 from stylex.search.effects import EffectTable, Measuring, stream_effects
 from stylex.search.encoding import Searched
 from stylex.search.methods import method_for
+from stylex.search.on_demand import EffectsOnDemand
 from stylex.search.screen import Screened, Screening, screen
 from stylex.search.subject import TrainedSubject
 from stylex.search.task import Task
@@ -71,7 +72,7 @@ class Measured:
     Attributes:
         subject: the networks.
         s: style vectors of the images measured.
-        effects: of every move on them.
+        effects: of every move on them; a screen's are measured when they are asked for.
         rows: those images, as positions among those given.
         screened: what a screen kept, if one was used.
     """
@@ -86,7 +87,11 @@ class Measured:
         self, config: SearchConfig, target: int, *, source: int | None = None, beside: RandomBeside | None = None
     ) -> Task:
         """What a ranking of one class is given; of many classes they share the random moves to be compared with."""
-        task = Task.of(self.subject, self.s, self.effects, target, source)
+        effects = self.effects
+        if isinstance(effects, EffectsOnDemand) and self.screened is not None and config.selection != "notebook":
+            # (The notebook's rule looks at what was kept of both classes together.)
+            effects = effects.among(self.screened.of.get(target, effects.indices))
+        task = Task.of(self.subject, self.s, effects, target, source)
         return replace(task, threshold=config.threshold, beside=beside)
 
 
@@ -132,8 +137,20 @@ def measure_classes(
             recall=config.recall,
             precision=config.precision,
         )
-        screened = screen(subject, encoded.s, targets, source=source, indices=indices, how=how, listener=at.listener)
+        screened = screen(
+            subject,
+            encoded.s,
+            targets,
+            source=source,
+            indices=indices,
+            image_ids=encoded.ids,
+            how=how,
+            folder=at.folder if at.processes.size == 1 else None,
+            listener=at.listener,
+        )
         at.listener(Found(message=f"{screened.note}."))
+        if screened.effects is not None and method.layer is None and at.processes.size == 1:
+            return Measured(subject=subject, s=encoded.s, effects=screened.effects, rows=rows, screened=screened)
     s = encoded.s[torch.from_numpy(rows).to(encoded.s.device)]
     effects = stream_effects(
         subject,

@@ -31,7 +31,7 @@ TASK = "effects"
 IN_MEMORY = 2**30
 """Bytes of effects that are held in memory, as float32; more stay on disk, as float16."""
 
-_BLOCK_PICTURES, _BLOCK_IMAGES = 2**12, 64
+BLOCK_PICTURES, BLOCK_IMAGES = 2**12, 64
 """A block of images is measured and written together: about so many pictures, at most so many images."""
 _KEPT_BYTES, _KEPT_CLASSES = 2**22, 16
 """Where one image's effects on all classes take more bytes, those on its likeliest classes are kept."""
@@ -319,7 +319,7 @@ def stream_effects(
         shards = Shards(how.folder, settings, [indices, statistics.minimum, statistics.maximum])
     names = [shards.key(vector) if shards else str(row) for row, vector in enumerate(vectors)]
     kept_in = dict(shards.slots) if shards else {}
-    size = max(1, min(_BLOCK_IMAGES, _BLOCK_PICTURES // max(1, 2 * m)))
+    size = max(1, min(BLOCK_IMAGES, BLOCK_PICTURES // max(1, 2 * m)))
     blocks = [range(start, min(start + size, n)) for start in range(0, n, size)]
     pending = [left for block in blocks if (left := [row for row in block if names[row] not in kept_in])]
     done = n - sum(map(len, pending))
@@ -327,12 +327,8 @@ def stream_effects(
     began, drawn = time.perf_counter(), 0
     for rows in pending[processes.rank :: processes.size]:
         values, base, pictures = evaluator.effects(s[rows].float(), indices, shift_range)
-        if not (np.isfinite(values).all() and np.isfinite(base).all()):
-            bad = next(i for i in range(len(rows)) if not (np.isfinite(values[i]).all() and np.isfinite(base[i]).all()))
-            raise ClassifierError(
-                f"the classifier gives logits that are not finite on changes of image {image_ids[rows[bad]]!r}; "
-                "expected finite numbers: check the classifier on the snapshot's own pictures"
-            )
+        expect_finite(values, [image_ids[row] for row in rows])
+        expect_finite(base, [image_ids[row] for row in rows])
         block = _block(values, base, kept, classes, np.float16 if large else np.float32)
         if shards:
             shards.write([names[row] for row in rows], block)
@@ -359,6 +355,20 @@ def stream_effects(
         shift_range=shift_range,
     )
     return sharded if large or kept < k else _in_memory(sharded)
+
+
+def expect_finite(values: Float[ndarray, "n ..."], image_ids: Sequence[str]) -> None:
+    """See that a classifier answered with numbers.
+
+    Raises:
+        ClassifierError: it did not, on some image.
+    """
+    if not np.isfinite(values).all():
+        bad = next(name for name, own in zip(image_ids, values, strict=True) if not np.isfinite(own).all())
+        raise ClassifierError(
+            f"the classifier gives logits that are not finite on changes of image {bad!r}; "
+            "expected finite numbers: check the classifier on the snapshot's own pictures"
+        )
 
 
 def _kept_classes(k: int, moves: int, classes: Sequence[int]) -> int:

@@ -98,7 +98,7 @@ class Evaluator:
         s: Float[Tensor, "n s_dim"],
         indices: Int64[ndarray, " m"],
         shift_range: float,
-        wanted: Bool[ndarray, "2 m"] | None = None,
+        wanted: Bool[ndarray, "*n 2 m"] | None = None,
     ) -> tuple[Float32[ndarray, "n 2 m k"], Float32[ndarray, "n k"], int]:
         """Effects of moves to the extremes, the reconstructions' logits, and how many pictures were drawn for them.
 
@@ -108,7 +108,7 @@ class Evaluator:
             s: the images' style vectors.
             indices: flat indices of the coordinates.
             shift_range: fraction of the way to the extreme.
-            wanted: which moves (default: all).
+            wanted: which moves, of every image or of each (default: all).
         """
         at = torch.from_numpy(indices).to(s.device)
         moved = moves_to_extremes(self.space, s, indices, shift_range)

@@ -107,7 +107,7 @@ class Easel:
 
 def show_class(
     easel: Easel,
-    task: Task,
+    tasks: Sequence[Task],
     measured: Int64[ndarray, " r"],
     ranking: AttributeRanking,
     *,
@@ -121,11 +121,12 @@ def show_class(
     """
     changes: list[Change] = []
     noted: list[Attribute] = []
+    by_target = {task.target: task for task in tasks}
     listener(Started(task="pictures", total=len(ranking), unit="attributes"))
     for position, attribute in enumerate(ranking):
         note = None
         for turned, wanted in ((False, shown), (True, shown // 2)):
-            showing = choose_images(task, attribute, images=wanted, turned=turned)
+            showing = choose_images(by_target[attribute.target], attribute, images=wanted, turned=turned)
             if showing.note and not turned:
                 note = f"{showing.note[0].upper()}{showing.note[1:]}."
             changes += [

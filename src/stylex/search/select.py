@@ -81,7 +81,7 @@ def choose_images(
     home = predicted(effects.base_logits, attribute.target, output)
     rows = np.flatnonzero(home if turned and output != "regression" else ~home)  # numbers rise and fall on all images
     if turned:
-        back = effects.change(0 if attribute.sign > 0 else 1, column)[rows, attribute.target]
+        back = effects.of(rows).change(0 if attribute.sign > 0 else 1, column)[:, attribute.target]
         attribute = reversed_attribute(attribute, effect=float(back.mean()) if len(rows) else 0.0)
     sign = int(attribute.sign > 0)
     if not turned and task.in_reach[rows].any():
@@ -90,7 +90,7 @@ def choose_images(
     extreme = (statistics.maximum if sign else statistics.minimum)[index]
     rows = rows[np.argsort(-np.abs(extreme - s[rows, index]), kind="stable")][: CANDIDATES_PER_IMAGE * images]
     base = effects.base_logits[rows].astype(np.float64)
-    after = base + effects.change(sign, column)[rows]
+    after = base + effects.of(rows).change(sign, column)
     change = (probabilities(after, output) - probabilities(base, output))[:, attribute.target]
     wanted = -change if turned else change
 
