@@ -23,8 +23,8 @@ from stylex.data.archive import open_images
 from stylex.models.ops import upsample
 from stylex.models.snapshot import load_snapshot
 from stylex.search.encoding import encode
+from stylex.search.first_order import first_order
 from stylex.search.moves import Evaluator, moves_to_extremes
-from stylex.search.screen import first_order
 from stylex.search.subject import TrainedSubject
 
 

@@ -14,7 +14,7 @@ import numpy as np, torch
 from stylex.core.stylespace import StyleStatistics
 from stylex.models.generator import Generator
 from stylex.search.effects import measure_effects
-from stylex.search.screen import first_order
+from stylex.search.first_order import first_order
 from stylex.training.config import preset
 
 torch.manual_seed(0)

@@ -11,7 +11,8 @@ import torch
 from stylex.core.errors import ClassifierError
 from stylex.core.progress import Event, Found, Step, silent
 from stylex.search.effects import measure_effects
-from stylex.search.screen import Screened, Screening, first_order, screen
+from stylex.search.first_order import first_order
+from stylex.search.screen import Screened, Screening, screen
 
 pytestmark = pytest.mark.integration
 
@@ -139,7 +140,7 @@ def test_a_screen_that_was_broken_off_goes_on_and_ends_the_same(make_world, tmp_
     subject = replace(world.subject, key="whole")
 
     def kept(folder=None, listener=silent) -> tuple[Screened, int]:
-        found = screen(subject, world.s, (0, 1), how=Screening(top=3, recall=0.99999), folder=folder, listener=listener)
+        found = screen(subject, world.s, (0, 1), how=Screening(top=3, recall=0.99999, folder=folder), listener=listener)
         assert found.effects is not None
         for target in (0, 1):
             found.effects.among(found.of[target]).table(target)

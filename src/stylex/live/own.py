@@ -16,7 +16,7 @@ from stylex.core.progress import Done, Listener, Started, Step
 from stylex.search.counterfactual import Subset, independent, subset
 from stylex.search.decision import Output
 from stylex.search.effects import Effects, Measuring, measure_effects
-from stylex.search.screen import first_order
+from stylex.search.first_order import first_order
 from stylex.search.subject import TrainedSubject
 from stylex.search.task import Task
 

@@ -136,6 +136,7 @@ def measure_classes(
             top=CANDIDATES if config.selection == "together" else num,
             recall=config.recall,
             precision=config.precision,
+            folder=at.folder if at.processes.size == 1 else None,
         )
         screened = screen(
             subject,
@@ -145,7 +146,6 @@ def measure_classes(
             indices=indices,
             image_ids=encoded.ids,
             how=how,
-            folder=at.folder if at.processes.size == 1 else None,
             listener=at.listener,
         )
         at.listener(Found(message=f"{screened.note}."))

@@ -29,7 +29,8 @@ from stylex.core.progress import Done, Listener, Started, Step, silent
 from stylex.search.config import Precision
 from stylex.search.decision import predicted
 from stylex.search.effects import IN_MEMORY, expect_finite
-from stylex.search.moves import Evaluator, feature_bytes, moves_to_extremes
+from stylex.search.first_order import first_order
+from stylex.search.moves import Evaluator
 from stylex.search.on_demand import Cells, Drawn, EffectsOnDemand
 from stylex.search.subject import Subject
 
@@ -63,8 +64,6 @@ _FEW = 3.0
 skewed, and few of them look less scattered than they are. Chosen on effects of three trained generators."""
 _UNSEEN = 16.0
 """Degrees of freedom of a move's error where it was not measured, and similar moves' errors stand for it."""
-_GRADIENT_ROWS, _GRADIENT_BYTES = 16, 2**28
-"""Images of one backward pass, at most, and the bytes of their features (some times as much is needed)."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -116,6 +115,8 @@ class Screening:
             errors count among those of the estimates; what is kept is to be measured in float32.
         chunk: pictures drawn at once.
         seed: of the order in which images are measured.
+        folder: keep what is drawn here as it is finished, if it is not too much for memory; the same screen again
+            reads it.
     """
 
     shift_range: float = 1.0
@@ -124,6 +125,7 @@ class Screening:
     precision: Precision = "float32"
     chunk: int | None = None
     seed: int = 0
+    folder: Path | None = None
 
 
 def screen(
@@ -135,7 +137,6 @@ def screen(
     indices: Int64[ndarray, " m"] | None = None,
     image_ids: Sequence[str] | None = None,
     how: Screening | None = None,
-    folder: Path | None = None,
     listener: Listener = silent,
 ) -> Screened:
     """Find the coordinates that hold the strongest moves of each target, by mean effect over the images to be moved.
@@ -148,8 +149,6 @@ def screen(
         indices: flat indices to choose among (default: the convolutions' part of ``s``).
         image_ids: the images' names (default: their numbers).
         how: of the screening.
-        folder: keep what is drawn here as it is finished, if it is not too much for memory; the same call again
-            reads it.
         listener: hears the rounds.
 
     Raises:
@@ -178,7 +177,7 @@ def screen(
     if races and how.precision == "bf16":
         evaluator.try_bf16(s[races[0].rows[:1]].float(), indices, shift_range, listener=listener)
     keeps = 8 * base.size * round(_MORE * top) * len(races) <= IN_MEMORY
-    drawn = Drawn(subject, names, shift_range=shift_range, folder=folder if keeps else None)
+    drawn = Drawn(subject, names, shift_range=shift_range, folder=how.folder if keeps else None)
     pictures, sampled = 0, set[int]()
     rounds: list[tuple[int, int, bool]] = []
 
@@ -224,33 +223,6 @@ def screen(
         effects=effects,
         of={race.target: indices[race.alive.any(axis=0)] for race in races},
     )
-
-
-def first_order(
-    subject: Subject,
-    s: Float[Tensor, "n s_dim"],
-    target: int,
-    indices: Int64[ndarray, " m"],
-    shift_range: float = 1.0,
-) -> Float[ndarray, "n 2 m"]:
-    """The gradient's guess of every effect on the target's logit: slope times the way to the extreme.
-
-    Args:
-        subject, s, indices, shift_range: as in ``screen``.
-        target: the class.
-    """
-    parts = []
-    at = torch.from_numpy(indices).to(s.device)
-    with torch.inference_mode():
-        room = _GRADIENT_BYTES // feature_bytes(subject.synthesis, s[:1])[0]
-    for rows in torch.split(s.detach(), max(1, min(_GRADIENT_ROWS, room))):
-        leaf = rows.clone().requires_grad_(True)
-        with torch.enable_grad():
-            total = subject.classifier.logits(subject.synthesis(leaf, noise="const").clamp(-1, 1))[:, target].sum()
-            (slope,) = torch.autograd.grad(total, leaf)
-        way = moves_to_extremes(subject.space, rows, indices, shift_range) - rows[:, None, at]
-        parts.append((way * slope[:, None, at]).cpu().numpy())
-    return np.concatenate(parts)
 
 
 def measured_first(moves: int) -> float:
