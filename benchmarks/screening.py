@@ -85,7 +85,7 @@ def simulated(table: Table, space: StyleSpace, images: int | None, seed: int, to
         stated=race.stated(recall),
         pictures=sum(pictures) / len(guess),
         chance=float(kept.mean()),
-        picks=len(set(exact) & set(own)) / max(len(exact), 1),
+        picks=len(set(exact) & set(own)) / len(exact) if exact else float(not own),
         first=float(exact[:8] == own[:8]),
     )
 

@@ -426,6 +426,7 @@ def test_any_generative_model_can_be_attacked_in(world: World) -> None:
 def test_a_search_may_be_screened_or_go_along_eigenvectors(world: World, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(world.find("--method", "attfind", "--search", "screened", out="explained")) == 0
     assert "coordinates were kept" in capsys.readouterr().err
+    assert list((world.root / "run" / "effects").glob("moves-*/*.npz")), "nothing was kept to go on with"
     manifest = json.loads((world.root / "explained" / "manifest.json").read_text())
     assert any("as learnt from" in note for note in manifest["notes"])
     assert main(world.find("--method", "eigenfind", "--search", "screened", "--precision", "bf16", out="eigen")) == 0
