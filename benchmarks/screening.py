@@ -26,7 +26,8 @@ from stylex.core.stylespace import StyleSpace
 from stylex.search.attfind import attfind
 from stylex.search.decision import predicted
 from stylex.search.effects import Effects, measure_effects
-from stylex.search.screen import Race, first_order
+from stylex.search.first_order import first_order
+from stylex.search.screen import Race
 from stylex.search.task import Task
 
 
