@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -205,6 +208,13 @@ def test_refusals_are_one_line_each(
     monkeypatch.setitem(__import__("sys").modules, "huggingface_hub", None)
     refused(find("hf://me/shoes"), "pip install 'stylex[hub]'", capsys)
     assert not (tmp_path / "out").exists()
+
+
+def test_a_name_on_the_hub_is_the_first_thing_that_a_process_reads(tmp_path: Path) -> None:
+    environment = os.environ | {"HF_ENDPOINT": "http://127.0.0.1:9", "HF_HOME": str(tmp_path / "home")}
+    command = [sys.executable, "-m", "stylex", "export", "hf://me/shoes", "--to", "rosinality", "--out", "e.pt"]
+    done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.returncode, "cannot be reached" in done.stderr) == (2, True), done.stderr
 
 
 def refused(command: list[str], says: str, capsys: pytest.CaptureFixture) -> None:

@@ -187,3 +187,8 @@ def test_a_pipeline_of_scikit_learn_is_such_a_function(x: Tensor) -> None:
     classifier = load_classifier(box(lambda images: model.predict_proba(images.reshape(len(images), -1))))
     said = classifier.probabilities(classifier.logits(torch.from_numpy(pictures).permute(0, 3, 1, 2) / 127.5 - 1))
     np.testing.assert_allclose(said.numpy(), model.predict_proba(rows), atol=1e-5)
+
+
+def test_a_text_is_no_list_of_names() -> None:
+    with pytest.raises(ClassifierError, match="labels is 'ab'; expected the names"):
+        BlackBox(len, labels="ab", input_size=8)

@@ -234,6 +234,21 @@ def test_a_server_that_takes_its_time_is_left(server: Server, x: Tensor) -> None
     assert time.monotonic() - began < 10  # of the 24 that it takes
 
 
+def test_an_answer_without_an_end_is_left(server: Server, x: Tensor) -> None:
+    def drip(handler: Handler, body: bytes) -> None:
+        with suppress(OSError):
+            handler.wfile.write(b"HTTP/1.0 200 OK\r\n\r\n")
+            for _ in range(100):
+                handler.wfile.write(b" ")
+                time.sleep(0.2)
+
+    server.answer = drip
+    began = time.monotonic()
+    with pytest.raises(ClassifierError, match=r"no (whole )?answer within 0\.2 s"):
+        opened(server, ",timeout=0.2,retries=0").logits(x)
+    assert time.monotonic() - began < 10  # of the 20 that it takes
+
+
 def test_requests_keep_their_distance(server: Server, x: Tensor) -> None:
     began = time.monotonic()
     opened(server, ",rate=20,batch=1").logits(x)

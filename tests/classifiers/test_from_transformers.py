@@ -99,3 +99,16 @@ def test_weights_that_are_missing_are_not_made_up(transformers: Any, tmp_path: P
     )
     with pytest.raises(ClassifierError, match=r"no weights for classifier\.bias"):
         load_classifier(f"hf:{tmp_path}")
+
+
+def test_weights_of_another_shape_are_one_line(
+    transformers: Any, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    saved(transformers, tmp_path)
+    told = json.loads((tmp_path / "config.json").read_text())
+    told["hidden_size"] *= 2
+    (tmp_path / "config.json").write_text(json.dumps(told))
+    capfd.readouterr()
+    with pytest.raises(ClassifierError, match=r"weights of another shape than its config\.json says: .*; give"):
+        load_classifier(f"hf:{tmp_path}")
+    assert capfd.readouterr() == ("", "")

@@ -113,6 +113,12 @@ def test_a_signal_that_a_library_makes_an_error_of_is_still_one_line(
     assert capsys.readouterr() == ("", f"stylex: {said}; nothing was written\n")
 
 
+def test_a_name_that_no_system_takes_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["runs", "x" * 300]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "takes no name as long as that" in line
+
+
 def test_an_unknown_option_is_one_line_and_exit_code_2(capsys: pytest.CaptureFixture[str]) -> None:
     assert main([*REPORT, "--nonsense"]) == 2
     out, err = capsys.readouterr()

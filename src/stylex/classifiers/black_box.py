@@ -102,6 +102,12 @@ class BlackBox:
         cache: str | Path | None = None,
         name: str | None = None,
     ) -> None:
+        if not callable(function):
+            raise ClassifierError(
+                f"function is a {type(function).__name__}; expected one that takes pictures and answers"
+            )
+        if isinstance(labels, str) or not isinstance(labels, Sequence):
+            raise ClassifierError(f"labels is {labels!r}; expected the names of the classes, as ('cat', 'dog')")
         self.spec = ClassifierSpec(
             labels=tuple(labels),
             input_size=input_size,

@@ -150,7 +150,14 @@ class Server:
         connection = self._open[0]
         # A server that sends a byte now and then must end too: after the time-out its connection is shut.
         late = threading.Event()
-        alarm = threading.Timer(self._asking.timeout, _shut, (connection, late))
+        try:
+            if connection.sock is None:
+                connection.connect()
+        except OSError as error:
+            over = isinstance(error, TimeoutError)
+            raise _Failed(f"no answer within {self._asking.timeout:g} s" if over else reason(error)) from None
+        # (The connection lets go of its socket where the server closes it at the end of the answer.)
+        alarm = threading.Timer(self._asking.timeout, _shut, (connection.sock, late))
         alarm.start()
         try:
             connection.request("POST", self._path, body, {**self._headers, "Content-Type": kind})
@@ -280,10 +287,10 @@ def _close_all(connections: list[http.client.HTTPConnection]) -> None:
         connections.pop().close()
 
 
-def _shut(connection: http.client.HTTPConnection, late: threading.Event) -> None:
+def _shut(connected: socket.socket, late: threading.Event) -> None:
     late.set()
-    with suppress(OSError, AttributeError):
-        connection.sock.shutdown(socket.SHUT_RDWR)
+    with suppress(OSError):
+        connected.shutdown(socket.SHUT_RDWR)
 
 
 def _seconds(text: str | None) -> float:

@@ -32,11 +32,18 @@ def load(given: Named, spec: ClassifierSpec | None) -> tuple[nn.Module, Classifi
     here = Path(given.name).is_dir()
     how = {"local_files_only": here, "trust_remote_code": False}
     bars = transformers.logging.is_progress_bar_enabled()
+    loudness = transformers.logging.get_verbosity()
     transformers.logging.disable_progress_bar()
+    transformers.logging.set_verbosity(transformers.logging.CRITICAL)  # what does not fit is told below, in one line
     try:
         config = transformers.AutoConfig.from_pretrained(given.name, **how)
         model, loaded = transformers.AutoModelForImageClassification.from_pretrained(
-            given.name, config=config, use_safetensors=True, output_loading_info=True, **how
+            given.name,
+            config=config,
+            use_safetensors=True,
+            output_loading_info=True,
+            ignore_mismatched_sizes=True,
+            **how,
         )
     except Exception as error:  # of the hub, of files and of weights, each in its own way
         raise ClassifierError(
@@ -44,8 +51,15 @@ def load(given: Named, spec: ClassifierSpec | None) -> tuple[nn.Module, Classifi
             "save_pretrained wrote (config.json, model.safetensors), or the name of one on the hub"
         ) from error
     finally:
+        transformers.logging.set_verbosity(loudness)
         if bars:
             transformers.logging.enable_progress_bar()
+    if loaded["mismatched_keys"]:
+        names = sorted(str(key if isinstance(key, str) else key[0]) for key in loaded["mismatched_keys"])
+        raise ClassifierError(
+            f"{given.text} has weights of another shape than its config.json says: {', '.join(names[:3])}"
+            f"{', ...' if len(names) > 3 else ''}; give a folder whose two files were saved together"
+        )
     lacking = sorted(loaded["missing_keys"])
     if lacking:
         raise ClassifierError(

@@ -143,6 +143,8 @@ def _refused_by_the_system(error: BaseException) -> str | None:
         return f"there is not enough memory ({said}); end other programs, or give smaller images, or fewer at once"
     if code in _NO_HANDLES:
         return f"too many files are open at once ({said}); end other programs, or raise the limit (ulimit -n)"
+    if code == errno.ENAMETOOLONG:
+        return f"the system takes no name as long as that of a file that was given ({said[:80]}...); give a shorter one"
     if code in _NO_ROOM:
         return f"the disk refuses ({said}); free some space, or choose a place you may write to"
     return None

@@ -76,7 +76,13 @@ class Items:
         """A picture as a PNG."""
         item = self.item(int(name), name)
         image = _among(item, _IMAGE, name) if isinstance(item, Mapping) else item
-        return _png(image[0] if isinstance(image, tuple | list) else image, name)
+        if isinstance(image, tuple | list):
+            if not image:
+                raise PictureError(
+                    name, "the data set gives an empty item here; expected a picture, or one with its label"
+                )
+            image = image[0]
+        return _png(image, name)
 
 
 class _Arrays:

@@ -206,7 +206,8 @@ def _library() -> Any:
     Raises:
         ConfigError: it is not installed.
     """
-    package("huggingface_hub.errors", "hub", "a run on the hub", ConfigError)
+    for part in ("errors", "utils"):  # which it imports only when it is asked for something else
+        package(f"huggingface_hub.{part}", "hub", "a run on the hub", ConfigError)
     return package("huggingface_hub", "hub", "a run on the hub", ConfigError)
 
 
