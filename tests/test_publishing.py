@@ -210,6 +210,7 @@ def test_refusals_are_one_line_each(
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.integration
 def test_a_name_on_the_hub_is_the_first_thing_that_a_process_reads(tmp_path: Path) -> None:
     environment = os.environ | {"HF_ENDPOINT": "http://127.0.0.1:9", "HF_HOME": str(tmp_path / "home")}
     command = [sys.executable, "-m", "stylex", "export", "hf://me/shoes", "--to", "rosinality", "--out", "e.pt"]
