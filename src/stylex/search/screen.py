@@ -59,9 +59,9 @@ _PATIENCE = 2
 """What moves given up may cost grows with this power of the rounds' progress: little at first."""
 _GROUPS, _GROUP = 24, 8
 """Groups of similar moves, by the size of their first-order effects, at most; and moves in one, at least."""
-_FEW = 3.0
+_FEW = 5.0
 """Errors of effects on one image are taken to be so many times larger again, on n images an n-th of that: effects are
-skewed, and few of them look less scattered than they are. Chosen on effects of three trained generators."""
+skewed, and few of them look less scattered than they are. Chosen on effects of four trained generators."""
 _UNSEEN = 16.0
 """Degrees of freedom of a move's error where it was not measured, and similar moves' errors stand for it."""
 
