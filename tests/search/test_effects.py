@@ -162,7 +162,7 @@ class Interrupted(Exception):
 @pytest.fixture
 def single_images(monkeypatch) -> None:
     """Blocks of one image."""
-    monkeypatch.setattr("stylex.search.effects.BLOCK_IMAGES", 1)
+    monkeypatch.setattr("stylex.search.effects._BLOCK_IMAGES", 1)
 
 
 @pytest.mark.usefixtures("single_images")

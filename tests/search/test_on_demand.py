@@ -64,7 +64,7 @@ def test_a_classifier_that_gives_no_numbers_is_told(make_world) -> None:
 
 
 def test_what_is_on_disk_is_read_and_what_is_damaged_or_of_others_is_drawn(make_world, tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr("stylex.search.on_demand.BLOCK_IMAGES", 2)
+    monkeypatch.setattr("stylex.search.effects._BLOCK_IMAGES", 2)
     world = make_world(n=5)
     subject = replace(world.subject, key="mine")
     indices, rows = world.space.indices(include_torgb=False), np.arange(5)

@@ -25,8 +25,8 @@ import ssl
 import threading
 import time
 import weakref
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -148,27 +148,18 @@ class Server:
         if not self._open:
             self._open.append(self._connected())
         connection = self._open[0]
-        # A server that sends a byte now and then must end too: after the time-out its connection is shut.
         late = threading.Event()
         try:
             if connection.sock is None:
                 connection.connect()
-        except OSError as error:
-            over = isinstance(error, TimeoutError)
-            raise _Failed(f"no answer within {self._asking.timeout:g} s" if over else reason(error)) from None
-        # (The connection lets go of its socket where the server closes it at the end of the answer.)
-        alarm = threading.Timer(self._asking.timeout, _shut, (connection.sock, late))
-        alarm.start()
-        try:
-            connection.request("POST", self._path, body, {**self._headers, "Content-Type": kind})
-            answer = connection.getresponse()
-            content = answer.read(most + 1)
-            answer.close()
+            with _shut_after(self._asking.timeout, connection.sock, late):
+                connection.request("POST", self._path, body, {**self._headers, "Content-Type": kind})
+                answer = connection.getresponse()
+                content = answer.read(most + 1)
+                answer.close()
         except (OSError, http.client.HTTPException) as error:
             over = late.is_set() or isinstance(error, TimeoutError)
             raise _Failed(f"no answer within {self._asking.timeout:g} s" if over else reason(error)) from None
-        finally:
-            alarm.cancel()
         if late.is_set():
             raise _Failed(f"no whole answer within {self._asking.timeout:g} s")
         if len(content) > most:
@@ -287,10 +278,24 @@ def _close_all(connections: list[http.client.HTTPConnection]) -> None:
         connections.pop().close()
 
 
-def _shut(connected: socket.socket, late: threading.Event) -> None:
-    late.set()
-    with suppress(OSError):
-        connected.shutdown(socket.SHUT_RDWR)
+@contextmanager
+def _shut_after(seconds: float, connected: socket.socket, late: threading.Event) -> Iterator[None]:
+    """A server that sends a byte now and then must end too: after so long its socket is shut, and ``late`` is set.
+
+    (The connection itself lets go of its socket where the server closes it at the end of the answer.)
+    """
+
+    def shut() -> None:
+        late.set()
+        with suppress(OSError):
+            connected.shutdown(socket.SHUT_RDWR)
+
+    alarm = threading.Timer(seconds, shut)
+    alarm.start()
+    try:
+        yield
+    finally:
+        alarm.cancel()
 
 
 def _seconds(text: str | None) -> float:

@@ -54,16 +54,16 @@ def load(given: Named, spec: ClassifierSpec | None) -> tuple[nn.Module, Classifi
         transformers.logging.set_verbosity(loudness)
         if bars:
             transformers.logging.enable_progress_bar()
-    if loaded["mismatched_keys"]:
-        names = sorted(str(key if isinstance(key, str) else key[0]) for key in loaded["mismatched_keys"])
+    other = sorted(key if isinstance(key, str) else key[0] for key in loaded["mismatched_keys"])
+    if other:
         raise ClassifierError(
-            f"{given.text} has weights of another shape than its config.json says: {', '.join(names[:3])}"
-            f"{', ...' if len(names) > 3 else ''}; give a folder whose two files were saved together"
+            f"{given.text} has weights of another shape than its config.json says: {_some(other)}; give a folder "
+            "whose two files were saved together"
         )
     lacking = sorted(loaded["missing_keys"])
     if lacking:
         raise ClassifierError(
-            f"{given.text} has no weights for {', '.join(lacking[:3])}{', ...' if len(lacking) > 3 else ''}, which "
+            f"{given.text} has no weights for {_some(lacking)}, which "
             "would be random: it was not saved as an image classifier; fine-tune it, or name another one"
         )
     outputs = int(config.num_labels)
@@ -128,3 +128,7 @@ def _side(size: Any) -> int:
             raise ValueError(f"it takes images of {size['height']} x {size['width']} px")
         return int(size["height"])
     return int(size)
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")

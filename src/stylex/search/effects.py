@@ -31,7 +31,7 @@ TASK = "effects"
 IN_MEMORY = 2**30
 """Bytes of effects that are held in memory, as float32; more stay on disk, as float16."""
 
-BLOCK_PICTURES, BLOCK_IMAGES = 2**12, 64
+_BLOCK_PICTURES, _BLOCK_IMAGES = 2**12, 64
 """A block of images is measured and written together: about so many pictures, at most so many images."""
 _KEPT_BYTES, _KEPT_CLASSES = 2**22, 16
 """Where one image's effects on all classes take more bytes, those on its likeliest classes are kept."""
@@ -319,7 +319,7 @@ def stream_effects(
         shards = Shards(how.folder, settings, [indices, statistics.minimum, statistics.maximum])
     names = [shards.key(vector) if shards else str(row) for row, vector in enumerate(vectors)]
     kept_in = dict(shards.slots) if shards else {}
-    size = max(1, min(BLOCK_IMAGES, BLOCK_PICTURES // max(1, 2 * m)))
+    size = images_of_a_block(2 * m)
     blocks = [range(start, min(start + size, n)) for start in range(0, n, size)]
     pending = [left for block in blocks if (left := [row for row in block if names[row] not in kept_in])]
     done = n - sum(map(len, pending))
@@ -355,6 +355,11 @@ def stream_effects(
         shift_range=shift_range,
     )
     return sharded if large or kept < k else _in_memory(sharded)
+
+
+def images_of_a_block(moves: int) -> int:
+    """How many images are measured and written together, of which each is moved so often."""
+    return max(1, min(_BLOCK_IMAGES, _BLOCK_PICTURES // max(1, moves)))
 
 
 def expect_finite(values: Float[ndarray, "n ..."], image_ids: Sequence[str]) -> None:

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from stylex.core.files import write_whole
 from stylex.core.untrusted import read_arrays
-from stylex.search.effects import BLOCK_IMAGES, BLOCK_PICTURES, expect_finite
+from stylex.search.effects import expect_finite, images_of_a_block
 from stylex.search.moves import Evaluator
 from stylex.search.shards import DAMAGED, position_of
 from stylex.search.shifts import statistics_of
@@ -73,8 +73,7 @@ class Drawn:
             StoreError: the folder cannot be written.
         """
         each = np.broadcast_to(wanted, (len(rows), *wanted.shape[-2:])).copy()
-        most = max(1, int(each.sum(axis=(1, 2)).max()))
-        size = max(1, min(BLOCK_IMAGES, BLOCK_PICTURES // most))
+        size = images_of_a_block(int(each.sum(axis=(1, 2)).max()))
         parts, pictures = [], 0
         for start in range(0, len(rows), size):
             block = slice(start, start + size)
@@ -222,14 +221,15 @@ class EffectsOnDemand:
 
     def table(self, target: int) -> Float32[ndarray, "r 2 c"]:
         """Every image's effects on the logit of one class."""
-        wanted = np.zeros(self.cells.known.shape[1:], dtype=bool)
-        wanted[:, self.columns] = True
-        self.cells.ask(self.rows, wanted)
+        self._ask(slice(None), self.columns)
         return self.cells.values[self.rows][:, :, self.columns, target]
 
     def change(self, sign: int, column: int) -> Float32[ndarray, "r k"]:
         """What one move does to all logits of every image."""
-        wanted = np.zeros(self.cells.known.shape[1:], dtype=bool)
-        wanted[sign, self.columns[column]] = True
-        self.cells.ask(self.rows, wanted)
+        self._ask(sign, self.columns[column])
         return self.cells.values[self.rows, sign, self.columns[column]]
+
+    def _ask(self, sign: int | slice, columns: ndarray | np.int64) -> None:
+        wanted = np.zeros(self.cells.known.shape[1:], dtype=bool)
+        wanted[sign, columns] = True
+        self.cells.ask(self.rows, wanted)
