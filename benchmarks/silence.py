@@ -3,20 +3,23 @@
     python benchmarks/silence.py [--snapshot DIR --data ZIP] [--seeds 5] [--json docs/results/silence.json]
 
 A classifier that answers a hash of the picture, and one overfitted to coin-flip labels of half of the photographs until
-it is sure, have nothing to explain. Of each: how many moves a sign test alone would call significant, and how many
-attributes `find` claims. Beside them the number for random directions of the same part of w.
+it is sure, have nothing to explain. Of each: how many moves a sign test alone would call significant, how many
+attributes would be claimed if they had not to account for any of how the photographs' answers differ, and how many
+`find` claims. Beside them the number for random directions of the same part of w.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from stylex.core.files import write_whole
+from stylex.core.progress import silent
 from stylex.data.archive import open_images
 from stylex.metrics.significance import benjamini_hochberg, sign_flip
 from stylex.models.snapshot import load_snapshot
@@ -65,6 +68,8 @@ def main() -> None:
                     for sign in (0, 1)
                     for column in range(len(task.effects.indices))
                 ]
+                ranking = METHODS[method].rankings["attfind"]
+                anyway = [ranking(replace(task, accounted=0.0), 999, silent) for task in found.tasks]
                 odds = encoded.logits_rec[:, 1] - encoded.logits_rec[:, 0]
                 row = {
                     "classifier": name,
@@ -73,6 +78,7 @@ def main() -> None:
                     "log_odds_deviation": round(float(odds.std()), 2),
                     "moves": len(p),
                     "sign_test": int((benjamini_hochberg(np.array(p)) <= 0.05).sum()),
+                    "move_rebuilt_pictures": sum(len(each) for each in anyway),
                     "claimed": sum(len(ranking) for ranking in found.rankings),
                 }
                 rows.append(row)

@@ -226,6 +226,38 @@ def test_where_there_are_maps_they_are_swapped(mapped: Snapshot, halves: Judge, 
     assert all(m.low <= m.value <= m.high for m in found.measures if m.part == "follows" and m.low is not None)
 
 
+def test_answers_that_have_nothing_to_do_with_the_attributes_are_not_accounted_for(
+    subject: TrainedSubject, images: ImageSet
+) -> None:
+    found = find(subject, images.split("test"), [0, 1], OPTIONS)
+    encoded = encode_set(subject, images.split("test"))
+    inputs = Inputs(
+        held_out=images.split("test"),
+        training=None,
+        targets=[0, 1],
+        extractor=extractor_for("classifier", subject.classifier),
+    )
+
+    def account(logits: Tensor) -> dict[str, float]:
+        sheet = Sheet(subject, inputs, found, replace(encoded, logits=logits), OPTIONS)
+        MEASURES["account"](sheet)
+        return {m.name: m.value for m in sheet.measures}
+
+    said = encoded.logits_rec  # what the attributes move
+    own, against, same = (account(logits) for logits in (said, -said, 0 * said))
+    tops = {name for name in own if "top" in name}
+    # (Towards a class for which nothing was found there is nothing to account.)
+    named = {subject.labels[target] for target, ranking in found.rankings.items() if ranking}
+    assert named
+    assert {name.rsplit("_to_")[-1] for name in tops} == named
+    assert len(own) == len(tops) + len(named)
+    assert all(0 <= value <= 1 for value in own.values())
+    assert max(own[name] for name in tops) > 0
+    # Answers turned round go against what the attributes do; answers that are all alike do not differ at all.
+    assert all(against[name] == 0 for name in tops if own[name] > 0)
+    assert not any(same.values())
+
+
 def test_a_change_on_a_photograph_rebuilt_to_the_last_pixel_is_the_change(
     subject: TrainedSubject, images: ImageSet
 ) -> None:

@@ -42,6 +42,9 @@ def evaluation(**changes: float) -> Evaluation:
         "lost.turned_mixed": 0.03,
         "follows.w": 0.98,
         "follows.w_chance": 0.5,
+        "account.top1_to_boot": 0.3,
+        "account.top10_to_boot": 0.7,
+        "account.random10_equal_length_to_boot": 0.25,
         "sufficiency.top1_to_boot": 0.2,
         "sufficiency.top10_to_boot": 0.9,
         "sufficiency.random10_equal_length_to_boot": 0.05,
@@ -78,17 +81,22 @@ NOTHING = AttributeRanking(attributes=(), strategy="attfind", images=0, explaine
 def test_good_numbers_are_good_news() -> None:
     checks = evaluated(evaluation(), NOTHING).checks
     assert {check.level for check in checks} == {"good"}
-    towards, laid = [check.text for check in checks if check.text.startswith("Towards boot")]
+    account, towards, laid = [check.text for check in checks if check.text.startswith("Towards boot")]
     assert "on the photographs themselves turns 85% (80% to 90%) of 40, where it turns 90%" in laid
     assert "turn 4% of the photographs" in laid
     assert "the best 10 attributes together turn 90% (85% to 95%) of 40 images" in towards
     assert "turn 5%" in towards
+    assert "the 10 attributes together account for 70% (65% to 75%) of how the answers on 40 photographs" in account
+    assert account.endswith("as many random directions for 25%.")
 
 
 @pytest.mark.parametrize(
     ("changes", "level", "said"),
     [
         ({"reconstruction__agreement": 0.8}, "warning", "same answer"),
+        ({"account__top10_to_boot": 0.06}, "warning", "how the answers on 40 photographs differ"),
+        ({"account__top10_to_boot": 0.3}, "care", "how the answers on 40 photographs differ"),
+        ({"account__random10_equal_length_to_boot": 0.68}, "care", "as many random directions for 68%"),
         ({"sufficiency__top10_to_boot": 0.08}, "warning", "Towards boot"),
         ({"sufficiency__top10_to_boot": 0.3}, "care", "Towards boot"),
         ({"photograph__photograph_top10_to_boot": 0.3}, "care", "on the photographs themselves"),

@@ -56,6 +56,22 @@ def test_what_raises_the_target_both_ways_is_not_claimed(make_world) -> None:
     assert len(claim(task_of(world, Reads(world, lambda s: 3 * s[:, 3].abs() - 4)))) == 0
 
 
+def test_what_moves_rebuilt_pictures_but_tells_no_photographs_apart_is_not_claimed(make_world) -> None:
+    world = make_world(n=80, channels=(6, 4))
+    task = replace(task_of(world, Reads(world, lambda s: 2 * s[:, 4] - 1)), accounted=0.1)
+    rebuilt = task.effects.base_logits
+    kept = claim(replace(task, photographs=rebuilt))
+    assert [attribute.name for attribute in kept] == ["b4.conv0:4+"]
+    assert "It accounts for 100% of how its answers on the photographs differ (one at random:" in kept.finding
+    shuffled = rebuilt[np.random.default_rng(0).permutation(len(rebuilt))]
+    finding = claim(replace(task, photographs=shuffled)).finding
+    assert finding.startswith("Nothing found: 1 of 10 directions drives the classifier towards 'dog' where turned, but")
+    assert "10% is asked" in finding
+    assert len(claim(replace(task, photographs=shuffled, accounted=0.0))) == 1
+    # Photographs that are answered the other way do not speak for it either.
+    assert len(claim(replace(task, photographs=-rebuilt))) == 0
+
+
 def test_nothing_found_names_the_condition_that_failed(make_world) -> None:
     world = make_world(n=80, channels=(6, 4))
     assert (

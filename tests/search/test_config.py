@@ -13,6 +13,8 @@ from stylex.search.config import SearchConfig
     [
         ({"recall": 1.0}, "recall is 1, but must be between 0 and 1"),
         ({"shift_range": 0.0}, "shift_range is 0, but must be a number above 0"),
+        ({"accounted": 1.0}, "accounted is 1, but must be from 0"),
+        ({"accounted": -0.1}, "accounted is -0.1"),
         ({"threshold": 0.0, "method": "attfind"}, "threshold is 0, but must be a number of logits above 0"),
         ({"threshold": 0.3}, "threshold is a rule of .*method.*attfind"),
         ({"threshold": 0.3, "method": "attfind", "selection": "notebook"}, "threshold is a rule of"),

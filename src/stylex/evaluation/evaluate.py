@@ -15,6 +15,7 @@ from stylex.core.progress import Alarm, Done, Started, Step
 from stylex.core.wording import option
 from stylex.data.archive import ImageSet
 from stylex.evaluation import (
+    account,
     attack,
     follows,
     lost,
@@ -48,6 +49,7 @@ MEASURES: Mapping[str, Callable[[Sheet], None]] = {
     "follows": follows.measure,
     "realism": realism.measure,
     "sufficiency": sufficiency.measure,
+    "account": account.measure,
     "photograph": photograph.measure,
     "preservation": preservation.measure,
     "own": own.measure,

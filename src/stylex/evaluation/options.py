@@ -20,6 +20,7 @@ PARTS: Mapping[str, str] = {
     "follows": "does the answer go with w or with the maps, when the maps are another image's (needs maps)",
     "realism": "are reconstructions, samples and pictures changed by the attributes like real images",
     "sufficiency": "how many images do the attributes turn, beside random coordinates",
+    "account": "how much of how the answers on photographs differ do the attributes account for",
     "photograph": "do the attributes turn the photographs too, as they turn the rebuilt pictures",
     "preservation": "what of the picture and of the other classes does an attribute leave alone",
     "own": "how many images do attributes turn that are chosen for each image",

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from stylex.core.attribute import AttributeRanking
 from stylex.core.evaluation import Evaluation, Interval, Measure
 from stylex.core.numbers import Numbers
-from stylex.core.verdict import agreement_level, lost_level
+from stylex.core.verdict import ACCOUNTED, agreement_level, lost_level
 from stylex.report.words import Check, name_of, percent, technical
 
 _TOLD_APART = 0.8
@@ -100,6 +100,7 @@ def _checks(evaluation: Evaluation) -> Iterator[Check]:
             f"{percent(chance.value)} would by chance.",
         )
     for label in evaluation.labels:
+        yield from _accounted(known, label)
         yield from _turned(known, label, numbers)
         yield from _photographs(known, label, numbers)
     if (changed := known.get("preservation.perceptual")) and (chance := known.get("preservation.perceptual_random")):
@@ -167,6 +168,22 @@ def _turned(known: dict[str, Measure], label: str, numbers: Numbers | None) -> I
     yield Check(
         "warning" if hardly else "good" if most.value >= _HALF else "care",
         f"Towards {label}, {many} {_about(most)} of {most.images} images that the search had not seen{enough}{beside}.",
+    )
+
+
+def _accounted(known: dict[str, Measure], label: str) -> Iterator[Check]:
+    of_it = [m for m in known.values() if m.part == "account" and m.target == label]
+    most = max((m for m in of_it if m.kind == "attributes"), key=lambda m: m.top or 0, default=None)
+    chance = next((m.value for m in of_it if m.kind == "random"), None)
+    if most is None or chance is None:
+        return
+    low, many = most.value if most.low is None else most.low, "the attribute accounts"
+    if most.top != 1:
+        many = f"the {most.top} attributes together account"
+    yield Check(
+        "warning" if most.value < ACCOUNTED else "good" if most.value >= _HALF and low > chance else "care",
+        f"Towards {label}, {many} for {_about(most)} of how the answers on {most.images} photographs differ; as many "
+        f"random directions for {percent(chance)}.",
     )
 
 

@@ -1,8 +1,9 @@
-"""Which directions an explanation may claim: those that do more than random ones, and both ways."""
+"""Which directions an explanation may claim: more than random ones, both ways, and what photographs differ in too."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Float
@@ -10,11 +11,13 @@ from numpy import ndarray
 
 from stylex.core.attribute import Attribute, AttributeRanking
 from stylex.core.wording import option
+from stylex.metrics.accounted import accounted, accounted_at_random
 from stylex.metrics.controls import MOST, at_equal_change, beside_controls, both_ways, works_both_ways
 from stylex.metrics.significance import benjamini_hochberg
 from stylex.search.controls import LENGTHS, TESTED, RandomBeside
 from stylex.search.decision import log_odds
 from stylex.search.effects import EffectTable
+from stylex.search.shifts import statistics_of
 from stylex.search.task import Task
 
 FALSE_DISCOVERIES = 0.05
@@ -37,6 +40,11 @@ def claim(task: Task, *, num: int | None = None) -> AttributeRanking:
     them when turned back, as far as the image has anywhere to go. (Images not predicted the target can hardly move
     anywhere but towards it, so a mean above zero says nothing; and a classifier that answers by chance has slopes, but
     no direction that means the same on most images.)
+
+    All together must account for a part of how the answers on the photographs differ (``task.accounted``), by where
+    the photographs lie along them and what a step was measured to do. A classifier that learnt coin flips by heart has
+    slopes too, and of a direction that covers the whole picture, such as brightness, even one that means the same on
+    most images; but its photographs are not answered by it.
 
     Of more than 20 classes (200 birds) an image that has nothing of a class cannot have less of it, and a property
     with several values (six colours) has no two ends that speak for every class. There the mean effect is that on
@@ -87,11 +95,15 @@ def claim(task: Task, *, num: int | None = None) -> AttributeRanking:
         effect = float(searched.change(sign, column)[movable[task.not_target], target].mean(dtype=np.float64))
         attributes.append(task.attribute(sign, column, effect, float(q[sign, column]), "q"))
     fraction = float(turned.mean())
+    part, beside_part = _part(task, every[:, :, reach], sorted({moves[move][1] for move in order}))
+    if order and part < task.accounted:
+        return _too_little(task, len(order), part)
     which = "them" if len(attributes) == len(order) else f"the strongest {len(attributes)}"
     finding = (
         f"{len(order)} of {m} directions {task.driving(len(order))}; "
         f"{f'one or another of {which}' if len(order) > 1 else 'it'} alone {task.turning(fraction)} {n} images"
-        f"{task.enough}."
+        f"{task.enough}. {'Together they account' if len(order) > 1 else 'It accounts'} for {part:.0%} of how "
+        f"{task.differ} differ ({'as many' if len(order) > 1 else 'one'} at random: {beside_part:.0%})."
         if attributes
         else f"Nothing found: none of {m} directions {task.driving(1)} on {n} images. "
         + _why_nothing(task, every[:, :, reach], mean, p, least)
@@ -99,6 +111,31 @@ def claim(task: Task, *, num: int | None = None) -> AttributeRanking:
     return AttributeRanking(
         attributes=tuple(attributes), strategy="directions", images=n, explained=fraction, finding=finding
     )
+
+
+def _part(task: Task, every: Float[ndarray, "2 m n"], columns: Sequence[int]) -> tuple[float, float]:
+    """Of how the photographs' log odds differ, the part that columns account for, and as many random mixtures do."""
+    _, s = task.drawn
+    statistics, indices = statistics_of(task.space), np.asarray(task.effects.indices)
+    width = task.effects.shift_range * (statistics.maximum - statistics.minimum)[indices].astype(np.float64)
+    slopes = (every[1] - every[0]).mean(axis=1) / np.where(width > 0, width, np.inf)
+    places = s.cpu().numpy()[task.in_reach][:, indices].astype(np.float64)
+    logits = task.effects.base_logits if task.photographs is None else task.photographs
+    answers = log_odds(logits[task.in_reach], task.target, task.output).astype(np.float64)
+    return (
+        accounted(places[:, columns], slopes[columns], answers),
+        accounted_at_random(places, slopes, answers, count=len(columns)),
+    )
+
+
+def _too_little(task: Task, count: int, part: float) -> AttributeRanking:
+    """Nothing is claimed of directions that move the answer, but by which photographs are hardly answered."""
+    m, n = len(task.effects.indices), len(task.searched)
+    finding = (
+        f"Nothing found: {count} of {m} directions {task.driving(count)} where turned, but account for {part:.1%} of "
+        f"how {task.differ} differ; {task.accounted:.0%} is asked ({option('accounted', '0')} asks for nothing)."
+    )
+    return AttributeRanking(attributes=(), strategy="directions", images=n, explained=0.0, finding=finding)
 
 
 def _why_nothing(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Float, Float32, Int64
 from numpy import ndarray
 from torch import Tensor
 
@@ -72,6 +72,7 @@ class Measured:
     Attributes:
         subject: the networks.
         s: style vectors of the images measured.
+        logits: what the classifier says of these images themselves.
         effects: of every move on them; a screen's are measured when they are asked for.
         rows: those images, as positions among those given.
         screened: what a screen kept, if one was used.
@@ -79,6 +80,7 @@ class Measured:
 
     subject: TrainedSubject
     s: Float[Tensor, "r s_dim"]
+    logits: Float32[ndarray, "r k"]
     effects: EffectTable
     rows: Int64[ndarray, " r"]
     screened: Screened | None
@@ -92,7 +94,9 @@ class Measured:
             # (The notebook's rule looks at what was kept of both classes together.)
             effects = effects.among(self.screened.of.get(target, effects.indices))
         task = Task.of(self.subject, self.s, effects, target, source)
-        return replace(task, threshold=config.threshold, beside=beside)
+        return replace(
+            task, photographs=self.logits, accounted=config.accounted, threshold=config.threshold, beside=beside
+        )
 
 
 def measure_classes(
@@ -150,7 +154,14 @@ def measure_classes(
         )
         at.listener(Found(message=f"{screened.note}."))
         if screened.effects is not None and method.layer is None and at.processes.size == 1:
-            return Measured(subject=subject, s=encoded.s, effects=screened.effects, rows=rows, screened=screened)
+            return Measured(
+                subject=subject,
+                s=encoded.s,
+                logits=encoded.logits.cpu().numpy(),
+                effects=screened.effects,
+                rows=rows,
+                screened=screened,
+            )
     s = encoded.s[torch.from_numpy(rows).to(encoded.s.device)]
     effects = stream_effects(
         subject,
@@ -168,7 +179,8 @@ def measure_classes(
     )
     if not at.processes.first:
         return None
-    return Measured(subject=subject, s=s, effects=effects, rows=rows, screened=screened)
+    logits = encoded.logits.cpu().numpy()[rows]
+    return Measured(subject=subject, s=s, logits=logits, effects=effects, rows=rows, screened=screened)
 
 
 def search_classes(

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from stylex.core.errors import ConfigError
+from stylex.core.verdict import ACCOUNTED
 from stylex.core.wording import option
 
 MethodName = Literal["directions", "attfind", "eigenfind", "sefa", "ganalyze", "stylespace", "random"]
@@ -40,6 +41,7 @@ class SearchConfig:
     attributes: int = 8
     selection: Selection = "attfind"
     threshold: float | None = None
+    accounted: float = ACCOUNTED
     torgb: bool = False
     shift_range: float = 1.0
     realism: float | None = None
@@ -61,6 +63,10 @@ class SearchConfig:
             raise ConfigError(
                 f"{option('threshold')} is a rule of {option('method', 'attfind')} with "
                 f"{option('selection', 'attfind')}: add these, or leave it out"
+            )
+        if not 0 <= self.accounted < 1:
+            raise ConfigError(
+                f"{option('accounted')} is {self.accounted:g}, but must be from 0 (ask for nothing) to below 1"
             )
         if not 0 < self.recall < 1:
             raise ConfigError(f"{option('recall')} is {self.recall:g}, but must be between 0 and 1, like 0.99")

@@ -43,6 +43,9 @@ class Task:
         source: start from images predicted this class only (one-vs-one).
         threshold: an image is explained, and left out of further choices, once one attribute raises the target's logit
             by so much, as published; None: once its answer turns. For rankings that leave images out.
+        photographs: logits of the photographs themselves, row for row with ``effects``; None: those of the rebuilt ones
+            stand for them.
+        accounted: least fraction of the variance of the photographs' log odds that claims must account for together.
         subject, s: the networks, and the images' style vectors row for row with ``effects``, for rankings that draw.
         beside: random moves that the tasks of several classes share; None: each draws its own.
 
@@ -59,6 +62,8 @@ class Task:
     numbers: Numbers | None = None
     source: int | None = None
     threshold: float | None = None
+    photographs: Float[ndarray, "n k"] | None = field(default=None, repr=False)
+    accounted: float = 0.0
     subject: Subject | None = field(default=None, repr=False)
     s: Tensor | None = field(default=None, repr=False)
     beside: RandomBeside | None = field(default=None, repr=False)
@@ -127,6 +132,12 @@ class Task:
     def enough(self) -> str:
         """By how much a number must move to count: `` by 2.0 years or more``; empty where an answer turns."""
         return "" if self.numbers is None else f" by {self.numbers.amount(self.numbers.by)} or more"
+
+    @property
+    def differ(self) -> str:
+        """What differs between photographs, in words."""
+        answers = "answers" if self.numbers is None else "numbers"
+        return f"its {answers} on {'the photographs' if self.photographs is not None else 'the rebuilt pictures'}"
 
     @property
     def source_name(self) -> str | None:

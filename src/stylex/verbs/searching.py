@@ -37,6 +37,7 @@ def find(
     attributes: int = 8,
     selection: Selection = "attfind",
     threshold: float | None = None,
+    accounted: float = 0.1,
     torgb: bool = False,
     shift_range: float = 1.0,
     realism: float | None = None,
@@ -74,6 +75,9 @@ def find(
             adds to those already chosen, ``notebook`` (single coordinates) as in the authors' notebook.
         threshold: with ``attfind``, an image counts as explained once one attribute raises the target's logit by so
             much, as in the paper, which leaves the number open (not given: once its answer turns).
+        accounted: with ``directions``, claim nothing where all that could be claimed accounts for less than this
+            fraction of how the classifier's answers on the photographs differ (variance of the log odds); 0 claims
+            whatever moves the rebuilt pictures.
         torgb: search the styles of the ToRGB layers too.
         shift_range: how far each coordinate is moved: 1 is to the observed extreme.
         realism: reject attributes that move the discriminator's logit by more than this (not given: reject none).
@@ -127,6 +131,7 @@ def find(
         attributes=attributes,
         selection=selection,
         threshold=threshold,
+        accounted=accounted,
         torgb=torgb,
         shift_range=shift_range,
         realism=realism,
@@ -212,6 +217,7 @@ def classes(
     images: int = 200,
     attributes: int = 3,
     selection: Selection = "attfind",
+    accounted: float = 0.1,
     shift_range: float = 1.0,
     method: MethodName | Literal["auto"] = "auto",
     search: Search = "auto",
@@ -237,6 +243,8 @@ def classes(
         attributes: how many attributes to look for, of each class.
         selection: how attributes are chosen from the effects, as in ``find``; ``together`` draws pictures for each
             class, which takes long where there are many.
+        accounted: claim nothing of a class for which all that could be claimed accounts for less than this fraction of
+            how the answers on the photographs differ, as in ``find``; 0 claims whatever moves the rebuilt pictures.
         shift_range: how far each coordinate is moved: 1 is to the observed extreme.
         method: what is moved, and how it is ranked, as in ``find``.
         search: ``exact``, ``screened`` or ``auto``, as in ``find``; a screen asks gradients of every class.
@@ -273,6 +281,7 @@ def classes(
         images=images,
         attributes=attributes,
         selection=selection,
+        accounted=accounted,
         shift_range=shift_range,
         method=asked(method),
         search=search,
