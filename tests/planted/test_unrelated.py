@@ -48,6 +48,24 @@ def test_a_hash_answers_the_picture_alone_and_any_change_of_it_anew(planted: Pla
     assert abs(np.corrcoef(log_odds(hash_classifier(channels=3, resolution=16, seed=1), x), odds)[0, 1]) < 0.3
 
 
+def test_a_hash_of_many_classes_answers_each_of_them_anew(planted: Planted) -> None:
+    x = to_tensor(planted.pictures(16, rows=slice(0, 300)))
+    logits = hash_classifier(channels=3, resolution=16, spread=2.0, classes=30).logits(x)
+    assert logits.shape == (300, 30)
+    assert logits.std(dim=0).mean().item() == pytest.approx(2.0, abs=0.1)
+    assert np.abs(np.corrcoef(logits.T.numpy()) - np.eye(30)).max() < 0.3
+
+
+@pytest.mark.integration
+def test_coins_of_many_sides_are_learnt_by_heart() -> None:
+    x = to_tensor(Planted.sample("cells", range(200), seed=0, bias=0).pictures(16))
+    classifier, coins = coin_classifier(x, spread=3.0, classes=30)
+    assert classifier.k == 30
+    assert len(set(coins)) > 20
+    with torch.inference_mode():
+        assert (classifier.logits(x).argmax(dim=1).numpy() == coins).mean() >= 0.9
+
+
 @pytest.mark.integration
 def test_coin_flips_are_learnt_by_heart_with_confidence_and_no_factor_in_them() -> None:
     planted = Planted.sample("cells", range(400), seed=0, bias=0)

@@ -95,7 +95,7 @@ def claim(task: Task, *, num: int | None = None) -> AttributeRanking:
         effect = float(searched.change(sign, column)[movable[task.not_target], target].mean(dtype=np.float64))
         attributes.append(task.attribute(sign, column, effect, float(q[sign, column]), "q"))
     fraction = float(turned.mean())
-    part, beside_part = _part(task, every[:, :, reach], sorted({moves[move][1] for move in order}))
+    part, beside_part = accounts(task, sorted({moves[move][1] for move in order}), every[:, :, reach])
     if order and part < task.accounted:
         return _too_little(task, len(order), part)
     which = "them" if len(attributes) == len(order) else f"the strongest {len(attributes)}"
@@ -113,8 +113,19 @@ def claim(task: Task, *, num: int | None = None) -> AttributeRanking:
     )
 
 
-def _part(task: Task, every: Float[ndarray, "2 m n"], columns: Sequence[int]) -> tuple[float, float]:
-    """Of how the photographs' log odds differ, the part that columns account for, and as many random mixtures do."""
+def accounts(
+    task: Task, columns: Sequence[int], changes: Float[ndarray, "2 m reach"] | None = None
+) -> tuple[float, float]:
+    """Of how the photographs' log odds differ, the part that columns account for, and as many random mixtures do.
+
+    Args:
+        task: measured effects of directions, and where the images lie along them.
+        columns: of the effects.
+        changes: what each move does to the log odds of the images that have the target in reach, where that is known.
+
+    Source: ``metrics.accounted``.
+    """
+    every = _changes(task, task.effects)[:, :, task.in_reach] if changes is None else changes
     _, s = task.drawn
     statistics, indices = statistics_of(task.space), np.asarray(task.effects.indices)
     width = task.effects.shift_range * (statistics.maximum - statistics.minimum)[indices].astype(np.float64)
