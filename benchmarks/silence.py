@@ -28,7 +28,7 @@ from stylex.data.archive import open_images
 from stylex.metrics.significance import benjamini_hochberg, sign_flip
 from stylex.models.snapshot import load_snapshot
 from stylex.planted.unrelated import coin_classifier, hash_classifier
-from stylex.search.claims import accounts
+from stylex.search.account import account
 from stylex.search.classes import search_classes
 from stylex.search.config import SearchConfig
 from stylex.search.decision import log_odds
@@ -86,7 +86,8 @@ def main() -> None:
                 ranking = METHODS[method].rankings["attfind"]
                 anyway = [ranking(replace(task, accounted=0.0), 999, silent) for task in found.tasks]
                 part = max(
-                    accounts(task, columns_of(task, each))[0] for task, each in zip(found.tasks, anyway, strict=True)
+                    account(task, columns_of(task, each), task.changes()).photographs
+                    for task, each in zip(found.tasks, anyway, strict=True)
                 )
                 first = found.tasks[-1]
                 odds = log_odds(first.effects.base_logits, first.target, first.output)

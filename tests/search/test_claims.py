@@ -66,10 +66,52 @@ def test_what_moves_rebuilt_pictures_but_tells_no_photographs_apart_is_not_claim
     shuffled = rebuilt[np.random.default_rng(0).permutation(len(rebuilt))]
     finding = claim(replace(task, photographs=shuffled)).finding
     assert finding.startswith("Nothing found: 1 of 10 directions drives the classifier towards 'dog' where turned, but")
-    assert "10% is asked" in finding
+    assert "(100% on the rebuilt pictures); 10% is asked (accounted=0 asks for nothing)" in finding
     assert len(claim(replace(task, photographs=shuffled, accounted=0.0))) == 1
-    # Photographs that are answered the other way do not speak for it either.
+    # Photographs that are answered the other way do not speak for it either, nor do those that are answered alike.
     assert len(claim(replace(task, photographs=-rebuilt))) == 0
+    assert "all photographs searched are answered alike" in claim(replace(task, photographs=0 * rebuilt)).finding
+
+
+@pytest.mark.parametrize(("true", "false"), [(3.0, 1.5), (1.0, 3.0)])
+def test_a_direction_that_photographs_are_not_answered_by_is_left_out_and_spoils_no_other(
+    make_world, true, false
+) -> None:
+    world = make_world(n=200, channels=(6, 4))
+    task = task_of(world, Reads(world, lambda s: true * s[:, 0] + false * s[:, 2]))
+    places = world.s[:, 0].numpy()
+    photographs = np.stack([-places / 2, places / 2], axis=1).astype(np.float32)
+    assert len(claim(replace(task, photographs=photographs))) == 2
+    ranking = claim(replace(task, photographs=photographs, accounted=0.1))
+    assert [attribute.name for attribute in ranking] == ["b4.conv0:0+"]
+    assert "It accounts for 100%" in ranking.finding
+    assert "1 more moves rebuilt pictures but not what photographs are answered by" in ranking.finding
+
+
+def test_all_that_is_claimed_accounts_also_where_fewer_are_wanted(make_world) -> None:
+    world = make_world(n=80, channels=(6, 4))
+    task = task_of(world, Reads(world, lambda s: 2 * s[:, 4] - s[:, 7] - 1))
+    finding = claim(replace(task, accounted=0.1), num=1).finding
+    assert "the strongest 1 alone" in finding
+    assert "All 2 together account for 100% of how its answers on the rebuilt pictures differ" in finding
+
+
+def test_of_many_classes_all_images_tell_what_is_accounted_for(make_world) -> None:
+    # The images in reach of a class are those with a high answer: among them nothing would be left to account for.
+    world = make_world(n=200, channels=(6, 4))
+    mixed = 2 * torch.randn(10, 40, generator=torch.Generator().manual_seed(0))
+
+    class Linear:
+        def logits(self, x):
+            return (x.flatten(1) @ world.synthesis.directions.T / world.synthesis.scale)[:, :10] @ mixed
+
+    subject = replace(world.subject, classifier=Linear(), labels=[str(k) for k in range(40)])
+    effects = measure_effects(subject, world.s, image_ids=world.ids)
+    tasks = [Task.of(subject, world.s, effects, target) for target in range(40)]
+    claimed = [task for task in tasks if claim(task)]
+    assert len(claimed) >= 10
+    for task in claimed:
+        assert claim(replace(task, accounted=0.1, photographs=effects.base_logits))
 
 
 def test_nothing_found_names_the_condition_that_failed(make_world) -> None:

@@ -72,7 +72,7 @@ _NAMES = (
     ("random", r"random(?P<top>\d+)_equal_length_to_(?P<target>.+)"),
     ("", r"(?P<kind>(?:attributes|pixels)_(?:turn|survive|kept))_to_(?P<target>.+)"),
     ("", r"(?P<kind>accuracy|coherence)_of_(?P<top>\d+)"),
-    ("", r"(?P<kind>(?:random_)?(?:rebuilt|photograph))_top(?P<top>\d+)_to_(?P<target>.+)"),
+    ("", r"(?P<kind>(?:random_)?(?:rebuilt|photograph)|mixtures)_top(?P<top>\d+)_to_(?P<target>.+)"),
 )
 """Kinds (in the name itself where empty) and names of measures of one class, or of so many attributes."""
 

@@ -97,7 +97,8 @@ def evaluate_subject(
     measured = encode_set(subject, choose_to_search(subject.classifier, rest, options.measured, target=None))
     sheet = Sheet(subject, inputs, found, measured, options)
     if not found.shown:
-        sheet.notes.append("Nothing was found that moves the classifier, so there are no attributes to measure.")
+        why = " ".join(found.nothing) or "Nothing was found that moves the classifier."
+        sheet.notes.append(f"{why} So there are no attributes to measure.")
     listener(Step(task=TASK, done=1))
     for done, part in enumerate(parts, start=2):
         if found.shown or part in _WITHOUT_ATTRIBUTES:

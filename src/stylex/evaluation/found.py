@@ -36,6 +36,7 @@ class Found:
         shown: all of them in the order of showing, no coordinate twice.
         images: names of the images searched.
         pool: the images that these were chosen of; None: not known.
+        nothing: why nothing was found towards a class, of each of which that is so.
         strong: flat indices of the coordinates that moved the classifier most in the search; None: not known.
     """
 
@@ -43,6 +44,7 @@ class Found:
     shown: tuple[Attribute, ...]
     images: frozenset[str]
     pool: ImageSet | None = None
+    nothing: tuple[str, ...] = ()
     strong: Int64[ndarray, " m"] | None = None
 
 
@@ -146,6 +148,7 @@ def find(
         shown=in_turn(rankings),
         images=frozenset(chosen.names),
         pool=images,
+        nothing=tuple(ranking.finding for ranking in found.rankings if not ranking.attributes),
         strong=shortlist(effects, _OWN_CANDIDATES) if isinstance(effects, Effects) else None,
     )
 

@@ -27,7 +27,7 @@ def accounted(places: Float[ndarray, "n m"], slopes: Float[ndarray, " m"], answe
     varied = answers - answers.mean()
     length = np.sqrt((foretold @ foretold) * (varied @ varied))
     r = foretold @ varied / length if length > 0 else 0.0
-    return float(max(r, 0.0) ** 2)
+    return float(np.clip(r, 0.0, 1.0) ** 2)
 
 
 def accounted_at_random(
@@ -38,13 +38,13 @@ def accounted_at_random(
     count: int,
     draws: int = 200,
     seed: int = 0,
-) -> float:
-    """The same of so many directions drawn at random among mixtures of those given, on average over draws.
+) -> Float[ndarray, " draws"]:
+    """The same of so many directions drawn at random among mixtures of those given; none where none are asked for.
 
     A mixture's slope is that of its parts, each in standard deviations of its places.
     """
     if count == 0 or len(slopes) == 0:
-        return 0.0
+        return np.zeros(0)
     deviation = places.std(axis=0)
     standard, steep = places / np.where(deviation > 0, deviation, 1), slopes * deviation
     random = np.random.default_rng([seed, 6])
@@ -52,4 +52,4 @@ def accounted_at_random(
     for _ in range(draws):
         mix = random.standard_normal((len(slopes), count))
         values.append(accounted(standard @ mix, steep @ mix, answers))
-    return float(np.mean(values))
+    return np.array(values)

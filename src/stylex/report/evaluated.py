@@ -174,7 +174,7 @@ def _turned(known: dict[str, Measure], label: str, numbers: Numbers | None) -> I
 def _accounted(known: dict[str, Measure], label: str) -> Iterator[Check]:
     of_it = [m for m in known.values() if m.part == "account" and m.target == label]
     most = max((m for m in of_it if m.kind == "attributes"), key=lambda m: m.top or 0, default=None)
-    chance = next((m.value for m in of_it if m.kind == "random"), None)
+    chance = next((m.value for m in of_it if m.kind == "mixtures"), None)
     if most is None or chance is None:
         return
     low, many = most.value if most.low is None else most.low, "the attribute accounts"

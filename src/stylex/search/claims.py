@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Float
@@ -11,13 +10,11 @@ from numpy import ndarray
 
 from stylex.core.attribute import Attribute, AttributeRanking
 from stylex.core.wording import option
-from stylex.metrics.accounted import accounted, accounted_at_random
 from stylex.metrics.controls import MOST, at_equal_change, beside_controls, both_ways, works_both_ways
 from stylex.metrics.significance import benjamini_hochberg
+from stylex.search.account import account, said_of, too_little
 from stylex.search.controls import LENGTHS, TESTED, RandomBeside
 from stylex.search.decision import log_odds
-from stylex.search.effects import EffectTable
-from stylex.search.shifts import statistics_of
 from stylex.search.task import Task
 
 FALSE_DISCOVERIES = 0.05
@@ -42,7 +39,8 @@ def claim(task: Task, *, num: int | None = None) -> AttributeRanking:
     no direction that means the same on most images.)
 
     All together must account for a part of how the answers on the photographs differ (``task.accounted``), by where
-    the photographs lie along them and what a step was measured to do. A classifier that learnt coin flips by heart has
+    the photographs lie along them and what a step was measured to do; those that spoil it are left out (``account``). A
+    classifier that learnt coin flips by heart has
     slopes too, and of a direction that covers the whole picture, such as brightness, even one that means the same on
     most images; but its photographs are not answered by it.
 
@@ -65,7 +63,7 @@ def claim(task: Task, *, num: int | None = None) -> AttributeRanking:
     if len(task.searched) == 0:
         return task.ranking([], "directions", images=0, explained=0.0, nothing=task.nobody)
     searched, m, target, output = task.searched, len(task.effects.indices), task.target, task.output
-    n, every = len(searched), _changes(task, task.effects)
+    n, every = len(searched), task.changes()
     changes, reach = every[:, :, task.not_target], task.in_reach
     negligible = SMALL * float(log_odds(task.effects.base_logits, target, output).std())
     least = negligible if output == "regression" else max(LEAST, negligible)
@@ -87,6 +85,12 @@ def claim(task: Task, *, num: int | None = None) -> AttributeRanking:
             p[move] = max(p[move], beside.p_value(sign, i, changes[sign, i]))
     q = benjamini_hochberg(p).reshape(2, m)
     order = [move for move in np.argsort(-mean.ravel(), kind="stable") if q.ravel()[move] <= FALSE_DISCOVERIES]
+    behind = account(task, sorted({moves[move][1] for move in order}), every)
+    if order and behind.photographs < task.accounted:
+        return AttributeRanking(
+            attributes=(), strategy="directions", images=n, explained=0.0, finding=too_little(behind, task)
+        )
+    order = [move for move in order if moves[move][1] in behind.columns]
     attributes: list[Attribute] = []
     turned = np.zeros(n, dtype=bool)
     for move in order[:num]:
@@ -95,15 +99,11 @@ def claim(task: Task, *, num: int | None = None) -> AttributeRanking:
         effect = float(searched.change(sign, column)[movable[task.not_target], target].mean(dtype=np.float64))
         attributes.append(task.attribute(sign, column, effect, float(q[sign, column]), "q"))
     fraction = float(turned.mean())
-    part, beside_part = accounts(task, sorted({moves[move][1] for move in order}), every[:, :, reach])
-    if order and part < task.accounted:
-        return _too_little(task, len(order), part)
     which = "them" if len(attributes) == len(order) else f"the strongest {len(attributes)}"
     finding = (
         f"{len(order)} of {m} directions {task.driving(len(order))}; "
         f"{f'one or another of {which}' if len(order) > 1 else 'it'} alone {task.turning(fraction)} {n} images"
-        f"{task.enough}. {'Together they account' if len(order) > 1 else 'It accounts'} for {part:.0%} of how "
-        f"{task.differ} differ ({'as many' if len(order) > 1 else 'one'} at random: {beside_part:.0%})."
+        f"{task.enough}. {said_of(behind, task)}"
         if attributes
         else f"Nothing found: none of {m} directions {task.driving(1)} on {n} images. "
         + _why_nothing(task, every[:, :, reach], mean, p, least)
@@ -111,42 +111,6 @@ def claim(task: Task, *, num: int | None = None) -> AttributeRanking:
     return AttributeRanking(
         attributes=tuple(attributes), strategy="directions", images=n, explained=fraction, finding=finding
     )
-
-
-def accounts(
-    task: Task, columns: Sequence[int], changes: Float[ndarray, "2 m reach"] | None = None
-) -> tuple[float, float]:
-    """Of how the photographs' log odds differ, the part that columns account for, and as many random mixtures do.
-
-    Args:
-        task: measured effects of directions, and where the images lie along them.
-        columns: of the effects.
-        changes: what each move does to the log odds of the images that have the target in reach, where that is known.
-
-    Source: ``metrics.accounted``.
-    """
-    every = _changes(task, task.effects)[:, :, task.in_reach] if changes is None else changes
-    _, s = task.drawn
-    statistics, indices = statistics_of(task.space), np.asarray(task.effects.indices)
-    width = task.effects.shift_range * (statistics.maximum - statistics.minimum)[indices].astype(np.float64)
-    slopes = (every[1] - every[0]).mean(axis=1) / np.where(width > 0, width, np.inf)
-    places = s.cpu().numpy()[task.in_reach][:, indices].astype(np.float64)
-    logits = task.effects.base_logits if task.photographs is None else task.photographs
-    answers = log_odds(logits[task.in_reach], task.target, task.output).astype(np.float64)
-    return (
-        accounted(places[:, columns], slopes[columns], answers),
-        accounted_at_random(places, slopes, answers, count=len(columns)),
-    )
-
-
-def _too_little(task: Task, count: int, part: float) -> AttributeRanking:
-    """Nothing is claimed of directions that move the answer, but by which photographs are hardly answered."""
-    m, n = len(task.effects.indices), len(task.searched)
-    finding = (
-        f"Nothing found: {count} of {m} directions {task.driving(count)} where turned, but account for {part:.1%} of "
-        f"how {task.differ} differ; {task.accounted:.0%} is asked ({option('accounted', '0')} asks for nothing)."
-    )
-    return AttributeRanking(attributes=(), strategy="directions", images=n, explained=0.0, finding=finding)
 
 
 def _why_nothing(
@@ -196,19 +160,6 @@ def _more(task: Task, ways: int, images: int) -> str:
 
 def _remedy() -> str:
     return f"More images may settle it ({option('images')})."
-
-
-def _changes(task: Task, effects: EffectTable) -> Float[ndarray, "2 m n"]:
-    """What each move does to the target's log odds."""
-    before = log_odds(effects.base_logits, task.target, task.output)
-    after = [
-        [
-            log_odds(effects.base_logits + effects.change(sign, column), task.target, task.output)
-            for column in range(len(effects.indices))
-        ]
-        for sign in (0, 1)
-    ]
-    return np.asarray(np.array(after, dtype=np.float64) - before)
 
 
 class _Chance:

@@ -20,7 +20,7 @@ from stylex.models.processes import Processes
 from stylex.search.choosing import few
 from stylex.search.config import SearchConfig
 from stylex.search.controls import RandomBeside
-from stylex.search.effects import EffectTable, Measuring, stream_effects
+from stylex.search.effects import EffectTable, Measuring, expect_finite, stream_effects
 from stylex.search.encoding import Searched
 from stylex.search.methods import method_for
 from stylex.search.on_demand import EffectsOnDemand
@@ -124,6 +124,8 @@ def measure_classes(
     """
     method = method_for(config)
     indices, screened, rows = subject.indices, None, np.arange(len(encoded.s))
+    said = encoded.logits.cpu().numpy()
+    expect_finite(said, encoded.ids, of="image")
     blind = not subject.classifier.gradient
     if blind and config.search == "screened" and not method.few:
         raise SearchError(
@@ -157,7 +159,7 @@ def measure_classes(
             return Measured(
                 subject=subject,
                 s=encoded.s,
-                logits=encoded.logits.cpu().numpy(),
+                logits=said,
                 effects=screened.effects,
                 rows=rows,
                 screened=screened,
@@ -179,8 +181,7 @@ def measure_classes(
     )
     if not at.processes.first:
         return None
-    logits = encoded.logits.cpu().numpy()[rows]
-    return Measured(subject=subject, s=s, logits=logits, effects=effects, rows=rows, screened=screened)
+    return Measured(subject=subject, s=s, logits=said[rows], effects=effects, rows=rows, screened=screened)
 
 
 def search_classes(

@@ -21,6 +21,8 @@ Precision = Literal["float32", "bf16"]
 """How pictures are drawn and classified."""
 AttackSpace = Literal["w", "s"]
 """Where an attack moves an image: its latent, or its style values."""
+_CLAIMED = ("directions", "random")
+"""Methods that rank what they can claim."""
 Objective = Literal["margin", "probability"]
 """What an attack raises."""
 SPARSITY_IN_S = 0.5
@@ -68,6 +70,11 @@ class SearchConfig:
             raise ConfigError(
                 f"{option('accounted')} is {self.accounted:g}, but must be from 0 (ask for nothing) to below 1"
             )
+        if self.accounted != ACCOUNTED and (self.method not in _CLAIMED or self.selection != "attfind"):
+            raise ConfigError(
+                f"{option('accounted')} is a rule of {option('method', 'directions')} with "
+                f"{option('selection', 'attfind')}: add these, or leave it out"
+            )
         if not 0 < self.recall < 1:
             raise ConfigError(f"{option('recall')} is {self.recall:g}, but must be between 0 and 1, like 0.99")
 
@@ -77,7 +84,12 @@ class SearchConfig:
 
     @classmethod
     def from_json(cls, tree: Mapping[str, Any]) -> SearchConfig:
-        """The settings in what an explanation recorded; what it does not say is the default."""
+        """The settings in what an explanation recorded; what it does not say is the default.
+
+        One that is older than ``accounted`` was found without it.
+        """
+        older = {"accounted": 0.0} if tree.get("method", "directions") in _CLAIMED else {}
+        tree = (older if tree.get("selection", "attfind") == "attfind" else {}) | dict(tree)
         return cls(**{field.name: tree[field.name] for field in dataclasses.fields(cls) if field.name in tree})
 
 

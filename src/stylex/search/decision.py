@@ -14,6 +14,25 @@ Output = Literal["softmax", "sigmoid", "regression"]
 """How logits become probabilities: one class of k, or k independent labels; or they are numbers, standardised."""
 
 
+_MANY = 20
+"""Of more classes than this, most are out of reach of an image: what turns it towards them does nothing to see."""
+_FIRST, _PART = 3, 20
+"""There a class is in reach of an image while it is among so many of its first answers, or one in so many if more."""
+
+
+def first_answers(k: int, output: Output) -> int | None:
+    """Among how many of its first answers a class is in reach of an image; None: always, as there are few."""
+    return max(_FIRST, k // _PART) if output == "softmax" and k > _MANY else None
+
+
+def in_reach(logits: Float[ndarray, "n k"], target: int, output: Output) -> Bool[ndarray, " n"]:
+    """Mask of the images of which the target is in reach."""
+    first = first_answers(logits.shape[1], output)
+    if first is None:
+        return np.ones(len(logits), dtype=np.bool_)
+    return np.asarray((logits > logits[:, target, None]).sum(axis=1) < first)
+
+
 def predicted(logits: Float[ndarray, "*n k"], target: int, output: Output) -> Bool[ndarray, "*n"]:
     """Whether the target is what the classifier says: the largest logit, or (sigmoid) a probability of 0.5 or more.
 

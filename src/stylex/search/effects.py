@@ -362,8 +362,13 @@ def images_of_a_block(moves: int) -> int:
     return max(1, min(_BLOCK_IMAGES, _BLOCK_PICTURES // max(1, moves)))
 
 
-def expect_finite(values: Float[ndarray, "n ..."], image_ids: Sequence[str]) -> None:
+def expect_finite(values: Float[ndarray, "n ..."], image_ids: Sequence[str], *, of: str = "changes of image") -> None:
     """See that a classifier answered with numbers.
+
+    Args:
+        values: its answers on each image.
+        image_ids: their names.
+        of: what was shown of them.
 
     Raises:
         ClassifierError: it did not, on some image.
@@ -371,7 +376,7 @@ def expect_finite(values: Float[ndarray, "n ..."], image_ids: Sequence[str]) -> 
     if not np.isfinite(values).all():
         bad = next(name for name, own in zip(image_ids, values, strict=True) if not np.isfinite(own).all())
         raise ClassifierError(
-            f"the classifier gives logits that are not finite on changes of image {bad!r}; "
+            f"the classifier gives logits that are not finite on {of} {bad!r}; "
             "expected finite numbers: check the classifier on the snapshot's own pictures"
         )
 

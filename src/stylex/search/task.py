@@ -17,14 +17,9 @@ from stylex.core.numbers import Numbers
 from stylex.core.stylespace import StyleSpace
 from stylex.metrics.significance import NOISE_FLOOR
 from stylex.search.controls import RandomBeside
-from stylex.search.decision import Output, predicted, turned
+from stylex.search.decision import Output, first_answers, in_reach, log_odds, predicted, turned
 from stylex.search.effects import EffectTable
 from stylex.search.subject import Subject
-
-_MANY = 20
-"""Of more classes than this, most are out of reach of an image: what turns it towards them does nothing to see."""
-_FIRST, _PART = 3, 20
-"""There a class is in reach of an image while it is among so many of its first answers, or one in so many if more."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -162,21 +157,30 @@ class Task:
     @cached_property
     def first(self) -> int | None:
         """Among how many of its first answers a class is in reach of an image; None: always, as there are few."""
-        k = self.effects.base_logits.shape[1]
-        return max(_FIRST, k // _PART) if self.output == "softmax" and k > _MANY else None
+        return first_answers(self.effects.base_logits.shape[1], self.output)
 
     @cached_property
     def in_reach(self) -> Bool[ndarray, " n"]:
         """Mask of the images of which the target is in reach."""
-        logits = self.effects.base_logits
-        if self.first is None:
-            return np.ones(len(logits), dtype=np.bool_)
-        return np.asarray((logits > logits[:, self.target, None]).sum(axis=1) < self.first)
+        return in_reach(self.effects.base_logits, self.target, self.output)
 
     @cached_property
     def searched(self) -> EffectTable:
         """The effects on those images."""
         return self.effects.of(self.not_target)
+
+    def changes(self) -> Float[ndarray, "2 m n"]:
+        """What each move (by sign: 0 down, 1 up) does to the target's log odds, on every image."""
+        base = self.effects.base_logits
+        before = log_odds(base, self.target, self.output)
+        after = [
+            [
+                log_odds(base + self.effects.change(sign, column), self.target, self.output)
+                for column in range(len(self.effects.indices))
+            ]
+            for sign in (0, 1)
+        ]
+        return np.asarray(np.array(after, dtype=np.float64) - before)
 
     @property
     def nobody(self) -> str:

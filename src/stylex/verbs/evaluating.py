@@ -78,7 +78,7 @@ def evaluate(
             random weights), a program's file such as Inception, or ``timm:NAME``. Changed pictures are never judged by
             the classifier, but by ``random`` where nothing else is given.
         without: parts to leave out, with commas: reconstruction, reason, lost, follows, realism, sufficiency,
-            photograph, preservation, own, attack, significance, sparsity, observer, stability.
+            account, photograph, preservation, own, attack, significance, sparsity, observer, stability.
         seed: of everything random.
         classifier_spec: a JSON file that describes the classifier, as in ``train``.
         other_classifier: go on although the classifier is not the one that the run was trained with; every page then
