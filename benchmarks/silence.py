@@ -29,8 +29,9 @@ from stylex.metrics.significance import benjamini_hochberg, sign_flip
 from stylex.models.snapshot import load_snapshot
 from stylex.planted.unrelated import coin_classifier, hash_classifier
 from stylex.search.account import account
-from stylex.search.classes import search_classes
+from stylex.search.classes import Workplace, measure_classes
 from stylex.search.config import SearchConfig
+from stylex.search.controls import RandomBeside
 from stylex.search.decision import log_odds
 from stylex.search.encoding import encode_set
 from stylex.search.methods import METHODS
@@ -75,21 +76,25 @@ def main() -> None:
                 encoded = encode_set(subject, chosen)
                 many = classifier.k
                 targets = np.linspace(0, many - 1, many if many <= 20 else options.targets).astype(int).tolist()
-                found = search_classes(subject, encoded, SearchConfig(method=method, attributes=999), targets)
-                assert found is not None
+                config = SearchConfig(method=method, attributes=999)
+                measured = measure_classes(subject, encoded, config, targets, num=999, at=Workplace())
+                assert measured is not None
+                # As `classes` does, many share the random moves that they are compared with.
+                beside = RandomBeside(subject, measured.s, measured.effects.indices) if many > 20 else None
+                tasks = [measured.task(config, target, beside=beside) for target in targets]
                 p = [
                     sign_flip(task.searched.table(task.target)[:, sign, column])
-                    for task in found.tasks
+                    for task in tasks
                     for sign in (0, 1)
                     for column in range(len(task.effects.indices))
                 ]
                 ranking = METHODS[method].rankings["attfind"]
-                anyway = [ranking(replace(task, accounted=0.0), 999, silent) for task in found.tasks]
+                anyway = [ranking(replace(task, accounted=0.0), 999, silent) for task in tasks]
                 part = max(
                     account(task, columns_of(task, each), task.changes()).photographs
-                    for task, each in zip(found.tasks, anyway, strict=True)
+                    for task, each in zip(tasks, anyway, strict=True)
                 )
-                first = found.tasks[-1]
+                first = tasks[-1]
                 odds = log_odds(first.effects.base_logits, first.target, first.output)
                 row = {
                     "classifier": name,
@@ -102,7 +107,7 @@ def main() -> None:
                     "sign_test": int((benjamini_hochberg(np.array(p)) <= 0.05).sum()),
                     "move_rebuilt_pictures": sum(len(each) for each in anyway),
                     "account_for": round(part, 3),
-                    "claimed": sum(len(ranking) for ranking in found.rankings),
+                    "claimed": sum(len(ranking(task, 999, silent)) for task in tasks),
                 }
                 rows.append(row)
                 print(json.dumps(row), flush=True)
