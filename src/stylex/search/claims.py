@@ -12,7 +12,7 @@ from stylex.core.attribute import Attribute, AttributeRanking
 from stylex.core.wording import option
 from stylex.metrics.controls import MOST, at_equal_change, beside_controls, both_ways, works_both_ways
 from stylex.metrics.significance import benjamini_hochberg
-from stylex.search.account import account, said_of, too_little
+from stylex.search.account import account, asked, said_of, too_little
 from stylex.search.controls import LENGTHS, TESTED, RandomBeside
 from stylex.search.decision import log_odds
 from stylex.search.task import Task
@@ -47,7 +47,8 @@ def claim(task: Task, *, num: int | None = None) -> AttributeRanking:
     Of more than 20 classes (200 birds) an image that has nothing of a class cannot have less of it, and a property
     with several values (six colours) has no two ends that speak for every class. There the mean effect is that on
     images of which the class is among the first twentieth of the answers (three at least), and most is more than half
-    of these: they were chosen for a high answer, so that a move without meaning lowers it, whichever way it goes.
+    of these: they were chosen for a high answer, so that a move without meaning lowers it, whichever way it goes. A
+    tenth of what is asked of two classes is to be accounted for.
 
     Args:
         task: measured effects of the directions, what to drive to, and the subject that draws random moves.
@@ -86,7 +87,7 @@ def claim(task: Task, *, num: int | None = None) -> AttributeRanking:
     q = benjamini_hochberg(p).reshape(2, m)
     order = [move for move in np.argsort(-mean.ravel(), kind="stable") if q.ravel()[move] <= FALSE_DISCOVERIES]
     behind = account(task, sorted({moves[move][1] for move in order}), every)
-    if order and behind.photographs < task.accounted:
+    if order and behind.photographs < asked(task):
         return AttributeRanking(
             attributes=(), strategy="directions", images=n, explained=0.0, finding=too_little(behind, task)
         )

@@ -243,8 +243,9 @@ def classes(
         attributes: how many attributes to look for, of each class.
         selection: how attributes are chosen from the effects, as in ``find``; ``together`` draws pictures for each
             class, which takes long where there are many.
-        accounted: claim nothing of a class for which all that could be claimed accounts for less than this fraction of
-            how the answers on the photographs differ, as in ``find``; 0 claims whatever moves the rebuilt pictures.
+        accounted: claim nothing of a class for which all that could be claimed accounts for less than this fraction
+            (of more than 20 classes: a tenth of it) of how the answers on the photographs differ, as in ``find``; 0
+            claims whatever moves the rebuilt pictures.
         shift_range: how far each coordinate is moved: 1 is to the observed extreme.
         method: what is moved, and how it is ranked, as in ``find``.
         search: ``exact``, ``screened`` or ``auto``, as in ``find``; a screen asks gradients of every class.
