@@ -75,6 +75,8 @@ def test_the_list_is_as_long_as_the_finding_says(shipped: tuple[TrainedSubject, 
     distinct = re.search(r"is listed once: (\d+) in all", finding)
     assert distinct is not None
     assert int(distinct[1]) == listed
+    # What directions account for is the same of two classes, and is said once.
+    assert finding.count("together account for") == 1
 
 
 class Light(torch.nn.Module):

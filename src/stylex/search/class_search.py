@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import takewhile
 from typing import Any
 
 import torch
@@ -278,7 +279,7 @@ def _recorded(tasks: Sequence[Task], rankings: Sequence[AttributeRanking]) -> di
 
 def _counted(rankings: Sequence[AttributeRanking], listed: int, numbers: Numbers | None) -> str:
     """The findings, and why there are fewer attributes in the list than they name, if so."""
-    said = [ranking.finding for ranking in rankings]
+    said = _once([ranking.finding for ranking in rankings])
     named = sum(len(ranking) for ranking in rankings)
     distinct = len({attribute.coordinate for ranking in rankings for attribute in ranking})
     if distinct < named:
@@ -288,6 +289,16 @@ def _counted(rankings: Sequence[AttributeRanking], listed: int, numbers: Numbers
     if listed < distinct:
         said.append(f"The first {listed} are listed.")
     return " ".join(said)
+
+
+def _once(findings: list[str]) -> list[str]:
+    """Findings whose last sentences are the same (of two classes, what directions account for): these come once."""
+    backwards = zip(*(reversed(finding) for finding in findings), strict=False)
+    shared = "".join(letters[0] for letters in takewhile(lambda letters: len(set(letters)) == 1, backwards))[::-1]
+    _, begun, common = shared.partition(". ")
+    if len(findings) == 1 or not begun:
+        return findings
+    return [*(finding.removesuffix(common).rstrip() for finding in findings), common]
 
 
 def _sufficiency(
