@@ -21,6 +21,7 @@ from stylex.evaluation.found import in_turn
 from stylex.evaluation.preservation import others_changed
 from stylex.evaluation.sheet import shrunk
 from stylex.metrics.counterfactuals import cout, proximity, similarity, sparsity, split_frechet, valid
+from stylex.metrics.features import Features
 from stylex.metrics.frechet import frechet_interval
 from stylex.metrics.interval import jackknife, mean_interval
 from stylex.metrics.locality import area
@@ -38,6 +39,8 @@ _AT_ONCE = 64
 _ROUNDING = 1e-3
 """A factor or a component that moves by no more of its standard deviations does not move."""
 _OBSERVED, _FEWEST_OBSERVED = 4, 8
+_FEWEST_HALVED = 6
+"""Of fewer images, less than two halves of two are left when an interval is measured by leaving some out."""
 NO_ATTRIBUTES = "it has no several attributes to tell apart"
 
 
@@ -132,14 +135,17 @@ class Judge:
             "cout": self._mean(cout(self._both, cases.x, x)),
             "s3": self._mean(similarity(originals, changed)),
             "fid": Cell.of(frechet_interval(originals, changed, seed=self.seed)),
-            "sfid": Cell.of(
-                jackknife(
-                    lambda rows: split_frechet(originals.at(rows), changed.at(rows), seed=self.seed),
-                    len(x),
-                    seed=self.seed,
-                )
-            ),
+            "sfid": self._halved(originals, changed),
         }
+
+    def _halved(self, originals: Features, changed: Features) -> Cell:
+        if (n := len(changed)) < _FEWEST_HALVED:
+            return Cell.without(f"{n} images are too few to halve, leaving some out")
+        return Cell.of(
+            jackknife(
+                lambda rows: split_frechet(originals.at(rows), changed.at(rows), seed=self.seed), n, seed=self.seed
+            )
+        )
 
     def distinct(self, knobs: Knobs | None) -> Cell:
         """Whether a machine can tell the first attributes apart."""
