@@ -32,7 +32,7 @@ from stylex.search.account import account
 from stylex.search.classes import Workplace, measure_classes
 from stylex.search.config import SearchConfig
 from stylex.search.controls import RandomBeside
-from stylex.search.decision import log_odds
+from stylex.search.decision import first_answers, log_odds
 from stylex.search.encoding import encode_set
 from stylex.search.methods import METHODS
 from stylex.search.subject import TrainedSubject
@@ -75,12 +75,13 @@ def main() -> None:
                 subject = TrainedSubject.of(snapshot, classifier)
                 encoded = encode_set(subject, chosen)
                 many = classifier.k
-                targets = np.linspace(0, many - 1, many if many <= 20 else options.targets).astype(int).tolist()
+                few = first_answers(many, classifier.activation) is None
+                targets = np.linspace(0, many - 1, many if few else options.targets).astype(int).tolist()
                 config = SearchConfig(method=method, attributes=999)
                 measured = measure_classes(subject, encoded, config, targets, num=999, at=Workplace())
                 assert measured is not None
                 # As `classes` does, many share the random moves that they are compared with.
-                beside = RandomBeside(subject, measured.s, measured.effects.indices) if many > 20 else None
+                beside = None if few else RandomBeside(subject, measured.s, measured.effects.indices)
                 tasks = [measured.task(config, target, beside=beside) for target in targets]
                 p = [
                     sign_flip(task.searched.table(task.target)[:, sign, column])

@@ -16,7 +16,7 @@ from stylex.metrics.interval import bootstrap
 from stylex.search.choosing import spread
 from stylex.search.controls import random_direction
 from stylex.search.decision import first_answers, in_reach, log_odds
-from stylex.search.shifts import statistics_of, towards
+from stylex.search.shifts import extremes, statistics_of, towards
 
 _TURNED = 64
 """Images turned to measure what a step does, at most."""
@@ -42,9 +42,8 @@ def measure(sheet: Sheet) -> None:
     def ends(coordinate: int, shift_range: float, of: int | None) -> tuple[Float32[ndarray, "r k"], ...]:
         # Several targets share what does not depend on them.
         start = s[torch.from_numpy(_rows(sheet, of)).to(s.device)]
-        extremes = (torch.tensor(extreme[coordinate]).to(s) for extreme in (statistics.minimum, statistics.maximum))
         drawn = []
-        for extreme in extremes:
+        for extreme in extremes(space, start)[:, coordinate]:
             moved = start.clone()
             moved[:, coordinate] = towards(start[:, coordinate], extreme, shift_range)
             drawn.append(subject.logits(moved))

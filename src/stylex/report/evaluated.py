@@ -154,9 +154,14 @@ def _enough(numbers: Numbers | None) -> tuple[str, str]:
     return ("turn", "") if numbers is None else ("move", f" by {numbers.amount(numbers.by)} or more")
 
 
+def _all_together(measures: list[Measure]) -> Measure | None:
+    """What was measured of the most attributes at once."""
+    return max((m for m in measures if m.kind == "attributes"), key=lambda m: m.top or 0, default=None)
+
+
 def _turned(known: dict[str, Measure], label: str, numbers: Numbers | None) -> Iterator[Check]:
     of_it = [m for m in known.values() if m.part == "sufficiency" and m.target == label]
-    most = max((m for m in of_it if m.kind == "attributes"), key=lambda m: m.top or 0, default=None)
+    most = _all_together(of_it)
     if most is None:
         return
     count = most.top
@@ -173,7 +178,7 @@ def _turned(known: dict[str, Measure], label: str, numbers: Numbers | None) -> I
 
 def _accounted(known: dict[str, Measure], label: str) -> Iterator[Check]:
     of_it = [m for m in known.values() if m.part == "account" and m.target == label]
-    most = max((m for m in of_it if m.kind == "attributes"), key=lambda m: m.top or 0, default=None)
+    most = _all_together(of_it)
     chance = next((m.value for m in of_it if m.kind == "mixtures"), None)
     if most is None or chance is None:
         return

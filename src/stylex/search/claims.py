@@ -40,9 +40,8 @@ def claim(task: Task, *, num: int | None = None) -> AttributeRanking:
 
     All together must account for a part of how the answers on the photographs differ (``task.accounted``), by where
     the photographs lie along them and what a step was measured to do; those that spoil it are left out (``account``). A
-    classifier that learnt coin flips by heart has
-    slopes too, and of a direction that covers the whole picture, such as brightness, even one that means the same on
-    most images; but its photographs are not answered by it.
+    classifier that learnt coin flips by heart has slopes too, and of a direction that covers the whole picture, such as
+    brightness, even one that means the same on most images; but its photographs are not answered by it.
 
     Of more than 20 classes (200 birds) an image that has nothing of a class cannot have less of it, and a property
     with several values (six colours) has no two ends that speak for every class. There the mean effect is that on

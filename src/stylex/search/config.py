@@ -21,8 +21,6 @@ Precision = Literal["float32", "bf16"]
 """How pictures are drawn and classified."""
 AttackSpace = Literal["w", "s"]
 """Where an attack moves an image: its latent, or its style values."""
-_CLAIMED = ("directions", "random")
-"""Methods that rank what they can claim."""
 Objective = Literal["margin", "probability"]
 """What an attack raises."""
 SPARSITY_IN_S = 0.5
@@ -70,7 +68,7 @@ class SearchConfig:
             raise ConfigError(
                 f"{option('accounted')} is {self.accounted:g}, but must be from 0 (ask for nothing) to below 1"
             )
-        if self.accounted != ACCOUNTED and (self.method not in _CLAIMED or self.selection != "attfind"):
+        if self.accounted != ACCOUNTED and not _claims(self.method, self.selection):
             raise ConfigError(
                 f"{option('accounted')} is a rule of {option('method', 'directions')} with "
                 f"{option('selection', 'attfind')}: add these, or leave it out"
@@ -88,9 +86,10 @@ class SearchConfig:
 
         One that is older than ``accounted`` was found without it.
         """
-        older = {"accounted": 0.0} if tree.get("method", "directions") in _CLAIMED else {}
-        tree = (older if tree.get("selection", "attfind") == "attfind" else {}) | dict(tree)
-        return cls(**{field.name: tree[field.name] for field in dataclasses.fields(cls) if field.name in tree})
+        said = {field.name: tree[field.name] for field in dataclasses.fields(cls) if field.name in tree}
+        if _claims(said.get("method", cls.method), said.get("selection", cls.selection)):
+            said.setdefault("accounted", 0.0)
+        return cls(**said)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,6 +121,11 @@ class AttackConfig:
     def to_json(self) -> dict[str, Any]:
         """As plain JSON."""
         return dataclasses.asdict(self)
+
+
+def _claims(method: str, selection: str) -> bool:
+    """Whether what is listed is what can be claimed, and so must account for the answers."""
+    return method in ("directions", "random") and selection == "attfind"
 
 
 def _within(name: str, value: float, holds: bool, expected: str) -> None:
